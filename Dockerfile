@@ -1,0 +1,32 @@
+# syntax=docker/dockerfile:1
+# The image holds what the published package holds: dist, sql, the start file, and production dependencies.
+
+FROM node:22.22-bookworm-slim AS build
+WORKDIR /app
+COPY package.json package-lock.json ./
+RUN --mount=type=cache,target=/root/.npm npm ci --no-audit --no-fund
+COPY tsconfig.json ./
+COPY src ./src
+COPY internal ./internal
+COPY sql ./sql
+RUN node src/oncekey.js --build && npm prune --omit=dev --no-audit --no-fund
+
+FROM node:22.22-bookworm-slim
+# In production there is no default secret: without HMAC_SECRET (and DATABASE_URL) the start fails and says so.
+ENV NODE_ENV=production \
+    DATA_DIR=/data
+WORKDIR /app
+RUN install -d -o node -g node /data
+COPY --from=build /app/node_modules ./node_modules
+COPY --from=build /app/package.json ./
+COPY --from=build /app/sql ./sql
+COPY --from=build /app/dist ./dist
+COPY --from=build /app/src/oncekey.js ./src/
+USER node
+VOLUME /data
+EXPOSE 8080
+# Alive, not ready: while a database is away, restarting the service would help nobody.
+HEALTHCHECK --interval=10s --timeout=3s --start-period=20s --retries=3 \
+    CMD ["node", "-e", "fetch('http://127.0.0.1:' + (process.env.PORT || 8080) + '/livez').then((r) => process.exit(r.ok ? 0 : 1), () => process.exit(1))"]
+ENTRYPOINT ["node", "src/oncekey.js"]
+CMD ["serve"]

@@ -1,0 +1,137 @@
+import {
+  linkSync,
+  mkdirSync,
+  readFileSync,
+  renameSync,
+  rmSync,
+  statSync,
+  utimesSync,
+  writeFileSync,
+} from 'node:fs'
+import { hostname } from 'node:os'
+import { join } from 'node:path'
+
+interface Owner {
+  pid: number
+  host: string
+  /** Start time of the process where the system tells it, so that a reused pid is not taken for the owner. */
+  started: string
+}
+
+const REFRESH_MS = 2_000
+/** Longer than a stalled owner is likely to miss its refresh. Only asked when the owner is on another host. */
+const STALE_MS = 15_000
+
+/**
+ * One process at a time in a data directory: two would ruin it. Throws a plain Error that names the owner.
+ * The lock of a process that died is taken over: on the same host at once, from another host (a container that
+ * was replaced on a shared volume) once it has not been refreshed for 15 s.
+ */
+export function lockDirectory(directory: string): { release(): void } {
+  mkdirSync(directory, { recursive: true, mode: 0o700 })
+  const path = join(directory, 'lock')
+  const mine = join(directory, `lock.${process.pid}`)
+  const me: Owner = { pid: process.pid, host: hostname(), started: startTime(process.pid) }
+  const text = JSON.stringify(me)
+  writeFileSync(mine, text, { mode: 0o600 })
+  try {
+    while (!tryLink(mine, path)) {
+      const found = read(path)
+      if (found === undefined) continue
+      if (isAlive(found, path)) {
+        throw new Error(
+          `the data directory ${directory} is in use by process ${found.pid} on ${found.host}; ` +
+            'stop that one, or give this one a DATA_DIR of its own',
+        )
+      }
+      discard(path, found)
+    }
+  } finally {
+    rmSync(mine, { force: true })
+  }
+  const refresh = setInterval(() => {
+    try {
+      utimesSync(path, new Date(), new Date())
+    } catch {
+      // Somebody removed the directory under us; the database will say so better than we can.
+    }
+  }, REFRESH_MS)
+  refresh.unref()
+  return {
+    release() {
+      clearInterval(refresh)
+      rmSync(path, { force: true })
+    },
+  }
+}
+
+/** link(2) creates the lock with its content in one step, or fails because it is there. */
+function tryLink(from: string, to: string): boolean {
+  try {
+    linkSync(from, to)
+    return true
+  } catch (error) {
+    if (hasCode(error, 'EEXIST')) return false
+    throw error
+  }
+}
+
+function read(path: string): Owner | undefined {
+  let text: string
+  try {
+    text = readFileSync(path, 'utf8')
+  } catch (error) {
+    if (hasCode(error, 'ENOENT')) return undefined
+    throw error
+  }
+  const found: unknown = JSON.parse(text)
+  if (
+    typeof found === 'object' &&
+    found !== null &&
+    'pid' in found &&
+    'host' in found &&
+    'started' in found
+  ) {
+    return { pid: Number(found.pid), host: String(found.host), started: String(found.started) }
+  }
+  throw new Error(`${path} is not a lock of ours; if no other process uses the directory, remove that file`)
+}
+
+function isAlive(owner: Owner, path: string): boolean {
+  if (owner.host !== hostname()) return Date.now() - statSync(path).mtimeMs < STALE_MS
+  try {
+    process.kill(owner.pid, 0)
+  } catch (error) {
+    return hasCode(error, 'EPERM')
+  }
+  return owner.started === startTime(owner.pid)
+}
+
+/** Moves a dead owner's lock away. Two processes may try: only one gets the file that both have read. */
+function discard(path: string, dead: Owner): void {
+  const aside = `${path}.dead.${process.pid}`
+  try {
+    renameSync(path, aside)
+  } catch (error) {
+    if (hasCode(error, 'ENOENT')) return
+    throw error
+  }
+  const moved = read(aside)
+  // Between reading and moving, another process took the lock: it is theirs, give it back.
+  if (moved !== undefined && (moved.pid !== dead.pid || moved.started !== dead.started)) tryLink(aside, path)
+  rmSync(aside, { force: true })
+}
+
+/** Field 22 of /proc/PID/stat, clock ticks since boot; '' where there is no such file. */
+function startTime(pid: number): string {
+  try {
+    const stat = readFileSync(`/proc/${pid}/stat`, 'utf8')
+    return stat.slice(stat.lastIndexOf(')') + 2).split(' ')[19] ?? ''
+  } catch {
+    return ''
+  }
+}
+
+function hasCode(error: unknown, code: string): boolean {
+  return error instanceof Error && 'code' in error && error.code === code
+}

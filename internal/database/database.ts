@@ -1,0 +1,121 @@
+import type { Duplex } from 'node:stream'
+import postgres from 'postgres'
+import { ServiceError } from '../service-error.ts'
+import { storeUnavailable, withDeadline } from './deadline.ts'
+
+export type Sql = postgres.Sql
+
+export interface Database {
+  /**
+   * Runs one autocommit statement. Rejects with ServiceError `store_unavailable` within the deadline when the
+   * database is away or hangs; its `effect` is 'unknown' if the statement may have been committed. Errors that
+   * the statement itself caused (bad data, constraints) come through as postgres.js gives them.
+   */
+  run<T>(statement: (sql: Sql) => PromiseLike<T>, deadlineMs?: number): Promise<T>
+  /** Resolves when the database answers within the deadline. */
+  ping(): Promise<void>
+  close(): Promise<void>
+}
+
+export interface DatabaseOptions {
+  /** A statement without an answer for this long fails and all connections are replaced. */
+  deadlineMs?: number
+  /** Connections at most. Group commit keeps two busy; the others serve single reads and the health checks. */
+  maxConnections?: number
+  /** The wire of the embedded database, instead of a TCP connection to `url`. */
+  socket?: () => Duplex
+}
+
+/** An fsync on a busy disk can take a second; a partner should have an answer within three. */
+const DEADLINE_MS = 2_500
+
+/**
+ * A pool of postgres.js connections that cannot hang: whatever goes on inside the driver (queries queued behind a
+ * dead connection wait there for ever), each statement is answered within its deadline, and after a missed
+ * deadline the whole pool is thrown away for a new one.
+ */
+export function openDatabase(url: string | undefined, options: DatabaseOptions = {}): Database {
+  const usualDeadlineMs = options.deadlineMs ?? DEADLINE_MS
+  const connect = () => createPool(url, usualDeadlineMs, options)
+  let pool = connect()
+  let closed = false
+
+  const run = async <T>(
+    statement: (sql: Sql) => PromiseLike<T>,
+    deadlineMs: number = usualDeadlineMs,
+  ): Promise<T> => {
+    const used = pool
+    try {
+      return await withDeadline(Promise.resolve(statement(used)), deadlineMs, 'database')
+    } catch (error) {
+      if (error instanceof ServiceError) {
+        if (used === pool && !closed) {
+          pool = connect()
+          void used.end({ timeout: 0 }).catch(() => {})
+        }
+        throw error
+      }
+      throw isOutage(error)
+        ? storeUnavailable('database', error, nothingHappened(error) ? 'none' : 'unknown')
+        : error
+    }
+  }
+
+  return {
+    run,
+    async ping() {
+      await run((sql) => sql`SELECT 1`)
+    },
+    async close() {
+      closed = true
+      await pool.end({ timeout: 2 })
+    },
+  }
+}
+
+function createPool(url: string | undefined, deadlineMs: number, options: DatabaseOptions): Sql {
+  const common = {
+    fetch_types: false,
+    onnotice: () => {},
+    // The driver's own backoff grows to 20 s: an outage would go on for us after it is over.
+    backoff: () => 0.2,
+    connect_timeout: deadlineMs / 1000,
+  }
+  if (options.socket !== undefined) {
+    const { socket } = options
+    // One process, one session: the embedded database has no second connection to give.
+    const embedded = { ...common, socket, max: 1, max_lifetime: null, user: 'postgres', database: 'postgres' }
+    return postgres(embedded)
+  }
+  if (url === undefined) throw new Error('a database needs a URL or a socket')
+  return postgres(url, {
+    ...common,
+    max: options.maxConnections ?? 6,
+    // Nothing else: PgBouncer refuses connections that ask for settings it does not know.
+    connection: { application_name: 'oncekey' },
+  })
+}
+
+function codeOf(error: unknown): string {
+  return error instanceof Error && 'code' in error && typeof error.code === 'string' ? error.code : ''
+}
+
+/** SQLSTATE classes 22 and 23: what the data of a row can cause. The statement has changed nothing. */
+export function isRowFault(error: unknown): boolean {
+  return /^(22|23)...$/.test(codeOf(error))
+}
+
+/** There was no connection to send it on, PostgreSQL refused the connection, or it rolled the statement back. */
+const NOTHING_HAPPENED =
+  /^(57P03|53300|40001|40P01|28...|3D000|ECONNREFUSED|ENOTFOUND|EAI_AGAIN|ENOENT|EACCES|CONNECT_TIMEOUT)$/
+/** Connection lost or terminated, shutdown, no resources, a primary that became a replica: these pass. */
+const OUTAGE =
+  /^(08...|53...|57...|40...|25006|CONNECTION_.*|ECONNRESET|EPIPE|ETIMEDOUT|EHOSTUNREACH|ENETUNREACH|ECONNABORTED)$/
+
+function isOutage(error: unknown): boolean {
+  return nothingHappened(error) || OUTAGE.test(codeOf(error))
+}
+
+function nothingHappened(error: unknown): boolean {
+  return NOTHING_HAPPENED.test(codeOf(error))
+}

@@ -1,0 +1,25 @@
+import { ServiceError } from '../service-error.ts'
+
+/**
+ * The promise, or `store_unavailable` after `deadlineMs`. What the promise stands for goes on: a statement that
+ * was sent may still take effect, so the error says that its effect is unknown.
+ */
+export function withDeadline<T>(work: Promise<T>, deadlineMs: number, what: string): Promise<T> {
+  return new Promise<T>((resolve, reject) => {
+    const timer = setTimeout(() => {
+      reject(storeUnavailable(what, new Error(`no answer from ${what} within ${deadlineMs} ms`), 'unknown'))
+    }, deadlineMs)
+    work.then(resolve, reject).finally(() => clearTimeout(timer))
+  })
+}
+
+/** How long a partner is asked to wait before the next try while a store is away. */
+const RETRY_AFTER_MS = 1_000
+
+export function storeUnavailable(what: string, cause: unknown, effect: 'none' | 'unknown'): ServiceError {
+  return new ServiceError('store_unavailable', `The ${what} does not answer. Try again with the same key.`, {
+    retryAfterMs: RETRY_AFTER_MS,
+    cause,
+    effect,
+  })
+}

@@ -1,0 +1,64 @@
+export interface GroupOptions {
+  /** Batches under way at once. One or two beat more: what waits shares the next statement. */
+  inFlight?: number
+  /** The most items in one batch: keeps a statement, and what is lost with it, small. */
+  maxItems?: number
+  /** True for an error that the data of one item can cause; then the items of the batch are run singly. */
+  isItemFault: (error: unknown) => boolean
+}
+
+/**
+ * Group commit: calls that arrive while a batch is under way share the next one. A lone call waits for
+ * nothing but the end of the current turn of the event loop. `run` gets 1..maxItems items and answers in their order. An item that fails never fails its neighbours:
+ * when the data of one is at fault, all of that batch are run again one by one (so `run` must have changed
+ * nothing when it fails that way, as a failed statement does). Any other error goes to every item of the batch.
+ */
+export function groupCommit<Item, Answer>(
+  run: (items: readonly Item[]) => Promise<readonly Answer[]>,
+  options: GroupOptions,
+): (item: Item) => Promise<Answer> {
+  interface Waiting {
+    item: Item
+    resolve: (answer: Answer) => void
+    reject: (error: unknown) => void
+  }
+  const { inFlight = 1, maxItems = 128, isItemFault } = options
+  let waiting: Waiting[] = []
+  let running = 0
+
+  const settle = async (batch: Waiting[]): Promise<void> => {
+    try {
+      const answers = await run(batch.map((one) => one.item))
+      if (answers.length !== batch.length)
+        throw new Error(`${answers.length} answers for ${batch.length} items`)
+      answers.forEach((answer, i) => {
+        batch[i]?.resolve(answer)
+      })
+    } catch (error) {
+      if (batch.length === 1 || !isItemFault(error)) {
+        for (const one of batch) one.reject(error)
+      } else {
+        for (const one of batch) await settle([one])
+      }
+    }
+  }
+
+  const pump = () => {
+    while (running < inFlight && waiting.length > 0) {
+      const batch = waiting.slice(0, maxItems)
+      waiting = waiting.slice(maxItems)
+      running++
+      void settle(batch).finally(() => {
+        running--
+        pump()
+      })
+    }
+  }
+
+  return (item) =>
+    new Promise((resolve, reject) => {
+      waiting.push({ item, resolve, reject })
+      // The other sockets that are readable in this turn of the event loop may bring more for the same batch.
+      if (waiting.length === 1) setImmediate(pump)
+    })
+}

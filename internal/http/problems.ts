@@ -1,0 +1,74 @@
+import type { Stage, StageContext } from '../request-state.ts'
+import { PROBLEMS, type ProblemCode, ServiceError } from '../service-error.ts'
+
+export const PROBLEM_TYPE = 'application/problem+json'
+
+/** An RFC 9457 problem document as text. */
+export function problemJson(error: ServiceError, requestId: string): string {
+  const entry: { title: string; retryable?: boolean } = PROBLEMS[error.code]
+  return JSON.stringify({
+    type: `/problems/${error.code}`,
+    title: entry.title,
+    status: error.status,
+    detail: error.message,
+    code: error.code,
+    request_id: requestId,
+    ...(entry.retryable === undefined ? {} : { retryable: entry.retryable }),
+    ...(error.retryAfterMs === undefined ? {} : { retry_after_ms: Math.ceil(error.retryAfterMs) }),
+    ...(error.errors === undefined ? {} : { errors: error.errors }),
+  })
+}
+
+export type ReportDefect = (ctx: StageContext, error: unknown) => void
+
+/**
+ * Puts the problem document for what was thrown on `ctx`. Anything but a ServiceError is a defect of ours: it is
+ * reported with its cause and shown as a bare 500. Outages are reported too, for their cause.
+ */
+export function renderProblem(ctx: StageContext, thrown: unknown, report: ReportDefect): void {
+  const error = toServiceError(thrown)
+  if (error.status >= 500) report(ctx, thrown)
+  ctx.status = error.status
+  ctx.set(error.headers)
+  if (error.retryAfterMs !== undefined) ctx.set('Retry-After', retryAfter(error.retryAfterMs))
+  ctx.set('Cache-Control', 'no-store')
+  ctx.set('Content-Type', PROBLEM_TYPE)
+  ctx.body = problemJson(error, ctx.state.requestId ?? '')
+}
+
+/** Whole seconds, rounded up, at least 1: RFC 9110 knows no smaller unit. */
+function retryAfter(ms: number): string {
+  return String(Math.max(1, Math.ceil(ms / 1000)))
+}
+
+function toServiceError(thrown: unknown): ServiceError {
+  if (thrown instanceof ServiceError) return thrown
+  // Koa and the router refuse a path that is not percent-encoded UTF-8 with an error of this shape.
+  if (
+    thrown instanceof URIError ||
+    (thrown instanceof Error && 'status' in thrown && thrown.status === 400)
+  ) {
+    return new ServiceError('invalid_request', 'The request target is not valid.')
+  }
+  return new ServiceError('internal_error', 'The request could not be handled. The fault is on our side.')
+}
+
+/** What the router leaves behind where nothing answered. */
+const UNANSWERED: Record<number, [ProblemCode, string] | undefined> = {
+  404: ['not_found', 'There is nothing at this path.'],
+  405: ['method_not_allowed', 'This path does not take this method; see Allow.'],
+  501: ['method_not_allowed', 'This path does not take this method; see Allow.'],
+}
+
+/** Turns whatever the stages behind it throw, or leave unanswered, into a problem document. */
+export function problems(report: ReportDefect): Stage {
+  return async function problems(ctx, next) {
+    try {
+      await next()
+      const unanswered = ctx.body === undefined || ctx.body === null ? UNANSWERED[ctx.status] : undefined
+      if (unanswered !== undefined) throw new ServiceError(...unanswered)
+    } catch (error) {
+      renderProblem(ctx, error, report)
+    }
+  }
+}

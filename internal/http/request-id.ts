@@ -1,0 +1,16 @@
+import { randomUUID } from 'node:crypto'
+import type { Stage } from '../request-state.ts'
+
+/** A caller's own id is taken if it cannot do harm in a log line or a header. */
+const ACCEPTED = /^[\w.-]{1,64}$/
+
+/** Every answer carries `X-Request-Id`: the caller's, or a new one. */
+export function requestId(): Stage {
+  return async function requestId(ctx, next) {
+    const given = ctx.req.headers['x-request-id']
+    const id = typeof given === 'string' && ACCEPTED.test(given) ? given : randomUUID()
+    ctx.state.requestId = id
+    ctx.set('X-Request-Id', id)
+    await next()
+  }
+}

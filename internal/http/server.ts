@@ -1,0 +1,100 @@
+import { randomUUID } from 'node:crypto'
+import { once } from 'node:events'
+import {
+  createServer as createHttpServer,
+  type IncomingMessage,
+  type RequestListener,
+  type Server,
+  type ServerResponse,
+  STATUS_CODES,
+} from 'node:http'
+import type { AddressInfo } from 'node:net'
+import type { Duplex } from 'node:stream'
+import { type ProblemCode, ServiceError } from '../service-error.ts'
+import { PROBLEM_TYPE, problemJson } from './problems.ts'
+
+/** Node's own default, said here because it is a promise: more than this is 431. */
+const MAX_HEADER_BYTES = 16_384
+/** A client that needs longer for its headers is stuck or hostile. */
+const HEADERS_TIMEOUT_MS = 10_000
+/** Headers and body; the body's own deadline (rawBody) comes first, this one holds where no stage reads a body. */
+const REQUEST_TIMEOUT_MS = 30_000
+/** Longer than the idle time of the usual load balancers (60 s), so that they, not we, end idle connections. */
+const KEEP_ALIVE_TIMEOUT_MS = 65_000
+
+/** An HTTP server that answers with problem documents even where no request reaches the application. */
+export function createServer(listener: RequestListener): Server {
+  const server = createHttpServer(
+    {
+      maxHeaderSize: MAX_HEADER_BYTES,
+      headersTimeout: HEADERS_TIMEOUT_MS,
+      requestTimeout: REQUEST_TIMEOUT_MS,
+      keepAliveTimeout: KEEP_ALIVE_TIMEOUT_MS,
+      connectionsCheckingInterval: 1_000,
+      // The guard stage asks for Host, with a problem document.
+      requireHostHeader: false,
+    },
+    listener,
+  )
+  // Node drops headers beyond its count in silence; the guard stage must see all of them to refuse them.
+  server.maxHeadersCount = 0
+  server.on('clientError', (error: Error & { code?: string }, socket) => {
+    if (error.code === 'ECONNRESET' || !socket.writable) socket.destroy()
+    else refuse(socket, clientProblem(error.code))
+  })
+  server.on('checkExpectation', (_req: IncomingMessage, res: ServerResponse) => {
+    const problem = new ServiceError('invalid_request', 'The only expectation met is 100-continue.')
+    const id = randomUUID()
+    res
+      .writeHead(problem.status, { 'Content-Type': PROBLEM_TYPE, 'X-Request-Id': id })
+      .end(problemJson(problem, id))
+  })
+  server.on('connect', (_req: IncomingMessage, socket: Duplex) => {
+    refuse(socket, ['method_not_allowed', 'This is no proxy.'])
+  })
+  return server
+}
+
+function clientProblem(code: string | undefined): [ProblemCode, string] {
+  switch (code) {
+    case 'HPE_HEADER_OVERFLOW':
+      return ['headers_too_large', `The headers have more than ${MAX_HEADER_BYTES} bytes.`]
+    case 'ERR_HTTP_REQUEST_TIMEOUT':
+      return ['request_timeout', 'The request did not arrive in time.']
+    case 'HPE_INVALID_METHOD':
+      return ['method_not_allowed', 'The method is not known here.']
+    default:
+      return ['invalid_request', 'The request is not valid HTTP/1.1.']
+  }
+}
+
+/** Answers on a connection that has no request, and ends it. */
+function refuse(socket: Duplex, [code, detail]: [ProblemCode, string]): void {
+  const problem = new ServiceError(code, detail)
+  const id = randomUUID()
+  const body = problemJson(problem, id)
+  const head = [
+    `HTTP/1.1 ${problem.status} ${STATUS_CODES[problem.status]}`,
+    `Content-Type: ${PROBLEM_TYPE}`,
+    `Content-Length: ${Buffer.byteLength(body)}`,
+    `X-Request-Id: ${id}`,
+    ...(code === 'method_not_allowed' ? ['Allow: GET, HEAD, POST'] : []),
+    'Connection: close',
+  ]
+  socket.on('error', () => {})
+  socket.end(`${head.join('\r\n')}\r\n\r\n${body}`)
+}
+
+/** Listens and returns the port. Throws a plain Error that names the address. */
+export async function listen(server: Server, host: string, port: number): Promise<number> {
+  server.listen(port, host)
+  try {
+    await once(server, 'listening')
+  } catch (error) {
+    const code = error instanceof Error && 'code' in error ? error.code : undefined
+    const reason = code === 'EADDRINUSE' ? 'another process listens there' : String(error)
+    throw new Error(`cannot listen on ${host}:${port}: ${reason}. Set PORT or HOST to a free address`)
+  }
+  const address: AddressInfo | string | null = server.address()
+  return typeof address === 'object' && address !== null ? address.port : port
+}

@@ -1,0 +1,75 @@
+export interface HeartbeatOptions {
+  /** false: the key is no longer ours. Rejects while the store is away. */
+  renew: () => Promise<boolean>
+  leaseMs: number
+  /** The longest a request may hold its key; a handler that never ends loses it then. */
+  maxAgeMs: number
+  now: () => number
+}
+
+/** Renews a lease at a third of its length while a handler works, and tells the handler when it is lost. */
+export class Heartbeat {
+  readonly #options: HeartbeatOptions
+  readonly #startedMs: number
+  #renewedMs: number
+  #timer: NodeJS.Timeout | undefined
+  // Made when somebody asks: most handlers end before the first beat.
+  #controller: AbortController | undefined
+  #lostBecause: string | undefined
+
+  constructor(options: HeartbeatOptions) {
+    this.#options = options
+    this.#startedMs = options.now()
+    this.#renewedMs = this.#startedMs
+    this.#schedule()
+  }
+
+  /** Aborted, with an Error that says why, once the lease is lost or its maximum age is reached. */
+  get signal(): AbortSignal {
+    if (this.#controller === undefined) {
+      this.#controller = new AbortController()
+      if (this.#lostBecause !== undefined) this.#controller.abort(new Error(this.#lostBecause))
+    }
+    return this.#controller.signal
+  }
+
+  get lostBecause(): string | undefined {
+    return this.#lostBecause
+  }
+
+  stop(): void {
+    clearTimeout(this.#timer)
+  }
+
+  #schedule(): void {
+    this.#timer = setTimeout(() => void this.#beat(), this.#options.leaseMs / 3)
+  }
+
+  async #beat(): Promise<void> {
+    const { renew, leaseMs, maxAgeMs, now } = this.#options
+    if (now() - this.#startedMs >= maxAgeMs) {
+      this.#lose(`the request held its key for ${maxAgeMs} ms, the longest that is allowed`)
+      return
+    }
+    // Before the call: the store counts the new lease from some moment after this one.
+    const askedMs = now()
+    try {
+      if (!(await renew())) {
+        this.#lose('another attempt has taken the key over')
+        return
+      }
+      this.#renewedMs = askedMs
+    } catch (error) {
+      if (now() - this.#renewedMs >= leaseMs) {
+        this.#lose(`the lease ran out while the store was away: ${String(error)}`)
+        return
+      }
+    }
+    this.#schedule()
+  }
+
+  #lose(reason: string): void {
+    this.#lostBecause = reason
+    this.#controller?.abort(new Error(reason))
+  }
+}

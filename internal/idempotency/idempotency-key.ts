@@ -1,0 +1,38 @@
+import { ServiceError } from '../service-error.ts'
+
+/** A bare key: visible ASCII without what would make it a string, a list or a parameter (RFC 9651). */
+const BARE = /^[!#-+\--:<-[\]-~]{1,255}$/
+/** An sf-string: printable ASCII in double quotes, with \" and \\ as its only escapes. */
+const QUOTED = /^"((?:[ !#-[\]-~]|\\["\\])*)"$/
+
+/**
+ * The key of the request from the header lines as they came; `"abc"` and `abc` are the same key.
+ * Throws `idempotency_key_missing` or `idempotency_key_invalid`.
+ */
+export function parseIdempotencyKey(values: readonly string[]): string {
+  const [value, ...more] = values
+  if (value === undefined) {
+    throw new ServiceError(
+      'idempotency_key_missing',
+      'Send an Idempotency-Key header: a name of your own for this request, the same on every retry of it.',
+    )
+  }
+  if (more.length > 0) throw invalid('the header came more than once')
+  if (BARE.test(value)) return value
+  const quoted = QUOTED.exec(value)?.[1]
+  if (quoted === undefined)
+    throw invalid('it must be 1 to 255 characters of printable ASCII, bare or in double quotes')
+  const key = quoted.replace(/\\(["\\])/g, '$1')
+  if (key.length < 1 || key.length > 255)
+    throw invalid(`it has ${key.length} characters, 1 to 255 are allowed`)
+  return key
+}
+
+function invalid(reason: string): ServiceError {
+  return new ServiceError('idempotency_key_invalid', `The Idempotency-Key is not valid: ${reason}.`)
+}
+
+/** Every line of a header, as it came; Node joins or drops repeated ones elsewhere. `name` in lower case. */
+export function headerLines(rawHeaders: readonly string[], name: string): string[] {
+  return rawHeaders.filter((_, i) => i % 2 === 1 && rawHeaders[i - 1]?.toLowerCase() === name)
+}

@@ -1,0 +1,148 @@
+import { type Database, isRowFault } from '../database/database.ts'
+import { groupCommit } from '../database/group-commit.ts'
+import { parseHeaders } from './answer-headers.ts'
+import type { Answer, Claim, IdempotencyStore, KeyId } from './store.ts'
+
+export interface PostgresStoreOptions {
+  /** How long an answer is replayed, and how long an abandoned claim is remembered. */
+  ttlMs: number
+}
+
+interface ClaimItem {
+  id: KeyId
+  fingerprint: string
+  token: string
+  leaseMs: number
+}
+
+interface CompleteItem {
+  id: KeyId
+  token: string
+  answer: Answer
+}
+
+/**
+ * The store in Postgres: one function of `sql/002_idempotency_keys.sql` for each verb. Claims, and completions,
+ * that arrive while one statement is under way share the next one. A replay writes nothing.
+ */
+export function postgresStore(database: Database, options: PostgresStoreOptions): IdempotencyStore {
+  const { ttlMs } = options
+  const claim = groupCommit(
+    async (items: readonly ClaimItem[]): Promise<Claim[]> => {
+      const rows = inKeyOrder(items, ({ id, fingerprint, token, leaseMs }) => ({
+        ...id,
+        fingerprint,
+        token,
+        lease_ms: leaseMs,
+      }))
+      const answers = await database.run(
+        (sql) => sql`
+        SELECT r.n, c.*
+        FROM json_to_recordset(${rows}::text::json)
+          AS r(n integer, client text, scope text, key text, fingerprint text, token text, lease_ms integer)
+        CROSS JOIN LATERAL oncekey_claim(r.client, r.scope, r.key, decode(r.fingerprint, 'hex'),
+          decode(r.token, 'hex'), r.lease_ms, ${ttlMs}::bigint) AS c`,
+      )
+      return inOrder(answers, items.length, parseClaim)
+    },
+    { isItemFault: isRowFault },
+  )
+
+  const complete = groupCommit(
+    async (items: readonly CompleteItem[]): Promise<boolean[]> => {
+      const rows = inKeyOrder(items, ({ id, token, answer }) => ({
+        ...id,
+        token,
+        status: answer.status,
+        headers: JSON.stringify(answer.headers),
+        body: answer.body.toString('base64'),
+      }))
+      const answers = await database.run(
+        (sql) => sql`
+        SELECT r.n, oncekey_complete(r.client, r.scope, r.key, decode(r.token, 'hex'), r.status, r.headers,
+          decode(r.body, 'base64')) AS done
+        FROM json_to_recordset(${rows}::text::json)
+          AS r(n integer, client text, scope text, key text, token text, status smallint, headers text, body text)`,
+      )
+      return inOrder(answers, items.length, (row) => row.done === true)
+    },
+    { isItemFault: isRowFault },
+  )
+
+  return {
+    claim: (id, fingerprint, token, leaseMs) => claim({ id, fingerprint, token, leaseMs }),
+    complete: (id, token, answer) => complete({ id, token, answer }),
+    async renew(id, token, leaseMs) {
+      const [row] = await database.run(
+        (sql) => sql`
+          SELECT oncekey_renew(${id.client}, ${id.scope}, ${id.key}, decode(${token}, 'hex'), ${leaseMs}::integer) AS done`,
+      )
+      return row?.done === true
+    },
+    async release(id, token, outcome) {
+      const [row] = await database.run(
+        (sql) => sql`
+          SELECT oncekey_release(${id.client}, ${id.scope}, ${id.key}, decode(${token}, 'hex'), ${outcome}) AS done`,
+      )
+      return row?.done === true
+    },
+  }
+}
+
+/** How many forgotten records one sweep removes: keeps the statement far from its deadline. */
+const SWEEP = 5_000
+
+/** Removes records whose time is over; returns how many. Safe to run from many processes at once. */
+export async function sweepExpired(database: Database): Promise<number> {
+  const removed = await database.run(
+    (sql) => sql`
+      DELETE FROM idempotency_keys WHERE (client, scope, key) IN (
+        SELECT client, scope, key FROM idempotency_keys
+        WHERE expires_at <= now() AND (state <> 'in_progress' OR lease_until <= now())
+        LIMIT ${SWEEP} FOR UPDATE SKIP LOCKED)`,
+  )
+  return removed.count
+}
+
+/**
+ * The items as JSON, each with its place. Sorted by key: two statements that wait for each other's rows always
+ * take them in the same order, so they cannot deadlock.
+ */
+function inKeyOrder<Item extends { id: KeyId }>(items: readonly Item[], row: (item: Item) => object): string {
+  const order = (id: KeyId) => `${id.client}\n${id.scope}\n${id.key}`
+  return JSON.stringify(
+    items
+      .map((item, n) => ({ sort: order(item.id), row: { n, ...row(item) } }))
+      .sort((a, b) => (a.sort < b.sort ? -1 : a.sort > b.sort ? 1 : 0))
+      .map((entry) => entry.row),
+  )
+}
+
+type Row = Record<string, unknown>
+
+function inOrder<Answer>(rows: readonly Row[], count: number, parse: (row: Row) => Answer): Answer[] {
+  const answers = new Array<Answer>(count)
+  for (const row of rows) answers[Number(row.n)] = parse(row)
+  return answers
+}
+
+function parseClaim(row: Row): Claim {
+  switch (row.outcome) {
+    case 'acquired':
+      return { outcome: 'acquired', attempt: Number(row.attempt) }
+    case 'replay':
+      if (!(row.body instanceof Buffer)) throw new Error('a completed record has no body')
+      return {
+        outcome: 'replay',
+        answer: { status: Number(row.status), headers: parseHeaders(String(row.headers)), body: row.body },
+      }
+    case 'mismatch':
+      return { outcome: 'mismatch' }
+    case 'in_progress':
+      return { outcome: 'in_progress', retryAfterMs: Number(row.wait_ms) }
+    case 'unknown':
+      return { outcome: 'unknown' }
+    default:
+      throw new Error(`oncekey_claim answered ${String(row.outcome)}`)
+  }
+}

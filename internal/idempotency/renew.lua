@@ -1,0 +1,9 @@
+-- renew: lets the lease end later (or now), if the key is still held under the token.
+-- KEYS[1]  the record
+-- ARGV     token, lease in ms
+-- answers  'renewed' | 'lost'
+local r = redis.call('HMGET', KEYS[1], 'token', 'state')
+if r[1] ~= ARGV[1] or r[2] ~= 'in_progress' then return 'lost' end
+local time = redis.call('TIME')
+redis.call('HSET', KEYS[1], 'lease_until', time[1] * 1000 + math.floor(time[2] / 1000) + tonumber(ARGV[2]))
+return 'renewed'

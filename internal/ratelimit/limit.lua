@@ -1,0 +1,172 @@
+-- Evaluates n limits for one request: uses one of each, or none of any. Mirror of algorithms.ts.
+--
+-- KEYS[i]              state of limit i; all share one hash tag
+-- ARGV[1]              'take', or 'peek' to use none
+-- ARGV[4i-2 .. 4i+1]   limit i: algorithm, quota, window in ms, burst
+-- ARGV[4n+2]           '' = the clock is TIME; tests give Unix ms with up to three decimals
+--
+-- Answers a flat list, four for each limit: 'allowed' or 'refused', remaining (after this use, if it was taken),
+-- whole ms until remaining grows, and when that is in Unix ms. Taken if none of them is 'refused'.
+--
+-- State: sliding-window  LIST of admission times, newest first, whole microseconds (Redis packs those into 10 bytes)
+--        token-bucket    'credit at': credit is tokens x window; ms
+--        fixed-window    'used start': start in ms
+-- Each expires by itself when it says no more than a missing key.
+
+local call = redis.call
+-- Expiry has its own clock, read before TIME: state must never go before its window has passed.
+local SLACK_MS = 1000
+
+local function clock_us(given)
+  if given ~= '' then return math.floor(given * 1000 + 0.5) end
+  local time = call('TIME')
+  return time[1] * 1000000 + time[2]
+end
+
+local now_us = clock_us(ARGV[4 * #KEYS + 2])
+local now = now_us / 1000
+local now_text = string.format('%.0f', now_us)
+
+local function pair(key)
+  local text = call('GET', key)
+  if not text then return nil end
+  local first, second = string.match(text, '^(%S+) (%S+)$')
+  return tonumber(first), tonumber(second)
+end
+
+-- %.17g brings a double back exactly.
+local function keep_pair(key, first, second, ...)
+  call('SET', key, string.format('%.17g %.17g', first, second), ...)
+end
+
+local function ttl(ms) return string.format('%.0f', math.ceil(ms) + SLACK_MS) end
+
+local sliding = {}
+
+-- The k-th newest (from 0) or, if negative, the -k-th oldest admission, ms.
+local function admission(limit, k) return call('LINDEX', limit.key, k) / 1000 end
+
+local function left(limit, admitted) return admitted + limit.window - now <= 0 end
+
+-- How many of the oldest have left the window: doubling steps, then halving, so that a big log
+-- that expires at once costs few commands. The oldest is known to have left.
+local function expired(limit)
+  local gone, step = 1, 2
+  while step <= limit.count and left(limit, admission(limit, -step)) do gone, step = step, step * 2 end
+  local stays = math.min(step, limit.count + 1)
+  while stays - gone > 1 do
+    local middle = math.floor((gone + stays) / 2)
+    if left(limit, admission(limit, -middle)) then gone = middle else stays = middle end
+  end
+  return gone
+end
+
+function sliding.settle(limit)
+  limit.count = call('LLEN', limit.key)
+  if limit.count == 0 then return end
+  local future = 0
+  while future < limit.count and admission(limit, future) > now do future = future + 1 end
+  if future > 0 then
+    call('LTRIM', limit.key, future, -1)
+    for _ = 1, future do call('LPUSH', limit.key, now_text) end
+    call('PEXPIRE', limit.key, ttl(limit.window))
+  end
+  limit.oldest = admission(limit, -1)
+  if not left(limit, limit.oldest) then return end
+  local gone = expired(limit)
+  call('LTRIM', limit.key, 0, -gone - 1)
+  limit.count = limit.count - gone
+  if limit.count > 0 then limit.oldest = admission(limit, -1) end
+end
+
+function sliding.standing(limit)
+  if limit.count == 0 then return limit.quota, 0 end
+  -- With a quota that was lowered meanwhile, more than one must leave before one is free.
+  local over = limit.count - limit.quota
+  local next = over > 0 and admission(limit, -1 - over) or limit.oldest
+  return math.max(0, -over), math.ceil(next + limit.window - now)
+end
+
+function sliding.take(limit)
+  if limit.count == 0 then limit.oldest = now end
+  limit.count = call('LPUSH', limit.key, now_text)
+  call('PEXPIRE', limit.key, ttl(limit.window))
+end
+
+local bucket = {}
+
+function bucket.settle(limit)
+  local full = limit.burst * limit.window
+  local credit, at = pair(limit.key)
+  if credit and at > now then
+    at = now
+    keep_pair(limit.key, credit, at, 'KEEPTTL')
+  end
+  limit.credit = credit and math.min(full, credit + (now - at) * limit.quota) or full
+end
+
+function bucket.standing(limit)
+  local remaining = math.floor(limit.credit / limit.window)
+  if remaining >= limit.burst then return remaining, 0 end
+  return remaining, math.ceil(((remaining + 1) * limit.window - limit.credit) / limit.quota)
+end
+
+function bucket.take(limit)
+  limit.credit = limit.credit - limit.window
+  local until_full = (limit.burst * limit.window - limit.credit) / limit.quota
+  keep_pair(limit.key, limit.credit, now, 'PX', ttl(until_full))
+end
+
+local fixed = {}
+
+function fixed.settle(limit)
+  local current = math.floor(now / limit.window) * limit.window
+  local used, start = pair(limit.key)
+  if not used or start < current then used, start = 0, current end
+  if start > current + limit.window then
+    start = current + limit.window
+    keep_pair(limit.key, used, start, 'KEEPTTL')
+  end
+  limit.used, limit.start = used, start
+end
+
+function fixed.standing(limit)
+  return math.max(0, limit.quota - limit.used), math.ceil(limit.start + limit.window - now)
+end
+
+function fixed.take(limit)
+  limit.used = limit.used + 1
+  keep_pair(limit.key, limit.used, limit.start, 'PX', ttl(limit.start + limit.window - now))
+end
+
+local algorithms = { ['sliding-window'] = sliding, ['token-bucket'] = bucket, ['fixed-window'] = fixed }
+
+local limits, refused = {}, false
+for i, key in ipairs(KEYS) do
+  local first = 4 * i - 2
+  local limit = {
+    key = key,
+    algorithm = algorithms[ARGV[first]],
+    quota = tonumber(ARGV[first + 1]),
+    window = tonumber(ARGV[first + 2]),
+    burst = tonumber(ARGV[first + 3]),
+  }
+  limit.algorithm.settle(limit)
+  limit.remaining, limit.wait = limit.algorithm.standing(limit)
+  limit.word = limit.remaining > 0 and 'allowed' or 'refused'
+  refused = refused or limit.remaining <= 0
+  limits[i] = limit
+end
+
+local answer = {}
+for _, limit in ipairs(limits) do
+  if ARGV[1] == 'take' and not refused then
+    limit.algorithm.take(limit)
+    limit.remaining, limit.wait = limit.algorithm.standing(limit)
+  end
+  answer[#answer + 1] = limit.word
+  answer[#answer + 1] = limit.remaining
+  answer[#answer + 1] = limit.wait
+  answer[#answer + 1] = math.ceil(now + limit.wait)
+end
+return answer

@@ -1,0 +1,69 @@
+import { createHash } from 'node:crypto'
+import type Koa from 'koa'
+
+/** The body as it came over the wire: what is signed and what is fingerprinted. */
+export class WireBody {
+  readonly bytes: Buffer
+  #sha256: string | undefined
+
+  constructor(bytes: Buffer) {
+    this.bytes = bytes
+  }
+
+  /** Lowercase hex SHA-256 of the bytes; computed once, shared by signature and fingerprint. */
+  get sha256(): string {
+    this.#sha256 ??= createHash('sha256').update(this.bytes).digest('hex')
+    return this.#sha256
+  }
+}
+
+/** Who signed the request. */
+export interface Caller {
+  client: string
+  /** The scheme that matched, e.g. `v1`. */
+  scheme: string
+}
+
+/** What the idempotency stage tells the handler behind it. */
+export interface Attempt {
+  key: string
+  /** Lowercase hex SHA-256 over method, request target and body. */
+  fingerprint: string
+  /** 1 the first time; more after a takeover: then look first for what the earlier attempt left behind. */
+  number: number
+  /** Aborted when the lock is lost or its maximum age is reached. */
+  readonly signal: AbortSignal
+  /** The handler found the answer of an earlier attempt instead of making one: it is marked as a replay. */
+  replayed: boolean
+}
+
+/** A JSON body. */
+export interface JsonBody {
+  /** As JSON.parse gives it; no object in it has a member twice. */
+  value: unknown
+  /** Every number as it was written, by its JSON Pointer (RFC 6901): binary floating point must not touch money. */
+  numbers: ReadonlyMap<string, string>
+}
+
+/** `ctx.state`: what each stage leaves for the later ones. */
+export interface RequestState {
+  requestId?: string
+  body?: WireBody
+  caller?: Caller
+  attempt?: Attempt
+  json?: JsonBody
+}
+
+export type Stage = Koa.Middleware<RequestState>
+export type StageContext = Koa.ParameterizedContext<RequestState>
+
+/** What an earlier stage left. Throws a plain Error, a mistake in the wiring, if that stage is missing. */
+export function required<K extends keyof RequestState>(
+  ctx: StageContext,
+  name: K,
+  stage: string,
+): NonNullable<RequestState[K]> {
+  const value = ctx.state[name]
+  if (value === undefined) throw new Error(`${stage} must come before the stage that needs ctx.state.${name}`)
+  return value as NonNullable<RequestState[K]>
+}

@@ -1,0 +1,50 @@
+import { createHash, createHmac } from 'node:crypto'
+import { type Secret, toSecret } from './client-registry.ts'
+
+export interface SignedFields {
+  /** Unix seconds. */
+  timestamp: number
+  method: string
+  /** The request target as on the wire: path and query, neither decoded nor normalised. */
+  target: string
+  client: string
+  /** The value of `Idempotency-Key` as sent, '' without one. */
+  key: string
+  /** Lowercase hex. */
+  bodySha256: string
+}
+
+/** Every v1 string to sign begins with it, and no JSON body does. */
+export const V1_PREFIX = Buffer.from('v1\n')
+
+/** What a v1 signature covers: seven lines joined by LF, none at the end. Throws RangeError, see `isOneLine`. */
+export function stringToSign(fields: SignedFields): string {
+  const { timestamp, method, target, client, key, bodySha256 } = fields
+  if (![method, target, client, key].every(isOneLine))
+    throw new RangeError('a signed field holds a line break')
+  return `v1\n${timestamp}\n${method}\n${target}\n${client}\n${key}\n${bodySha256}`
+}
+
+/** A field with a line break could pass for two fields: such a request can neither be signed nor be accepted. */
+export function isOneLine(field: string): boolean {
+  return !/[\r\n]/.test(field)
+}
+
+/** HMAC-SHA256, 32 bytes. A KeyObject is as fast as the bytes themselves: 1.7 µs for a string to sign. */
+export function hmac(secret: Secret, data: Buffer): Buffer {
+  return createHmac('sha256', secret).update(data).digest()
+}
+
+export type SignInput =
+  | { scheme: 'v0'; secret: Secret | string; body: Buffer | string }
+  | ({ scheme: 'v1'; secret: Secret | string; body: Buffer | string } & Omit<SignedFields, 'bodySha256'>)
+
+/** The value of `X-Signature` for a request; all strings are UTF-8. */
+export function sign(input: SignInput): string {
+  const secret = typeof input.secret === 'string' ? toSecret(input.secret) : input.secret
+  const body = Buffer.from(input.body)
+  if (input.scheme === 'v0') return hmac(secret, body).toString('hex')
+  const bodySha256 = createHash('sha256').update(body).digest('hex')
+  const mac = hmac(secret, Buffer.from(stringToSign({ ...input, bodySha256 }), 'utf8'))
+  return `t=${input.timestamp},v1=${mac.toString('hex')}`
+}

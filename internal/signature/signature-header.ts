@@ -1,0 +1,51 @@
+/** What a request says about its signature, told by syntax alone. RFC 9421 will be one more member here. */
+export type SignatureHeader =
+  | { scheme: 'v0'; mac: Buffer }
+  | { scheme: 'v1'; timestamp: number; macs: Buffer[] }
+  | 'missing'
+  | 'malformed'
+
+const V0 = /^[0-9A-Fa-f]{64}$/
+/**
+ * `t` in Unix seconds: without leading zeros, so that the digits on the wire are the digits that were signed, and at
+ * most 15 of them, so that they are exact as a number.
+ */
+const V1 = /^t=(0|[1-9][0-9]{0,14})((?:,v1=[0-9A-Fa-f]{64}){1,3})$/
+
+/**
+ * Reads `X-Signature` out of `req.rawHeaders`. Never throws. A request that carries the headers of two schemes is
+ * malformed: there is no falling back from one to another.
+ */
+export function readSignature(rawHeaders: readonly string[]): SignatureHeader {
+  const own = headerValues(rawHeaders, 'x-signature')
+  const rfc9421 = [...headerValues(rawHeaders, 'signature'), ...headerValues(rawHeaders, 'signature-input')]
+  if (rfc9421.length > 0) return 'malformed'
+  return parseSignature(own)
+}
+
+/** `values`: one for each `X-Signature` line. */
+export function parseSignature(values: readonly string[]): SignatureHeader {
+  const [value] = values
+  if (value === undefined) return 'missing'
+  if (values.length > 1) return 'malformed'
+  // The grammar comes first: Buffer.from(…, 'hex') stops silently at the first character that is not hex.
+  if (V0.test(value)) return { scheme: 'v0', mac: Buffer.from(value, 'hex') }
+  const [, digits, list] = V1.exec(value) ?? []
+  if (digits === undefined || list === undefined) return 'malformed'
+  const macs = list
+    .split(',v1=')
+    .slice(1)
+    .map((hex) => Buffer.from(hex, 'hex'))
+  return { scheme: 'v1', timestamp: Number(digits), macs }
+}
+
+/** The value of each line of a header, in order; `name` in lower case. Elsewhere Node joins repeated lines. */
+export function headerValues(rawHeaders: readonly string[], name: string): string[] {
+  const values: string[] = []
+  for (let i = 0; i + 1 < rawHeaders.length; i += 2) {
+    const candidate = rawHeaders[i]
+    if (candidate?.length !== name.length || candidate.toLowerCase() !== name) continue
+    values.push(rawHeaders[i + 1] ?? '')
+  }
+  return values
+}

@@ -1,0 +1,41 @@
+import { required, type Stage } from '../request-state.ts'
+import { ServiceError } from '../service-error.ts'
+import type { ClientRegistry, Scheme } from './client-registry.ts'
+import { type SignatureFault, type VerifySettings, verify } from './verify.ts'
+
+/** When v0 was deprecated, Unix seconds: 2026-01-01T00:00:00Z. */
+export const V0_DEPRECATED_AT = 1767225600
+
+/** RFC 9110 (15.5.2) asks for a challenge with every 401; generic HTTP clients and proxies expect one. */
+const CHALLENGE = 'Signature realm="oncekey"'
+
+export interface VerifySignatureOptions extends VerifySettings {
+  registry: ClientRegistry
+  /** Milliseconds since the epoch. */
+  now: () => number
+  /** Called once a request. The scheme is `none` where there was no signature to read. */
+  onVerified?: (scheme: Scheme | 'none', result: 'ok' | SignatureFault) => void
+}
+
+/**
+ * Lets a request through only with a valid signature over its bytes on the wire, and leaves who signed it in
+ * `ctx.state.caller`. Throws the four signature problems. Needs the raw body.
+ */
+export function verifySignature(options: VerifySignatureOptions): Stage {
+  const { registry, now, onVerified } = options
+  return async function verifySignature(ctx, next) {
+    const { method = '', url: target = '', rawHeaders } = ctx.req
+    const body = required(ctx, 'body', 'rawBody')
+    const verdict = verify({ method, target, rawHeaders, body }, registry, options, now())
+    onVerified?.(verdict.scheme, verdict.ok ? 'ok' : verdict.code)
+    // Only who proved to have signed with v0 is told, and before next(), so that errors further on say it too.
+    const genuine = verdict.ok || verdict.code === 'scheme_not_allowed'
+    if (genuine && verdict.scheme === 'v0') ctx.set('Deprecation', `@${V0_DEPRECATED_AT}`)
+    if (!verdict.ok) {
+      const headers = verdict.code === 'scheme_not_allowed' ? {} : { 'WWW-Authenticate': CHALLENGE }
+      throw new ServiceError(verdict.code, verdict.detail, { headers })
+    }
+    ctx.state.caller = { client: verdict.client, scheme: verdict.scheme }
+    await next()
+  }
+}

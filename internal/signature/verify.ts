@@ -1,0 +1,152 @@
+import { timingSafeEqual } from 'node:crypto'
+import type { WireBody } from '../request-state.ts'
+import {
+  CLIENT_ID,
+  type ClientRegistry,
+  DEFAULT_CLIENT,
+  isWeaker,
+  MAX_SECRETS,
+  type Scheme,
+  type Secret,
+  toSecret,
+} from './client-registry.ts'
+import { hmac, isOneLine, stringToSign, V1_PREFIX } from './schemes.ts'
+import { headerValues, readSignature, type SignatureHeader } from './signature-header.ts'
+
+/** A request as it came over the wire; the strings are as Node gives them, one character a byte. */
+export interface SignedRequest {
+  method: string
+  target: string
+  rawHeaders: readonly string[]
+  body: WireBody
+}
+
+export interface VerifySettings {
+  /** For clients that have none of their own. */
+  minScheme: Scheme
+  /** How far a v1 timestamp may be from our clock, in either direction; compared in whole seconds. */
+  toleranceMs: number
+}
+
+export type SignatureFault =
+  | 'signature_missing'
+  | 'signature_invalid'
+  | 'timestamp_out_of_range'
+  | 'scheme_not_allowed'
+
+export type Verdict =
+  | { ok: true; client: string; scheme: Scheme }
+  | { ok: false; scheme: Scheme | 'none'; code: SignatureFault; detail: string }
+
+type ReadSignature = Exclude<SignatureHeader, string>
+
+const FORM =
+  'X-Signature: t=<Unix seconds>,v1=<64 hex digits>, an HMAC-SHA256 made with your secret, and X-Client-Id'
+const MISSING = `Send exactly one ${FORM}.`
+const MALFORMED = `The signature is not well formed. Send exactly one ${FORM}.`
+/** One text for an unknown client and for a wrong signature: nobody learns which clients exist. */
+const NO_MATCH = 'The signature does not match the request as it was received, or the client is not known.'
+
+/** Takes the place of secrets that a client does not have. A match with it counts for nothing. */
+const DECOY = toSecret('decoy')
+
+/**
+ * Decides who sent a request. An unknown client, a wrong signature and the number of a client's secrets cannot be
+ * told apart, neither by the answer nor by its time; what a client may do is looked at only once it has proved
+ * who it is.
+ */
+export function verify(
+  request: SignedRequest,
+  registry: ClientRegistry,
+  settings: VerifySettings,
+  nowMs: number,
+): Verdict {
+  const signature = readSignature(request.rawHeaders)
+  if (signature === 'missing') return refuse('none', 'signature_missing', MISSING)
+  if (signature === 'malformed') return refuse('none', 'signature_invalid', MALFORMED)
+  const { scheme } = signature
+  if (signature.scheme === 'v1' && !isTimely(signature.timestamp, settings.toleranceMs, nowMs)) {
+    return refuse(scheme, 'timestamp_out_of_range', outOfRange(settings.toleranceMs, nowMs))
+  }
+  const id = claimedClient(request.rawHeaders)
+  const client = id === undefined ? undefined : registry.find(id)
+  const covered = coveredBytes(signature, request, id ?? '')
+  const macs = signature.scheme === 'v0' ? [signature.mac] : signature.macs
+  const genuine = matches(macs, covered.bytes, client?.secrets ?? [])
+  if (client === undefined || !genuine || !covered.unambiguous) {
+    return refuse(scheme, 'signature_invalid', NO_MATCH)
+  }
+  const minScheme = client.minScheme ?? settings.minScheme
+  if (isWeaker(scheme, minScheme)) {
+    return refuse(
+      scheme,
+      'scheme_not_allowed',
+      `Sign with ${minScheme}: ${scheme} is too weak for this client.`,
+    )
+  }
+  if (scheme === 'v0' && request.body.bytes.length === 0) {
+    return refuse(scheme, 'scheme_not_allowed', 'Sign with v1: v0 covers only the body, and there is none.')
+  }
+  return { ok: true, client: client.id, scheme }
+}
+
+function refuse(scheme: Scheme | 'none', code: SignatureFault, detail: string): Verdict {
+  return { ok: false, scheme, code, detail }
+}
+
+function isTimely(timestamp: number, toleranceMs: number, nowMs: number): boolean {
+  return Math.abs(seconds(nowMs) - timestamp) * 1000 <= toleranceMs
+}
+
+function outOfRange(toleranceMs: number, nowMs: number): string {
+  const clock = seconds(nowMs)
+  return `t must be Unix seconds (not milliseconds) within ${toleranceMs / 1000} s of our clock, which reads ${clock}.`
+}
+
+function seconds(ms: number): number {
+  return Math.floor(ms / 1000)
+}
+
+/** Undefined for an id that no client can have: it is answered as any other unknown client. */
+function claimedClient(rawHeaders: readonly string[]): string | undefined {
+  const values = headerValues(rawHeaders, 'x-client-id')
+  const id = values.length === 0 ? DEFAULT_CLIENT : values.join(',')
+  return CLIENT_ID.test(id) ? id : undefined
+}
+
+/**
+ * What the signature must have been made over. Ambiguous bytes are never accepted: those with a line break in a field,
+ * and a v0 body that is the string to sign of a v1 signature, which would make each of those a v0 signature as well.
+ */
+function coveredBytes(
+  signature: ReadSignature,
+  request: SignedRequest,
+  client: string,
+): { bytes: Buffer; unambiguous: boolean } {
+  const { method, target, body } = request
+  if (signature.scheme === 'v0') {
+    return { bytes: body.bytes, unambiguous: !body.bytes.subarray(0, V1_PREFIX.length).equals(V1_PREFIX) }
+  }
+  // Repeated lines are one value to HTTP. Whether such a key is acceptable is for the idempotency stage to say.
+  const key = headerValues(request.rawHeaders, 'idempotency-key').join(', ')
+  const unambiguous = [method, target, key].every(isOneLine)
+  const fields = unambiguous ? { method, target, key } : { method: '', target: '', key: '' }
+  const text = stringToSign({ ...fields, timestamp: signature.timestamp, client, bodySha256: body.sha256 })
+  // latin1 turns Node's one character a byte back into the bytes on the wire.
+  return { bytes: Buffer.from(text, 'latin1'), unambiguous }
+}
+
+/** True if any signature was made with any secret. No early exit, and as much work for every refusal. */
+function matches(macs: readonly Buffer[], bytes: Buffer, secrets: readonly Secret[]): boolean {
+  let found = false
+  for (const secret of secrets) found = isAmong(macs, hmac(secret, bytes)) || found
+  for (let i = secrets.length; !found && i < MAX_SECRETS; i++) isAmong(macs, hmac(DECOY, bytes))
+  return found
+}
+
+/** All are 32 bytes: the grammar of the header and SHA-256 see to that. */
+function isAmong(macs: readonly Buffer[], expected: Buffer): boolean {
+  let found = false
+  for (const mac of macs) found = timingSafeEqual(mac, expected) || found
+  return found
+}

@@ -1,0 +1,69 @@
+import { Counter, collectDefaultMetrics, Gauge, Histogram, Registry } from 'prom-client'
+
+/** From a replay on loopback to the deadline of a store. */
+const SECONDS = [0.001, 0.0025, 0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1, 2.5, 5, 10]
+
+export type Metrics = ReturnType<typeof createMetrics>
+
+/** All metrics of the service. Every label has a fixed, small set of values: never a path, key or client as sent. */
+export function createMetrics() {
+  const registry = new Registry()
+  collectDefaultMetrics({ register: registry })
+  const registers = [registry]
+  return {
+    registry,
+    requestDuration: new Histogram({
+      name: 'http_request_duration_seconds',
+      help: 'Time from the headers to the end of the answer',
+      labelNames: ['method', 'route', 'status'],
+      buckets: SECONDS,
+      registers,
+    }),
+    requestsUnderWay: new Gauge({
+      name: 'http_requests_under_way',
+      help: 'Requests being worked on',
+      registers,
+    }),
+    idempotencyOutcomes: new Counter({
+      name: 'idempotency_outcomes_total',
+      help: 'What became of requests with a key',
+      labelNames: ['outcome'],
+      registers,
+    }),
+    replays: new Counter({
+      name: 'idempotent_replays_total',
+      help: 'Requests answered with the stored answer of an earlier one',
+      registers,
+    }),
+    conflicts: new Counter({
+      name: 'concurrent_conflicts_total',
+      help: 'Requests refused because the first with their key was still under way',
+      registers,
+    }),
+    storeDuration: new Histogram({
+      name: 'idempotency_store_duration_seconds',
+      help: 'Time that a verb of the idempotency store took, seen from here',
+      labelNames: ['store', 'operation'],
+      buckets: SECONDS,
+      registers,
+    }),
+    signatures: new Counter({
+      name: 'signature_verifications_total',
+      help: 'Signatures by scheme and result',
+      labelNames: ['scheme', 'result'],
+      registers,
+    }),
+    rateLimitDecisions: new Counter({
+      name: 'rate_limit_decisions_total',
+      help: 'Decisions by scope of the limit',
+      labelNames: ['scope', 'decision'],
+      registers,
+    }),
+    rateLimitExceeded: new Counter({
+      name: 'rate_limit_exceeded_total',
+      help: 'Requests refused with 429',
+      registers,
+    }),
+    orders: new Counter({ name: 'orders_placed_total', help: 'Orders committed by this process', registers }),
+  }
+}

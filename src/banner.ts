@@ -1,0 +1,38 @@
+import { createHmac } from 'node:crypto'
+import { type Config, DEMO_SECRET } from './config.ts'
+
+const BODY = '{"user_id":"user-1","item":"book","amount":500}'
+
+/** What a person sees at the start, in plain words; goes to standard error, the log has standard output. */
+export function banner(config: Config, port: number): string {
+  const url = `http://${config.host.includes(':') ? `[${config.host}]` : config.host}:${port}`
+  const database = config.databaseUrl === undefined ? `embedded, in ${config.dataDir}` : 'PostgreSQL'
+  const stores = `database: ${database}; keys: ${config.idempotencyStore}; limits: ${
+    config.redisUrl === undefined ? 'this process' : 'Redis'
+  }`
+  if (config.production) return `oncekey is ready on ${url} (${stores})\n`
+  return `
+oncekey is ready on ${url}
+
+  DEMO MODE: for trying it out on this machine. ${
+    config.hmacSecret === DEMO_SECRET
+      ? `The secret "${DEMO_SECRET}" is published,\n  so only loopback can connect.`
+      : 'Set NODE_ENV=production for real use.'
+  }
+  ${stores}
+${config.hmacSecret === undefined ? '' : example(config.hmacSecret, url)}
+`
+}
+
+/** v0 covers only the body, so this command still works when it is pasted tomorrow. */
+function example(secret: string, url: string): string {
+  if (secret !== DEMO_SECRET) return ''
+  const signature = createHmac('sha256', secret).update(BODY).digest('hex')
+  return `
+  Place an order, then paste it again for the replay:
+
+    curl -i ${url}/orders -H 'Content-Type: application/json' -H 'Idempotency-Key: key-001' \\
+      -H 'X-Signature: ${signature}' \\
+      -d '${BODY}'
+`
+}

@@ -1,0 +1,70 @@
+import { parseArgs } from 'node:util'
+import { banner } from '../banner.ts'
+import { printConfig, readConfig } from '../config.ts'
+import { openService } from '../service.ts'
+
+const HELP = `Usage: oncekey serve [--print-config]
+
+Serves the order service on HOST:PORT (default http://127.0.0.1:8080).
+
+  --print-config  shows the settings in force, secrets masked, and exits
+  --help          this
+
+Settings (environment variables; durations like 500ms, 30s, 10m, 24h):
+  NODE_ENV               production refuses default secrets; anything else is demo mode
+  HOST, PORT             where to listen (127.0.0.1, in production 0.0.0.0; 8080)
+  DATABASE_URL           PostgreSQL >= 14; without it an embedded one under DATA_DIR (.oncekey)
+  REDIS_URL              Redis >= 6.2 or Valkey: redis://, rediss://, a comma list (Cluster), redis+sentinel://
+  HMAC_SECRET            secret of client "default" (demo: super-secret-key)
+  CLIENTS_FILE           JSON {client: {secrets: [...], min_scheme}}, re-read when it changes
+  MIN_SCHEME             weakest signature scheme accepted: v0 (default), v1, rfc9421
+  SIGNATURE_TOLERANCE    how far a timestamp may be off (300s)
+  IDEMPOTENCY_STORE      redis or postgres (redis if REDIS_URL is set)
+  IDEMPOTENCY_TTL        how long an answer is replayed (24h)
+  IDEMPOTENCY_LEASE      lock on a request under way, renewed at a third of it (30s)
+  RATE_LIMITS            scope=quota/window[:algorithm[:burst]],... or none (orders: client=10/60s)
+  RATE_LIMIT_ON_OUTAGE   local (default), open or closed
+  MAX_BODY_BYTES         65536
+  TRUST_PROXY            trusted hops in front, for the client address (0)
+  METRICS_PORT           a listener of its own for /metrics (default: the same port)
+  SHUTDOWN_GRACE         how long requests under way may finish (25s)
+  LOG_LEVEL, LOG_FILE    info, standard output
+`
+
+/** Runs until SIGTERM or SIGINT, then finishes what is under way and exits with 0. A second signal exits at once. */
+export async function serve(args: string[]): Promise<number | undefined> {
+  const { values } = parseArgs({
+    args,
+    options: { help: { type: 'boolean', short: 'h' }, 'print-config': { type: 'boolean' } },
+  })
+  if (values.help === true) {
+    process.stdout.write(HELP)
+    return 0
+  }
+  const config = readConfig()
+  if (values['print-config'] === true) {
+    process.stdout.write(printConfig(config))
+    return 0
+  }
+  const service = await openService(config, (text) => process.stderr.write(`oncekey: ${text}\n`))
+  process.stderr.write(banner(config, service.port))
+  service.logger.info({ port: service.port, ready_after_ms: Math.round(process.uptime() * 1000) }, 'ready')
+
+  let stopping = false
+  const stop = (signal: NodeJS.Signals) => {
+    if (stopping) process.exit(1)
+    stopping = true
+    service.logger.info({ signal }, 'stopping')
+    void service.close().then(
+      () => process.exit(0),
+      () => process.exit(1),
+    )
+  }
+  process.on('SIGTERM', stop).on('SIGINT', stop)
+  process.on('uncaughtException', (error) => {
+    service.logger.fatal({ err: error }, 'defect')
+    service.logger.flushSync()
+    process.exit(1)
+  })
+  return undefined
+}

@@ -1,0 +1,240 @@
+import { existsSync } from 'node:fs'
+import { isIP } from 'node:net'
+import type { OnOutage } from '../internal/ratelimit/outage-limiter.ts'
+import { type Limit, parseRateLimits } from '../internal/ratelimit/rate-limits.ts'
+import { SCHEMES, type Scheme } from '../internal/signature/client-registry.ts'
+
+export interface Config {
+  production: boolean
+  host: string
+  port: number
+  metricsPort: number | undefined
+  databaseUrl: string | undefined
+  redisUrl: string | undefined
+  dataDir: string
+  hmacSecret: string | undefined
+  clientsFile: string | undefined
+  minScheme: Scheme
+  signatureToleranceMs: number
+  idempotencyStore: 'redis' | 'postgres'
+  idempotencyTtlMs: number
+  idempotencyLeaseMs: number
+  /** undefined: each API has its own defaults. */
+  rateLimits: readonly Limit[] | undefined
+  rateLimitOnOutage: OnOutage
+  maxBodyBytes: number
+  trustProxy: number
+  shutdownGraceMs: number
+  logLevel: string
+  logFile: string | undefined
+}
+
+/** All that is wrong with the settings, so that they are mended in one go. */
+export class ConfigError extends Error {
+  readonly faults: readonly string[]
+
+  constructor(faults: readonly string[]) {
+    super(`the settings are not valid:\n${faults.map((fault) => `  - ${fault}`).join('\n')}`)
+    this.name = 'ConfigError'
+    this.faults = faults
+  }
+}
+
+export const DEMO_SECRET = 'super-secret-key'
+const LOG_LEVELS = ['trace', 'debug', 'info', 'warn', 'error', 'fatal', 'silent']
+const MAX_INT32 = 2_147_483_647
+
+/** Reads and checks every setting. Throws ConfigError with all faults at once; secrets are never quoted. */
+export function readConfig(env: NodeJS.ProcessEnv = process.env): Config {
+  const faults: string[] = []
+  const production = env.NODE_ENV === 'production'
+
+  /** The value, parsed; a fault is noted and the default goes on, so that the other settings are checked too. */
+  function read<T>(name: string, fallback: T, parse: (text: string) => T): T {
+    const text = env[name]
+    if (text === undefined || text === '') return fallback
+    try {
+      return parse(text)
+    } catch (error) {
+      const reason = error instanceof Error ? error.message : String(error)
+      faults.push(isSecret(name) ? `${name} ${reason}` : `${name}=${text}: ${reason}`)
+      return fallback
+    }
+  }
+
+  const optional = (name: string) => env[name] || undefined
+  const config: Config = {
+    production,
+    host: read('HOST', production ? '0.0.0.0' : '127.0.0.1', (text) => text),
+    port: read('PORT', 8080, whole(0, 65_535)),
+    metricsPort: read<number | undefined>('METRICS_PORT', undefined, whole(0, 65_535)),
+    databaseUrl: read<string | undefined>('DATABASE_URL', undefined, url(/^postgres(ql)?:\/\//)),
+    redisUrl: read<string | undefined>('REDIS_URL', undefined, redisUrl),
+    dataDir: read('DATA_DIR', '.oncekey', (text) => text),
+    hmacSecret: optional('HMAC_SECRET') ?? (production ? undefined : DEMO_SECRET),
+    clientsFile: read<string | undefined>('CLIENTS_FILE', undefined, file),
+    minScheme: read<Scheme>('MIN_SCHEME', 'v0', oneOf(SCHEMES)),
+    signatureToleranceMs: read('SIGNATURE_TOLERANCE', 300_000, duration(1_000)),
+    idempotencyStore: read<'redis' | 'postgres'>(
+      'IDEMPOTENCY_STORE',
+      optional('REDIS_URL') === undefined ? 'postgres' : 'redis',
+      oneOf(['redis', 'postgres'] as const),
+    ),
+    idempotencyTtlMs: read('IDEMPOTENCY_TTL', 86_400_000, duration(1_000)),
+    idempotencyLeaseMs: read('IDEMPOTENCY_LEASE', 30_000, duration(300)),
+    rateLimits: read<readonly Limit[] | undefined>('RATE_LIMITS', undefined, parseRateLimits),
+    rateLimitOnOutage: read<OnOutage>(
+      'RATE_LIMIT_ON_OUTAGE',
+      'local',
+      oneOf(['local', 'open', 'closed'] as const),
+    ),
+    maxBodyBytes: read('MAX_BODY_BYTES', 65_536, whole(1, 64 * 1024 * 1024)),
+    trustProxy: read('TRUST_PROXY', 0, whole(0, 16)),
+    shutdownGraceMs: read('SHUTDOWN_GRACE', 25_000, duration(0)),
+    logLevel: read('LOG_LEVEL', 'info', oneOf(LOG_LEVELS)),
+    logFile: optional('LOG_FILE'),
+  }
+  faults.push(...clashes(config, read('WORKERS', 1, workers)))
+  if (faults.length > 0) throw new ConfigError(faults)
+  return config
+}
+
+/** What is wrong with settings that are each fine by themselves. */
+function clashes(config: Config, workerCount: number): string[] {
+  const faults: string[] = []
+  if (config.production && config.hmacSecret === undefined && config.clientsFile === undefined) {
+    faults.push('HMAC_SECRET or CLIENTS_FILE must be set in production: nobody could sign a request')
+  }
+  if (config.production && config.hmacSecret === DEMO_SECRET) {
+    faults.push('HMAC_SECRET is the published default: choose another one in production')
+  }
+  if (config.hmacSecret === DEMO_SECRET && !isLoopback(config.host)) {
+    faults.push(
+      `HOST=${config.host}: with the default secret the service listens on loopback only; set HMAC_SECRET`,
+    )
+  }
+  if (config.idempotencyStore === 'redis' && config.redisUrl === undefined) {
+    faults.push('IDEMPOTENCY_STORE=redis needs REDIS_URL')
+  }
+  if (config.metricsPort !== undefined && config.metricsPort !== 0 && config.metricsPort === config.port) {
+    faults.push(`METRICS_PORT=${config.metricsPort}: it is the same as PORT; leave it out to share the port`)
+  }
+  if (workerCount > 1) {
+    faults.push(
+      config.redisUrl === undefined
+        ? `WORKERS=${workerCount} needs REDIS_URL: each process would count the rate limits for itself`
+        : `WORKERS=${workerCount} is not available yet: start ${workerCount} services on ports of their own instead`,
+    )
+  }
+  return faults
+}
+
+export function isLoopback(host: string): boolean {
+  return host === 'localhost' || host === '::1' || (isIP(host) === 4 && host.startsWith('127.'))
+}
+
+const SECRETS = new Set(['HMAC_SECRET', 'DATABASE_URL', 'REDIS_URL', 'SECRETS_KEY', 'API_KEYS'])
+
+function isSecret(name: string): boolean {
+  return SECRETS.has(name)
+}
+
+/** `500ms`, `30s`, `10m`, `24h` in milliseconds. */
+export function parseDuration(text: string): number {
+  const match = /^(\d{1,9})(ms|s|m|h)$/.exec(text)
+  if (match === null) throw new Error('must be a duration like 500ms, 30s, 10m or 24h')
+  const unit = { ms: 1, s: 1_000, m: 60_000, h: 3_600_000 }[match[2] ?? ''] ?? Number.NaN
+  return Number(match[1]) * unit
+}
+
+function duration(minMs: number): (text: string) => number {
+  return (text) => {
+    const ms = parseDuration(text)
+    if (ms < minMs) throw new Error(`must be at least ${minMs} ms`)
+    if (ms > MAX_INT32) throw new Error('must be at most 24 days')
+    return ms
+  }
+}
+
+function whole(min: number, max: number): (text: string) => number {
+  return (text) => {
+    const number = /^\d{1,10}$/.test(text) ? Number(text) : Number.NaN
+    if (!(number >= min && number <= max)) throw new Error(`must be a whole number from ${min} to ${max}`)
+    return number
+  }
+}
+
+function oneOf<T extends string>(allowed: readonly T[]): (text: string) => T {
+  return (text) => {
+    const found = allowed.find((one) => one === text)
+    if (found === undefined) throw new Error(`must be one of ${allowed.join(', ')}`)
+    return found
+  }
+}
+
+function url(scheme: RegExp): (text: string) => string {
+  return (text) => {
+    if (!scheme.test(text) || !URL.canParse(text))
+      throw new Error(`must be a URL that matches ${scheme.source}`)
+    return text
+  }
+}
+
+function redisUrl(text: string): string {
+  if (/^redis\+sentinel:\/\/[^/]+\/[^/]+$/.test(text)) return text
+  for (const node of text.split(',')) {
+    if (!/^rediss?:\/\//.test(node.trim()) || !URL.canParse(node.trim())) {
+      throw new Error('must be redis://, rediss://, a comma list of them, or redis+sentinel://host:port/name')
+    }
+  }
+  return text
+}
+
+function file(path: string): string {
+  if (!existsSync(path)) throw new Error('there is no such file')
+  return path
+}
+
+function workers(text: string): number {
+  return text === 'auto' ? 2 : whole(1, 256)(text)
+}
+
+/** The settings in force, one `NAME=value` a line, secrets masked. */
+export function printConfig(config: Config): string {
+  const mask = (value: string | undefined) => (value === undefined ? '' : '********')
+  const seconds = (ms: number) => (ms % 1000 === 0 ? `${ms / 1000}s` : `${ms}ms`)
+  const limits = config.rateLimits?.map(
+    (l) =>
+      `${l.scope}=${l.quota}/${seconds(l.windowMs)}:${l.algorithm}${l.burst === l.quota ? '' : `:${l.burst}`}`,
+  )
+  const lines: [string, string | number | undefined][] = [
+    ['NODE_ENV', config.production ? 'production' : 'development'],
+    ['HOST', config.host],
+    ['PORT', config.port],
+    ['METRICS_PORT', config.metricsPort],
+    ['DATABASE_URL', maskUrl(config.databaseUrl)],
+    ['REDIS_URL', maskUrl(config.redisUrl)],
+    ['DATA_DIR', config.dataDir],
+    ['HMAC_SECRET', mask(config.hmacSecret)],
+    ['CLIENTS_FILE', config.clientsFile],
+    ['MIN_SCHEME', config.minScheme],
+    ['SIGNATURE_TOLERANCE', seconds(config.signatureToleranceMs)],
+    ['IDEMPOTENCY_STORE', config.idempotencyStore],
+    ['IDEMPOTENCY_TTL', seconds(config.idempotencyTtlMs)],
+    ['IDEMPOTENCY_LEASE', seconds(config.idempotencyLeaseMs)],
+    ['RATE_LIMITS', limits === undefined ? '' : limits.join(',') || 'none'],
+    ['RATE_LIMIT_ON_OUTAGE', config.rateLimitOnOutage],
+    ['MAX_BODY_BYTES', config.maxBodyBytes],
+    ['TRUST_PROXY', config.trustProxy],
+    ['WORKERS', 1],
+    ['SHUTDOWN_GRACE', seconds(config.shutdownGraceMs)],
+    ['LOG_LEVEL', config.logLevel],
+    ['LOG_FILE', config.logFile],
+  ]
+  return lines.map(([name, value]) => `${name}=${value ?? ''}\n`).join('')
+}
+
+/** Everything before the last @ of each node's authority, and the query, may be a credential. */
+function maskUrl(text: string | undefined): string | undefined {
+  return text?.replace(/\/\/[^/,]*@/g, '//********@').replace(/\?.*/, '?********')
+}

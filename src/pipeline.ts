@@ -1,0 +1,186 @@
+import Router from '@koa/router'
+import Koa from 'koa'
+import type { Database } from '../internal/database/database.ts'
+import type { RedisConnection } from '../internal/database/redis.ts'
+import type { Drain } from '../internal/http/drain.ts'
+import { acceptJson, guard } from '../internal/http/guard.ts'
+import { type HealthOptions, health, livez, readyz } from '../internal/http/health.ts'
+import { jsonBody } from '../internal/http/json-body.ts'
+import { problems, renderProblem } from '../internal/http/problems.ts'
+import { rawBody } from '../internal/http/raw-body.ts'
+import { requestId } from '../internal/http/request-id.ts'
+import { IdempotencyEngine } from '../internal/idempotency/engine.ts'
+import { idempotency } from '../internal/idempotency/idempotency.ts'
+import { postgresStore } from '../internal/idempotency/postgres-store.ts'
+import { redisStore } from '../internal/idempotency/redis-store.ts'
+import { timedStore } from '../internal/idempotency/timed-store.ts'
+import { orderStore } from '../internal/orders/order-store.ts'
+import { getOrder, listOrders, placeOrder } from '../internal/orders/orders.ts'
+import type { Limiter } from '../internal/ratelimit/limiter.ts'
+import { MemoryLimiter } from '../internal/ratelimit/memory-limiter.ts'
+import { OutageLimiter } from '../internal/ratelimit/outage-limiter.ts'
+import { rateLimit } from '../internal/ratelimit/rate-limit.ts'
+import { parseRateLimits } from '../internal/ratelimit/rate-limits.ts'
+import { RedisLimiter } from '../internal/ratelimit/redis-limiter.ts'
+import type { RequestState, StageContext } from '../internal/request-state.ts'
+import type { ClientRegistry } from '../internal/signature/client-registry.ts'
+import { verifySignature } from '../internal/signature/verify-signature.ts'
+import type { Logger } from '../internal/telemetry/logger.ts'
+import type { Metrics } from '../internal/telemetry/metrics.ts'
+import { observe } from '../internal/telemetry/observe.ts'
+import type { Config } from './config.ts'
+import { problemPage } from './problem-page.ts'
+
+/** What the pipeline is made of: connections and collectors, opened by whoever runs it. */
+export interface Parts {
+  config: Config
+  clients: ClientRegistry
+  database: Database
+  redis: RedisConnection | undefined
+  drain: Drain
+  health: HealthOptions
+  logger: Logger
+  metrics: Metrics
+}
+
+/** A client that sends a byte a second would hold a connection and a request for ever. */
+const BODY_TIMEOUT_MS = 15_000
+/** The longest that a handler may hold its key. */
+const MAX_HOLD_MS = 600_000
+const ORDER_LIMITS = parseRateLimits('client=10/60s')
+
+/** The order service. A request walks through the stages from top to bottom. */
+export function pipeline(parts: Parts): Koa<RequestState> {
+  const { config, clients, drain, logger, metrics } = parts
+  const report = (ctx: StageContext, error: unknown) =>
+    logger.error({ request_id: ctx.state.requestId, err: error }, 'request failed')
+  const renderError = (ctx: StageContext, error: unknown) => renderProblem(ctx, error, report)
+
+  const app = new Koa<RequestState>()
+  app.proxy = config.trustProxy > 0
+  app.maxIpsCount = config.trustProxy
+  app.on('error', (error: unknown) => logger.warn({ err: error }, 'answer failed'))
+
+  const router = new Router<RequestState>()
+  app
+    .use(requestId())
+    .use(observe(metrics, logger, routeOf))
+    .use(problems(report))
+    .use(guard())
+  app.use(open(parts).routes())
+  app.use(drain.stage()).use(acceptJson())
+  app.use(router.routes()).use(router.allowedMethods())
+
+  const signed = [
+    rawBody({ maxBodyBytes: config.maxBodyBytes, timeoutMs: BODY_TIMEOUT_MS }),
+    verifySignature({
+      registry: clients,
+      minScheme: config.minScheme,
+      toleranceMs: config.signatureToleranceMs,
+      now: Date.now,
+      onVerified: (scheme, result) => metrics.signatures.inc({ scheme, result }),
+    }),
+  ] as const
+  const limited = limits(parts)
+  const once = (scope: string) => idempotency({ engine: engine(parts), scope, renderError })
+
+  const orders = orderStore(parts.database)
+  router.post(
+    '/orders',
+    ...signed,
+    limited('POST /orders'),
+    once('POST /orders'),
+    jsonBody(),
+    placeOrder(orders),
+  )
+  router.get('/orders', ...signed, limited('GET /orders'), listOrders(orders))
+  router.get('/orders/:id', ...signed, limited('GET /orders/:id'), getOrder(orders))
+  return app
+}
+
+/** Routes for everybody: they answer while the service drains, and without Accept. */
+function open({ config, health: options, metrics }: Parts): Router<RequestState> {
+  const router = new Router<RequestState>()
+  router.get('/livez', livez())
+  router.get('/readyz', readyz(options))
+  router.get('/health', health(options))
+  router.get('/problems/:code', problemPage())
+  if (config.metricsPort === undefined) router.get('/metrics', metricsPage(metrics))
+  return router
+}
+
+/** The private listener of METRICS_PORT. */
+export function metricsApp({ metrics, logger }: Parts): Koa<RequestState> {
+  const router = new Router<RequestState>()
+  router.get('/metrics', metricsPage(metrics))
+  const report = (_: StageContext, error: unknown) => logger.error({ err: error }, 'metrics failed')
+  const app = new Koa<RequestState>()
+  app.use(requestId()).use(problems(report)).use(guard())
+  app.use(router.routes()).use(router.allowedMethods())
+  return app
+}
+
+function metricsPage(metrics: Metrics) {
+  return async function metricsPage(ctx: StageContext) {
+    ctx.set('Content-Type', metrics.registry.contentType)
+    ctx.body = await metrics.registry.metrics()
+  }
+}
+
+function engine({ config, database, redis, logger, metrics }: Parts): IdempotencyEngine {
+  const ttlMs = config.idempotencyTtlMs
+  const store =
+    config.idempotencyStore === 'redis' && redis !== undefined
+      ? redisStore(redis, { ttlMs })
+      : postgresStore(database, { ttlMs })
+  return new IdempotencyEngine({
+    store: timedStore(store, (operation, seconds) =>
+      metrics.storeDuration.observe({ store: config.idempotencyStore, operation }, seconds),
+    ),
+    leaseMs: config.idempotencyLeaseMs,
+    maxAgeMs: MAX_HOLD_MS,
+    // An order that an earlier attempt placed is found through its constraint.
+    onUnknown: 'takeover',
+    onOutcome(outcome) {
+      metrics.idempotencyOutcomes.inc({ outcome })
+      if (outcome === 'replay') metrics.replays.inc()
+      if (outcome === 'in_progress') metrics.conflicts.inc()
+    },
+    onTrouble: (verb, id, reason) =>
+      logger.warn(
+        { verb, client: id.client, scope: id.scope, err: reason },
+        'the record of a key was not settled',
+      ),
+  })
+}
+
+function limits({ config, redis, logger, metrics }: Parts) {
+  const local = new MemoryLimiter({ now: Date.now })
+  const limiter: Limiter =
+    redis === undefined
+      ? local
+      : new OutageLimiter({
+          limiter: new RedisLimiter(redis),
+          onOutage: config.rateLimitOnOutage,
+          local,
+          onChange: (outage, cause) =>
+            logger.warn({ err: cause }, `the outage of the rate limiter ${outage}`),
+        })
+  const group = config.rateLimits === undefined ? 'orders' : 'all'
+  return (route: string) =>
+    rateLimit({
+      limiter,
+      limits: config.rateLimits ?? ORDER_LIMITS,
+      group,
+      route,
+      onDecision(scope, decision) {
+        metrics.rateLimitDecisions.inc({ scope, decision })
+        if (decision === 'refused') metrics.rateLimitExceeded.inc()
+      },
+    })
+}
+
+/** The pattern that matched: one of the routes above, so that metrics stay few. */
+function routeOf(ctx: StageContext): string {
+  return '_matchedRoute' in ctx && typeof ctx._matchedRoute === 'string' ? ctx._matchedRoute : 'unmatched'
+}

@@ -1,0 +1,161 @@
+import type { Server } from 'node:http'
+import { setTimeout as sleep } from 'node:timers/promises'
+import { type Database, openDatabase } from '../internal/database/database.ts'
+import { migrate } from '../internal/database/migrate.ts'
+import { connectRedis, type RedisConnection } from '../internal/database/redis.ts'
+import { Drain } from '../internal/http/drain.ts'
+import type { HealthOptions } from '../internal/http/health.ts'
+import { createServer, listen } from '../internal/http/server.ts'
+import { sweepExpired } from '../internal/idempotency/postgres-store.ts'
+import { openClientsFile } from '../internal/signature/clients-file.ts'
+import { createLogger, type Logger } from '../internal/telemetry/logger.ts'
+import { createMetrics } from '../internal/telemetry/metrics.ts'
+import { type Config, DEMO_SECRET, isLoopback } from './config.ts'
+import { SQL_DIRECTORY, VERSION } from './package-root.ts'
+import { metricsApp, pipeline } from './pipeline.ts'
+
+export interface Service {
+  port: number
+  logger: Logger & { flushSync: () => void }
+  /** Finishes what is under way, within `shutdownGraceMs`, and lets go of everything. */
+  close(): Promise<void>
+}
+
+/** A database that starts together with the service, as in docker-compose, needs this long at most. */
+const DATABASE_START_MS = 30_000
+const SWEEP_EVERY_MS = 60_000
+/** After the last answer: time for it to reach the client. */
+const FLUSH_MS = 1_000
+
+/** Opens every connection, brings the schema up to date and listens. Throws plain Errors for the operator. */
+export async function openService(config: Config, progress: (text: string) => void): Promise<Service> {
+  const logger = createLogger({ level: config.logLevel, file: config.logFile })
+  const clients = openClientsFile({
+    file: config.clientsFile,
+    defaultSecret: config.hmacSecret,
+    refusedSecrets: config.production || !isLoopback(config.host) ? [DEMO_SECRET] : [],
+    onReload(result) {
+      if (result instanceof Error) logger.error({ err: result }, 'CLIENTS_FILE was not taken over')
+      else logger.info(result, 'CLIENTS_FILE was read again')
+    },
+  })
+  const database = await reachableDatabase(config, progress)
+  const applied = await migrate(database, SQL_DIRECTORY)
+  if (applied.length > 0) logger.info({ applied }, 'migrated')
+  const redis = config.redisUrl === undefined ? undefined : openRedis(config.redisUrl, logger)
+
+  const drain = new Drain()
+  const metrics = createMetrics()
+  const health: HealthOptions = {
+    probes: {
+      database: () => database.ping(),
+      ...(redis === undefined ? {} : { redis: () => redis.ping() }),
+    },
+    stopping: () => drain.stopping,
+    version: VERSION,
+  }
+  const parts = { config, clients, database, redis, drain, health, logger, metrics }
+  const server = createServer(pipeline(parts).callback())
+  const port = await listen(server, config.host, config.port)
+  const metricsServer =
+    config.metricsPort === undefined ? undefined : createServer(metricsApp(parts).callback())
+  if (metricsServer !== undefined) await listen(metricsServer, config.host, config.metricsPort ?? 0)
+  const sweeper = setInterval(() => void sweep(database, logger), SWEEP_EVERY_MS)
+  warnAboutLimits(config, logger)
+
+  return {
+    port,
+    logger,
+    async close() {
+      const finished = await drain.stop(config.shutdownGraceMs)
+      if (!finished)
+        logger.warn({ under_way: drain.underWay }, 'SHUTDOWN_GRACE is over, requests are cut off')
+      clearInterval(sweeper)
+      clients.close()
+      await Promise.all(
+        [server, metricsServer].map((one) => (one === undefined ? undefined : closeServer(one))),
+      )
+      await redis?.close()
+      await database.close()
+      logger.info('stopped')
+      logger.flushSync()
+    },
+  }
+}
+
+/** The database of the settings, or the embedded one, once it answers. */
+async function reachableDatabase(config: Config, progress: (text: string) => void): Promise<Database> {
+  if (config.databaseUrl === undefined) {
+    // Only here: a service with a server of its own does not load a database into its memory.
+    const { openEmbedded } = await import('../internal/database/embedded.ts')
+    return await openEmbedded(config.dataDir, progress)
+  }
+  const database = openDatabase(config.databaseUrl)
+  const untilMs = Date.now() + DATABASE_START_MS
+  for (;;) {
+    try {
+      await database.ping()
+      return database
+    } catch (error) {
+      const cause = error instanceof Error && error.cause instanceof Error ? error.cause : error
+      if (Date.now() > untilMs || isRefusal(cause)) {
+        throw new Error(`the database of DATABASE_URL cannot be used: ${reason(cause)}`)
+      }
+      progress(`waiting for the database of DATABASE_URL (${reason(cause)})`)
+      await sleep(1_000)
+    }
+  }
+}
+
+/** Wrong user, password or database name: waiting does not help. */
+function isRefusal(error: unknown): boolean {
+  return error instanceof Error && 'code' in error && /^(28|3D)/.test(String(error.code))
+}
+
+/** The messages of the driver name host and port, never the password. */
+function reason(error: unknown): string {
+  return error instanceof Error ? error.message || error.name : String(error)
+}
+
+function openRedis(url: string, logger: Logger): RedisConnection {
+  const redis: RedisConnection = connectRedis(url, {
+    onState(state, cause) {
+      if (state === 'lost') logger.error({ err: cause }, 'the connection to Redis is lost')
+      else {
+        logger.info('connected to Redis')
+        void warnAboutEviction(redis, logger)
+      }
+    },
+  })
+  return redis
+}
+
+async function warnAboutEviction(redis: RedisConnection, logger: Logger): Promise<void> {
+  const policy = await redis.evictionPolicy()
+  if (policy === undefined || policy === 'noeviction') return
+  logger.warn({ policy }, 'Redis may evict idempotency records: set maxmemory-policy to noeviction')
+}
+
+function warnAboutLimits(config: Config, logger: Logger): void {
+  if (!config.production || config.redisUrl !== undefined || config.rateLimits?.length === 0) return
+  logger.warn(
+    'without REDIS_URL this process counts the rate limits by itself: several services would admit more',
+  )
+}
+
+async function sweep(database: Database, logger: Logger): Promise<void> {
+  try {
+    const removed = await sweepExpired(database)
+    if (removed > 0) logger.debug({ removed }, 'forgot expired keys')
+  } catch (error) {
+    logger.warn({ err: error }, 'expired keys could not be removed')
+  }
+}
+
+async function closeServer(server: Server): Promise<void> {
+  const closed = new Promise((resolve) => server.close(resolve))
+  server.closeIdleConnections()
+  const timer = setTimeout(() => server.closeAllConnections(), FLUSH_MS)
+  await closed
+  clearTimeout(timer)
+}

@@ -1,0 +1,179 @@
+#!/usr/bin/env bash
+# Everything that must hold, in named stages. Needs nothing but Node.js and npm: it installs what is missing, and
+# starts what the tests need (test/support/servers.sh). The last line is the sum: N passed, N failed.
+set -euo pipefail
+cd "$(dirname "$0")"
+
+readonly STAGES='types lint unit contract service'
+# A file of tests that hangs ends after this time instead of hanging CI (Node 20 counts whole files, not tests).
+readonly TEST_TIMEOUT_MS=300000
+
+usage() {
+  cat <<'USAGE'
+Usage: ./test.sh [STAGE...]      all stages without arguments
+
+  types      the compiler, over sources and tests
+  lint       Biome, warnings are errors
+  unit       test/unit: nothing but the code
+  contract   test/contract: what every store and limiter promises, on real servers
+  service    test/service: the service as a partner sees it, and partner.sh (curl and openssl)
+
+Servers: TEST_REDIS_URL and TEST_DATABASE_URL if set, else private ones from the programs on this
+machine, else Docker, else (root on Debian and Ubuntu) from apt-get.
+USAGE
+}
+
+passed=0
+failed=0
+failures=''
+stage=start
+child=
+output_dir=
+
+# shellcheck source=test/support/servers.sh
+. test/support/servers.sh
+
+# The result is said by finish() alone, so that it is the last line whatever ends the run.
+finish() {
+  local status=$?
+  trap - EXIT INT TERM HUP
+  set +e
+  if [ -n "$child" ]; then stop_child; fi
+  stop_servers
+  if [ -n "$output_dir" ]; then rm -rf "$output_dir"; fi
+  if [ "$status" != 0 ]; then
+    echo "stopped in stage $stage (status $status)"
+    failed=$((failed + 1))
+  fi
+  if [ -n "$failures" ]; then echo "failed:$failures"; fi
+  if [ "$((passed + failed))" = 0 ]; then echo 'no test ran'; fi
+  echo "$passed passed, $failed failed"
+  if [ "$status" = 0 ] && { [ "$failed" != 0 ] || [ "$passed" = 0 ]; }; then status=1; fi
+  exit "$status"
+}
+trap finish EXIT
+trap 'exit 130' INT
+trap 'exit 143' TERM
+trap 'exit 129' HUP
+
+# Runs a command in a process group of its own and waits for it. A signal to this script is then handled at once,
+# and everything that the command started can be ended with it.
+run() {
+  local status=0
+  set -m
+  "$@" </dev/null &
+  child=$!
+  set +m
+  wait "$child" || status=$?
+  child=
+  return "$status"
+}
+
+stop_child() {
+  kill -TERM "-$child" 2>/dev/null
+  wait_until 5 gone "-$child" || kill -KILL "-$child" 2>/dev/null
+}
+
+fail() {
+  echo "$1" >&2
+  failed=$((failed + ${2:-1}))
+  failures="$failures $stage"
+}
+
+# check WHAT COMMAND...: a stage that counts as one test.
+check() {
+  local what=$1
+  shift
+  if run "$@"; then passed=$((passed + 1)); else fail "$what failed"; fi
+}
+
+# run_files FOLDER: every *.test.ts in it. Reads the runner's own sum from its TAP output.
+run_files() {
+  local tap=$output_dir/$stage.tap status=0 ok not_ok
+  local files=("$1"/*.test.ts)
+  if [ ! -e "${files[0]}" ]; then
+    fail "no tests in $1"
+    return
+  fi
+  run node --import tsx --test --test-timeout="$TEST_TIMEOUT_MS" \
+    --test-reporter=spec --test-reporter-destination=stdout \
+    --test-reporter=tap --test-reporter-destination="$tap" "${files[@]}" || status=$?
+  ok=$(tap_sum "$tap" pass)
+  # What was cancelled, skipped or put off did not pass: nothing is left out in silence.
+  not_ok=$(($(tap_sum "$tap" fail) + $(tap_sum "$tap" cancelled) + $(tap_sum "$tap" skipped) + $(tap_sum "$tap" todo)))
+  if [ "$status" != 0 ] && [ "$not_ok" = 0 ]; then not_ok=1; fi
+  passed=$((passed + ok))
+  if [ "$not_ok" != 0 ]; then fail "$not_ok of $((ok + not_ok)) tests in $1 did not pass" "$not_ok"; fi
+}
+
+# tap_sum FILE WORD: the number after the last "# WORD " that stands at the start of a line.
+tap_sum() {
+  local number
+  number=$(sed -n "s/^# $2 \([0-9][0-9]*\)\$/\1/p" "$1" 2>/dev/null | tail -n 1)
+  echo "${number:-0}"
+}
+
+# run_script FILE: a script that prints "ok ..." and "not ok ..." lines.
+run_script() {
+  local out=$output_dir/script.out status=0 ok not_ok
+  run bash -c 'set -o pipefail; bash "$1" 2>&1 | tee "$2"' - "$1" "$out" || status=$?
+  ok=$(grep -c '^ok\b' "$out" || true)
+  not_ok=$(grep -c '^not ok\b' "$out" || true)
+  if [ "$not_ok" = 0 ] && { [ "$status" != 0 ] || [ "$ok" = 0 ]; }; then not_ok=1; fi
+  passed=$((passed + ok))
+  if [ "$not_ok" != 0 ]; then fail "$1: $not_ok did not pass (exit code $status)" "$not_ok"; fi
+}
+
+need_servers() {
+  if [ -n "$servers_dir" ]; then return; fi
+  start_servers
+  echo "Redis: $TEST_REDIS_URL, PostgreSQL: $TEST_DATABASE_URL"
+}
+
+stage_types() { check 'the type check' node node_modules/typescript/bin/tsc --noEmit -p test/tsconfig.json; }
+stage_lint() { check 'the linter' node node_modules/@biomejs/biome/bin/biome check --error-on-warnings .; }
+stage_unit() { run_files test/unit; }
+stage_contract() {
+  need_servers
+  run_files test/contract
+}
+stage_service() {
+  if [ "$built" != yes ]; then
+    fail 'not run: the build failed'
+    return
+  fi
+  need_servers
+  run_files test/service
+  if [ -e test/service/partner.sh ]; then run_script test/service/partner.sh; fi
+}
+
+wanted=''
+for argument in "$@"; do
+  case " $STAGES " in
+    *" $argument "*) wanted="$wanted $argument" ;;
+    *)
+      trap - EXIT
+      case $argument in -h | --help) usage && exit 0 ;; esac
+      echo "test.sh: there is no stage '$argument'" >&2
+      usage >&2
+      exit 2
+      ;;
+  esac
+done
+
+stage=install
+built=yes
+output_dir=$(mktemp -d)
+if ! run node src/oncekey.js --build; then
+  built=no
+  # Without a build the other stages still say what is wrong; without an installation nothing runs.
+  if [ ! -e node_modules/.package-lock.json ]; then exit 1; fi
+  fail 'the build failed'
+fi
+
+for stage in ${wanted:-$STAGES}; do
+  started=$SECONDS
+  echo "=== $stage"
+  "stage_$stage"
+  echo "=== $stage: $((SECONDS - started)) s"
+done

@@ -1,0 +1,229 @@
+import assert from 'node:assert/strict'
+import { randomUUID } from 'node:crypto'
+import { after, test } from 'node:test'
+import { setTimeout as sleep } from 'node:timers/promises'
+import fc from 'fast-check'
+import { Redis } from 'ioredis'
+import { connectRedis } from '../../internal/database/redis.ts'
+import { decide, freshState, type LimitState, settle, take } from '../../internal/ratelimit/algorithms.ts'
+import { type Decision, decision, type Subject, stateKey } from '../../internal/ratelimit/limiter.ts'
+import { ALGORITHMS, type Limit, parseRateLimits } from '../../internal/ratelimit/rate-limits.ts'
+import { RedisLimiter } from '../../internal/ratelimit/redis-limiter.ts'
+import { ServiceError } from '../../internal/service-error.ts'
+import { vectors } from '../support/ratelimit-vectors.ts'
+import { connected } from '../support/redis-ready.ts'
+import { startRedis } from '../support/servers.ts'
+
+// A Redis of its own: it is flushed, stopped and killed here.
+const own = await startRedis()
+const redis = await connected(connectRedis(own.url))
+const raw = new Redis(own.url)
+after(async () => {
+  raw.disconnect()
+  await redis.close()
+  await own.stop()
+})
+
+const subject = () => ({
+  client: `c-${randomUUID()}`,
+  ip: '::1',
+  route: 'POST /orders',
+  group: `g-${randomUUID()}`,
+})
+
+for (const vector of vectors) {
+  test(`the script agrees with the vector: ${vector.name}`, async () => {
+    const who = subject()
+    const limits = parseRateLimits(vector.limit)
+    for (const [now, verdict, remaining, retryAfterMs, resetAtMs] of vector.steps) {
+      const { tightest } = await new RedisLimiter(redis, { now: () => now }).decide(limits, who)
+      assert.ok(tightest)
+      const answer = [tightest.allowed ? 'allowed' : 'refused', tightest.remaining, tightest.retryAfterMs]
+      assert.deepEqual(
+        [now, ...answer, tightest.resetAtMs],
+        [now, verdict, remaining, retryAfterMs, resetAtMs],
+      )
+    }
+  })
+}
+
+/**
+ * The pure arithmetic, all or nothing. (MemoryLimiter would do as well, but when the clock steps back it has
+ * already forgotten what had expired before.)
+ */
+function inProcess(
+  states: Map<string, LimitState>,
+  limits: readonly Limit[],
+  who: Subject,
+  now: number,
+  peek: boolean,
+): Decision {
+  const meters = limits.map((limit) => {
+    const key = stateKey(limit, who)
+    const state = states.get(key) ?? freshState(limit, now)
+    settle(limit, state, now)
+    return { limit, key, state, before: decide(limit, state, now) }
+  })
+  const taken = !peek && meters.every((meter) => meter.before.allowed)
+  return decision(
+    meters.map(({ limit, key, state, before }) => {
+      const { name, scope } = limit
+      if (!taken) return { name, scope, ...before }
+      take(limit, state, now)
+      states.set(key, state)
+      return { name, scope, ...decide(limit, state, now), allowed: true, retryAfterMs: 0 }
+    }),
+  )
+}
+
+test('the script and the arithmetic in this process agree on whatever comes', async () => {
+  const limit = fc
+    .tuple(fc.constantFrom(...ALGORITHMS), fc.integer({ min: 1, max: 7 }), fc.integer({ min: 1, max: 7 }))
+    .map(
+      ([algorithm, quota, burst]) =>
+        `${quota}/:${algorithm}${algorithm === 'token-bucket' ? `:${burst}` : ''}`,
+    )
+  const limits = fc
+    .tuple(fc.array(limit, { minLength: 1, maxLength: 4 }), fc.integer({ min: 1, max: 900 }))
+    .map(([parts, ms]) =>
+      parts.map((part, index) => `client=${part.replace('/', `/${ms * (index + 1)}ms`)}`).join(','),
+    )
+  const step = fc.record({
+    /** Microseconds; now and then back. */
+    after: fc.oneof(
+      { weight: 9, arbitrary: fc.nat(900_000) },
+      { weight: 1, arbitrary: fc.integer({ min: -9e6, max: 0 }) },
+    ),
+    client: fc.constantFrom('a', 'b'),
+    peek: fc.boolean(),
+  })
+  await fc.assert(
+    fc.asyncProperty(limits, fc.array(step, { minLength: 1, maxLength: 40 }), async (text, steps) => {
+      let microseconds = 1_700_000_000_000_000
+      const now = () => microseconds / 1_000
+      const rules = parseRateLimits(text)
+      const there = new RedisLimiter(redis, { now })
+      const states = new Map<string, LimitState>()
+      const who = subject()
+      for (const { after: more, client, peek } of steps) {
+        microseconds += more
+        const one = { ...who, client: `${client}-${who.client}` }
+        const expected = inProcess(states, rules, one, now(), peek)
+        assert.deepEqual(await there[peek ? 'peek' : 'decide'](rules, one), expected)
+      }
+    }),
+    { numRuns: 150 },
+  )
+})
+
+test('a script that Redis has forgotten is sent again', async () => {
+  const limiter = new RedisLimiter(redis)
+  const limits = parseRateLimits('client=2/60s')
+  const who = subject()
+  await limiter.decide(limits, who)
+  await raw.script('FLUSH')
+  assert.equal((await limiter.decide(limits, who)).tightest?.remaining, 0)
+  assert.equal((await limiter.decide(limits, who)).allowed, false)
+})
+
+test('by the clock of Redis a quota comes back after its window', async () => {
+  const limiter = new RedisLimiter(redis)
+  const before = Date.now()
+  for (const algorithm of ALGORITHMS) {
+    const limits = parseRateLimits(`client=1/200ms:${algorithm}`)
+    const who = subject()
+    await limiter.decide(limits, who)
+    let answer = await limiter.decide(limits, who)
+    if (algorithm !== 'fixed-window') assert.equal(answer.allowed, false)
+    const { tightest } = answer
+    assert.ok(tightest && tightest.resetAtMs >= before && tightest.resetAtMs <= Date.now() + 201)
+    await sleep(tightest.resetAfterMs + 2)
+    answer = await limiter.decide(limits, who)
+    assert.equal(answer.allowed, true)
+  }
+})
+
+test('a log that expires at once is dropped whole, one that expires in part keeps the rest', async () => {
+  let now = 1_700_000_000_000
+  const limiter = new RedisLimiter(redis, { now: () => now })
+  const limits = parseRateLimits('client=1000/60s')
+  const who = subject()
+  for (let i = 0; i < 1_000; i++) {
+    await limiter.decide(limits, who)
+    now += 10
+  }
+  // The first was admitted 10 s ago, the last 10 ms ago.
+  now += 50_000 + 3_335
+  assert.equal((await limiter.peek(limits, who)).tightest?.remaining, 334)
+  now += 60_000
+  assert.equal((await limiter.decide(limits, who)).tightest?.remaining, 999)
+})
+
+test('every key lies under the prefix, in the slot of its client or rule set, and expires by itself', async () => {
+  await raw.flushall()
+  const limiter = new RedisLimiter(redis)
+  const who = { client: 'alice', ip: '::1', route: 'POST /orders', group: 'orders' }
+  const mixed = ALGORITHMS.map((algorithm, i) => `client=2/${i + 1}00ms:${algorithm}`).join(',')
+  for (let i = 0; i < 4; i++) {
+    await limiter.decide(parseRateLimits(`${mixed},endpoint=5/1s`), who)
+    await limiter.decide(parseRateLimits('global=9/100ms,ip=9/100ms,client=9/100ms'), who)
+  }
+  const keys = await raw.keys('*')
+  assert.deepEqual(keys.sort(), [
+    'oncekey:limit:{alice}:orders:client:100:sliding-window:alice',
+    'oncekey:limit:{alice}:orders:client:200:token-bucket:alice',
+    'oncekey:limit:{alice}:orders:client:300:fixed-window:alice',
+    'oncekey:limit:{alice}:orders:endpoint:1000:sliding-window:alice:POST /orders',
+    'oncekey:limit:{orders}:orders:client:100:sliding-window:alice',
+    'oncekey:limit:{orders}:orders:global:100:sliding-window:',
+    'oncekey:limit:{orders}:orders:ip:100:sliding-window:::1',
+  ])
+  for (const key of keys) {
+    const ttlMs = await raw.pttl(key)
+    assert.ok(ttlMs > 0 && ttlMs <= 2_000, `${key} expires in ${ttlMs} ms`)
+  }
+  await sleep(2_100)
+  assert.equal(await raw.dbsize(), 0)
+})
+
+test('a key still expires after the clock stepped back', async () => {
+  await raw.flushall()
+  let now = 1_700_000_000_000
+  const limiter = new RedisLimiter(redis, { now: () => now })
+  const limits = parseRateLimits(
+    ALGORITHMS.map((algorithm, i) => `client=1/${i + 1}s:${algorithm}`).join(','),
+  )
+  const who = subject()
+  await limiter.decide(limits, who)
+  now -= 60_000
+  await limiter.decide(limits, who)
+  const keys = await raw.keys('*')
+  assert.equal(keys.length, 3)
+  for (const key of keys) assert.ok((await raw.pttl(key)) > 0)
+})
+
+test('Redis hangs, then is gone: store_unavailable within the deadline', async () => {
+  const mortal = await startRedis()
+  const connection = await connected(connectRedis(mortal.url, { deadlineMs: 300 }))
+  try {
+    const limiter = new RedisLimiter(connection)
+    const limits = parseRateLimits('client=2/60s')
+    await limiter.decide(limits, subject())
+    const unavailable = async () => {
+      const start = performance.now()
+      await assert.rejects(
+        limiter.decide(limits, subject()),
+        (error) =>
+          error instanceof ServiceError && error.code === 'store_unavailable' && error.retryAfterMs === 1_000,
+      )
+      assert.ok(performance.now() - start < 1_000)
+    }
+    mortal.pause()
+    await unavailable()
+    await mortal.kill()
+    await unavailable()
+  } finally {
+    await connection.close()
+    await mortal.kill()
+  }
+})

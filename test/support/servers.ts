@@ -1,0 +1,239 @@
+import { execFileSync, spawnSync } from 'node:child_process'
+import { randomBytes } from 'node:crypto'
+import { once } from 'node:events'
+import {
+  appendFileSync,
+  chmodSync,
+  chownSync,
+  existsSync,
+  mkdirSync,
+  mkdtempSync,
+  readdirSync,
+  readFileSync,
+  rmSync,
+} from 'node:fs'
+import { connect, createServer } from 'node:net'
+import { delimiter, join } from 'node:path'
+import postgres from 'postgres'
+import { ServerProcess, type User } from './server-process.ts'
+
+/** The shared servers: test.sh starts them and sets the variables. */
+export const redisUrl = process.env.TEST_REDIS_URL ?? 'redis://127.0.0.1:6379'
+export const databaseUrl = process.env.TEST_DATABASE_URL ?? 'postgres://postgres@127.0.0.1:5432/postgres'
+
+/** A server of one test's own. Whatever is not stopped ends with the test process. */
+export interface ThrowawayServer {
+  readonly url: string
+  /** Changes with restart(). */
+  readonly pid: number
+  /** As an operator stops it: connections are closed. */
+  stop(): Promise<void>
+  /** SIGSTOP: connections stay open and nothing answers. */
+  pause(): void
+  resume(): void
+  /** SIGKILL. */
+  kill(): Promise<void>
+  /** After stop() or kill(): on the same port. PostgreSQL has kept its data, Redis has lost them. */
+  restart(): Promise<void>
+}
+
+const PROBE_MS = 1_000
+
+export async function startRedis(): Promise<ThrowawayServer> {
+  const program = redisProgram()
+  const directory = temporaryDirectory()
+  const port = await freePort()
+  return await throwaway(`redis://127.0.0.1:${port}`, () =>
+    ServerProcess.start({
+      program,
+      args: [
+        ...['--port', `${port}`, '--bind', '127.0.0.1', '--dir', directory],
+        ...['--save', '', '--appendonly', 'no', '--maxmemory-policy', 'noeviction'],
+      ],
+      log: join(directory, 'redis.log'),
+      user: undefined,
+      stopSignal: 'SIGTERM',
+      probe: () => answersPing(port),
+    }),
+  )
+}
+
+export async function startPostgres(): Promise<ThrowawayServer> {
+  const bin = postgresDirectory()
+  const directory = temporaryDirectory()
+  const data = join(directory, 'postgres')
+  const user = unprivileged()
+  mkdirSync(data)
+  if (user) chownSync(data, user.uid, user.gid)
+  const initdb = ['-D', data, '-U', 'postgres', '-A', 'trust', '-E', 'UTF8', '--locale=C', '--no-sync']
+  execFileSync(join(bin, 'initdb'), initdb, { stdio: 'pipe', cwd: '/', ...user })
+  const port = await freePort()
+  const settings = [
+    `port = ${port}`,
+    "listen_addresses = '127.0.0.1'",
+    `unix_socket_directories = '${data}'`,
+    'max_connections = 200',
+    // A kill -9 of the server loses nothing even so; only a power cut would.
+    'fsync = off',
+  ]
+  appendFileSync(join(data, 'postgresql.conf'), `${settings.join('\n')}\n`)
+  const url = `postgres://postgres@127.0.0.1:${port}/postgres`
+  return await throwaway(url, () =>
+    ServerProcess.start({
+      program: join(bin, 'postgres'),
+      args: ['-D', data],
+      log: join(directory, 'postgres.log'),
+      user,
+      // Fast shutdown: SIGTERM would wait for the clients to leave.
+      stopSignal: 'SIGINT',
+      probe: () => query(url, (sql) => sql`SELECT 1`),
+    }),
+  )
+}
+
+export interface TestDatabase {
+  readonly url: string
+  drop(): Promise<void>
+}
+
+/** An empty database on the shared server. Dropped with drop(), and what was forgotten when the tests are over. */
+export async function createDatabase(): Promise<TestDatabase> {
+  const name = `oncekey_test_${randomBytes(8).toString('hex')}`
+  // From template0, which nobody is connected to: several may be created at once.
+  await query(databaseUrl, (sql) => sql`CREATE DATABASE ${sql(name)} TEMPLATE template0`)
+  const url = new URL(databaseUrl)
+  url.pathname = `/${name}`
+  const drop = async () => {
+    if (!forgotten.delete(drop)) return
+    await query(databaseUrl, (sql) => sql`DROP DATABASE IF EXISTS ${sql(name)} WITH (FORCE)`)
+  }
+  forgotten.add(drop)
+  return { url: url.href, drop }
+}
+
+/** A port on 127.0.0.1 that nobody listens on at this moment. */
+export async function freePort(): Promise<number> {
+  const server = createServer().listen(0, '127.0.0.1')
+  await once(server, 'listening')
+  const address = server.address()
+  server.close()
+  await once(server, 'close')
+  if (address === null || typeof address === 'string') throw new Error('a TCP server has a port')
+  return address.port
+}
+
+const forgotten = new Set<() => Promise<void>>()
+process.on('beforeExit', () => {
+  for (const drop of forgotten) void drop().catch((error: unknown) => console.error(error))
+})
+
+const directories: string[] = []
+// Registered after the one that ends the servers, which therefore runs first.
+process.on('exit', () => {
+  for (const directory of directories) {
+    removeSharedMemory(join(directory, 'postgres/postmaster.pid'))
+    rmSync(directory, { recursive: true, force: true, maxRetries: 3 })
+  }
+})
+
+/** A PostgreSQL that was killed leaves a System V segment for its next start; macOS has only 32 of them. */
+function removeSharedMemory(pidFile: string): void {
+  if (!existsSync(pidFile)) return
+  const [, id] = readFileSync(pidFile, 'utf8').split('\n')[6]?.trim().split(/\s+/) ?? []
+  if (id !== undefined) spawnSync('ipcrm', ['-m', id], { stdio: 'ignore' })
+}
+
+/** Under /tmp, since the path of a unix socket may have about 100 characters; other users may enter. */
+function temporaryDirectory(): string {
+  const directory = mkdtempSync('/tmp/oncekey-test-')
+  chmodSync(directory, 0o711)
+  directories.push(directory)
+  return directory
+}
+
+async function throwaway(url: string, start: () => Promise<ServerProcess>): Promise<ThrowawayServer> {
+  let server = await start()
+  return {
+    url,
+    get pid() {
+      return server.pid
+    },
+    stop: () => server.stop(),
+    pause: () => server.pause(),
+    resume: () => server.resume(),
+    kill: () => server.kill(),
+    async restart() {
+      await server.stop()
+      server = await start()
+    },
+  }
+}
+
+async function query(url: string, statement: (sql: postgres.Sql) => PromiseLike<unknown>): Promise<void> {
+  const sql = postgres(url, { max: 1, connect_timeout: 5, onnotice: () => {} })
+  try {
+    await statement(sql)
+  } finally {
+    await sql.end({ timeout: 1 })
+  }
+}
+
+async function answersPing(port: number): Promise<void> {
+  const socket = connect(port, '127.0.0.1')
+  try {
+    const signal = AbortSignal.timeout(PROBE_MS)
+    socket.write('PING\r\n')
+    const [reply] = await once(socket, 'data', { signal })
+    if (!String(reply).startsWith('+PONG')) throw new Error(`Redis answers ${String(reply)}`)
+  } finally {
+    socket.destroy()
+  }
+}
+
+function redisProgram(): string {
+  const program = process.env.TEST_REDIS_SERVER ?? inPath('redis-server') ?? inPath('valkey-server')
+  if (program === undefined)
+    throw new Error(
+      'this test needs the program redis-server: apt-get install redis-server, brew install redis',
+    )
+  return program
+}
+
+function postgresDirectory(): string {
+  const directory =
+    process.env.TEST_POSTGRES_BIN ?? inPath('initdb')?.slice(0, -'/initdb'.length) ?? debianPostgres()
+  if (directory === undefined)
+    throw new Error(
+      'this test needs the programs of PostgreSQL 14 or newer: apt-get install postgresql, brew install postgresql@16; ' +
+        'where initdb is not in PATH, set TEST_POSTGRES_BIN to its directory',
+    )
+  return directory
+}
+
+/** Debian and Ubuntu keep the server programs out of PATH. */
+function debianPostgres(): string | undefined {
+  const versions = '/usr/lib/postgresql'
+  if (!existsSync(versions)) return undefined
+  const [newest] = readdirSync(versions).sort((a, b) => Number(b) - Number(a))
+  return newest === undefined ? undefined : join(versions, newest, 'bin')
+}
+
+function inPath(program: string): string | undefined {
+  const directories = (process.env.PATH ?? '').split(delimiter)
+  return directories.map((directory) => join(directory, program)).find((file) => existsSync(file))
+}
+
+/** PostgreSQL refuses to run as root. */
+function unprivileged(): User | undefined {
+  if (process.getuid?.() !== 0) return undefined
+  for (const name of ['postgres', 'nobody']) {
+    try {
+      const id = (what: string) =>
+        Number(execFileSync('id', [what, name], { encoding: 'utf8', stdio: 'pipe' }))
+      return { uid: id('-u'), gid: id('-g') }
+    } catch {
+      // There is no such user.
+    }
+  }
+  throw new Error('PostgreSQL does not run as root, and there is neither a user postgres nor nobody')
+}

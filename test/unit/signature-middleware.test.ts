@@ -1,0 +1,191 @@
+import assert from 'node:assert/strict'
+import { once } from 'node:events'
+import { type AddressInfo, connect } from 'node:net'
+import { type TestContext, test } from 'node:test'
+import Koa from 'koa'
+import { type RequestState, WireBody } from '../../internal/request-state.ts'
+import { ServiceError } from '../../internal/service-error.ts'
+import { sign } from '../../internal/signature/schemes.ts'
+import { type VerifySignatureOptions, verifySignature } from '../../internal/signature/verify-signature.ts'
+import { type Intent, ORDER, registryOf, SIGNED_AT, signV1 } from '../support/signed-request.ts'
+
+const OPTIONS: VerifySignatureOptions = {
+  registry: registryOf({ acme: { secrets: ['acme-1'] }, strict: { secrets: ['strict-1'], minScheme: 'v1' } }),
+  minScheme: 'v0',
+  toleranceMs: 300_000,
+  now: () => SIGNED_AT * 1000,
+}
+
+/** A server with the stage between a plain body reader and a handler; answers with whom it saw. */
+async function serve(t: TestContext, options: Partial<VerifySignatureOptions> = {}): Promise<number> {
+  const app = new Koa<RequestState>()
+  app.use(async (ctx, next) => {
+    try {
+      const chunks: Buffer[] = []
+      for await (const chunk of ctx.req) chunks.push(chunk)
+      ctx.state.body = new WireBody(Buffer.concat(chunks))
+      await next()
+    } catch (error) {
+      if (!(error instanceof ServiceError)) throw error
+      ctx.status = error.status
+      ctx.set(error.headers)
+      ctx.body = { code: error.code, detail: error.message }
+    }
+  })
+  app.use(verifySignature({ ...OPTIONS, ...options }))
+  app.use((ctx) => {
+    if (ctx.path === '/late-error') throw new ServiceError('not_found', 'There is no such order.')
+    ctx.body = { caller: ctx.state.caller }
+  })
+  const server = app.listen(0, '127.0.0.1')
+  t.after(() => server.close())
+  await once(server, 'listening')
+  const address: AddressInfo | string | null = server.address()
+  assert.ok(typeof address === 'object' && address !== null)
+  return address.port
+}
+
+interface Answer {
+  status: number
+  head: string
+  body: string
+}
+
+/** Sends exactly these bytes: no HTTP client comes between the test and the wire. */
+async function send(port: number, intent: Intent, ...lines: string[]): Promise<Answer> {
+  const body = Buffer.from(intent.body)
+  const head = [
+    `${intent.method} ${intent.target} HTTP/1.1`,
+    'Host: localhost',
+    'Connection: close',
+    `Content-Length: ${body.length}`,
+    ...(intent.client === undefined ? [] : [`X-Client-Id: ${intent.client}`]),
+    ...(intent.key === '' ? [] : [`Idempotency-Key: ${intent.key}`]),
+    ...lines,
+  ]
+  const socket = connect(port, '127.0.0.1')
+  socket.end(Buffer.concat([Buffer.from(`${head.join('\r\n')}\r\n\r\n`), body]))
+  const chunks: Buffer[] = []
+  for await (const chunk of socket) chunks.push(chunk)
+  const [answerHead = '', answerBody = ''] = Buffer.concat(chunks).toString().split('\r\n\r\n')
+  return {
+    status: Number(answerHead.split(' ')[1]),
+    head: answerHead.replace(/\r\nDate: .*/, ''),
+    body: answerBody,
+  }
+}
+
+function v1(secret: string, intent: Intent): string {
+  return `X-Signature: ${signV1(secret, intent)}`
+}
+
+function v0(secret: string, intent: Intent): string {
+  return `X-Signature: ${sign({ scheme: 'v0', secret, body: intent.body })}`
+}
+
+test('a signed request goes through, and the caller is known behind', async (t) => {
+  const port = await serve(t)
+  const answer = await send(port, ORDER, v1('acme-1', ORDER))
+  assert.equal(answer.status, 200)
+  assert.deepEqual(JSON.parse(answer.body), { caller: { client: 'acme', scheme: 'v1' } })
+  assert.doesNotMatch(answer.head, /Deprecation|WWW-Authenticate/)
+})
+
+test('what is signed are the bytes on the wire, down to the target and a key in UTF-8', async (t) => {
+  const port = await serve(t)
+  for (const target of ['/a//b/../c?x=%20&y=%2F#', '//evil/orders', 'http://other/orders?x=1', '/%zz']) {
+    const intent = {
+      ...ORDER,
+      target,
+      key: '  clé "x"  '.trim(),
+      body: Buffer.from([0xef, 0xbb, 0xbf, 0xff, 0]),
+    }
+    const answer = await send(port, intent, v1('acme-1', intent))
+    assert.equal(answer.status, 200, target)
+  }
+})
+
+test('a v0-signed answer says that v0 is deprecated, on success and on later errors', async (t) => {
+  const port = await serve(t)
+  for (const [intent, secret, status] of [
+    [ORDER, 'acme-1', 200],
+    [{ ...ORDER, target: '/late-error' }, 'acme-1', 404],
+    [{ ...ORDER, client: 'strict' }, 'strict-1', 403],
+    [{ ...ORDER, body: '' }, 'acme-1', 403],
+  ] as const) {
+    const answer = await send(port, intent, v0(secret, intent))
+    assert.equal(answer.status, status)
+    assert.match(answer.head, /^Deprecation: @1767225600\r?$/m)
+    assert.doesNotMatch(answer.head, /WWW-Authenticate/)
+  }
+})
+
+test('every 401 has a challenge and no Deprecation', async (t) => {
+  const port = await serve(t)
+  const late = { ...ORDER, timestamp: SIGNED_AT - 301 }
+  for (const [lines, code] of [
+    [[], 'signature_missing'],
+    [['X-Signature: nonsense'], 'signature_invalid'],
+    [['X-Signature:'], 'signature_invalid'],
+    [[v1('acme-1', ORDER), v1('acme-1', ORDER)], 'signature_invalid'],
+    [[v0('acme-1', ORDER), v1('acme-1', ORDER)], 'signature_invalid'],
+    [[v1('acme-1', ORDER), 'Signature: sig=:AA==:'], 'signature_invalid'],
+    [[v1('acme-1', ORDER), 'X-Client-Id: acme'], 'signature_invalid'],
+    [[v0('wrong', ORDER)], 'signature_invalid'],
+    [[v1('acme-1', late)], 'timestamp_out_of_range'],
+  ] as const) {
+    const answer = await send(port, ORDER, ...lines)
+    assert.equal(answer.status, 401)
+    assert.equal(JSON.parse(answer.body).code, code)
+    assert.match(answer.head, /^WWW-Authenticate: Signature realm="oncekey"\r?$/m)
+    assert.doesNotMatch(answer.head, /Deprecation/)
+  }
+})
+
+test('an unknown client and a wrong signature get byte-identical answers', async (t) => {
+  const port = await serve(t)
+  const answers: Answer[] = []
+  for (const client of ['acme', 'strict', 'nobody', 'not a client', '']) {
+    const intent = { ...ORDER, client }
+    answers.push(await send(port, intent, v1('wrong', intent)), await send(port, intent, v0('wrong', intent)))
+  }
+  for (const answer of answers) assert.deepEqual(answer, answers[0])
+  assert.equal(answers[0]?.status, 401)
+})
+
+test('each request is counted once, by scheme and result', async (t) => {
+  const seen: string[] = []
+  const port = await serve(t, { onVerified: (scheme, result) => seen.push(`${scheme} ${result}`) })
+  await send(port, ORDER)
+  await send(port, ORDER, 'X-Signature: x')
+  await send(port, ORDER, v1('wrong', ORDER))
+  await send(port, ORDER, v0('acme-1', ORDER))
+  await send(port, ORDER, v1('acme-1', ORDER))
+  await send(port, { ...ORDER, client: 'strict' }, v0('strict-1', ORDER))
+  assert.deepEqual(seen, [
+    'none signature_missing',
+    'none signature_invalid',
+    'v1 signature_invalid',
+    'v0 ok',
+    'v1 ok',
+    'v0 scheme_not_allowed',
+  ])
+})
+
+test('the stage is named and refuses to run without the raw body', async () => {
+  const stage = verifySignature(OPTIONS)
+  assert.equal(stage.name, 'verifySignature')
+  const app = new Koa<RequestState>()
+  app.silent = true
+  const failure = once(app, 'error')
+  app.use(stage)
+  const server = app.listen(0, '127.0.0.1')
+  await once(server, 'listening')
+  const address = server.address()
+  assert.ok(typeof address === 'object' && address !== null)
+  const answer = await send(address.port, ORDER, v1('acme-1', ORDER))
+  server.close()
+  assert.equal(answer.status, 500)
+  const [error] = await failure
+  assert.match(String(error), /rawBody must come before/)
+})
