@@ -7,6 +7,8 @@ cd "$(dirname "$0")"
 readonly STAGES='types lint unit contract service'
 # A file of tests that hangs ends after this time instead of hanging CI (Node 20 counts whole files, not tests).
 readonly TEST_TIMEOUT_MS=300000
+# Files of tests run beside each other, one a core: each has its own database and key prefix.
+CORES=$(getconf _NPROCESSORS_ONLN 2>/dev/null || echo 2)
 
 usage() {
   cat <<'USAGE'
@@ -95,7 +97,7 @@ run_files() {
     fail "no tests in $1"
     return
   fi
-  run node --import tsx --test --test-timeout="$TEST_TIMEOUT_MS" \
+  run node --import tsx --test --test-timeout="$TEST_TIMEOUT_MS" --test-concurrency="$CORES" \
     --test-reporter=spec --test-reporter-destination=stdout \
     --test-reporter=tap --test-reporter-destination="$tap" "${files[@]}" || status=$?
   ok=$(tap_sum "$tap" pass)

@@ -16,11 +16,11 @@ import { dirname, join } from 'node:path'
 import { takeLock } from './build-lock.js'
 import { runQuietly } from './run-quietly.js'
 
-const SOURCE_DIRECTORIES = ['src', 'internal', 'sql']
+const SOURCE_DIRECTORIES = ['src', 'internal']
 const SOURCE_FILES = ['package-lock.json', 'tsconfig.json']
 /** What editors leave behind. */
 const NO_SOURCE = /^\.|~$/
-/** What the compiler does not read stands beside its output too: Lua, SQL, worker threads; not the files that start it all. */
+/** What the compiler does not read stands beside its output too: Lua, worker threads; not the files that start it all. */
 const NOT_COPIED = /\.ts$|^[^/]+$|^src\/[^/]+\.js$/
 /** Names, times and sizes of all that `dist` was built from. */
 const STAMP = '.built-from'
@@ -48,7 +48,8 @@ function isInstalled(root) {
 }
 
 async function install(root) {
-  const args = ['ci', '--include=dev', '--no-audit', '--no-fund']
+  // `npm pack --dry-run` hands its settings down to this npm too.
+  const args = ['ci', '--include=dev', '--dry-run=false', '--no-audit', '--no-fund']
   await runQuietly('installing the dependencies (npm ci)', 'npm', args, root)
   // A lock file with a time in the future must not mean an installation at every start.
   const time = new Date(Math.max(Date.now(), modified(join(root, 'package-lock.json'))))

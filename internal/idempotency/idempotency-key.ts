@@ -31,8 +31,3 @@ export function parseIdempotencyKey(values: readonly string[]): string {
 function invalid(reason: string): ServiceError {
   return new ServiceError('idempotency_key_invalid', `The Idempotency-Key is not valid: ${reason}.`)
 }
-
-/** Every line of a header, as it came; Node joins or drops repeated ones elsewhere. `name` in lower case. */
-export function headerLines(rawHeaders: readonly string[], name: string): string[] {
-  return rawHeaders.filter((_, i) => i % 2 === 1 && rawHeaders[i - 1]?.toLowerCase() === name)
-}

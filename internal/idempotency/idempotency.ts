@@ -1,10 +1,11 @@
 import { createHash } from 'node:crypto'
 import { Readable } from 'node:stream'
 import { buffer } from 'node:stream/consumers'
+import { headerValues } from '../header-values.ts'
 import { type Attempt, required, type Stage, type StageContext } from '../request-state.ts'
 import { ServiceError } from '../service-error.ts'
 import type { Handled, IdempotencyEngine } from './engine.ts'
-import { headerLines, parseIdempotencyKey } from './idempotency-key.ts'
+import { parseIdempotencyKey } from './idempotency-key.ts'
 import type { Answer } from './store.ts'
 
 export interface IdempotencyOptions {
@@ -23,7 +24,7 @@ export interface IdempotencyOptions {
 export function idempotency(options: IdempotencyOptions): Stage {
   const { engine, scope, renderError } = options
   return async function idempotency(ctx, next) {
-    const key = parseIdempotencyKey(headerLines(ctx.req.rawHeaders, 'idempotency-key'))
+    const key = parseIdempotencyKey(headerValues(ctx.req.rawHeaders, 'idempotency-key'))
     const { client } = required(ctx, 'caller', 'verifySignature')
     const body = required(ctx, 'body', 'rawBody')
     const fingerprint = createHash('sha256')

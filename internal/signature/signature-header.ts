@@ -1,3 +1,5 @@
+import { headerValues } from '../header-values.ts'
+
 /** What a request says about its signature, told by syntax alone. RFC 9421 will be one more member here. */
 export type SignatureHeader =
   | { scheme: 'v0'; mac: Buffer }
@@ -37,15 +39,4 @@ export function parseSignature(values: readonly string[]): SignatureHeader {
     .slice(1)
     .map((hex) => Buffer.from(hex, 'hex'))
   return { scheme: 'v1', timestamp: Number(digits), macs }
-}
-
-/** The value of each line of a header, in order; `name` in lower case. Elsewhere Node joins repeated lines. */
-export function headerValues(rawHeaders: readonly string[], name: string): string[] {
-  const values: string[] = []
-  for (let i = 0; i + 1 < rawHeaders.length; i += 2) {
-    const candidate = rawHeaders[i]
-    if (candidate?.length !== name.length || candidate.toLowerCase() !== name) continue
-    values.push(rawHeaders[i + 1] ?? '')
-  }
-  return values
 }

@@ -1,4 +1,5 @@
 import { timingSafeEqual } from 'node:crypto'
+import { headerValues } from '../header-values.ts'
 import type { WireBody } from '../request-state.ts'
 import {
   CLIENT_ID,
@@ -11,7 +12,7 @@ import {
   toSecret,
 } from './client-registry.ts'
 import { hmac, isOneLine, stringToSign, V1_PREFIX } from './schemes.ts'
-import { headerValues, readSignature, type SignatureHeader } from './signature-header.ts'
+import { readSignature, type SignatureHeader } from './signature-header.ts'
 
 /** A request as it came over the wire; the strings are as Node gives them, one character a byte. */
 export interface SignedRequest {

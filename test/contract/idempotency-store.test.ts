@@ -1,0 +1,149 @@
+import assert from 'node:assert/strict'
+import { randomBytes, randomUUID } from 'node:crypto'
+import { mkdtempSync, rmSync } from 'node:fs'
+import { tmpdir } from 'node:os'
+import { join } from 'node:path'
+import { test } from 'node:test'
+import { type Database, openDatabase } from '../../internal/database/database.ts'
+import { openEmbedded } from '../../internal/database/embedded.ts'
+import { migrate } from '../../internal/database/migrate.ts'
+import { connectRedis, type RedisConnection } from '../../internal/database/redis.ts'
+import { postgresStore, sweepExpired } from '../../internal/idempotency/postgres-store.ts'
+import { redisStore } from '../../internal/idempotency/redis-store.ts'
+import type { IdempotencyStore } from '../../internal/idempotency/store.ts'
+import { ServiceError } from '../../internal/service-error.ts'
+import { SQL_DIRECTORY } from '../../src/package-root.ts'
+import { startRedisCluster } from '../support/redis-cluster.ts'
+import { connected } from '../support/redis-ready.ts'
+import { createDatabase, redisUrl, startPostgres, startRedis } from '../support/servers.ts'
+import { idempotencyStoreContract, type Subject } from './idempotency-store.ts'
+
+const DAY_MS = 86_400_000
+
+function onRedis(redis: RedisConnection, close: () => Promise<void>): Subject {
+  const prefix = `test-${randomUUID()}`
+  const withTtl = (ttlMs: number) => redisStore(redis, { ttlMs, prefix })
+  return { store: withTtl(DAY_MS), withTtl, close }
+}
+
+async function onPostgres(database: Database, close: () => Promise<void>): Promise<Subject> {
+  await migrate(database, SQL_DIRECTORY)
+  const withTtl = (ttlMs: number) => postgresStore(database, { ttlMs })
+  return { store: withTtl(DAY_MS), withTtl, close }
+}
+
+idempotencyStoreContract('Redis', async () => {
+  const redis = await connected(connectRedis(redisUrl))
+  return onRedis(redis, () => redis.close())
+})
+
+idempotencyStoreContract('Redis Cluster', async () => {
+  const cluster = await startRedisCluster()
+  const redis = await connected(connectRedis(cluster.url))
+  return onRedis(redis, async () => {
+    await redis.close()
+    await cluster.stop()
+  })
+})
+
+idempotencyStoreContract('PostgreSQL', async () => {
+  const { url, drop } = await createDatabase()
+  const database = openDatabase(url)
+  return await onPostgres(database, async () => {
+    await database.close()
+    await drop()
+  })
+})
+
+idempotencyStoreContract('embedded database', async () => {
+  const directory = mkdtempSync(join(tmpdir(), 'oncekey store '))
+  const database = await openEmbedded(directory)
+  return await onPostgres(database, async () => {
+    await database.close()
+    rmSync(directory, { recursive: true })
+  })
+})
+
+/** Every verb answers with the typed error within the deadline. */
+async function refusesInTime(store: IdempotencyStore, deadlineMs: number): Promise<void> {
+  const id = { client: 'acme', scope: 'POST /orders', key: randomUUID() }
+  const token = randomBytes(16).toString('hex')
+  const answer = { status: 201, headers: {}, body: Buffer.from('x') }
+  const verbs: (() => Promise<unknown>)[] = [
+    () => store.claim(id, 'a'.repeat(64), token, 1000),
+    () => store.renew(id, token, 1000),
+    () => store.complete(id, token, answer),
+    () => store.release(id, token, 'nothing happened'),
+  ]
+  for (const verb of verbs) {
+    const startedMs = Date.now()
+    await assert.rejects(
+      verb(),
+      (error) => error instanceof ServiceError && error.code === 'store_unavailable',
+    )
+    assert.ok(Date.now() - startedMs < deadlineMs, `answered after ${Date.now() - startedMs} ms`)
+  }
+}
+
+test('Redis: hanging or gone, every verb is refused within its deadline, and works again after', async (t) => {
+  const server = await startRedis()
+  const redis = await connected(connectRedis(server.url, { deadlineMs: 300 }))
+  const { store, close } = onRedis(redis, async () => {
+    await redis.close()
+    await server.stop()
+  })
+  t.after(close)
+  server.pause()
+  await refusesInTime(store, 500)
+  server.resume()
+  await connected(redis)
+  const id = { client: 'acme', scope: 's', key: 'k' }
+  assert.equal(
+    (await store.claim(id, 'a'.repeat(64), randomBytes(16).toString('hex'), 1000)).outcome,
+    'acquired',
+  )
+  await server.kill()
+  await refusesInTime(store, 500)
+})
+
+test('PostgreSQL: hanging or gone, every verb is refused within its deadline, and works again after', async (t) => {
+  const server = await startPostgres()
+  const database = openDatabase(server.url, { deadlineMs: 400 })
+  const { store, close } = await onPostgres(database, async () => {
+    await database.close()
+    await server.stop()
+  })
+  t.after(close)
+  server.pause()
+  await refusesInTime(store, 700)
+  server.resume()
+  const id = { client: 'acme', scope: 's', key: 'k' }
+  assert.equal(
+    (await store.claim(id, 'a'.repeat(64), randomBytes(16).toString('hex'), 1000)).outcome,
+    'acquired',
+  )
+  await server.kill()
+  await refusesInTime(store, 700)
+})
+
+test('PostgreSQL: a sweep removes what is over and nothing else', async (t) => {
+  const { url, drop } = await createDatabase()
+  const database = openDatabase(url)
+  const { store, withTtl, close } = await onPostgres(database, async () => {
+    await database.close()
+    await drop()
+  })
+  t.after(close)
+  const token = () => randomBytes(16).toString('hex')
+  const id = (key: string) => ({ client: 'acme', scope: 's', key })
+  await withTtl(1).claim(id('over'), 'a'.repeat(64), token(), 0)
+  await withTtl(1).claim(id('over but held'), 'a'.repeat(64), token(), 60_000)
+  await store.claim(id('young'), 'a'.repeat(64), token(), 0)
+  await new Promise((resolve) => setTimeout(resolve, 20))
+  assert.equal(await sweepExpired(database), 1)
+  const rows = await database.run((sql) => sql`SELECT key FROM idempotency_keys ORDER BY key`)
+  assert.deepEqual(
+    rows.map((row) => row.key),
+    ['over but held', 'young'],
+  )
+})

@@ -1,0 +1,76 @@
+import assert from 'node:assert/strict'
+import { test } from 'node:test'
+import fc from 'fast-check'
+import { WireBody } from '../../internal/request-state.ts'
+import { toSecret } from '../../internal/signature/client-registry.ts'
+import { type SignedRequest, type Verdict, verify } from '../../internal/signature/verify.ts'
+import { type Intent, SIGNED_AT, signV1, toRequest } from '../support/signed-request.ts'
+
+const NOW = SIGNED_AT * 1000
+
+function codeOf(verdict: Verdict): string {
+  return verdict.ok ? 'ok' : verdict.code
+}
+
+test('any changed bit of what is signed is refused', () => {
+  // Every client has the secret, so that it is the signature alone that protects the client line.
+  const secrets = [toSecret('shared')]
+  const registry = { find: (id: string) => ({ id, secrets, minScheme: undefined }) }
+  const printable = (maxLength: number) =>
+    fc.string({ minLength: 1, maxLength, unit: fc.constantFrom(...'!"$%&/()=?*+azAZ09._-~') })
+  const requests = fc.record({
+    method: fc.constantFrom('GET', 'POST', 'PUT', 'DELETE'),
+    target: printable(40).map((path) => `/${path}`),
+    client: fc.stringMatching(/^[A-Za-z0-9._-]{1,64}$/),
+    key: printable(40),
+    body: fc.uint8Array({ minLength: 1, maxLength: 100 }).map((bytes) => Buffer.from(bytes)),
+    timestamp: fc.integer({ min: 0, max: 2 ** 40 }),
+  })
+  const field = fc.constantFrom('method', 'target', 'client', 'key', 'body', 'timestamp', 'mac')
+  const settings = { minScheme: 'v0', toleranceMs: Number.MAX_SAFE_INTEGER } as const
+  fc.assert(
+    fc.property(requests, field, fc.nat(), (intent, which, bit) => {
+      const signature = signV1('shared', intent)
+      assert.equal(codeOf(verify(toRequest(intent, signature), registry, settings, NOW)), 'ok')
+      const changed = flip(intent, signature, which, bit)
+      assert.equal(codeOf(verify(changed, registry, settings, NOW)), 'signature_invalid', which)
+    }),
+    { numRuns: 2_000 },
+  )
+})
+
+function flip(
+  intent: Intent & { client: string },
+  signature: string,
+  which: string,
+  bit: number,
+): SignedRequest {
+  const request = toRequest(intent, signature)
+  const flipText = (text: string) => flipBytes(Buffer.from(text, 'latin1'), bit).toString('latin1')
+  const header = (name: string, change: (value: string) => string) => {
+    request.rawHeaders = request.rawHeaders.map((value, i, all) =>
+      all[i - 1] === name ? change(value) : value,
+    )
+  }
+  if (which === 'method') request.method = flipText(request.method)
+  if (which === 'target') request.target = flipText(request.target)
+  if (which === 'client') header('X-Client-Id', flipText)
+  if (which === 'key') header('Idempotency-Key', flipText)
+  if (which === 'body') request.body = new WireBody(flipBytes(request.body.bytes, bit))
+  if (which === 'timestamp') {
+    const changed = Number(BigInt(intent.timestamp) ^ (1n << BigInt(bit % 40)))
+    header('X-Signature', (value) => value.replace(/t=\d+/, `t=${changed}`))
+  }
+  if (which === 'mac') {
+    const flipHex = (hex: string) => flipBytes(Buffer.from(hex, 'hex'), bit).toString('hex')
+    header('X-Signature', (value) => value.replace(/[0-9a-f]{64}/, flipHex))
+  }
+  return request
+}
+
+function flipBytes(bytes: Buffer, bit: number): Buffer {
+  const copy = Buffer.from(bytes)
+  const at = (bit >> 3) % copy.length
+  copy[at] = (copy[at] ?? 0) ^ (1 << (bit & 7))
+  return copy
+}
