@@ -1,7 +1,7 @@
 import { parseArgs } from 'node:util'
 import { banner } from '../banner.ts'
 import { printConfig, readConfig } from '../config.ts'
-import { openService } from '../service.ts'
+import { openService, type Service } from '../service.ts'
 
 const HELP = `Usage: oncekey serve [--print-config]
 
@@ -46,13 +46,12 @@ export async function serve(args: string[]): Promise<number | undefined> {
     process.stdout.write(printConfig(config))
     return 0
   }
-  const service = await openService(config, (text) => process.stderr.write(`oncekey: ${text}\n`))
-  process.stderr.write(banner(config, service.port))
-  service.logger.info({ port: service.port, ready_after_ms: Math.round(process.uptime() * 1000) }, 'ready')
-
+  let service: Service | undefined
   let stopping = false
   const stop = (signal: NodeJS.Signals) => {
     if (stopping) process.exit(1)
+    // Before it is ready there is nothing under way: the schema and the embedded database are made in whole steps.
+    if (service === undefined) process.exit(0)
     stopping = true
     service.logger.info({ signal }, 'stopping')
     void service.close().then(
@@ -61,9 +60,14 @@ export async function serve(args: string[]): Promise<number | undefined> {
     )
   }
   process.on('SIGTERM', stop).on('SIGINT', stop)
+  service = await openService(config, (text) => process.stderr.write(`oncekey: ${text}\n`))
+  const { logger, port } = service
+  process.stderr.write(banner(config, port))
+  logger.info({ port, ready_after_ms: Math.round(process.uptime() * 1000) }, 'ready')
+
   process.on('uncaughtException', (error) => {
-    service.logger.fatal({ err: error }, 'defect')
-    service.logger.flushSync()
+    logger.fatal({ err: error }, 'defect')
+    logger.flushSync()
     process.exit(1)
   })
   return undefined

@@ -1,0 +1,263 @@
+import assert from 'node:assert/strict'
+import { randomUUID } from 'node:crypto'
+import { after, before, test } from 'node:test'
+import { setTimeout as sleep } from 'node:timers/promises'
+import { connectRedis, type RedisConnection } from '../../internal/database/redis.ts'
+import {
+  type EngineOptions,
+  type Handled,
+  type Holding,
+  IdempotencyEngine,
+  type Outcome,
+} from '../../internal/idempotency/engine.ts'
+import { redisStore } from '../../internal/idempotency/redis-store.ts'
+import type { IdempotencyStore } from '../../internal/idempotency/store.ts'
+import { ServiceError } from '../../internal/service-error.ts'
+import { connected } from '../support/redis-ready.ts'
+import { startRedis, type ThrowawayServer } from '../support/servers.ts'
+
+// A Redis of its own: it is stopped and flushed here.
+let server: ThrowawayServer
+let redis: RedisConnection
+let store: IdempotencyStore
+before(async () => {
+  server = await startRedis()
+  redis = await connected(connectRedis(server.url, { deadlineMs: 300 }))
+  store = redisStore(redis, { ttlMs: 60_000, prefix: 'engine' })
+})
+after(async () => {
+  await redis.close()
+  await server.stop()
+})
+
+const FINGERPRINT = 'a'.repeat(64)
+const newId = () => ({ client: 'acme', scope: 'POST /orders', key: randomUUID() })
+
+function engineWith(options: Partial<EngineOptions> = {}) {
+  const outcomes: Outcome[] = []
+  const troubles: string[] = []
+  const engine = new IdempotencyEngine({
+    store,
+    leaseMs: 3_000,
+    maxAgeMs: 60_000,
+    onUnknown: 'takeover',
+    onOutcome: (outcome) => outcomes.push(outcome),
+    onTrouble: (verb) => troubles.push(verb),
+    ...options,
+  })
+  return { engine, outcomes, troubles }
+}
+
+const answered = (text: string, effect: Handled['effect'] = 'answer'): Handled => ({
+  answer: { status: 201, headers: {}, body: Buffer.from(text) },
+  effect,
+  replayed: false,
+})
+
+const refusedWith = (code: string) => (error: unknown) => error instanceof ServiceError && error.code === code
+
+test('of 30 concurrent runs one handles and the others replay or are told to wait', async () => {
+  const { engine } = engineWith()
+  const id = newId()
+  let handled = 0
+  const runs = Array.from({ length: 30 }, () =>
+    engine.run(id, FINGERPRINT, async () => {
+      handled++
+      await sleep(30)
+      return answered('once')
+    }),
+  )
+  const settled = await Promise.allSettled(runs)
+  assert.equal(handled, 1)
+  for (const result of settled) {
+    if (result.status === 'fulfilled') assert.equal(result.value.answer.body.toString(), 'once')
+    else assert.ok(refusedWith('request_in_progress')(result.reason))
+  }
+  assert.equal(settled.filter((result) => result.status === 'fulfilled').length, 1)
+})
+
+test('a run after the first is a replay and does not handle again', async () => {
+  const { engine, outcomes } = engineWith()
+  const id = newId()
+  await engine.run(id, FINGERPRINT, async () => answered('first'))
+  const again = await engine.run(id, FINGERPRINT, () => assert.fail('handled twice'))
+  assert.deepEqual([again.replayed, again.answer.body.toString()], [true, 'first'])
+  assert.deepEqual(outcomes, ['fresh', 'replay'])
+})
+
+test('another fingerprint is refused as a reused key, before and after completion', async () => {
+  const { engine } = engineWith()
+  const id = newId()
+  await engine.run(id, FINGERPRINT, async () => {
+    await assert.rejects(
+      engine.run(id, 'b'.repeat(64), () => assert.fail('handled')),
+      refusedWith('idempotency_key_reused'),
+    )
+    return answered('first')
+  })
+  await assert.rejects(
+    engine.run(id, 'b'.repeat(64), () => assert.fail('handled')),
+    refusedWith('idempotency_key_reused'),
+  )
+})
+
+test('the heartbeat keeps a lease for a handler that works several times as long', async () => {
+  const { engine } = engineWith({ leaseMs: 300 })
+  const id = newId()
+  const first = engine.run(id, FINGERPRINT, async () => {
+    await sleep(1_000)
+    return answered('slow')
+  })
+  for (let i = 0; i < 8; i++) {
+    await sleep(100)
+    await assert.rejects(
+      engine.run(id, FINGERPRINT, () => assert.fail('taken over')),
+      refusedWith('request_in_progress'),
+    )
+  }
+  assert.equal((await first).answer.body.toString(), 'slow')
+  assert.equal((await engine.run(id, FINGERPRINT, () => assert.fail('again'))).replayed, true)
+})
+
+test('a handler older than the maximum age is aborted, loses its key and cannot complete', async () => {
+  const { engine, troubles } = engineWith({ leaseMs: 200, maxAgeMs: 400 })
+  const id = newId()
+  let signal: AbortSignal | undefined
+  const stuck = engine.run(id, FINGERPRINT, async (holding) => {
+    signal = holding.signal
+    await sleep(1_200)
+    return answered('too late')
+  })
+  await sleep(900)
+  assert.equal(signal?.aborted, true)
+  assert.match(String(signal?.reason), /400 ms, the longest/)
+  const second = await engine.run(id, FINGERPRINT, async (holding) => answered(`attempt ${holding.attempt}`))
+  assert.equal(second.answer.body.toString(), 'attempt 2')
+  await stuck
+  assert.deepEqual(troubles, ['complete'])
+  const replay = await engine.run(id, FINGERPRINT, () => assert.fail('again'))
+  assert.equal(replay.answer.body.toString(), 'attempt 2')
+})
+
+test('a lease lost to another attempt aborts the handler', async () => {
+  const { engine } = engineWith({ leaseMs: 150 })
+  const id = newId()
+  await engine.run(id, FINGERPRINT, async (holding) => {
+    const aborted = new Promise((resolve) => holding.signal.addEventListener('abort', resolve))
+    // As a flush, or a failover to a replica that never heard of the lock, would do it.
+    await flush()
+    await aborted
+    return answered('late')
+  })
+})
+
+test('an answer after which nothing happened frees the key for another request', async () => {
+  const { engine } = engineWith()
+  const id = newId()
+  await engine.run(id, FINGERPRINT, async () => answered('bad', 'nothing happened'))
+  const next = await engine.run(id, 'b'.repeat(64), async () => answered('good'))
+  assert.deepEqual([next.replayed, next.answer.body.toString()], [false, 'good'])
+})
+
+test('after an unknown outcome the next run takes over at once and is told so', async () => {
+  const { engine, outcomes } = engineWith()
+  const id = newId()
+  await engine.run(id, FINGERPRINT, async () => answered('?', 'unknown'))
+  const next = await engine.run(id, FINGERPRINT, async (holding: Holding) => {
+    assert.equal(holding.attempt, 2)
+    return { ...answered('found'), replayed: true }
+  })
+  assert.deepEqual([next.replayed, next.answer.body.toString()], [true, 'found'])
+  assert.deepEqual(outcomes, ['fresh', 'replay'])
+})
+
+test('what a handler throws counts as unknown: the next run is told that it is the second', async () => {
+  const { engine, outcomes } = engineWith()
+  const id = newId()
+  await assert.rejects(
+    engine.run(id, FINGERPRINT, () => Promise.reject(new Error('defect'))),
+    /defect/,
+  )
+  await engine.run(id, FINGERPRINT, async (holding) => {
+    assert.equal(holding.attempt, 2)
+    return answered('mended')
+  })
+  assert.deepEqual(outcomes, ['takeover'])
+})
+
+test('with hold, an unknown outcome is never run again', async () => {
+  const { engine } = engineWith({ onUnknown: 'hold', leaseMs: 100 })
+  const id = newId()
+  await engine.run(id, FINGERPRINT, async () => answered('?', 'unknown'))
+  await sleep(200)
+  await assert.rejects(
+    engine.run(id, FINGERPRINT, () => assert.fail('ran again')),
+    refusedWith('outcome_unknown'),
+  )
+})
+
+test('a store that is away while the handler works does not cost the answer', async () => {
+  const { engine, troubles } = engineWith()
+  const id = newId()
+  const result = await engine.run(id, FINGERPRINT, async () => {
+    server.pause()
+    return answered('kept')
+  })
+  assert.equal(result.answer.body.toString(), 'kept')
+  assert.deepEqual(troubles, ['complete'])
+  server.resume()
+  await connected(redis)
+  // The completion is tried again in the background.
+  const deadline = Date.now() + 5_000
+  for (;;) {
+    const replay = await engine.run(id, FINGERPRINT, () => assert.fail('ran again')).catch(() => undefined)
+    if (replay !== undefined) {
+      assert.equal(replay.answer.body.toString(), 'kept')
+      break
+    }
+    assert.ok(Date.now() < deadline, 'the answer was never recorded')
+    await sleep(100)
+  }
+})
+
+test('a claim that the store took without answering is let go of when the store is back', async () => {
+  const { engine } = engineWith({ leaseMs: 20_000 })
+  const id = newId()
+  server.pause()
+  await assert.rejects(
+    engine.run(id, FINGERPRINT, () => assert.fail('handled without a claim')),
+    refusedWith('store_unavailable'),
+  )
+  server.resume()
+  await connected(redis)
+  const deadline = Date.now() + 5_000
+  for (;;) {
+    const done = await engine.run(id, FINGERPRINT, async () => answered('free')).catch(() => undefined)
+    if (done !== undefined) break
+    assert.ok(Date.now() < deadline, 'the key stayed locked for a request that was refused')
+    await sleep(100)
+  }
+})
+
+test('a claim whose reply was lost is asked again and acquired once', async () => {
+  const id = newId()
+  let lost = 0
+  const lossy: IdempotencyStore = {
+    ...store,
+    async claim(...args) {
+      const claim = await store.claim(...args)
+      if (lost++ > 0) return claim
+      throw new ServiceError('store_unavailable', 'the reply was lost', { effect: 'unknown' })
+    },
+  }
+  const { engine } = engineWith({ store: lossy })
+  const result = await engine.run(id, FINGERPRINT, async (holding) => answered(`attempt ${holding.attempt}`))
+  assert.equal(result.answer.body.toString(), 'attempt 1')
+})
+
+async function flush(): Promise<void> {
+  const { Redis } = await import('ioredis')
+  const raw = new Redis(server.url)
+  await raw.flushall()
+  raw.disconnect()
+}

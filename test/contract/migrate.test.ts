@@ -1,0 +1,45 @@
+import assert from 'node:assert/strict'
+import { mkdtempSync, readdirSync, rmSync, writeFileSync } from 'node:fs'
+import { tmpdir } from 'node:os'
+import { join } from 'node:path'
+import { test } from 'node:test'
+import { openDatabase } from '../../internal/database/database.ts'
+import { migrate, pendingMigrations } from '../../internal/database/migrate.ts'
+import { SQL_DIRECTORY } from '../../src/package-root.ts'
+import { createDatabase } from '../support/servers.ts'
+
+const FILES = readdirSync(SQL_DIRECTORY).sort()
+
+test('many processes that migrate at once apply every file once', async (t) => {
+  const { url, drop } = await createDatabase()
+  const databases = Array.from({ length: 8 }, () => openDatabase(url))
+  t.after(async () => {
+    await Promise.all(databases.map((database) => database.close()))
+    await drop()
+  })
+  const applied = await Promise.all(databases.map((database) => migrate(database, SQL_DIRECTORY)))
+  assert.deepEqual(applied.flat().sort(), FILES)
+  const [database] = databases
+  assert.ok(database)
+  assert.deepEqual(await migrate(database, SQL_DIRECTORY), [])
+  assert.deepEqual(await pendingMigrations(database, SQL_DIRECTORY), [])
+})
+
+test('a file that fails is not applied in part, and the files before it stay', async (t) => {
+  const { url, drop } = await createDatabase()
+  const database = openDatabase(url)
+  const directory = mkdtempSync(join(tmpdir(), 'oncekey-sql-'))
+  t.after(async () => {
+    await database.close()
+    await drop()
+    rmSync(directory, { recursive: true })
+  })
+  writeFileSync(join(directory, '001_good.sql'), 'CREATE TABLE good (n int);')
+  writeFileSync(join(directory, '002_bad.sql'), 'CREATE TABLE half (n int); SELECT 1 / 0;')
+  await assert.rejects(migrate(database, directory), /migration 002_bad.sql failed: .*division by zero/)
+  const tables = await database.run(
+    (sql) => sql`SELECT to_regclass('good')::text AS good, to_regclass('half')::text AS half`,
+  )
+  assert.deepEqual({ ...tables[0] }, { good: 'good', half: null })
+  assert.deepEqual(await pendingMigrations(database, directory), ['002_bad.sql'])
+})
