@@ -94,13 +94,13 @@ export function readConfig(env: NodeJS.ProcessEnv = process.env): Config {
     logLevel: read('LOG_LEVEL', 'info', oneOf(LOG_LEVELS)),
     logFile: optional('LOG_FILE'),
   }
-  faults.push(...clashes(config, read('WORKERS', 1, workers)))
+  faults.push(...clashes(config, optional('REDIS_URL') !== undefined, read('WORKERS', '1', workers)))
   if (faults.length > 0) throw new ConfigError(faults)
   return config
 }
 
 /** What is wrong with settings that are each fine by themselves. */
-function clashes(config: Config, workerCount: number): string[] {
+function clashes(config: Config, hasRedis: boolean, workers: string): string[] {
   const faults: string[] = []
   if (config.production && config.hmacSecret === undefined && config.clientsFile === undefined) {
     faults.push('HMAC_SECRET or CLIENTS_FILE must be set in production: nobody could sign a request')
@@ -113,17 +113,17 @@ function clashes(config: Config, workerCount: number): string[] {
       `HOST=${config.host}: with the default secret the service listens on loopback only; set HMAC_SECRET`,
     )
   }
-  if (config.idempotencyStore === 'redis' && config.redisUrl === undefined) {
+  if (config.idempotencyStore === 'redis' && !hasRedis) {
     faults.push('IDEMPOTENCY_STORE=redis needs REDIS_URL')
   }
   if (config.metricsPort !== undefined && config.metricsPort !== 0 && config.metricsPort === config.port) {
     faults.push(`METRICS_PORT=${config.metricsPort}: it is the same as PORT; leave it out to share the port`)
   }
-  if (workerCount > 1) {
+  if (workers !== '1') {
     faults.push(
-      config.redisUrl === undefined
-        ? `WORKERS=${workerCount} needs REDIS_URL: each process would count the rate limits for itself`
-        : `WORKERS=${workerCount} is not available yet: start ${workerCount} services on ports of their own instead`,
+      hasRedis
+        ? `WORKERS=${workers} is not available yet: start several services on ports of their own instead`
+        : `WORKERS=${workers} needs REDIS_URL: each process would count the rate limits for itself`,
     )
   }
   return faults
@@ -195,8 +195,8 @@ function file(path: string): string {
   return path
 }
 
-function workers(text: string): number {
-  return text === 'auto' ? 2 : whole(1, 256)(text)
+function workers(text: string): string {
+  return text === 'auto' ? text : String(whole(1, 256)(text))
 }
 
 /** The settings in force, one `NAME=value` a line, secrets masked. */
@@ -234,7 +234,10 @@ export function printConfig(config: Config): string {
   return lines.map(([name, value]) => `${name}=${value ?? ''}\n`).join('')
 }
 
-/** Everything before the last @ of each node's authority, and the query, may be a credential. */
+/** In each node of the list, everything before the last @ and the query may be a credential. */
 function maskUrl(text: string | undefined): string | undefined {
-  return text?.replace(/\/\/[^/,]*@/g, '//********@').replace(/\?.*/, '?********')
+  return text
+    ?.split(/,(?=\s*rediss?:\/\/)/)
+    .map((node) => node.replace(/\/\/[\s\S]*@/, '//********@').replace(/\?[\s\S]*/, '?********'))
+    .join(',')
 }

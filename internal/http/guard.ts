@@ -1,4 +1,5 @@
 import type { IncomingMessage } from 'node:http'
+import type { Socket } from 'node:net'
 import type { Stage } from '../request-state.ts'
 import { type ProblemCode, ServiceError } from '../service-error.ts'
 
@@ -14,15 +15,37 @@ const SINGLE: Record<string, ProblemCode | undefined> = {
 }
 
 /**
- * Refuses what Node's parser lets through and what would mean different things to different readers: other request
- * targets than a path, a missing or second Host, more transfer codings than chunked, very many headers.
+ * Refuses what Node's parser lets through and what would mean different things to different readers: other versions
+ * of HTTP, other request targets than a path, a missing or second Host, more transfer codings than chunked, very many
+ * headers.
  */
 export function guard(): Stage {
+  /** Connections on which nobody can say where a request began. */
+  const doubtful = new WeakSet<Socket>()
   return async function guard(ctx, next) {
+    if (doubtful.has(ctx.req.socket) || !isFramed(ctx.req)) {
+      // Node parses on and brings what follows the doubtful body as requests: they may be a part of it.
+      doubtful.add(ctx.req.socket)
+      throw new ServiceError('invalid_request', 'The only transfer coding taken is chunked, with HTTP/1.1.', {
+        headers: { Connection: 'close' },
+      })
+    }
+    checkVersion(ctx.req)
     checkTarget(ctx.req)
     checkHeaders(ctx.req)
     await next()
   }
+}
+
+function isFramed({ headers, httpVersion }: IncomingMessage): boolean {
+  const codings = headers['transfer-encoding']
+  return codings === undefined || (codings.toLowerCase() === 'chunked' && httpVersion === '1.1')
+}
+
+function checkVersion(req: IncomingMessage): void {
+  // The parser lets HTTP/0.9 and HTTP/2.0 in a request line pass.
+  if (req.httpVersion === '1.1' || req.httpVersion === '1.0') return
+  throw new ServiceError('invalid_request', 'The protocol must be HTTP/1.1 or HTTP/1.0.')
 }
 
 function checkTarget(req: IncomingMessage): void {
@@ -33,7 +56,7 @@ function checkTarget(req: IncomingMessage): void {
 }
 
 function checkHeaders(req: IncomingMessage): void {
-  const { rawHeaders, headers } = req
+  const { rawHeaders } = req
   if (rawHeaders.length / 2 > MAX_HEADERS) {
     throw new ServiceError('headers_too_large', `The request has more than ${MAX_HEADERS} headers.`)
   }
@@ -47,13 +70,6 @@ function checkHeaders(req: IncomingMessage): void {
   }
   if (!seen.has('host') && req.httpVersion !== '1.0') {
     throw new ServiceError('invalid_request', 'The Host header is missing.')
-  }
-  const codings = headers['transfer-encoding']
-  if (codings !== undefined && (codings.toLowerCase() !== 'chunked' || req.httpVersion === '1.0')) {
-    throw new ServiceError('invalid_request', 'The only transfer coding taken is chunked, with HTTP/1.1.', {
-      // Where the body ends is open to doubt: nothing more is read from this connection.
-      headers: { Connection: 'close' },
-    })
   }
 }
 

@@ -53,9 +53,10 @@ function toServiceError(thrown: unknown): ServiceError {
   return new ServiceError('internal_error', 'The request could not be handled. The fault is on our side.')
 }
 
+const NOTHING: [ProblemCode, string] = ['not_found', 'There is nothing at this path.']
 /** What the router leaves behind where nothing answered. */
 const UNANSWERED: Record<number, [ProblemCode, string] | undefined> = {
-  404: ['not_found', 'There is nothing at this path.'],
+  404: NOTHING,
   405: ['method_not_allowed', 'This path does not take this method; see Allow.'],
   501: ['method_not_allowed', 'This path does not take this method; see Allow.'],
 }
@@ -66,7 +67,11 @@ export function problems(report: ReportDefect): Stage {
     try {
       await next()
       const unanswered = ctx.body === undefined || ctx.body === null ? UNANSWERED[ctx.status] : undefined
-      if (unanswered !== undefined) throw new ServiceError(...unanswered)
+      if (unanswered === undefined) return
+      // To a method that it does not know the router says so at any path, also where there is nothing.
+      const nothing = ctx.status !== 404 && ctx.response.get('Allow') === ''
+      if (nothing) ctx.remove('Allow')
+      throw new ServiceError(...(nothing ? NOTHING : unanswered))
     } catch (error) {
       renderProblem(ctx, error, report)
     }

@@ -1,3 +1,4 @@
+import { isUtf8 } from 'node:buffer'
 import type { IncomingMessage } from 'node:http'
 import bodyParser from 'koa-bodyparser'
 import { type Stage, type StageContext, WireBody } from '../request-state.ts'
@@ -29,6 +30,10 @@ export function parsedBody(limits: BodyLimits): Stage {
       readWire(ctx, limits),
       parse(ctx, async () => {}).catch(asServiceError),
     ])
+    // The parser reads what is not UTF-8 as if it were something else: it would not be what was signed.
+    if (ctx.request.rawBody !== undefined && !isUtf8(bytes)) {
+      throw new ServiceError('invalid_json', 'The body is not valid JSON: it is not valid UTF-8.')
+    }
     ctx.state.body = new WireBody(bytes)
     await next()
   }

@@ -22,6 +22,9 @@ const REQUEST_TIMEOUT_MS = 30_000
 /** Longer than the idle time of the usual load balancers (60 s), so that they, not we, end idle connections. */
 const KEEP_ALIVE_TIMEOUT_MS = 65_000
 
+/** After a refusal on the bare connection: for its sender to read the answer and to hang up. */
+const LINGER_MS = 2_000
+
 /** An HTTP server that answers with problem documents even where no request reaches the application. */
 export function createServer(listener: RequestListener): Server {
   const server = createHttpServer(
@@ -38,9 +41,20 @@ export function createServer(listener: RequestListener): Server {
   )
   // Node drops headers beyond its count in silence; the guard stage must see all of them to refuse them.
   server.maxHeadersCount = 0
+  const owed = owedAnswers(server)
+  const refused = new WeakSet<Duplex>()
   server.on('clientError', (error: Error & { code?: string }, socket) => {
-    if (error.code === 'ECONNRESET' || !socket.writable) socket.destroy()
-    else refuse(socket, clientProblem(error.code))
+    // The parser complains again about every packet that follows.
+    if (error.code !== 'ERR_HTTP_REQUEST_TIMEOUT' && refused.has(socket)) return
+    refused.add(socket)
+    if (error.code === 'ECONNRESET' || !socket.writable) {
+      socket.destroy()
+      return
+    }
+    // Requests that came whole before the fault must get their own answers first: ours would be taken for theirs.
+    void owed(socket).then(() => {
+      if (socket.writable) refuse(socket, clientProblem(error.code))
+    })
   })
   server.on('checkExpectation', (_req: IncomingMessage, res: ServerResponse) => {
     const problem = new ServiceError('invalid_request', 'The only expectation met is 100-continue.')
@@ -50,9 +64,23 @@ export function createServer(listener: RequestListener): Server {
       .end(problemJson(problem, id))
   })
   server.on('connect', (_req: IncomingMessage, socket: Duplex) => {
-    refuse(socket, ['method_not_allowed', 'This is no proxy.'])
+    void owed(socket).then(() => refuse(socket, ['method_not_allowed', 'This is no proxy.']))
   })
   return server
+}
+
+/** Resolves when each request that came whole on this connection has its answer, or the connection is gone. */
+function owedAnswers(server: Server): (socket: Duplex) => Promise<void> {
+  const open = new WeakMap<Duplex, Set<ServerResponse>>()
+  server.on('request', (req: IncomingMessage, res: ServerResponse) => {
+    const answers = open.get(req.socket) ?? new Set()
+    open.set(req.socket, answers.add(res))
+    res.once('close', () => answers.delete(res))
+  })
+  return async (socket) => {
+    const whole = [...(open.get(socket) ?? [])].filter((res) => res.req.complete)
+    await Promise.all(whole.map((res) => new Promise((resolve) => res.once('close', resolve))))
+  }
 }
 
 function clientProblem(code: string | undefined): [ProblemCode, string] {
@@ -82,6 +110,8 @@ function refuse(socket: Duplex, [code, detail]: [ProblemCode, string]): void {
     'Connection: close',
   ]
   socket.on('error', () => {})
+  const timer = setTimeout(() => socket.destroy(), LINGER_MS)
+  socket.once('close', () => clearTimeout(timer)).resume()
   socket.end(`${head.join('\r\n')}\r\n\r\n${body}`)
 }
 

@@ -89,8 +89,8 @@ async function capture(ctx: StageContext): Promise<Answer> {
   const body = await bytesOf(ctx.body)
   const headers: Record<string, string> = {}
   for (const name of REPLAYED_HEADERS) {
-    const value = ctx.response.get(name)
-    if (value !== '') headers[name] = value
+    // Koa's get() gives undefined for a header that is not there, whatever its type says.
+    if (ctx.res.hasHeader(name)) headers[name] = ctx.response.get(name)
   }
   return { status: ctx.status, headers, body }
 }
@@ -99,7 +99,8 @@ async function bytesOf(body: unknown): Promise<Buffer> {
   if (body instanceof Buffer) return body
   if (body === undefined || body === null) return Buffer.alloc(0)
   if (typeof body === 'string') return Buffer.from(body)
-  if (body instanceof Readable) return await buffer(body)
+  if (body instanceof Readable || body instanceof ReadableStream) return await buffer(body)
+  if (body instanceof Blob || body instanceof Response) return Buffer.from(await body.arrayBuffer())
   return Buffer.from(JSON.stringify(body))
 }
 

@@ -20,13 +20,16 @@ const amount = z.string('must be a number, or a number in a string').transform((
 
 const orderRequest = z.strictObject({ user_id: text, item: text, amount }, 'must be an object')
 
+/** More help nobody, and a body of unknown members would get, and leave in the store, an answer many times its size. */
+const MAX_FAULTS = 20
+
 export type OrderRequest = z.infer<typeof orderRequest>
 
 /** `{"user_id","item","amount"}` and nothing else; `amount` as its exact decimal text. Throws `validation_failed`. */
 export function parseOrderRequest(json: JsonBody): OrderRequest {
   const parsed = orderRequest.safeParse(withWrittenAmount(json))
   if (parsed.success) return parsed.data
-  const errors = parsed.error.issues.flatMap(faults)
+  const errors = parsed.error.issues.flatMap(faults).slice(0, MAX_FAULTS)
   throw new ServiceError('validation_failed', `The order is not valid: ${errors.map(describe).join('; ')}.`, {
     errors,
   })

@@ -1,3 +1,5 @@
+import { mkdirSync, openSync } from 'node:fs'
+import { dirname } from 'node:path'
 import { type DestinationStream, destination, type Logger, pino } from 'pino'
 
 export type { Logger } from 'pino'
@@ -13,13 +15,26 @@ const FLUSH_MS = 250
 
 /**
  * JSON lines: `{"level","time","service","msg",…}`. Errors are reduced to what is known to be harmless: the errors
- * of drivers carry whole commands, with values and passwords in them.
+ * of drivers carry whole commands, with values and passwords in them. Throws if the file cannot be opened.
  */
 export function createLogger(options: LoggerOptions): Logger & { flushSync: () => void } {
-  const stream = destination({ dest: options.file ?? 1, sync: false, minLength: 4096, mkdir: true })
+  const stream = destination({ dest: openFile(options.file), sync: false, minLength: 4096 })
   setInterval(() => stream.flush(), FLUSH_MS).unref()
   const logger = createPino(options.level, stream)
   return Object.assign(logger, { flushSync: () => stream.flushSync() })
+}
+
+/** Opened at once and not by the stream, which would tell of a failure, and take the first lines, only later. */
+function openFile(file: string | undefined): number {
+  if (file === undefined) return 1
+  try {
+    mkdirSync(dirname(file), { recursive: true })
+    return openSync(file, 'a')
+  } catch (error) {
+    throw new Error(
+      `the log file cannot be written: ${error instanceof Error ? error.message : String(error)}`,
+    )
+  }
 }
 
 function createPino(level: string, stream: DestinationStream): Logger {
@@ -29,7 +44,7 @@ function createPino(level: string, stream: DestinationStream): Logger {
       base: { service: 'oncekey', pid: process.pid },
       timestamp: () => `,"time":"${new Date().toISOString()}"`,
       formatters: { level: (label) => ({ level: label }) },
-      serializers: { err: harmless },
+      serializers: { err: (error: unknown) => harmless(error) },
     },
     stream,
   )
@@ -43,13 +58,22 @@ interface HarmlessError {
   cause?: HarmlessError
 }
 
-export function harmless(error: unknown): HarmlessError {
-  if (!(error instanceof Error)) return { type: typeof error, message: String(error) }
+/** Causes beyond this are more of the same, or a circle. */
+const MAX_CAUSES = 5
+
+/** What of an error goes into a line. Never throws: what is logged may be anything that a dependency threw. */
+export function harmless(error: unknown, causes = MAX_CAUSES): HarmlessError {
+  if (!(error instanceof Error)) return { type: typeof error, message: textOf(error) }
   return {
     type: error.name,
     message: error.message,
-    ...('code' in error ? { code: String(error.code) } : {}),
+    ...('code' in error ? { code: textOf(error.code) } : {}),
     ...(error.stack === undefined ? {} : { stack: error.stack }),
-    ...(error.cause === undefined ? {} : { cause: harmless(error.cause) }),
+    ...(error.cause === undefined || causes === 0 ? {} : { cause: harmless(error.cause, causes - 1) }),
   }
+}
+
+/** Objects are named, not shown: they may hold anything, and not all of them can be turned into text. */
+function textOf(value: unknown): string {
+  return typeof value === 'object' && value !== null ? 'an object' : String(value)
 }

@@ -13,7 +13,8 @@ Serves the order service on HOST:PORT (default http://127.0.0.1:8080).
 Settings (environment variables; durations like 500ms, 30s, 10m, 24h):
   NODE_ENV               production refuses default secrets; anything else is demo mode
   HOST, PORT             where to listen (127.0.0.1, in production 0.0.0.0; 8080)
-  DATABASE_URL           PostgreSQL >= 14; without it an embedded one under DATA_DIR (.oncekey)
+  DATABASE_URL           PostgreSQL >= 14; without it an embedded one
+  DATA_DIR               where the embedded database is (.oncekey)
   REDIS_URL              Redis >= 6.2 or Valkey: redis://, rediss://, a comma list (Cluster), redis+sentinel://
   HMAC_SECRET            secret of client "default" (demo: super-secret-key)
   CLIENTS_FILE           JSON {client: {secrets: [...], min_scheme}}, re-read when it changes
@@ -26,6 +27,7 @@ Settings (environment variables; durations like 500ms, 30s, 10m, 24h):
   RATE_LIMIT_ON_OUTAGE   local (default), open or closed
   MAX_BODY_BYTES         65536
   TRUST_PROXY            trusted hops in front, for the client address (0)
+  WORKERS                1; more is not available yet
   METRICS_PORT           a listener of its own for /metrics (default: the same port)
   SHUTDOWN_GRACE         how long requests under way may finish (25s)
   LOG_LEVEL, LOG_FILE    info, standard output

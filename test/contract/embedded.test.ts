@@ -15,6 +15,7 @@ import {
 import { hostname, tmpdir } from 'node:os'
 import { join } from 'node:path'
 import { after, before, test } from 'node:test'
+import { setTimeout as sleep } from 'node:timers/promises'
 import { lockDirectory } from '../../internal/database/data-lock.ts'
 import { openEmbedded } from '../../internal/database/embedded.ts'
 
@@ -79,14 +80,31 @@ test('a directory of another version, or of something else, is refused', async (
   await assert.rejects(openEmbedded(directory), /it is of PostgreSQL 15, this is 18/)
 })
 
-test('a creation that was cut off is begun again', async () => {
-  const directory = join(root, 'half made')
-  mkdirSync(join(directory, 'postgres.new', 'base'), { recursive: true })
-  writeFileSync(join(directory, 'postgres.new', 'PG_VERSION'), '18')
+test('a creation that was cut off by kill -9 is begun again', async (t) => {
+  const directory = join(root, 'cut off')
+  const module = new URL('../../internal/database/embedded.ts', import.meta.url).href
+  const script = `import(${JSON.stringify(module)}).then((m) => m.openEmbedded(${JSON.stringify(directory)}))`
+  const child = spawn(process.execPath, ['--import', 'tsx', '-e', script], { stdio: 'inherit' })
+  t.after(() => child.kill('SIGKILL'))
+  // As soon as initdb has written its first directories, long before it is done.
+  while (!readdirIfThere(directory).includes('base')) await sleep(5)
+  child.kill('SIGKILL')
+  await once(child, 'exit')
   const database = await openEmbedded(directory)
   await database.ping()
   await database.close()
 })
+
+/** The names two levels down, of a directory that is just coming to be. */
+function readdirIfThere(directory: string): string[] {
+  try {
+    return readdirSync(directory).flatMap((name) =>
+      name === 'lock' ? [] : readdirSync(join(directory, name)),
+    )
+  } catch {
+    return []
+  }
+}
 
 test('the lock of a process that died is taken over at once', async () => {
   const directory = join(root, 'dead owner')

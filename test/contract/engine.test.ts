@@ -11,7 +11,7 @@ import {
   type Outcome,
 } from '../../internal/idempotency/engine.ts'
 import { redisStore } from '../../internal/idempotency/redis-store.ts'
-import type { IdempotencyStore } from '../../internal/idempotency/store.ts'
+import type { IdempotencyStore, KeyId } from '../../internal/idempotency/store.ts'
 import { ServiceError } from '../../internal/service-error.ts'
 import { connected } from '../support/redis-ready.ts'
 import { startRedis, type ThrowawayServer } from '../support/servers.ts'
@@ -139,7 +139,7 @@ test('a handler older than the maximum age is aborted, loses its key and cannot 
   assert.equal(replay.answer.body.toString(), 'attempt 2')
 })
 
-test('a lease lost to another attempt aborts the handler', async () => {
+test('a lease lost to another attempt aborts the handler', { timeout: 10_000 }, async () => {
   const { engine } = engineWith({ leaseMs: 150 })
   const id = newId()
   await engine.run(id, FINGERPRINT, async (holding) => {
@@ -207,18 +207,36 @@ test('a store that is away while the handler works does not cost the answer', as
   assert.deepEqual(troubles, ['complete'])
   server.resume()
   await connected(redis)
-  // The completion is tried again in the background.
-  const deadline = Date.now() + 5_000
+  await eventuallyReplayed(engine, id, 'kept')
+})
+
+test('a completion that the store never got is tried again in the background', async () => {
+  const id = newId()
+  let refused = 0
+  const refusing: IdempotencyStore = {
+    ...store,
+    async complete(...args) {
+      if (refused++ > 0) return await store.complete(...args)
+      throw new ServiceError('store_unavailable', 'there is no connection')
+    },
+  }
+  const { engine } = engineWith({ store: refusing })
+  await engine.run(id, FINGERPRINT, async () => answered('kept'))
+  await eventuallyReplayed(engine, id, 'kept')
+})
+
+async function eventuallyReplayed(engine: IdempotencyEngine, id: KeyId, text: string): Promise<void> {
+  const deadline = Date.now() + 2_900
   for (;;) {
     const replay = await engine.run(id, FINGERPRINT, () => assert.fail('ran again')).catch(() => undefined)
     if (replay !== undefined) {
-      assert.equal(replay.answer.body.toString(), 'kept')
-      break
+      assert.equal(replay.answer.body.toString(), text)
+      return
     }
     assert.ok(Date.now() < deadline, 'the answer was never recorded')
     await sleep(100)
   }
-})
+}
 
 test('a claim that the store took without answering is let go of when the store is back', async () => {
   const { engine } = engineWith({ leaseMs: 20_000 })

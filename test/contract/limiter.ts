@@ -146,6 +146,28 @@ export function limiterContract(name: string, limiterUnderTest: LimiterUnderTest
       assert.equal(both.tightest?.retryAfterMs, 59_500)
     })
 
+    test('a quota that was lowered refuses until enough have left, and never tells less than nothing', async () => {
+      const limiter = create()
+      const who = subject()
+      for (let i = 0; i < 5; i++) {
+        await limiter.decide(parseRateLimits('client=5/10s'), who)
+        now += 1
+      }
+      const lowered = parseRateLimits('client=2/10s')
+      const refused = await limiter.decide(lowered, who)
+      assert.equal(refused.tightest?.remaining, 0)
+      assert.equal(refused.tightest?.retryAfterMs, 9_998, 'when the fourth has left')
+      now += 9_998
+      assert.equal((await limiter.decide(lowered, who)).allowed, true)
+
+      for (const algorithm of ['token-bucket', 'fixed-window']) {
+        const other = subject()
+        for (let i = 0; i < 2; i++) await limiter.decide(parseRateLimits(`client=5/10s:${algorithm}`), other)
+        const less = await limiter.peek(parseRateLimits(`client=1/10s:${algorithm}`), other)
+        assert.equal(less.tightest?.remaining, algorithm === 'token-bucket' ? 1 : 0)
+      }
+    })
+
     test('the limit that is told is what remaining can be at most', async () => {
       const limiter = create()
       const answer = await limiter.decide(parseRateLimits('client=3/60s,ip=2/1s:token-bucket:9'), subject())

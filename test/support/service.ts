@@ -1,5 +1,6 @@
 import { type ChildProcess, spawn } from 'node:child_process'
 import { mkdtempSync, rmSync } from 'node:fs'
+import { Socket } from 'node:net'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import { setTimeout as sleep } from 'node:timers/promises'
@@ -80,18 +81,18 @@ export async function startService(settings: Settings = {}, args: string[] = ['s
     async stop() {
       process.child.kill('SIGCONT')
       process.child.kill('SIGTERM')
-      return await process.ended
+      return await process.ended()
     },
     async kill() {
       process.child.kill('SIGKILL')
-      await process.ended
+      await process.ended()
     },
     pause: () => void process.child.kill('SIGSTOP'),
     resume: () => void process.child.kill('SIGCONT'),
     signal: (name) => void process.child.kill(name),
-    ended: () => process.ended,
+    ended: () => process.ended(),
     async restart() {
-      await process.ended
+      await process.ended()
       process = await start()
     },
   }
@@ -101,7 +102,7 @@ interface Launched {
   child: ChildProcess
   pid: number
   port: number
-  ended: Promise<Ending>
+  ended: () => Promise<Ending>
 }
 
 async function launch(
@@ -142,7 +143,23 @@ async function launch(
     if (ready !== null) port = Number(ready[1])
   }
   if (child.pid === undefined) throw new Error('a process that has answered has a pid')
-  return { child, pid: child.pid, port, ended }
+  // A test that forgets its service still ends; the service goes with it.
+  hold(child, 'unref')
+  return {
+    child,
+    pid: child.pid,
+    port,
+    ended() {
+      if (ending === undefined) hold(child, 'ref')
+      return ended
+    },
+  }
+}
+
+/** Whether this process stays for the child and its output. */
+function hold(child: ChildProcess, how: 'ref' | 'unref'): void {
+  child[how]()
+  for (const stream of [child.stdout, child.stderr]) if (stream instanceof Socket) stream[how]()
 }
 
 /** What a program needs to run at all; no setting of the service. */

@@ -1,0 +1,126 @@
+import assert from 'node:assert/strict'
+import { describe, type TestContext, test } from 'node:test'
+import { setTimeout as sleep } from 'node:timers/promises'
+import postgres from 'postgres'
+import { checkOrders, readOrdersAt } from '../support/check-orders.ts'
+import { newKey, orderBody, postOrder, type Reply, send } from '../support/order-client.ts'
+import { met, startLoad, summary } from '../support/order-load.ts'
+import { createDatabase, redisUrl, startPostgres, type ThrowawayServer } from '../support/servers.ts'
+import { type Service, type Settings, startService } from '../support/service.ts'
+
+/** A statement and the one that finds out what became of it, 2.5 s each, and some time to say so. */
+const ANSWER_MS = 6_000
+/** After the outage, without a restart; far below the lease of 30 s. */
+const RECOVERY_MS = 5_000
+const KEYS = 20
+
+const stores: Record<string, Settings> = {
+  'keys in Redis': { REDIS_URL: redisUrl },
+  'keys in Postgres': {},
+}
+
+const outages = {
+  hangs: {
+    begin: async (server: ThrowawayServer) => server.pause(),
+    end: async (server: ThrowawayServer) => server.resume(),
+  },
+  'is killed and started again': {
+    begin: (server: ThrowawayServer) => server.kill(),
+    end: (server: ThrowawayServer) => server.restart(),
+  },
+}
+
+for (const [where, settings] of Object.entries(stores)) {
+  describe(`with the ${where}`, () => {
+    test('connections that Postgres terminates under load cost no order and make no second one', async (t) => {
+      const database = await createDatabase()
+      const service = await serviceAt(t, database.url, settings)
+      t.after(() => database.drop())
+      const control = postgres(database.url, { max: 1 })
+      t.after(() => control.end({ timeout: 1 }))
+      const load = startLoad({ urls: [service.url] })
+      let terminated = 0
+      for (let round = 0; round < 12; round++) {
+        await load.more(60)
+        const gone = await control`
+          SELECT pg_terminate_backend(pid) FROM pg_stat_activity
+          WHERE datname = current_database() AND pid <> pg_backend_pid()`
+        terminated += gone.length
+      }
+      const history = await load.finish()
+      checkOrders(await readOrdersAt(database.url), history.sent)
+      assert.ok(terminated >= 12, `only ${terminated} connections were terminated`)
+      assert.ok(history.slowestMs < ANSWER_MS, `an answer took ${history.slowestMs} ms`)
+      t.diagnostic(`${summary(history)}; ${terminated} connections terminated`)
+    })
+
+    for (const [how, { begin, end }] of Object.entries(outages)) {
+      test(`a Postgres that ${how} under load: an answer within 6 s, the order once when it is back`, async (t) => {
+        const server = await startPostgres()
+        t.after(() => server.stop())
+        const service = await serviceAt(t, server.url, settings)
+        const load = startLoad({ urls: [service.url] })
+        await load.more(200)
+        await begin(server)
+        // New keys during the outage; of some of them the statement is sent and its answer never comes.
+        const keys = Array.from({ length: KEYS }, newKey)
+        const replies = await Promise.all(
+          keys.map(async (key, n) => {
+            await sleep(n * 100)
+            return await postOrder(service.url, key, orderBody())
+          }),
+        )
+        const ready = await send(`${service.url}/readyz`)
+        assert.equal(`${ready.status} ${ready.code}`, '503 store_unavailable')
+        for (const reply of replies) {
+          assert.equal(wordOf(reply), '503 store_unavailable')
+          assert.match(String(reply.headers['retry-after']), /^[1-9]\d*$/)
+        }
+        const slowest = Math.max(load.history.slowestMs, ...replies.map(({ ms }) => ms))
+        assert.ok(slowest < ANSWER_MS, `an answer took ${slowest} ms`)
+
+        await end(server)
+        const endedMs = Date.now()
+        const placed = await Promise.all(keys.map((key) => untilPlaced(service, key, endedMs + RECOVERY_MS)))
+        const recoveredMs = Date.now() - endedMs
+        assert.equal((await send(`${service.url}/readyz`)).status, 200)
+        await load.more(200)
+        const history = await load.finish()
+        const rows = await readOrdersAt(server.url)
+        const mine = new Set(keys)
+        const others = rows.filter((row) => !mine.has(row.idempotency_key))
+        assert.equal(rows.length - others.length, KEYS)
+        for (const { body } of placed) assert.ok(rows.some(({ answer_body }) => answer_body.equals(body)))
+        checkOrders(others, history.sent)
+        assert.ok(met(history, '503 store_unavailable') > 0, 'no request of the load met the outage')
+        t.diagnostic(
+          `${summary(history)}; new keys refused within ${Math.round(slowest)} ms, placed ${recoveredMs} ms after`,
+        )
+      })
+    }
+  })
+}
+
+async function serviceAt(t: TestContext, databaseUrl: string, settings: Settings): Promise<Service> {
+  const service = await startService({
+    ...{ DATABASE_URL: databaseUrl, RATE_LIMITS: 'none', LOG_LEVEL: 'warn' },
+    ...settings,
+  })
+  t.after(() => service.kill())
+  return service
+}
+
+/** As a partner does it: the same key again while it is refused. */
+async function untilPlaced(service: Service, key: string, deadline: number): Promise<Reply> {
+  for (;;) {
+    const reply = await postOrder(service.url, key, orderBody())
+    if (reply.status === 201) return reply
+    assert.ok(['503 store_unavailable', '409 request_in_progress'].includes(wordOf(reply)), wordOf(reply))
+    assert.ok(Date.now() < deadline, `${RECOVERY_MS} ms after the outage the answer is ${wordOf(reply)}`)
+    await sleep(100)
+  }
+}
+
+function wordOf({ status, code }: Reply): string {
+  return `${status} ${code}`.trim()
+}

@@ -1,0 +1,155 @@
+import assert from 'node:assert/strict'
+import { setTimeout as sleep } from 'node:timers/promises'
+import { newKey, type OrderFields, orderBody, postOrder, type Reply } from './order-client.ts'
+
+/** One key: what was sent with it, and every final answer that came back. */
+export interface Sent {
+  key: string
+  fields: OrderFields
+  body: string
+  finals: Reply[]
+}
+
+export interface History {
+  sent: Sent[]
+  /** How often each passing trouble was met, e.g. `503 store_unavailable` or `ECONNRESET`. */
+  interim: Map<string, number>
+  finals: number
+  /** The longest that any answer took, passing trouble included. */
+  slowestMs: number
+}
+
+export interface LoadOptions {
+  urls: readonly string[]
+  /** Clients at work at the same time. */
+  clients?: number
+  /** Of each request at the same time, to different services. */
+  copies?: number
+  /** Then the load waits for finish(). */
+  maxKeys?: number
+}
+
+export interface Load {
+  readonly history: History
+  /** Resolves after this many more final answers: it is in full swing, however slow the machine is. */
+  more(answers: number): Promise<void>
+  /** No new keys; resolves when each has its final answer and has been replayed once more. */
+  finish(): Promise<History>
+}
+
+/** Less than Retry-After says: the point is to press. */
+const RETRY_MS = 60
+const THINK_MS = 5
+const POLL_MS = 10
+/** For one key, retries and all. */
+const PATIENCE_MS = 30_000
+const PASSING = new Set(['ECONNREFUSED', 'ECONNRESET', 'EPIPE'])
+
+/**
+ * Clients that place orders until finish(), each key several times at once, and repeat whatever did not get a
+ * final answer. Only these are taken as passing: a lost connection, 503 and 409 request_in_progress with
+ * Retry-After. Any other answer than 201 fails the load.
+ */
+export function startLoad(options: LoadOptions): Load {
+  const { urls, clients = 24, copies = 2, maxKeys = 4_000 } = options
+  const history: History = { sent: [], interim: new Map(), finals: 0, slowestMs: 0 }
+  let stopping = false
+
+  const client = async () => {
+    while (!stopping && history.sent.length < maxKeys) {
+      const n = history.sent.length
+      const sent = newSent(n)
+      history.sent.push(sent)
+      await Promise.all(Array.from({ length: copies }, (_, copy) => place(urls, n + copy, sent, history)))
+      const earlier = history.sent[Math.floor(n / 2)]
+      if (earlier !== undefined) await place(urls, n, earlier, history)
+      await sleep(THINK_MS)
+    }
+  }
+  const ended = Promise.all(Array.from({ length: clients }, client))
+  // Told by finish(); until then it must not end the test process.
+  ended.catch(() => {})
+
+  return {
+    history,
+    async more(answers) {
+      const enough = history.finals + answers
+      const deadline = Date.now() + PATIENCE_MS
+      let failed = false
+      ended.catch(() => {
+        failed = true
+      })
+      while (history.finals < enough) {
+        if (failed) await ended
+        assert.ok(Date.now() < deadline, `the load does not get on: ${summary(history)}`)
+        await sleep(POLL_MS)
+      }
+    },
+    async finish() {
+      stopping = true
+      await ended
+      let next = 0
+      const replayer = async () => {
+        for (let sent = history.sent[next++]; sent !== undefined; sent = history.sent[next++]) {
+          await place(urls, next, sent, history)
+        }
+      }
+      await Promise.all(Array.from({ length: clients }, replayer))
+      return history
+    },
+  }
+}
+
+function newSent(n: number): Sent {
+  const fields = { user_id: `user-${n % 7}`, item: `item ${n} \u00e9\u2713`, amount: n + 0.25 }
+  return { key: newKey(), fields, body: orderBody(fields), finals: [] }
+}
+
+/** Repeats one request, at one service after the other, until it is answered with 201. */
+export async function place(
+  urls: readonly string[],
+  first: number,
+  sent: Sent,
+  history: History,
+): Promise<Reply> {
+  const deadline = Date.now() + PATIENCE_MS
+  for (let turn = first; Date.now() < deadline; turn++) {
+    const url = urls[turn % urls.length] ?? ''
+    const startedMs = performance.now()
+    const outcome = await postOrder(url, sent.key, sent.body).catch(connectionFault)
+    history.slowestMs = Math.max(history.slowestMs, performance.now() - startedMs)
+    if (typeof outcome !== 'string' && outcome.status === 201) {
+      sent.finals.push(outcome)
+      history.finals++
+      return outcome
+    }
+    const word = typeof outcome === 'string' ? outcome : passing(outcome)
+    history.interim.set(word, (history.interim.get(word) ?? 0) + 1)
+    await sleep(RETRY_MS)
+  }
+  throw new Error(`key ${sent.key} has no final answer after ${PATIENCE_MS} ms: ${summary(history)}`)
+}
+
+function passing(reply: Reply): string {
+  const word = `${reply.status} ${reply.code}`
+  const known = reply.status === 503 || word === '409 request_in_progress'
+  assert.ok(known, `a request was answered with ${word}: ${reply.body.toString()}`)
+  assert.match(String(reply.headers['retry-after']), /^[1-9]\d*$/, `${word} without Retry-After`)
+  return word
+}
+
+function connectionFault(error: unknown): string {
+  const code = error instanceof Error && 'code' in error ? String(error.code) : ''
+  if (!PASSING.has(code)) throw error
+  return code
+}
+
+/** How often any of these troubles was met. */
+export function met(history: History, ...words: string[]): number {
+  return words.reduce((sum, word) => sum + (history.interim.get(word) ?? 0), 0)
+}
+
+export function summary(history: History): string {
+  const interim = [...history.interim].map(([word, count]) => `${count} x ${word}`).join(', ')
+  return `${history.sent.length} keys, ${history.finals} final answers; on the way: ${interim || 'nothing'}; slowest ${Math.round(history.slowestMs)} ms`
+}

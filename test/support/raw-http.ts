@@ -1,0 +1,169 @@
+import assert from 'node:assert/strict'
+import { connect, type Socket } from 'node:net'
+import { z } from 'zod'
+
+/** A response as it came: nothing is tidied up. */
+export interface RawAnswer {
+  status: number
+  /** Every line, in order. */
+  headers: [name: string, value: string][]
+  /** The values of a header joined as HTTP has it, '' without one; `name` in any case. */
+  header(name: string): string
+  body: string
+}
+
+export interface Exchange {
+  /** The final answers; 1xx are in `interim`. */
+  answers: RawAnswer[]
+  interim: number[]
+  /** The server ended the connection. */
+  closed: boolean
+  ms: number
+}
+
+export interface ExchangeOptions {
+  /** Fails after this long without what was waited for. */
+  timeoutMs?: number
+  /** How many answers to wait for; 'close': until the server ends the connection. */
+  until?: number | 'close'
+  /** The request is a HEAD: its answer has no body, whatever it declares. */
+  head?: boolean
+  /** Does the writing, where it takes more than one write. */
+  write?: (socket: Socket) => void
+}
+
+/** Sends bytes (a string: one byte a character) over a connection of their own and reads whole responses. */
+export function exchange(
+  port: number,
+  bytes: string | Buffer,
+  options: ExchangeOptions = {},
+): Promise<Exchange> {
+  const { timeoutMs = 5_000, until = 1, head = false, write } = options
+  const startedMs = performance.now()
+  return new Promise((resolve, reject) => {
+    const socket = connect(port, '127.0.0.1')
+    let received = Buffer.alloc(0)
+    const end = (closed: boolean, late: boolean) => {
+      clearTimeout(timer)
+      socket.destroy()
+      const ms = performance.now() - startedMs
+      try {
+        const { answers, rest, interim } = parseAnswers(received, closed, head)
+        const show = JSON.stringify(received.toString('latin1').slice(0, 500))
+        assert.equal(rest, 0, `an incomplete answer after ${ms} ms: ${show}`)
+        assert.ok(!late, `not done within ${timeoutMs} ms, so far: ${show}`)
+        resolve({ answers, interim, closed, ms })
+      } catch (error) {
+        reject(error)
+      }
+    }
+    const timer = setTimeout(() => end(false, true), timeoutMs)
+    socket.on('data', (chunk) => {
+      received = Buffer.concat([received, chunk])
+      if (until === 'close') return
+      const { answers, rest } = parseAnswers(received, false, head)
+      if (answers.length >= until && rest === 0) end(false, false)
+    })
+    // Refused while still sending: what was answered before the reset counts.
+    socket.on('error', () => {})
+    socket.on('close', () => end(true, false))
+    socket.write(typeof bytes === 'string' ? Buffer.from(bytes, 'latin1') : bytes)
+    write?.(socket)
+  })
+}
+
+/** Exactly one answer. */
+export async function one(
+  port: number,
+  bytes: string | Buffer,
+  options: ExchangeOptions = {},
+): Promise<RawAnswer> {
+  const { answers } = await exchange(port, bytes, options)
+  const [answer] = answers
+  assert.ok(answer, 'there is no answer')
+  assert.equal(answers.length, 1, 'there is one answer')
+  return answer
+}
+
+function parseAnswers(bytes: Buffer, closed: boolean, head: boolean) {
+  const answers: RawAnswer[] = []
+  const interim: number[] = []
+  let text = bytes.toString('latin1')
+  for (;;) {
+    const end = text.indexOf('\r\n\r\n')
+    if (end === -1) return { answers, interim, rest: text.length }
+    const [start = '', ...lines] = text.slice(0, end).split('\r\n')
+    const [, code] = /^HTTP\/1\.1 (\d{3}) [\x20-\x7e]*$/.exec(start) ?? []
+    assert.ok(code, `a status line: ${start}`)
+    const status = Number(code)
+    const headers = lines.map((line): [string, string] => {
+      const [, name, value] = /^([\w-]+): ([\x20-\x7e]*)$/.exec(line) ?? []
+      assert.ok(name !== undefined && value !== undefined, `a header line: ${line}`)
+      return [name, value]
+    })
+    const header = (name: string) =>
+      headers
+        .filter(([own]) => own.toLowerCase() === name.toLowerCase())
+        .map(([, value]) => value)
+        .join(', ')
+    const bodyless = head || status < 200 || status === 204 || status === 304
+    const body = bodyless ? { text: '', length: 0 } : parseBody(text.slice(end + 4), header, closed)
+    if (body === undefined) return { answers, interim, rest: text.length }
+    text = text.slice(end + 4 + body.length)
+    if (status < 200) interim.push(status)
+    else answers.push({ status, headers, header, body: Buffer.from(body.text, 'latin1').toString('utf8') })
+  }
+}
+
+/** undefined: not all of it is there. */
+function parseBody(text: string, header: (name: string) => string, closed: boolean) {
+  if (header('transfer-encoding') === 'chunked') {
+    const chunks = /^(?:[0-9a-f]+\r\n[\s\S]*?\r\n)*?0\r\n\r\n/.exec(text)?.[0]
+    if (chunks === undefined) return undefined
+    return { text: unchunk(chunks), length: chunks.length }
+  }
+  const declared = header('content-length')
+  if (declared === '') return closed ? { text, length: text.length } : undefined
+  assert.match(declared, /^\d+$/)
+  const length = Number(declared)
+  return text.length < length ? undefined : { text: text.slice(0, length), length }
+}
+
+function unchunk(chunks: string): string {
+  let text = ''
+  for (let at = 0; ; ) {
+    const size = Number.parseInt(chunks.slice(at), 16)
+    if (size === 0) return text
+    const start = chunks.indexOf('\r\n', at) + 2
+    text += chunks.slice(start, start + size)
+    at = start + size + 2
+  }
+}
+
+const problem = z.strictObject({
+  type: z.string(),
+  title: z.string().min(1),
+  status: z.number(),
+  detail: z.string().min(1),
+  code: z.string(),
+  request_id: z.string(),
+  retryable: z.boolean().optional(),
+  retry_after_ms: z.number().int().optional(),
+  errors: z.array(z.strictObject({ pointer: z.string(), detail: z.string().min(1) })).optional(),
+})
+export type Problem = z.infer<typeof problem>
+
+/** Holds an answer to all that the contract says of a problem document. A replayed one keeps its first request id. */
+export function assertProblem(answer: RawAnswer, status: number, code: string): Problem {
+  assert.equal(answer.status, status, answer.body.slice(0, 300))
+  assert.equal(answer.header('content-type'), 'application/problem+json')
+  const document = problem.parse(JSON.parse(answer.body))
+  assert.equal(document.code, code)
+  assert.equal(document.type, `/problems/${code}`)
+  assert.equal(document.status, status)
+  assert.match(answer.header('x-request-id'), /^[\w.-]{1,64}$/)
+  if (answer.header('idempotent-replayed') === '') {
+    assert.equal(document.request_id, answer.header('x-request-id'))
+  }
+  return document
+}

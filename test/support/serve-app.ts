@@ -1,0 +1,36 @@
+import { connect } from 'node:net'
+import type { TestContext } from 'node:test'
+import Koa from 'koa'
+import { createServer, listen } from '../../internal/http/server.ts'
+import type { RequestState, Stage } from '../../internal/request-state.ts'
+
+/** An app of these stages on a free port of 127.0.0.1, until the test ends. */
+export async function serveApp(t: TestContext, ...stages: Stage[]): Promise<number> {
+  const app = new Koa<RequestState>()
+  app.silent = true
+  for (const stage of stages) app.use(stage)
+  const server = createServer(app.callback())
+  const port = await listen(server, '127.0.0.1', 0)
+  t.after(() => {
+    server.close()
+    server.closeAllConnections()
+  })
+  return port
+}
+
+export interface RawAnswer {
+  status: number
+  /** Status line and headers as they came. */
+  head: string
+  body: string
+}
+
+/** Sends exactly these bytes and reads until the server closes: no HTTP client comes between test and wire. */
+export async function exchange(port: number, bytes: string | Buffer): Promise<RawAnswer> {
+  const socket = connect(port, '127.0.0.1')
+  socket.write(bytes)
+  const chunks: Buffer[] = []
+  for await (const chunk of socket) chunks.push(chunk)
+  const [head = '', body = ''] = Buffer.concat(chunks).toString('latin1').split('\r\n\r\n')
+  return { status: Number(head.split(' ')[1]), head, body: Buffer.from(body, 'latin1').toString() }
+}

@@ -1,0 +1,92 @@
+import assert from 'node:assert/strict'
+import { test } from 'node:test'
+import { ConfigError, printConfig, readConfig } from '../../src/config.ts'
+
+type Settings = Record<string, string>
+
+function faultsOf(settings: Settings): readonly string[] {
+  try {
+    readConfig(settings)
+  } catch (error) {
+    assert.ok(error instanceof ConfigError, String(error))
+    for (const fault of error.faults) assert.ok(error.message.includes(fault), fault)
+    return error.faults
+  }
+  return []
+}
+
+const SECRET = 'hunter2'
+
+/** Values that hold a secret and are wrong. */
+const BAD_SECRETS: [name: string, values: string[], rule: RegExp][] = [
+  [
+    'DATABASE_URL',
+    [`mysql://u:${SECRET}@db/x`, `u:${SECRET}@db`, `postgres://u:${SECRET}@db:port/x`],
+    /must be a URL/,
+  ],
+  [
+    'REDIS_URL',
+    [
+      `http://:${SECRET}@r`,
+      `:${SECRET}@r:6379`,
+      `redis://:${SECRET}@r:port`,
+      `redis://:${SECRET}@a,b:6379`,
+      `redis+sentinel://:${SECRET}@a:1`,
+    ],
+    /must be redis:\/\//,
+  ],
+]
+
+for (const [name, values, rule] of BAD_SECRETS) {
+  for (const value of values) {
+    test(`${name}=${value} is refused without showing it`, () => {
+      const faults = faultsOf({ [name]: value })
+      assert.ok(faults.length > 0, 'it was accepted')
+      assert.ok(
+        faults.some((fault) => fault.startsWith(`${name} `) && rule.test(fault)),
+        faults.join('\n'),
+      )
+      assert.doesNotMatch(faults.join('\n'), /hunter2/)
+    })
+  }
+}
+
+/** Values that hold a secret and are taken: how they are shown. */
+const MASKED: [name: string, value: string, shown: string][] = [
+  ['HMAC_SECRET', SECRET, '********'],
+  ['DATABASE_URL', 'postgres://db:5432/x', 'postgres://db:5432/x'],
+  ['DATABASE_URL', `postgres://u:${SECRET}@db:5432/x`, 'postgres://********@db:5432/x'],
+  ['DATABASE_URL', `postgres://u:p@${SECRET}@db/x`, 'postgres://********@db/x'],
+  ['DATABASE_URL', `postgres://u:12/${SECRET}@db/x`, 'postgres://********@db/x'],
+  ['DATABASE_URL', `postgres://u:12,${SECRET}@db/x`, 'postgres://********@db/x'],
+  ['DATABASE_URL', `postgres://db/x?password=${SECRET}`, 'postgres://db/x?********'],
+  ['DATABASE_URL', `postgres://u:12?${SECRET}@db/x`, 'postgres://********@db/x'],
+  ['DATABASE_URL', `postgres://u:#${SECRET}@db/x`, 'postgres://********@db/x'],
+  ['REDIS_URL', `rediss://:${SECRET}@r:6380/1`, 'rediss://********@r:6380/1'],
+  ['REDIS_URL', `redis://u:12/${SECRET}@r`, 'redis://********@r'],
+  ['REDIS_URL', `redis://u:12#${SECRET}@r`, 'redis://********@r'],
+  ['REDIS_URL', `redis://a:1,redis://:${SECRET}@b:2`, 'redis://a:1,redis://********@b:2'],
+  ['REDIS_URL', `redis://:${SECRET}@a, redis://:${SECRET}@b:2`, 'redis://********@a, redis://********@b:2'],
+  ['REDIS_URL', `redis+sentinel://:${SECRET}@a:1,b:2/main`, 'redis+sentinel://********@a:1,b:2/main'],
+  ['REDIS_URL', `redis+sentinel://:1,${SECRET}@a:1/main`, 'redis+sentinel://********@a:1/main'],
+  ['REDIS_URL', `redis+sentinel://a:1/main?password=${SECRET}`, 'redis+sentinel://a:1/main?********'],
+]
+
+for (const [name, value, shown] of MASKED) {
+  test(`${name}=${value} is shown as ${shown}`, () => {
+    const text = printConfig(readConfig({ [name]: value }))
+    assert.ok(text.includes(`\n${name}=${shown}\n`), text)
+    assert.doesNotMatch(text, /hunter2/)
+  })
+}
+
+test('no secret is in an error about other settings', () => {
+  const faults = faultsOf({
+    HMAC_SECRET: SECRET,
+    DATABASE_URL: `postgres://u:${SECRET}@db/x`,
+    REDIS_URL: `redis://:${SECRET}@r`,
+    PORT: 'no',
+  })
+  assert.equal(faults.length, 1)
+  assert.doesNotMatch(faults.join('\n'), /hunter2/)
+})

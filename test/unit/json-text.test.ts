@@ -1,0 +1,298 @@
+import assert from 'node:assert/strict'
+import { test } from 'node:test'
+import fc from 'fast-check'
+import { parseJsonText } from '../../internal/http/json-text.ts'
+import { ServiceError } from '../../internal/service-error.ts'
+
+const parse = (text: string) => parseJsonText(Buffer.from(text))
+
+function refusal(bytes: Buffer | string): ServiceError {
+  try {
+    parseJsonText(Buffer.from(bytes))
+  } catch (error) {
+    assert.ok(error instanceof ServiceError, `not ${String(error)}`)
+    assert.equal(error.code, 'invalid_json')
+    return error
+  }
+  assert.fail(`accepted ${bytes.toString('utf8').slice(0, 100)}`)
+}
+
+/** What RFC 6901 says, written the other way round: from the pointer to the value. */
+function valueAt(root: unknown, pointer: string): unknown {
+  const names = pointer.split('/').slice(1)
+  return names.reduce((value: unknown, name) => {
+    assert.ok(typeof value === 'object' && value !== null, `nothing at ${pointer}`)
+    return Object.getOwnPropertyDescriptor(value, name.replaceAll('~1', '/').replaceAll('~0', '~'))?.value
+  }, root)
+}
+
+function countNumbers(value: unknown): number {
+  if (typeof value === 'number') return 1
+  if (typeof value !== 'object' || value === null) return 0
+  return Object.values(value).reduce((sum: number, part) => sum + countNumbers(part), 0)
+}
+
+test('the value is that of JSON.parse, and every number is there as written', () => {
+  const space = fc.constantFrom('', ' ', '\t', '\n  ')
+  fc.assert(
+    fc.property(fc.jsonValue({ maxDepth: 6 }), space, (value, indent) => {
+      const text = JSON.stringify(value, null, indent)
+      const json = parse(text)
+      assert.deepEqual(json.value, JSON.parse(text))
+      assert.equal(json.numbers.size, countNumbers(json.value))
+      for (const [pointer, written] of json.numbers) {
+        assert.equal(valueAt(json.value, pointer), Number(written))
+      }
+    }),
+    { numRuns: 1_000 },
+  )
+})
+
+test('names and strings of any characters keep the places of the numbers', () => {
+  const nasty = fc.string({
+    unit: fc.constantFrom(
+      '"',
+      '\\',
+      '/',
+      '~',
+      '{',
+      '}',
+      '[',
+      ']',
+      ',',
+      ':',
+      '1',
+      '-',
+      ' ',
+      'é',
+      '\u2028',
+      '\0',
+      '😀',
+    ),
+  })
+  fc.assert(
+    fc.property(fc.dictionary(nasty, fc.oneof(nasty, fc.integer(), fc.array(fc.integer()))), (value) => {
+      const text = JSON.stringify(value)
+      const json = parse(text)
+      assert.deepEqual(json.value, JSON.parse(text))
+      assert.equal(json.numbers.size, countNumbers(json.value))
+      for (const [pointer, written] of json.numbers) {
+        assert.equal(valueAt(json.value, pointer), Number(written))
+      }
+    }),
+    { numRuns: 1_000 },
+  )
+})
+
+test('numbers keep the digits that binary floating point loses', () => {
+  const text = '{"a":0.10,"b":[1e2,-0,{"c/d":9007199254740993}],"":1E400,"~":12345678901234567890.5}'
+  assert.deepEqual(Object.fromEntries(parse(text).numbers), {
+    '/a': '0.10',
+    '/b/0': '1e2',
+    '/b/1': '-0',
+    '/b/2/c~1d': '9007199254740993',
+    '/': '1E400',
+    '/~0': '12345678901234567890.5',
+  })
+  assert.deepEqual([...parse(' 7 ').numbers], [['', '7']])
+  assert.deepEqual([...parse('"7"').numbers], [])
+  assert.deepEqual([...parse('{"7":"8","9":true}').numbers], [])
+})
+
+test('whatever JSON.parse refuses is refused, whatever it takes is taken unless a member comes twice', () => {
+  const token = fc.constantFrom(
+    '{',
+    '}',
+    '[',
+    ']',
+    ',',
+    ':',
+    '"',
+    '\\',
+    'a',
+    '1',
+    '-',
+    '.',
+    'e',
+    'null',
+    ' ',
+    '\u00a0',
+  )
+  fc.assert(
+    fc.property(fc.array(token, { maxLength: 12 }), (tokens) => {
+      const text = tokens.join('')
+      let expected: unknown
+      try {
+        expected = JSON.parse(text)
+      } catch {
+        refusal(text)
+        return
+      }
+      try {
+        assert.deepEqual(parse(text).value, expected)
+      } catch (error) {
+        if (!(error instanceof ServiceError)) throw error
+        assert.match(error.message, /member twice/)
+      }
+    }),
+    { numRuns: 5_000 },
+  )
+})
+
+const TWICE: [text: string, pointer: string][] = [
+  ['{"a":1,"a":1}', '/a'],
+  ['{"a":1,"b":2,"a":3}', '/a'],
+  ['{"":1,"":2}', '/'],
+  ['{"a":{"b":1,"b":2}}', '/a/b'],
+  ['[0,{"b":1,"b":2}]', '/1/b'],
+  ['{"a":[[{"x":{"y":1,"z":2,"y":3}}]]}', '/a/0/0/x/y'],
+  ['{"a":1,"\\u0061":2}', '/a'],
+  ['{"\\u0061\\u006d":1,"a\\u006D":2}', '/am'],
+  ['{"a/b":1,"a\\/b":2}', '/a~1b'],
+  ['{"é":1,"\\u00e9":2}', '/é'],
+  ['{"__proto__":1,"__proto__":2}', '/__proto__'],
+  ['{"constructor":1,"constructor":2}', '/constructor'],
+  ['{"a":{"a":{"a":1}},"b":1,"a":2}', '/a'],
+]
+
+for (const [text, pointer] of TWICE) {
+  test(`${text} has a member twice`, () => {
+    assert.deepEqual(refusal(text).errors, [{ pointer, detail: 'is there twice' }])
+  })
+}
+
+test('a member that is repeated at a random depth is found', () => {
+  const name = fc.string({ minLength: 1, maxLength: 5 })
+  fc.assert(
+    fc.property(fc.array(name, { maxLength: 20 }), name, fc.array(name), (path, twice, between) => {
+      const quote = (text: string) => JSON.stringify(text)
+      const others = [...new Set(between)].filter((one) => one !== twice)
+      const members = [twice, ...others, twice].map((one) => `${quote(one)}:0`)
+      const text = path.reduceRight((inner, one) => `{${quote(one)}:[${inner}]}`, `{${members}}`)
+      assert.match(refusal(text).message, /member twice/)
+    }),
+  )
+})
+
+test('the same name in different objects is no repetition', () => {
+  for (const text of [
+    '{"a":{"a":1},"b":{"a":2}}',
+    '[{"a":1},{"a":2}]',
+    '{"a":"a","b":"a"}',
+    '{"a":1,"A":2}',
+  ]) {
+    assert.deepEqual(parse(text).value, JSON.parse(text))
+  }
+})
+
+test('__proto__ is a member like any other and touches no prototype', () => {
+  const { value, numbers } = parse('{"__proto__":{"polluted":1},"b":{"__proto__":2}}')
+  assert.deepEqual(Object.keys(value ?? {}), ['__proto__', 'b'])
+  assert.equal(Object.getPrototypeOf(value), Object.prototype)
+  assert.equal(Reflect.get({}, 'polluted'), undefined)
+  assert.deepEqual(
+    [...numbers],
+    [
+      ['/__proto__/polluted', '1'],
+      ['/b/__proto__', '2'],
+    ],
+  )
+})
+
+for (const [open, close] of [
+  ['[', ']'],
+  ['{"a":', '}'],
+] as const) {
+  test(`64 levels of ${open} are taken, 65 and 100,000 are refused`, () => {
+    const nested = (depth: number) => `${open.repeat(depth)}1${close.repeat(depth)}`
+    assert.deepEqual([...parse(nested(64)).numbers.values()], ['1'])
+    for (const depth of [65, 100_000]) assert.match(refusal(nested(depth)).message, /deeper than 64 levels/)
+  })
+}
+
+test('100,000 levels that are never closed do not parse', () => {
+  assert.match(refusal('['.repeat(100_000)).message, /does not parse/)
+})
+
+/** Far above what it takes on a slow machine, far below what anything quadratic would take. */
+const SOON_MS = 2_000
+
+const LARGE: [what: string, text: () => string][] = [
+  ['a string of 1 MB', () => JSON.stringify('x'.repeat(1_000_000))],
+  ['a string of 8 MB of escapes', () => `"${'\\n'.repeat(4_000_000)}"`],
+  ['a string of 1 MB of quotes and backslashes', () => JSON.stringify('\\"'.repeat(250_000))],
+  ['a number of 1 MB', () => '1'.repeat(1_000_000)],
+  ['a name of 1 MB', () => JSON.stringify({ ['n'.repeat(1_000_000)]: 'x' })],
+  ['1 MB of blanks', () => `${' '.repeat(1_000_000)}1`],
+  ['500,000 numbers', () => JSON.stringify(Array.from({ length: 500_000 }, () => 1))],
+  [
+    '50,000 members',
+    () => JSON.stringify(Object.fromEntries(Array.from({ length: 50_000 }, (_, i) => [`m${i}`, i]))),
+  ],
+]
+
+for (const [what, make] of LARGE) {
+  test(`${what} is read in time`, () => {
+    const text = make()
+    const startedMs = performance.now()
+    const { value } = parse(text)
+    const tookMs = performance.now() - startedMs
+    assert.deepEqual(value, JSON.parse(text))
+    assert.ok(tookMs < SOON_MS, `${Math.round(tookMs)} ms`)
+  })
+}
+
+test('numbers under a very long name are refused in time instead of copying the name for each', () => {
+  const text = `{"${'n'.repeat(32_000)}":[${'1,'.repeat(16_000)}1]}`
+  const startedMs = performance.now()
+  assert.match(refusal(text).message, /more than 1024 characters/)
+  assert.ok(performance.now() - startedMs < SOON_MS)
+  assert.equal(parse(`{"${'n'.repeat(1_023)}":1}`).numbers.size, 1)
+  refusal(`{"${'n'.repeat(1_024)}":1}`)
+  assert.equal(parse(`{"${'n'.repeat(32_000)}":"1"}`).numbers.size, 0)
+})
+
+const REFUSED: [what: string, bytes: Buffer | string, reason: RegExp][] = [
+  ['nothing', '', /it is empty/],
+  ['a blank', ' ', /does not parse/],
+  ['a BOM before a value', '\ufeff{}', /does not parse/],
+  ['trailing data', '{} {}', /does not parse/],
+  ['a trailing comma', '[1,]', /does not parse/],
+  ['a comment', '{}//', /does not parse/],
+  ['NaN', '{"amount":NaN}', /does not parse/],
+  ['Infinity', '-Infinity', /does not parse/],
+  ['a leading zero', '01', /does not parse/],
+  ['a leading plus', '+1', /does not parse/],
+  ['a raw line break in a string', '"a\nb"', /does not parse/],
+  ['single quotes', "{'a':1}", /does not parse/],
+  ['an undefined escape', '"\\x41"', /does not parse/],
+  ['a NUL after the value', '{}\0', /does not parse/],
+  ['a lone continuation byte', Buffer.from([0x22, 0x80, 0x22]), /not valid UTF-8/],
+  ['an overlong slash', Buffer.from([0x22, 0xc0, 0xaf, 0x22]), /not valid UTF-8/],
+  ['a surrogate in UTF-8', Buffer.from([0x22, 0xed, 0xa0, 0x80, 0x22]), /not valid UTF-8/],
+  ['a cut character', Buffer.from('"é').subarray(0, 2), /not valid UTF-8/],
+  ['UTF-16', Buffer.from('"\u00ff"', 'utf16le'), /not valid UTF-8/],
+]
+
+for (const [what, bytes, reason] of REFUSED) {
+  test(`${what} is refused`, () => assert.match(refusal(bytes).message, reason))
+}
+
+test('no refusal quotes the body', () => {
+  const secret = 'hunter2hunter2'
+  for (const text of [
+    secret,
+    `{"a":"${secret}"`,
+    `["${secret}",]`,
+    `{"a":"${secret}","a":"${secret}"}`,
+    `"${secret}\n"`,
+  ]) {
+    const { message, errors, cause } = refusal(text)
+    assert.doesNotMatch(JSON.stringify([message, errors, String(cause)]), /hunter2/)
+  }
+})
+
+test('the pointer of a repeated member with a very long name is cut', () => {
+  const name = JSON.stringify('n'.repeat(100_000))
+  assert.ok(JSON.stringify(refusal(`{${name}:null,${name}:null}`).errors).length < 300)
+})

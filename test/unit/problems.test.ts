@@ -1,0 +1,148 @@
+import assert from 'node:assert/strict'
+import { Readable } from 'node:stream'
+import { type TestContext, test } from 'node:test'
+import { problems } from '../../internal/http/problems.ts'
+import { requestId } from '../../internal/http/request-id.ts'
+import type { Stage } from '../../internal/request-state.ts'
+import { PROBLEMS, type ProblemCode, ServiceError } from '../../internal/service-error.ts'
+import { serveApp } from '../support/serve-app.ts'
+
+/** One GET to an app whose last stage is this one. */
+async function answerOf(t: TestContext, stage: Stage) {
+  const reported: unknown[] = []
+  const port = await serveApp(
+    t,
+    requestId(),
+    problems((_, error) => reported.push(error)),
+    stage,
+  )
+  const response = await fetch(`http://127.0.0.1:${port}/`, { headers: { 'X-Request-Id': 'req-1' } })
+  return { response, text: await response.text(), reported }
+}
+
+const thrower = (error: unknown): Stage =>
+  async function throwing() {
+    throw error
+  }
+
+const CODES = Object.keys(PROBLEMS).filter((code): code is ProblemCode => code in PROBLEMS)
+
+for (const code of CODES) {
+  test(`${code} becomes its problem document`, async (t) => {
+    const { response, text, reported } = await answerOf(t, thrower(new ServiceError(code, 'What to do.')))
+    const { status, title, ...rest } = PROBLEMS[code]
+    assert.equal(response.status, status)
+    assert.equal(response.headers.get('content-type'), 'application/problem+json')
+    assert.equal(response.headers.get('cache-control'), 'no-store')
+    assert.equal(response.headers.get('x-request-id'), 'req-1')
+    assert.deepEqual(JSON.parse(text), {
+      type: `/problems/${code}`,
+      title,
+      status,
+      detail: 'What to do.',
+      code,
+      request_id: 'req-1',
+      ...rest,
+    })
+    assert.equal(reported.length, status >= 500 ? 1 : 0, 'outages are reported, mistakes of partners are not')
+  })
+}
+
+for (const [ms, seconds] of [
+  [0, '1'],
+  [1, '1'],
+  [999.5, '1'],
+  [1_000, '1'],
+  [1_001, '2'],
+  [59_999, '60'],
+] as const) {
+  test(`a retry after ${ms} ms is Retry-After: ${seconds}`, async (t) => {
+    const { response, text } = await answerOf(
+      t,
+      thrower(new ServiceError('rate_limited', 'x', { retryAfterMs: ms })),
+    )
+    assert.equal(response.headers.get('retry-after'), seconds)
+    assert.equal(JSON.parse(text).retry_after_ms, Math.ceil(ms))
+  })
+}
+
+test('faults and headers of an error reach the partner, its cause does not', async (t) => {
+  const errors = [{ pointer: '/amount', detail: 'must be more than 0' }]
+  const { response, text } = await answerOf(
+    t,
+    thrower(
+      new ServiceError('validation_failed', 'x', {
+        errors,
+        headers: { 'X-Extra': '1' },
+        cause: new Error('hunter2'),
+      }),
+    ),
+  )
+  assert.deepEqual(JSON.parse(text).errors, errors)
+  assert.equal(response.headers.get('x-extra'), '1')
+  assert.doesNotMatch(text, /hunter2/)
+})
+
+for (const thrown of [
+  new Error('password=hunter2'),
+  Object.assign(new Error('hunter2'), { status: 422, expose: true }),
+  'hunter2',
+  null,
+  undefined,
+  { status: 400, message: 'hunter2' },
+]) {
+  test(`a thrown ${String(thrown)} is a bare 500, reported as it is`, async (t) => {
+    const { response, text, reported } = await answerOf(t, thrower(thrown))
+    assert.equal(response.status, 500)
+    assert.equal(JSON.parse(text).code, 'internal_error')
+    assert.doesNotMatch(text, /hunter2/)
+    assert.deepEqual(reported, [thrown])
+  })
+}
+
+test('nothing that the failed stage had prepared is sent with the problem', async (t) => {
+  const source = Readable.from(['half an answer'])
+  const { response, text } = await answerOf(t, async (ctx) => {
+    ctx.status = 201
+    ctx.type = 'text/plain'
+    ctx.length = 5
+    ctx.body = source
+    throw new ServiceError('not_found', 'x')
+  })
+  assert.equal(response.status, 404)
+  assert.equal(response.headers.get('content-type'), 'application/problem+json')
+  assert.equal(Number(response.headers.get('content-length')), text.length)
+  assert.equal(JSON.parse(text).code, 'not_found')
+  assert.ok(source.destroyed)
+})
+
+for (const [status, code] of [
+  [404, 'not_found'],
+  [405, 'method_not_allowed'],
+  [501, 'method_not_allowed'],
+] as const) {
+  test(`an empty ${status} of the router becomes ${code}`, async (t) => {
+    const { response, text } = await answerOf(t, async (ctx) => {
+      ctx.status = status
+    })
+    assert.equal(response.status, PROBLEMS[code].status)
+    assert.equal(JSON.parse(text).code, code)
+  })
+}
+
+test('an answer is left as it is, also one of 404', async (t) => {
+  const { response, text } = await answerOf(t, async (ctx) => {
+    ctx.status = 404
+    ctx.body = 'nothing of that name'
+  })
+  assert.equal(response.status, 404)
+  assert.equal(text, 'nothing of that name')
+})
+
+test('a path that is not percent-encoded UTF-8 is a bad request', async (t) => {
+  const { response, text } = await answerOf(t, async () => {
+    decodeURIComponent('%ff')
+  })
+  assert.equal(response.status, 400)
+  assert.equal(JSON.parse(text).code, 'invalid_request')
+})
