@@ -30,6 +30,8 @@ failed=0
 failures=''
 stage=start
 child=
+demo_pid=
+demo_url=
 output_dir=
 
 # shellcheck source=test/support/servers.sh
@@ -41,6 +43,7 @@ finish() {
   trap - EXIT INT TERM HUP
   set +e
   if [ -n "$child" ]; then stop_child; fi
+  if [ -n "$demo_pid" ]; then stop_demo; fi
   stop_servers
   if [ -n "$output_dir" ]; then rm -rf "$output_dir"; fi
   if [ "$status" != 0 ]; then
@@ -115,10 +118,10 @@ tap_sum() {
   echo "${number:-0}"
 }
 
-# run_script FILE: a script that prints "ok ..." and "not ok ..." lines.
+# run_script FILE ARGUMENT...: a script that prints "ok ..." and "not ok ..." lines.
 run_script() {
   local out=$output_dir/script.out status=0 ok not_ok
-  run bash -c 'set -o pipefail; bash "$1" 2>&1 | tee "$2"' - "$1" "$out" || status=$?
+  run bash -c 'set -o pipefail; out=$1; shift; bash "$@" 2>&1 | tee "$out"' - "$out" "$@" || status=$?
   ok=$(grep -c '^ok\b' "$out" || true)
   not_ok=$(grep -c '^not ok\b' "$out" || true)
   if [ "$not_ok" = 0 ] && { [ "$status" != 0 ] || [ "$ok" = 0 ]; }; then not_ok=1; fi
@@ -146,7 +149,39 @@ stage_service() {
   fi
   need_servers
   run_files test/service
-  if [ -e test/service/partner.sh ]; then run_script test/service/partner.sh; fi
+  if ! start_demo; then
+    fail 'partner.sh was not run: the service did not start'
+    return
+  fi
+  run_script test/service/partner.sh "$demo_url"
+  stop_demo
+}
+
+# The service as `npm start` starts it, with none of our settings, on a free port and with an empty database.
+start_demo() {
+  local log=$output_dir/demo.log
+  set -m
+  env -i PATH="$PATH" HOME="${HOME:-}" DATA_DIR="$output_dir/demo" PORT=0 node src/oncekey.js serve \
+    >"$log" 2>"$log.err" </dev/null &
+  demo_pid=$!
+  set +m
+  if ! wait_until "$START_SECONDS" demo_is_ready "$log"; then
+    tail -n 20 "$log.err" >&2
+    stop_demo
+    return 1
+  fi
+  demo_url=http://127.0.0.1:$(sed -n 's/.*"port":\([0-9]*\).*"msg":"ready".*/\1/p' "$log")
+}
+
+demo_is_ready() {
+  kill -0 "$demo_pid" 2>/dev/null || return "$HOPELESS"
+  grep -q '"msg":"ready"' "$1"
+}
+
+stop_demo() {
+  kill -TERM "$demo_pid" 2>/dev/null || true
+  wait_until 10 gone "$demo_pid" || kill -KILL "$demo_pid" 2>/dev/null || true
+  demo_pid=
 }
 
 wanted=''

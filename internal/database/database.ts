@@ -1,4 +1,5 @@
 import type { Duplex } from 'node:stream'
+import { setTimeout as sleep } from 'node:timers/promises'
 import postgres from 'postgres'
 import { ServiceError } from '../service-error.ts'
 import { storeUnavailable, withDeadline } from './deadline.ts'
@@ -29,32 +30,58 @@ export interface DatabaseOptions {
 /** An fsync on a busy disk can take a second; a partner should have an answer within three. */
 const DEADLINE_MS = 2_500
 
+/** How long a statement waits for a database that has just missed a deadline: long enough for one that only stumbled. */
+const GRACE_MS = 500
+/** Between two questions whether the database answers again. */
+const PROBE_EVERY_MS = 200
+
 /**
  * A pool of postgres.js connections that cannot hang: whatever goes on inside the driver (queries queued behind a
  * dead connection wait there for ever), each statement is answered within its deadline, and after a missed
- * deadline the whole pool is thrown away for a new one.
+ * deadline the whole pool is thrown away for a new one. Until that one has answered, nothing else is sent:
+ * statements that wait for each other would add up their deadlines.
  */
 export function openDatabase(url: string | undefined, options: DatabaseOptions = {}): Database {
   const usualDeadlineMs = options.deadlineMs ?? DEADLINE_MS
   const connect = () => createPool(url, usualDeadlineMs, options)
   let pool = connect()
   let closed = false
+  /** Since a missed deadline: resolves when the database has answered again. */
+  let revival: Promise<void> | undefined
+
+  const replace = (used: Sql) => {
+    if (used !== pool || closed) return
+    pool = connect()
+    void used.end({ timeout: 0 }).catch(() => {})
+  }
+  const revive = async () => {
+    while (!closed) {
+      const used = pool
+      try {
+        await withDeadline(Promise.resolve(used`SELECT 1`), usualDeadlineMs, 'database')
+        break
+      } catch {
+        replace(used)
+        await sleep(PROBE_EVERY_MS, undefined, { ref: false })
+      }
+    }
+    revival = undefined
+  }
 
   const run = async <T>(
     statement: (sql: Sql) => PromiseLike<T>,
     deadlineMs: number = usualDeadlineMs,
   ): Promise<T> => {
+    if (revival !== undefined) await withDeadline(revival, GRACE_MS, 'database', 'none')
     const used = pool
     try {
       return await withDeadline(Promise.resolve(statement(used)), deadlineMs, 'database')
     } catch (error) {
-      if (error instanceof ServiceError) {
-        if (used === pool && !closed) {
-          pool = connect()
-          void used.end({ timeout: 0 }).catch(() => {})
-        }
-        throw error
+      if (error instanceof ServiceError || codeOf(error) === 'CONNECT_TIMEOUT') {
+        replace(used)
+        revival ??= revive()
       }
+      if (error instanceof ServiceError) throw error
       throw isOutage(error)
         ? storeUnavailable('database', error, nothingHappened(error) ? 'none' : 'unknown')
         : error

@@ -2,12 +2,17 @@ import { ServiceError } from '../service-error.ts'
 
 /**
  * The promise, or `store_unavailable` after `deadlineMs`. What the promise stands for goes on: a statement that
- * was sent may still take effect, so the error says that its effect is unknown.
+ * was sent may still take effect, so the error says that its effect is unknown, unless told otherwise.
  */
-export function withDeadline<T>(work: Promise<T>, deadlineMs: number, what: string): Promise<T> {
+export function withDeadline<T>(
+  work: Promise<T>,
+  deadlineMs: number,
+  what: string,
+  effect: 'none' | 'unknown' = 'unknown',
+): Promise<T> {
   return new Promise<T>((resolve, reject) => {
     const timer = setTimeout(() => {
-      reject(storeUnavailable(what, new Error(`no answer from ${what} within ${deadlineMs} ms`), 'unknown'))
+      reject(storeUnavailable(what, new Error(`no answer from ${what} within ${deadlineMs} ms`), effect))
     }, deadlineMs)
     work.then(resolve, reject).finally(() => clearTimeout(timer))
   })
