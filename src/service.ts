@@ -23,6 +23,8 @@ export interface Service {
 
 /** A database that starts together with the service, as in docker-compose, needs this long at most. */
 const DATABASE_START_MS = 30_000
+/** A Redis that is there is connected within milliseconds. */
+const REDIS_START_MS = 1_000
 const SWEEP_EVERY_MS = 60_000
 /** After the last answer: time for it to reach the client. */
 const FLUSH_MS = 1_000
@@ -43,6 +45,7 @@ export async function openService(config: Config, progress: (text: string) => vo
   const applied = await migrate(database, SQL_DIRECTORY)
   if (applied.length > 0) logger.info({ applied }, 'migrated')
   const redis = config.redisUrl === undefined ? undefined : openRedis(config.redisUrl, logger)
+  if (redis !== undefined) await connected(redis)
 
   const drain = new Drain()
   const metrics = createMetrics()
@@ -128,6 +131,22 @@ function openRedis(url: string, logger: Logger): RedisConnection {
     },
   })
   return redis
+}
+
+/**
+ * So that the first requests do not meet a Redis that is still being connected to. One that is away does not keep
+ * the service from starting: it is waited for no longer than a moment.
+ */
+async function connected(redis: RedisConnection): Promise<void> {
+  const untilMs = Date.now() + REDIS_START_MS
+  while (Date.now() < untilMs) {
+    const answers = await redis.ping().then(
+      () => true,
+      () => false,
+    )
+    if (answers) return
+    await sleep(10)
+  }
 }
 
 async function warnAboutEviction(redis: RedisConnection, logger: Logger): Promise<void> {

@@ -7,12 +7,12 @@ import { type ProblemCode, ServiceError } from '../service-error.ts'
 const MAX_HEADERS = 100
 
 /** Headers that must not come twice: two parties could each go by another one. */
-const SINGLE: Record<string, ProblemCode | undefined> = {
-  host: 'invalid_request',
-  'content-type': 'invalid_request',
-  'content-encoding': 'invalid_request',
-  'idempotency-key': 'idempotency_key_invalid',
-}
+const SINGLE = new Map<string, ProblemCode>([
+  ['host', 'invalid_request'],
+  ['content-type', 'invalid_request'],
+  ['content-encoding', 'invalid_request'],
+  ['idempotency-key', 'idempotency_key_invalid'],
+])
 
 /**
  * Refuses what Node's parser lets through and what would mean different things to different readers: other versions
@@ -63,7 +63,7 @@ function checkHeaders(req: IncomingMessage): void {
   const seen = new Set<string>()
   for (let i = 0; i < rawHeaders.length; i += 2) {
     const name = (rawHeaders[i] ?? '').toLowerCase()
-    const code = SINGLE[name]
+    const code = SINGLE.get(name)
     if (code === undefined) continue
     if (seen.has(name)) throw new ServiceError(code, `The header ${name} came more than once.`)
     seen.add(name)

@@ -1,4 +1,5 @@
 import { parseArgs } from 'node:util'
+import { setFlagsFromString } from 'node:v8'
 import { banner } from '../banner.ts'
 import { printConfig, readConfig } from '../config.ts'
 import { openService, type Service } from '../service.ts'
@@ -48,6 +49,9 @@ export async function serve(args: string[]): Promise<number | undefined> {
     process.stdout.write(printConfig(config))
     return 0
   }
+  // By default the heap may grow to four times what is alive before it is collected: 150 MiB resident for 19 MiB of
+  // objects, at no more throughput than with this (measured: 123 MiB).
+  setFlagsFromString('--heap-growing-percent=30')
   let service: Service | undefined
   let stopping = false
   const stop = (signal: NodeJS.Signals) => {

@@ -58,11 +58,10 @@ export function startLoad(options: LoadOptions): Load {
   const client = async () => {
     while (!stopping && history.sent.length < maxKeys) {
       const n = history.sent.length
-      const sent = newSent(n)
-      history.sent.push(sent)
-      await Promise.all(Array.from({ length: copies }, (_, copy) => place(urls, n + copy, sent, history)))
+      const sent = newSent(history)
+      await Promise.all(Array.from({ length: copies }, (_, copy) => placeAt(urls, sent, history, n + copy)))
       const earlier = history.sent[Math.floor(n / 2)]
-      if (earlier !== undefined) await place(urls, n, earlier, history)
+      if (earlier !== undefined) await placeAt(urls, earlier, history, n)
       await sleep(THINK_MS)
     }
   }
@@ -91,7 +90,7 @@ export function startLoad(options: LoadOptions): Load {
       let next = 0
       const replayer = async () => {
         for (let sent = history.sent[next++]; sent !== undefined; sent = history.sent[next++]) {
-          await place(urls, next, sent, history)
+          await placeAt(urls, sent, history, next)
         }
       }
       await Promise.all(Array.from({ length: clients }, replayer))
@@ -100,17 +99,21 @@ export function startLoad(options: LoadOptions): Load {
   }
 }
 
-function newSent(n: number): Sent {
+/** A request of its own, that the history will be held to. */
+export function newSent(history: History): Sent {
+  const n = history.sent.length
   const fields = { user_id: `user-${n % 7}`, item: `item ${n} \u00e9\u2713`, amount: n + 0.25 }
-  return { key: newKey(), fields, body: orderBody(fields), finals: [] }
+  const sent = { key: newKey(), fields, body: orderBody(fields), finals: [] }
+  history.sent.push(sent)
+  return sent
 }
 
-/** Repeats one request, at one service after the other, until it is answered with 201. */
-export async function place(
+/** Repeats one request, at one service after the other beginning with `first`, until it is answered with 201. */
+export async function placeAt(
   urls: readonly string[],
-  first: number,
   sent: Sent,
   history: History,
+  first = 0,
 ): Promise<Reply> {
   const deadline = Date.now() + PATIENCE_MS
   for (let turn = first; Date.now() < deadline; turn++) {

@@ -60,7 +60,9 @@ export function signedGet(target: string, change: Partial<RawOrder> = {}): Buffe
 export function v1(change: Partial<RawOrder> = {}): string {
   const order: RawOrder = { ...rightOrder(), ...change }
   const bodySha256 = createHash('sha256').update(order.body).digest('hex')
-  const { client = DEMO_CLIENT, key = '' } = order
+  const { client = DEMO_CLIENT } = order
+  // White space around a value is no part of it.
+  const key = (order.key ?? '').replace(/^[\t ]+|[\t ]+$/g, '')
   const text = stringToSign({ ...order, client, key, bodySha256 })
   const mac = hmac(toSecret(order.secret), Buffer.from(text, 'latin1'))
   return `t=${order.timestamp},v1=${mac.toString('hex')}`

@@ -96,18 +96,21 @@ export interface TestDatabase {
   drop(): Promise<void>
 }
 
-/** An empty database on the shared server. Dropped with drop(), and what was forgotten when the tests are over. */
-export async function createDatabase(): Promise<TestDatabase> {
+/**
+ * An empty database on the shared server. Dropped with drop(), and what was forgotten when the tests are over.
+ * On a server of the test's own it simply goes with that server.
+ */
+export async function createDatabase(server: string = databaseUrl): Promise<TestDatabase> {
   const name = `oncekey_test_${randomBytes(8).toString('hex')}`
   // From template0, which nobody is connected to: several may be created at once.
-  await query(databaseUrl, (sql) => sql`CREATE DATABASE ${sql(name)} TEMPLATE template0`)
-  const url = new URL(databaseUrl)
+  await query(server, (sql) => sql`CREATE DATABASE ${sql(name)} TEMPLATE template0`)
+  const url = new URL(server)
   url.pathname = `/${name}`
   const drop = async () => {
     if (!forgotten.delete(drop)) return
-    await query(databaseUrl, (sql) => sql`DROP DATABASE IF EXISTS ${sql(name)} WITH (FORCE)`)
+    await query(server, (sql) => sql`DROP DATABASE IF EXISTS ${sql(name)} WITH (FORCE)`)
   }
-  forgotten.add(drop)
+  if (server === databaseUrl) forgotten.add(drop)
   return { url: url.href, drop }
 }
 

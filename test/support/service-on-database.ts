@@ -8,7 +8,7 @@ export interface ServiceOnDatabase {
   port: number
   /** What is in the table, read without the service. */
   orders(): Promise<OrderRow[]>
-  /** One line for each metric series, without its value. */
+  /** One line for each metric series of the service (not of its process), without the value. */
   series(): Promise<string[]>
   close(): Promise<void>
 }
@@ -25,7 +25,9 @@ export async function startServiceOnDatabase(settings: Settings = {}): Promise<S
     async series() {
       const { answers } = await exchange(port, 'GET /metrics HTTP/1.1\r\nHost: a\r\n\r\n')
       const lines = answers[0]?.body.split('\n') ?? []
-      return lines.filter((line) => /^[a-z]/.test(line)).map((line) => line.slice(0, line.lastIndexOf(' ')))
+      return lines
+        .filter((line) => /^(?!process_|nodejs_)[a-z]/.test(line))
+        .map((line) => line.slice(0, line.lastIndexOf(' ')))
     },
     async close() {
       await service.stop()

@@ -154,7 +154,10 @@ test('every amount in cents up to 15 digits is accepted however it is written', 
     fc.property(cents, fc.integer({ min: 0, max: 5 }), (count, shift) => {
       const text = String(count).padStart(3 + shift, '0')
       const plain = exactCents(count)
-      const shifted = `${text.slice(0, -2 - shift)}.${text.slice(-2 - shift)}e${shift}`.replace(/^0+(?=\d)/, '')
+      const shifted = `${text.slice(0, -2 - shift)}.${text.slice(-2 - shift)}e${shift}`.replace(
+        /^0+(?=\d)/,
+        '',
+      )
       const amount = parseAmount(plain)
       assert.equal(exact(amount), exact(plain))
       assert.equal(parseAmount(`${count}e-2`), amount)

@@ -1,0 +1,101 @@
+import assert from 'node:assert/strict'
+import { after, describe, test } from 'node:test'
+import { gzipSync } from 'node:zlib'
+import { assertProblem, one } from '../support/raw-http.ts'
+import { GOOD_BODY, newKey, type RawOrder, signedOrder } from '../support/raw-order.ts'
+import { startServiceOnDatabase } from '../support/service-on-database.ts'
+
+/** The default. */
+const MAX_BODY_BYTES = 65_536
+const world = await startServiceOnDatabase({ RATE_LIMITS: 'none' })
+const { port } = world
+after(() => world.close())
+
+/** The keys of the orders that were to be placed: at the end nothing else may be in the table. */
+const placed = new Set<string>()
+
+async function send(order: Partial<RawOrder>, key = newKey()) {
+  return await one(port, signedOrder({ key, ...order }))
+}
+
+async function assertPlaced(order: Partial<RawOrder>, key = newKey()): Promise<void> {
+  const answer = await send(order, key)
+  assert.equal(answer.status, 201, answer.body)
+  assert.equal(answer.header('idempotent-replayed'), '')
+  placed.add(key)
+}
+
+describe('a body that is refused as a whole leaves its key free', () => {
+  for (const framing of ['length', 'chunked'] as const) {
+    test(`one byte more than the limit, ${framing === 'length' ? 'declared' : 'not declared'}`, async () => {
+      const key = newKey()
+      const body = GOOD_BODY.padEnd(MAX_BODY_BYTES + 1)
+      assertProblem(await send({ body, framing }, key), 413, 'body_too_large')
+      await assertPlaced({}, key)
+    })
+  }
+
+  test('a terabyte declared is refused before it comes', async () => {
+    const bytes = signedOrder({ headers: ['Expect: 100-continue'] }).toString('latin1')
+    const answer = await one(port, bytes.replace(/Content-Length: \d+/, 'Content-Length: 1099511627776'))
+    assertProblem(answer, 413, 'body_too_large')
+  })
+
+  for (const [coding, body] of [
+    ['gzip', gzipSync(GOOD_BODY)],
+    ['gzip', gzipSync(Buffer.alloc(100 * 1024 * 1024))],
+    ['identity', GOOD_BODY],
+    ['br, gzip', GOOD_BODY],
+  ] as const) {
+    test(`Content-Encoding: ${coding}, ${body.length} bytes`, async () => {
+      const key = newKey()
+      const answer = await send({ body, headers: [`Content-Encoding: ${coding}`] }, key)
+      assertProblem(answer, 415, 'unsupported_media_type')
+      await assertPlaced({}, key)
+    })
+  }
+
+  for (const contentType of [
+    undefined,
+    '',
+    'text/plain',
+    'application/x-www-form-urlencoded',
+    'multipart/form-data; boundary=a',
+    'application/json, text/plain',
+    'application/json; charset=utf-16',
+    'application/json; charset=utf-7',
+    'application/jsonp',
+    'text/json',
+    '*/*',
+  ]) {
+    test(`Content-Type: ${contentType ?? 'none'}`, async () => {
+      const key = newKey()
+      assertProblem(await send({ contentType }, key), 415, 'unsupported_media_type')
+      await assertPlaced({}, key)
+    })
+  }
+})
+
+describe('a body at the edge of what is taken places its order', () => {
+  test('a body of exactly the limit, with its length and in chunks', async () => {
+    for (const framing of ['length', 'chunked'] as const) {
+      await assertPlaced({ body: GOOD_BODY.padEnd(MAX_BODY_BYTES), framing })
+    }
+  })
+
+  for (const contentType of [
+    'application/json;charset=UTF-8',
+    'Application/JSON; charset="utf-8"',
+    'application/vnd.acme.order+json',
+  ]) {
+    test(`Content-Type: ${contentType}`, async () => {
+      await assertPlaced({ contentType })
+    })
+  }
+})
+
+test('after all of it no order is there but those that were right, and nothing was a defect', async () => {
+  const keys = (await world.orders()).map((row) => row.idempotency_key)
+  assert.deepEqual(keys.sort(), [...placed].sort())
+  assert.doesNotMatch(world.service.log(), /"level":"(error|fatal)"/)
+})

@@ -1,0 +1,26 @@
+import postgres from 'postgres'
+
+export interface OrdersLock {
+  /** Resolves when the waiting statements go on. */
+  release(): Promise<void>
+}
+
+/**
+ * Locks the orders table: requests that place an order have their key and wait. Below 2.5 s, the deadline of a
+ * statement, none of them fails by it. A lock that a failed test does not release ends by itself
+ * after 10 s.
+ */
+export async function holdOrders(databaseUrl: string): Promise<OrdersLock> {
+  const sql = postgres(databaseUrl, { max: 1, onnotice: () => {} })
+  const connection = await sql.reserve()
+  await connection`SET idle_in_transaction_session_timeout = '10s'`
+  await connection`BEGIN`
+  await connection`LOCK TABLE orders IN ACCESS EXCLUSIVE MODE`
+  return {
+    async release() {
+      await connection`COMMIT`
+      connection.release()
+      await sql.end({ timeout: 1 })
+    },
+  }
+}
