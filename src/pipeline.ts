@@ -91,7 +91,7 @@ export function pipeline(parts: Parts): Koa<RequestState> {
     limited('POST /orders'),
     once('POST /orders'),
     jsonBody(),
-    placeOrder(orders),
+    placeOrder({ orders, now: Date.now, onPlaced: () => metrics.orders.inc() }),
   )
   router.get('/orders', ...signed, limited('GET /orders'), listOrders(orders))
   router.get('/orders/:id', ...signed, limited('GET /orders/:id'), getOrder(orders))

@@ -64,7 +64,7 @@ export async function openService(config: Config, progress: (text: string) => vo
     config.metricsPort === undefined ? undefined : createServer(metricsApp(parts).callback())
   if (metricsServer !== undefined) await listen(metricsServer, config.host, config.metricsPort ?? 0)
   const sweeper = setInterval(() => void sweep(database, logger), SWEEP_EVERY_MS)
-  warnAboutLimits(config, logger)
+  warnAboutSettings(config, logger)
 
   return {
     port,
@@ -155,7 +155,12 @@ async function warnAboutEviction(redis: RedisConnection, logger: Logger): Promis
   logger.warn({ policy }, 'Redis may evict idempotency records: set maxmemory-policy to noeviction')
 }
 
-function warnAboutLimits(config: Config, logger: Logger): void {
+function warnAboutSettings(config: Config, logger: Logger): void {
+  if (config.production && config.databaseUrl === undefined) {
+    logger.warn(
+      'without DATABASE_URL orders live in the embedded database: a power cut may cost the last seconds',
+    )
+  }
   if (!config.production || config.redisUrl !== undefined || config.rateLimits?.length === 0) return
   logger.warn(
     'without REDIS_URL this process counts the rate limits by itself: several services would admit more',

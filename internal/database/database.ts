@@ -82,9 +82,7 @@ export function openDatabase(url: string | undefined, options: DatabaseOptions =
         revival ??= revive()
       }
       if (error instanceof ServiceError) throw error
-      throw isOutage(error)
-        ? storeUnavailable('database', error, nothingHappened(error) ? 'none' : 'unknown')
-        : error
+      throw isOutage(error) ? storeUnavailable(error, nothingHappened(error) ? 'none' : 'unknown') : error
     }
   }
 

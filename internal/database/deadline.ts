@@ -12,7 +12,7 @@ export function withDeadline<T>(
 ): Promise<T> {
   return new Promise<T>((resolve, reject) => {
     const timer = setTimeout(() => {
-      reject(storeUnavailable(what, new Error(`no answer from ${what} within ${deadlineMs} ms`), effect))
+      reject(storeUnavailable(new Error(`no answer from ${what} within ${deadlineMs} ms`), effect))
     }, deadlineMs)
     work.then(resolve, reject).finally(() => clearTimeout(timer))
   })
@@ -21,10 +21,14 @@ export function withDeadline<T>(
 /** How long a partner is asked to wait before the next try while a store is away. */
 const RETRY_AFTER_MS = 1_000
 
-export function storeUnavailable(what: string, cause: unknown, effect: 'none' | 'unknown'): ServiceError {
-  return new ServiceError('store_unavailable', `The ${what} does not answer. Try again with the same key.`, {
-    retryAfterMs: RETRY_AFTER_MS,
-    cause,
-    effect,
-  })
+export function storeUnavailable(cause: unknown, effect: 'none' | 'unknown'): ServiceError {
+  return new ServiceError(
+    'store_unavailable',
+    'The service cannot do this right now. Try again with the same key.',
+    {
+      retryAfterMs: RETRY_AFTER_MS,
+      cause,
+      effect,
+    },
+  )
 }

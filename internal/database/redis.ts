@@ -73,7 +73,7 @@ export function connectRedis(url: string, options: RedisConnectionOptions = {}):
   client.on('close', () => announce('lost'))
 
   const send = async <T>(command: () => Promise<T>): Promise<T> => {
-    if (client.status !== 'ready') throw storeUnavailable('Redis', lastError, 'none')
+    if (client.status !== 'ready') throw storeUnavailable(lastError, 'none')
     try {
       return await withDeadline(command(), deadlineMs, 'Redis')
     } catch (error) {
@@ -208,5 +208,5 @@ function asStoreError(error: unknown): unknown {
   if (!(error instanceof Error) || error.name === 'ServiceError') return error
   // A script that Redis itself could not compile or run is a defect of ours, not an outage.
   if (error.name === 'ReplyError' && !REFUSED.some((code) => isReply(error, code))) return error
-  return storeUnavailable('Redis', error, error.name === 'ReplyError' ? 'none' : 'unknown')
+  return storeUnavailable(error, error.name === 'ReplyError' ? 'none' : 'unknown')
 }

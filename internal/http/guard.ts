@@ -73,10 +73,13 @@ function checkHeaders(req: IncomingMessage): void {
   }
 }
 
+/** The second for a caller who names the charset too. */
+const ANSWER_TYPES = ['application/json', 'application/json; charset=utf-8']
+
 /** The answers are JSON: refuses a caller who says that it takes none. */
 export function acceptJson(): Stage {
   return async function acceptJson(ctx, next) {
-    if (ctx.req.headers.accept !== undefined && ctx.accepts('application/json') === false) {
+    if (ctx.req.headers.accept !== undefined && ctx.accepts(ANSWER_TYPES) === false) {
       throw new ServiceError('not_acceptable', 'The answers are application/json; see Accept.')
     }
     await next()

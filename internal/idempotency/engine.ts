@@ -48,11 +48,14 @@ export interface EngineOptions {
 /** A holder is mostly done within a second; one that died is noticed when its lease runs out. */
 const RETRY_SOON_MS = 1_000
 const AGAIN_EVERY_MS = 1_000
+/** Verbs that wait for a store that is away. Beyond it keys are left to their leases: memory must not grow. */
+const MAX_WAITING = 10_000
 
 /** Runs a handler once for each key. It knows nothing of HTTP but the shape of an answer. */
 export class IdempotencyEngine {
   readonly #options: EngineOptions
   readonly #now: () => number
+  #waiting = 0
 
   constructor(options: EngineOptions) {
     this.#options = options
@@ -108,12 +111,14 @@ export class IdempotencyEngine {
     const { store, leaseMs } = this.#options
     const ask = () => store.claim(id, fingerprint, token, leaseMs)
     try {
-      return await ask().catch((error: unknown) => {
-        if (mayHaveHappened(error)) return ask()
-        throw error
-      })
+      return await ask()
     } catch (error) {
-      // The store may hold the key for a request that is now refused: let go of it when it is back.
+      if (!mayHaveHappened(error)) throw error
+    }
+    try {
+      return await ask()
+    } catch (error) {
+      // The store may hold the key, now or later, for a request that is refused: let go of it when it is back.
       this.#again(() => store.release(id, token, 'nothing happened'))
       throw error
     }
@@ -139,17 +144,27 @@ export class IdempotencyEngine {
     }
   }
 
-  /** Tries a verb that the store did not answer again in the background, while the lease may still be ours. */
+  /**
+   * Tries a verb that the store did not answer again in the background: while the store is away, and then for one
+   * lease, since a claim that hung in a connection may be made only when the store goes on.
+   */
   #again(call: () => Promise<boolean>): void {
-    const untilMs = this.#now() + this.#options.leaseMs
+    if (this.#waiting >= MAX_WAITING) return
+    this.#waiting++
+    let untilMs: number | undefined
     const attempt = async () => {
-      const done = await call().catch(() => false)
-      if (done || this.#now() >= untilMs) return
-      schedule()
+      const answer = await call().catch((error: unknown) => (isAway(error) ? 'away' : false))
+      if (answer !== 'away') untilMs ??= this.#now() + this.#options.leaseMs
+      if (answer === true || (untilMs !== undefined && this.#now() >= untilMs)) this.#waiting--
+      else schedule()
     }
     const schedule = () => setTimeout(() => void attempt(), AGAIN_EVERY_MS).unref()
     schedule()
   }
+}
+
+function isAway(error: unknown): boolean {
+  return error instanceof ServiceError && error.code === 'store_unavailable'
 }
 
 function mayHaveHappened(error: unknown): boolean {

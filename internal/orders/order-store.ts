@@ -44,7 +44,7 @@ export function orderStore(database: Database): OrderStore {
         return await existing(database, placement)
       } catch (error) {
         // It may be ours that is there.
-        throw error instanceof ServiceError ? storeUnavailable('database', error, 'unknown') : error
+        throw error instanceof ServiceError ? storeUnavailable(error, 'unknown') : error
       }
     },
     async find(client, id) {

@@ -8,8 +8,15 @@ import type { OrderStore } from './order-store.ts'
 
 const JSON_TYPE = 'application/json; charset=utf-8'
 
+export interface PlaceOrderOptions {
+  orders: OrderStore
+  now: () => number
+  /** Told once for each order that this process has committed. */
+  onPlaced?: () => void
+}
+
 /** `POST /orders`: places the order once. Behind idempotency and jsonBody. */
-export function placeOrder(orders: OrderStore, now: () => number = Date.now): Stage {
+export function placeOrder({ orders, now, onPlaced }: PlaceOrderOptions): Stage {
   return async function placeOrder(ctx) {
     const { client } = required(ctx, 'caller', 'verifySignature')
     const attempt = required(ctx, 'attempt', 'idempotency')
@@ -26,6 +33,7 @@ export function placeOrder(orders: OrderStore, now: () => number = Date.now): St
     const answer = { status: 201, body: `{"order":${orderJson(order)}}` }
     const placed = await orders.place({ client, order, fingerprint: attempt.fingerprint, answer })
     if (placed.outcome === 'mismatch') throw keyReused()
+    if (placed.outcome === 'created') onPlaced?.()
     // An earlier attempt, or one that another node made at the same time, placed it: its answer is the answer.
     const given = placed.outcome === 'existing' ? placed : { id: order.id, answer }
     attempt.replayed = placed.outcome === 'existing'

@@ -34,6 +34,9 @@ Settings (environment variables; durations like 500ms, 30s, 10m, 24h):
   LOG_LEVEL, LOG_FILE    info, standard output
 `
 
+/** Ctrl-C reaches all processes of a terminal, and npm passes its own on to us: within this time that is one wish. */
+const SAME_KEY_PRESS_MS = 250
+
 /** Runs until SIGTERM or SIGINT, then finishes what is under way and exits with 0. A second signal exits at once. */
 export async function serve(args: string[]): Promise<number | undefined> {
   const { values } = parseArgs({
@@ -53,12 +56,15 @@ export async function serve(args: string[]): Promise<number | undefined> {
   // objects, at no more throughput than with this (measured: 123 MiB).
   setFlagsFromString('--heap-growing-percent=30')
   let service: Service | undefined
-  let stopping = false
+  let stoppingSinceMs: number | undefined
   const stop = (signal: NodeJS.Signals) => {
-    if (stopping) process.exit(1)
+    if (stoppingSinceMs !== undefined) {
+      if (signal === 'SIGINT' && performance.now() - stoppingSinceMs < SAME_KEY_PRESS_MS) return
+      process.exit(1)
+    }
     // Before it is ready there is nothing under way: the schema and the embedded database are made in whole steps.
     if (service === undefined) process.exit(0)
-    stopping = true
+    stoppingSinceMs = performance.now()
     service.logger.info({ signal }, 'stopping')
     void service.close().then(
       () => process.exit(0),

@@ -1,0 +1,106 @@
+import assert from 'node:assert/strict'
+import { mkdtempSync, rmSync, writeFileSync } from 'node:fs'
+import { tmpdir } from 'node:os'
+import { join } from 'node:path'
+import { after, describe, test } from 'node:test'
+import { setTimeout as sleep } from 'node:timers/promises'
+import { assertProblem, one, type RawAnswer } from '../support/raw-http.ts'
+import { GOOD_BODY, newKey, type RawOrder, signedGet, signedOrder } from '../support/raw-order.ts'
+import { startServiceOnDatabase } from '../support/service-on-database.ts'
+
+const directory = mkdtempSync(join(tmpdir(), 'oncekey-limits-'))
+const CLIENTS_FILE = join(directory, 'clients.json')
+const secret = 'a secret of several'
+const CLIENTS = ['a', 'b', 'c', 'd']
+writeFileSync(
+  CLIENTS_FILE,
+  JSON.stringify(Object.fromEntries(CLIENTS.map((client) => [client, { secrets: [secret] }]))),
+)
+const [byDefault, short] = await Promise.all([
+  startServiceOnDatabase({ CLIENTS_FILE }),
+  startServiceOnDatabase({ CLIENTS_FILE, RATE_LIMITS: 'client=2/2s' }),
+])
+after(async () => {
+  await Promise.all([byDefault.close(), short.close()])
+  rmSync(directory, { recursive: true })
+})
+
+function assertLimits(answer: RawAnswer, remaining: number): void {
+  assert.equal(answer.header('x-ratelimit-limit'), '10')
+  assert.equal(answer.header('x-ratelimit-remaining'), String(remaining))
+  const inSeconds = Number(answer.header('x-ratelimit-reset')) - Date.now() / 1000
+  assert.ok(inSeconds > 0 && inSeconds <= 61, `a reset in ${inSeconds} s`)
+  assert.equal(answer.header('ratelimit-policy'), '"client";q=10;w=60')
+  assert.match(answer.header('ratelimit'), new RegExp(`^"client";r=${remaining};t=([1-9]|[1-5]\\d|60)$`))
+}
+
+function assertRefused(answer: RawAnswer): number {
+  const { retryable, retry_after_ms = 0 } = assertProblem(answer, 429, 'rate_limited')
+  assert.equal(retryable, true)
+  assert.ok(retry_after_ms >= 1)
+  assert.equal(answer.header('retry-after'), String(Math.ceil(retry_after_ms / 1000)))
+  return retry_after_ms
+}
+
+describe('by default a client has 10 requests in 60 s', () => {
+  const send = (order: Partial<RawOrder>) => one(byDefault.port, signedOrder({ secret, ...order }))
+
+  test('every answer says where it stands, whatever it is; the eleventh is 429', async () => {
+    const client = 'a'
+    const key = newKey()
+    const wrong = GOOD_BODY.replace('500', '0')
+    const requests: [number, Partial<RawOrder> | Buffer][] = [
+      [201, { key }],
+      [201, { key }],
+      [409, { key, body: wrong }],
+      [422, { body: wrong }],
+      [400, { key: undefined }],
+      [400, { body: '{' }],
+      [415, { contentType: 'text/plain' }],
+      [200, signedGet('/orders', { client, secret })],
+      [404, signedGet('/orders/1', { client, secret })],
+      [400, signedGet('/orders?limit=0', { client, secret })],
+    ]
+    let remaining = 10
+    for (const [status, request] of requests) {
+      const answer = await (request instanceof Buffer
+        ? one(byDefault.port, request)
+        : send({ client, ...request }))
+      assert.equal(answer.status, status, answer.body)
+      assertLimits(answer, --remaining)
+    }
+    for (let n = 0; n < 3; n++) {
+      const answer = await send({ client })
+      assert.ok(assertRefused(answer) <= 60_000)
+      assertLimits(answer, 0)
+    }
+    assert.equal((await byDefault.orders()).length, 1)
+  })
+
+  test('50 at once: exactly 10 pass', async () => {
+    const answers = await Promise.all(Array.from({ length: 50 }, () => send({ client: 'b' })))
+    assert.equal(answers.filter(({ status }) => status === 201).length, 10)
+    for (const answer of answers) if (answer.status !== 201) assertRefused(answer)
+  })
+
+  test('what one client uses up is there for the next', async () => {
+    const answer = await send({ client: 'c' })
+    assert.equal(answer.status, 201)
+    assertLimits(answer, 9)
+  })
+})
+
+test('a 429 is not stored, and asking again does not put off the moment that it names', async () => {
+  const key = newKey()
+  const bytes = signedOrder({ client: 'd', secret, key })
+  for (let n = 0; n < 2; n++)
+    assert.equal((await one(short.port, signedGet('/orders', { client: 'd', secret }))).status, 200)
+  const startedMs = performance.now()
+  const waitMs = assertRefused(await one(short.port, bytes))
+  for (let n = 0; n < 20; n++) assertRefused(await one(short.port, bytes))
+  await sleep(waitMs - (performance.now() - startedMs) + 50)
+  const answer = await one(short.port, bytes)
+  assert.equal(answer.status, 201, answer.body)
+  assert.equal(answer.header('idempotent-replayed'), '')
+  assert.equal((await short.orders()).length, 1)
+})
