@@ -12,8 +12,8 @@ import { type Service, startService } from '../support/service.ts'
 
 const KILLS = 4
 /** Final answers between two kills; three for each key. */
-const PEACE = 400
-const MIN_KEYS = 300
+const PEACE = 300
+const MIN_KEYS = 200
 /** A killed process leaves its keys held for this long. */
 const COMMON = { RATE_LIMITS: 'none', LOG_LEVEL: 'warn', IDEMPOTENCY_LEASE: '1s' }
 

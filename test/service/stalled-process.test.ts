@@ -30,11 +30,14 @@ describe('a process that is stalled past its lease in the middle of a load', () 
       const { history } = load
       await load.more(200)
 
-      // Its keys are claimed; the statement of some is sent, the others wait for the next one. Then it stalls.
+      // Its keys are claimed; the statement of the first half is sent, the others wait for the next one. Then it stalls.
       const lock = await holdOrders(database.url)
       const held = Array.from({ length: KEYS }, () => newSent(history))
-      const late = held.map((sent) => placeAt([stalled.url], sent, history))
-      await sleep(300)
+      const late = held.map(async (sent, n) => {
+        await sleep(n < KEYS / 2 ? 0 : 100)
+        return await placeAt([stalled.url], sent, history)
+      })
+      await sleep(400)
       stalled.pause()
       await lock.release()
       const stalledAt = Date.now()

@@ -22,7 +22,8 @@ async function killedRedis(onOutage: OnOutage, run: (limiter: Limiter, changes: 
     limiter: new RedisLimiter(connection),
     onOutage,
     local: new MemoryLimiter({ now: Date.now }),
-    onChange: (outage, cause) => changes.push(cause instanceof ServiceError ? `${outage}: ${cause.code}` : outage),
+    onChange: (outage, cause) =>
+      changes.push(cause instanceof ServiceError ? `${outage}: ${cause.code}` : outage),
   })
   try {
     assert.equal((await limiter.decide(limits, who)).tightest?.remaining, 1)
