@@ -1,5 +1,14 @@
 import { createHash, createHmac } from 'node:crypto'
+import type { WireBody } from '../request-state.ts'
 import { type Secret, toSecret } from './client-registry.ts'
+
+/** A request as it came over the wire; the strings are as Node gives them, one character a byte. */
+export interface SignedRequest {
+  method: string
+  target: string
+  rawHeaders: readonly string[]
+  body: WireBody
+}
 
 export interface SignedFields {
   /** Unix seconds. */

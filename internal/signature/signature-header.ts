@@ -1,9 +1,12 @@
 import { headerValues } from '../header-values.ts'
+import { type Malformed, type MessageSignature, parseMessageSignature } from './message-signature.ts'
 
-/** What a request says about its signature, told by syntax alone. RFC 9421 will be one more member here. */
+/** What a request says about its signature, told by syntax alone. */
 export type SignatureHeader =
   | { scheme: 'v0'; mac: Buffer }
   | { scheme: 'v1'; timestamp: number; macs: Buffer[] }
+  | MessageSignature
+  | Malformed
   | 'missing'
   | 'malformed'
 
@@ -20,13 +23,17 @@ const V1 = /^t=(0|[1-9][0-9]{0,14})((?:,v1=[0-9A-Fa-f]{64}){1,3})$/
  */
 export function readSignature(rawHeaders: readonly string[]): SignatureHeader {
   const own = headerValues(rawHeaders, 'x-signature')
-  const rfc9421 = [...headerValues(rawHeaders, 'signature'), ...headerValues(rawHeaders, 'signature-input')]
-  if (rfc9421.length > 0) return 'malformed'
-  return parseSignature(own)
+  const inputs = headerValues(rawHeaders, 'signature-input')
+  const signatures = headerValues(rawHeaders, 'signature')
+  if (inputs.length === 0 && signatures.length === 0) return parseSignature(own)
+  if (own.length > 0) return { malformed: 'X-Signature and the headers of RFC 9421 came together' }
+  return parseMessageSignature(inputs, signatures)
 }
 
 /** `values`: one for each `X-Signature` line. */
-export function parseSignature(values: readonly string[]): SignatureHeader {
+export function parseSignature(
+  values: readonly string[],
+): Exclude<SignatureHeader, MessageSignature | Malformed> {
   const [value] = values
   if (value === undefined) return 'missing'
   if (values.length > 1) return 'malformed'

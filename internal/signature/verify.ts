@@ -1,6 +1,5 @@
 import { timingSafeEqual } from 'node:crypto'
 import { headerValues } from '../header-values.ts'
-import type { WireBody } from '../request-state.ts'
 import {
   CLIENT_ID,
   type ClientRegistry,
@@ -11,21 +10,17 @@ import {
   type Secret,
   toSecret,
 } from './client-registry.ts'
-import { hmac, isOneLine, stringToSign, V1_PREFIX } from './schemes.ts'
+import type { Malformed } from './message-signature.ts'
+import { hmac, isOneLine, type SignedRequest, stringToSign, V1_PREFIX } from './schemes.ts'
+import { looksLikeSignatureBase, profileFault, signatureBase } from './signature-base.ts'
 import { readSignature, type SignatureHeader } from './signature-header.ts'
 
-/** A request as it came over the wire; the strings are as Node gives them, one character a byte. */
-export interface SignedRequest {
-  method: string
-  target: string
-  rawHeaders: readonly string[]
-  body: WireBody
-}
+export type { SignedRequest }
 
 export interface VerifySettings {
   /** For clients that have none of their own. */
   minScheme: Scheme
-  /** How far a v1 timestamp may be from our clock, in either direction; compared in whole seconds. */
+  /** How far a timestamp may be from our clock, in either direction; compared in whole seconds. */
   toleranceMs: number
 }
 
@@ -39,7 +34,7 @@ export type Verdict =
   | { ok: true; client: string; scheme: Scheme }
   | { ok: false; scheme: Scheme | 'none'; code: SignatureFault; detail: string }
 
-type ReadSignature = Exclude<SignatureHeader, string>
+type ReadSignature = Exclude<SignatureHeader, string | Malformed>
 
 const FORM =
   'X-Signature: t=<Unix seconds>,v1=<64 hex digits>, an HMAC-SHA256 made with your secret, and X-Client-Id'
@@ -65,15 +60,16 @@ export function verify(
   const signature = readSignature(request.rawHeaders)
   if (signature === 'missing') return refuse('none', 'signature_missing', MISSING)
   if (signature === 'malformed') return refuse('none', 'signature_invalid', MALFORMED)
+  if ('malformed' in signature) return refuse('none', 'signature_invalid', notOurs(signature.malformed))
   const { scheme } = signature
-  if (signature.scheme === 'v1' && !isTimely(signature.timestamp, settings.toleranceMs, nowMs)) {
-    return refuse(scheme, 'timestamp_out_of_range', outOfRange(settings.toleranceMs, nowMs))
-  }
-  const id = claimedClient(request.rawHeaders)
+  const fault = scheme === 'rfc9421' ? profileFault(request, signature) : undefined
+  if (fault !== undefined) return refuse(scheme, 'signature_invalid', notOurs(fault))
+  const untimely = timeFault(signature, settings.toleranceMs, seconds(nowMs))
+  if (untimely !== undefined) return refuse(scheme, 'timestamp_out_of_range', untimely)
+  const id = claimedClient(signature, request.rawHeaders)
   const client = id === undefined ? undefined : registry.find(id)
   const covered = coveredBytes(signature, request, id ?? '')
-  const macs = signature.scheme === 'v0' ? [signature.mac] : signature.macs
-  const genuine = matches(macs, covered.bytes, client?.secrets ?? [])
+  const genuine = matches(macsOf(signature), covered.bytes, client?.secrets ?? [])
   if (client === undefined || !genuine || !covered.unambiguous) {
     return refuse(scheme, 'signature_invalid', NO_MATCH)
   }
@@ -95,13 +91,21 @@ function refuse(scheme: Scheme | 'none', code: SignatureFault, detail: string): 
   return { ok: false, scheme, code, detail }
 }
 
-function isTimely(timestamp: number, toleranceMs: number, nowMs: number): boolean {
-  return Math.abs(seconds(nowMs) - timestamp) * 1000 <= toleranceMs
+/** Said of the request alone, before any client is looked at. */
+function notOurs(fault: string): string {
+  return `The signature is not of the form asked for: ${fault}.`
 }
 
-function outOfRange(toleranceMs: number, nowMs: number): string {
-  const clock = seconds(nowMs)
-  return `t must be Unix seconds (not milliseconds) within ${toleranceMs / 1000} s of our clock, which reads ${clock}.`
+function timeFault(signature: ReadSignature, toleranceMs: number, clock: number): string | undefined {
+  if (signature.scheme === 'v0') return undefined
+  const [name, time] = signature.scheme === 'v1' ? ['t', signature.timestamp] : ['created', signature.created]
+  if (Math.abs(clock - time) * 1000 > toleranceMs) {
+    return `${name} must be Unix seconds (not milliseconds) within ${toleranceMs / 1000} s of our clock, which reads ${clock}.`
+  }
+  if (signature.scheme === 'rfc9421' && signature.expires !== undefined && clock > signature.expires) {
+    return `The signature has expired: our clock reads ${clock}.`
+  }
+  return undefined
 }
 
 function seconds(ms: number): number {
@@ -109,24 +113,30 @@ function seconds(ms: number): number {
 }
 
 /** Undefined for an id that no client can have: it is answered as any other unknown client. */
-function claimedClient(rawHeaders: readonly string[]): string | undefined {
+export function claimedClient(signature: SignatureHeader, rawHeaders: readonly string[]): string | undefined {
+  const keyid = typeof signature === 'object' && 'keyid' in signature ? signature.keyid : undefined
   const values = headerValues(rawHeaders, 'x-client-id')
-  const id = values.length === 0 ? DEFAULT_CLIENT : values.join(',')
+  const id = keyid ?? (values.length === 0 ? DEFAULT_CLIENT : values.join(','))
   return CLIENT_ID.test(id) ? id : undefined
 }
 
 /**
  * What the signature must have been made over. Ambiguous bytes are never accepted: those with a line break in a field,
- * and a v0 body that is the string to sign of a v1 signature, which would make each of those a v0 signature as well.
+ * and a v0 body that is what another scheme signs, which would make each of its signatures a v0 signature as well.
  */
-function coveredBytes(
+export function coveredBytes(
   signature: ReadSignature,
   request: SignedRequest,
   client: string,
 ): { bytes: Buffer; unambiguous: boolean } {
   const { method, target, body } = request
   if (signature.scheme === 'v0') {
-    return { bytes: body.bytes, unambiguous: !body.bytes.subarray(0, V1_PREFIX.length).equals(V1_PREFIX) }
+    const isV1 = body.bytes.subarray(0, V1_PREFIX.length).equals(V1_PREFIX)
+    return { bytes: body.bytes, unambiguous: !isV1 && !looksLikeSignatureBase(body.bytes) }
+  }
+  if (signature.scheme === 'rfc9421') {
+    const base = signatureBase(request, signature)
+    return { bytes: Buffer.from(base ?? '', 'latin1'), unambiguous: base !== undefined }
   }
   // Repeated lines are one value to HTTP. Whether such a key is acceptable is for the idempotency stage to say.
   const key = headerValues(request.rawHeaders, 'idempotency-key').join(', ')
@@ -135,6 +145,10 @@ function coveredBytes(
   const text = stringToSign({ ...fields, timestamp: signature.timestamp, client, bodySha256: body.sha256 })
   // latin1 turns Node's one character a byte back into the bytes on the wire.
   return { bytes: Buffer.from(text, 'latin1'), unambiguous }
+}
+
+function macsOf(signature: ReadSignature): readonly Buffer[] {
+  return signature.scheme === 'v1' ? signature.macs : [signature.mac]
 }
 
 /** True if any signature was made with any secret. No early exit, and as much work for every refusal. */

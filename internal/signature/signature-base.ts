@@ -1,0 +1,91 @@
+import { headerValues } from '../header-values.ts'
+import { contentDigestFault } from './content-digest.ts'
+import type { MessageSignature } from './message-signature.ts'
+import type { SignedRequest } from './schemes.ts'
+
+/** The last line of every signature base, behind at least one other. */
+const PARAMS_LINE = Buffer.from('\n"@signature-params": (')
+const QUOTE = 0x22
+
+/**
+ * What an RFC 9421 signature covers (2.5): a line for each component and one for the parameters, joined by LF, none at
+ * the end. Undefined if it cannot be computed: a covered field is not there, or a value is not plain ASCII in one line.
+ */
+export function signatureBase(
+  request: SignedRequest,
+  { covered, params }: Pick<MessageSignature, 'covered' | 'params'>,
+): string | undefined {
+  const lines: string[] = []
+  for (const name of covered) {
+    const value = componentValue(request, name)
+    if (value === undefined || !/^[\t -~]*$/.test(value)) return undefined
+    lines.push(`"${name}": ${value}`)
+  }
+  return [...lines, `"@signature-params": ${params}`].join('\n')
+}
+
+/** RFC 9421 (2.1, 2.2). Undefined if the request has no such component. */
+export function componentValue(request: SignedRequest, name: string): string | undefined {
+  const { method, target, rawHeaders } = request
+  const query = target.indexOf('?')
+  switch (name) {
+    case '@method':
+      return method
+    case '@request-target':
+      return target
+    case '@path':
+      return query === -1 ? target : target.slice(0, query)
+    case '@query':
+      return query === -1 ? '?' : target.slice(query)
+    case '@authority': {
+      const [host, ...others] = headerValues(rawHeaders, 'host')
+      return others.length > 0 ? undefined : host?.toLowerCase().replace(/:80$/, '')
+    }
+    default: {
+      const lines = headerValues(rawHeaders, name)
+      return lines.length === 0
+        ? undefined
+        : lines.map((line) => line.replace(/^[ \t]+|[ \t]+$/g, '')).join(', ')
+    }
+  }
+}
+
+/**
+ * What keeps a well-formed signature from being one of our profile, in words for the partner and without the final
+ * stop: it must cover everything that makes the request what it is. It looks at the request alone, never at clients.
+ */
+export function profileFault(request: SignedRequest, signature: MessageSignature): string | undefined {
+  const { target, rawHeaders, body } = request
+  const { covered, keyid } = signature
+  // An absolute target has its path elsewhere; `/orders?` and `/orders` have the same @query.
+  if (!target.startsWith('/') || target.includes('#') || target.endsWith('?')) {
+    return 'the request target must be a path, and its query not be empty'
+  }
+  const has = (name: string) => headerValues(rawHeaders, name).length > 0
+  const needed = [
+    '@method',
+    '@path',
+    ...(target.includes('?') ? ['@query'] : []),
+    ...(body.bytes.length > 0 ? ['content-digest'] : []),
+    ...(has('idempotency-key') ? ['idempotency-key'] : []),
+  ]
+  const missing = needed.filter((name) => !covered.includes(name))
+  if (missing.length > 0) return `it must cover ${missing.map((name) => `"${name}"`).join(' ')}`
+  const absent = covered.find((name) => componentValue(request, name) === undefined)
+  if (absent !== undefined) return `the covered field "${absent}" was not received`
+  if (signatureBase(request, signature) === undefined) return 'what it covers must be printable ASCII'
+  if (covered.includes('content-digest')) {
+    const fault = contentDigestFault(headerValues(rawHeaders, 'content-digest'), body.sha256)
+    if (fault !== undefined) return fault
+  }
+  const claimed = headerValues(rawHeaders, 'x-client-id')
+  if (claimed.length > 0 && claimed.join(',') !== keyid) {
+    return 'X-Client-Id and keyid must be the same'
+  }
+  return undefined
+}
+
+/** A body like this, signed by v0, would make each RFC 9421 signature over it a v0 signature as well. */
+export function looksLikeSignatureBase(body: Buffer): boolean {
+  return body[0] === QUOTE && body.includes(PARAMS_LINE)
+}
