@@ -8,3 +8,16 @@ export function headerValues(rawHeaders: readonly string[], name: string): strin
   }
   return values
 }
+
+/** Without the spaces and tabs around it. In linear time: the obvious regular expression needs quadratic time. */
+export function trimOws(value: string): string {
+  let from = 0
+  let to = value.length
+  while (from < to && isOws(value.charCodeAt(from))) from++
+  while (to > from && isOws(value.charCodeAt(to - 1))) to--
+  return value.slice(from, to)
+}
+
+function isOws(code: number): boolean {
+  return code === 0x20 || code === 0x09
+}

@@ -1,4 +1,4 @@
-import { headerValues } from '../header-values.ts'
+import { headerValues, trimOws } from '../header-values.ts'
 import { contentDigestFault } from './content-digest.ts'
 import type { MessageSignature } from './message-signature.ts'
 import type { SignedRequest } from './schemes.ts'
@@ -43,9 +43,7 @@ export function componentValue(request: SignedRequest, name: string): string | u
     }
     default: {
       const lines = headerValues(rawHeaders, name)
-      return lines.length === 0
-        ? undefined
-        : lines.map((line) => line.replace(/^[ \t]+|[ \t]+$/g, '')).join(', ')
+      return lines.length === 0 ? undefined : lines.map(trimOws).join(', ')
     }
   }
 }

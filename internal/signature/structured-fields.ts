@@ -1,3 +1,5 @@
+import { trimOws } from '../header-values.ts'
+
 /**
  * The part of RFC 9651 (structured fields) that signatures need, read strictly. The libraries follow the RFC's
  * recovery rules: of two members with one name the last wins, base64 without padding or with stray bits is taken.
@@ -33,7 +35,7 @@ const OWS = /[ \t]*/y
 
 /** The members of a dictionary, from the lines of its header. Undefined if any of it breaks the grammar above. */
 export function parseDictionary(lines: readonly string[]): Map<string, Member> | undefined {
-  const text = lines.join(', ').replace(/^ +| +$/g, '')
+  const text = trimOws(lines.join(', '))
   let at = 0
 
   /** What matches here, which may be the empty string; the position moves behind it. */

@@ -484,3 +484,13 @@ test('every refusal costs as many HMACs: an unknown client takes as long as a wr
     assert.ok(ratio > 0.85 && ratio < 1.15, `${client} takes ${ratio} of the time of an unknown client`)
   }
 })
+
+test('a covered field full of spaces is read in linear time', () => {
+  const value = `x${' '.repeat(300_000)}x`
+  const lines = ['"@method": GET', '"@path": /orders/42', `"x-note": ${value}`]
+  const input = `("@method" "@path" "x-note")${PARAMS}`
+  const sent = request({ intent: GET, lines, input, headers: ['X-Note', `\t ${value} `] })
+  const started = performance.now()
+  assert.equal(codeOf(check(sent)), 'ok')
+  assert.ok(performance.now() - started < 500)
+})

@@ -128,11 +128,13 @@ test('what is serialised is read back, and reading never throws', () => {
 })
 
 test('a long header is read in linear time', () => {
+  const spaces = ' '.repeat(300_000)
   const started = performance.now()
   for (const text of [
-    'a="'.padEnd(16_000, '\\"'),
+    `a="${'\\"'.repeat(8_000)}`,
     `a=(${'"x" '.repeat(4_000)}`,
-    `a=1${';b'.repeat(1)}${' '.repeat(16_000)}x`,
+    `a=1${spaces}x`,
+    `a=(${spaces}x`,
   ]) {
     assert.equal(parseDictionary([text]), undefined)
   }

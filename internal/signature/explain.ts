@@ -1,0 +1,160 @@
+import { createHmac, type KeyObject } from 'node:crypto'
+import { MAX_TRY_BYTES } from './body-mistakes.ts'
+import type { ClientRegistry, Scheme } from './client-registry.ts'
+import type { Draft, Mistake } from './mistakes.ts'
+import { secretMistakes } from './mistakes.ts'
+import type { SignedRequest } from './schemes.ts'
+import { readSignature } from './signature-header.ts'
+import { type Attempt, attemptOf } from './signing-attempt.ts'
+import { claimedClient, coveredBytes, type SignatureFault, verify } from './verify.ts'
+
+export interface ExplainSettings {
+  toleranceMs: number
+  nowMs: number
+  /** Whom the partner takes itself for; undefined: whom the request names. */
+  client?: string | undefined
+}
+
+export interface Explanation {
+  code: 'ok' | SignatureFault
+  scheme: Scheme | 'none'
+  /** Whom the request names; undefined if that is not a client id. */
+  client: string | undefined
+  /** What the service says, undefined if all is well. */
+  detail: string | undefined
+  /** The bytes that must be signed; undefined as long as the headers do not tell which. */
+  stringToSign: Buffer | undefined
+  /** What was probably done in its place, in plain words; empty if nothing that we know fits. */
+  mistakes: string[]
+}
+
+/** From here on a timestamp can only be meant in milliseconds: as seconds it lies beyond the year 5000. */
+const MILLISECONDS_FROM = 100_000_000_000
+
+/** Decides as the service would about a client with these secrets, and says why. Pure; may take some 10 ms. */
+export function explain(
+  request: SignedRequest,
+  secrets: readonly KeyObject[],
+  settings: ExplainSettings,
+): Explanation {
+  const signature = readSignature(request.rawHeaders)
+  const client = claimedClient(signature, request.rawHeaders)
+  const clock = Math.floor(settings.nowMs / 1000)
+  const registry = {
+    find: (id: string) => (id === client ? { id, secrets, minScheme: undefined } : undefined),
+  }
+  const judge = (nowMs: number) =>
+    verify(request, registry, { minScheme: 'v0', toleranceMs: settings.toleranceMs }, nowMs)
+  const verdict = judge(settings.nowMs)
+  const known = { scheme: verdict.scheme, client, stringToSign: expected(request, client ?? '') }
+  if (verdict.ok) return { ...known, code: 'ok', detail: undefined, mistakes: [] }
+
+  const mistakes: string[] = []
+  const time = timeOf(request)
+  if (verdict.code === 'timestamp_out_of_range' && time !== undefined)
+    mistakes.push(clockMistake(time, clock))
+  const genuine = time !== undefined && judge(time * 1000).ok
+  if (!genuine) {
+    const options = { clock, guess: true, client: settings.client }
+    mistakes.push(...(diagnose(request, secrets, options) ?? []))
+  }
+  return { ...known, code: verdict.code, detail: verdict.detail, mistakes }
+}
+
+/**
+ * For the partner of a test environment: what is wrong with a signature that `verify` found invalid. Undefined unless
+ * a known mistake, made with the client's real secret, gives exactly the signature that was sent: whoever does not
+ * have the secret learns nothing from it, not even whether there is such a client.
+ */
+export function hintFor(request: SignedRequest, registry: ClientRegistry, nowMs: number): string | undefined {
+  const id = claimedClient(readSignature(request.rawHeaders), request.rawHeaders)
+  const client = id === undefined ? undefined : registry.find(id)
+  // The tries take the time of an answer: milliseconds, unless the body is large.
+  if (client === undefined || request.body.bytes.length > MAX_TRY_BYTES) return undefined
+  const options = { clock: Math.floor(nowMs / 1000), guess: false, client: undefined }
+  const mistakes = diagnose(request, client.secrets, options)
+  return mistakes === undefined || mistakes.length === 0 ? undefined : mistakes.join('; ')
+}
+
+interface DiagnoseOptions {
+  /** Unix seconds. */
+  clock: number
+  /** Whether to try what somebody without the secret could have signed. */
+  guess: boolean
+  client: string | undefined
+}
+
+/** The fewest mistakes, two at most, with which one of the secrets gives what was sent. */
+function diagnose(
+  request: SignedRequest,
+  secrets: readonly KeyObject[],
+  options: DiagnoseOptions,
+): string[] | undefined {
+  const attempts = attemptOf(request, options)
+  const keys = secrets.map((secret) => secret.export())
+  const depths = request.body.bytes.length > MAX_TRY_BYTES ? [0, 1] : [0, 1, 2]
+  for (const depth of depths) {
+    for (const attempt of attempts.filter(({ maxMistakes }) => depth <= maxMistakes)) {
+      for (const secret of keys) {
+        const found = search(attempt, secret, depth, options.guess)
+        if (found !== undefined) return found
+      }
+    }
+  }
+  return undefined
+}
+
+function search(attempt: Attempt, secret: Buffer, depth: number, guess: boolean): string[] | undefined {
+  const mistakes = [...secretMistakes(secret, guess), ...attempt.mistakes]
+  for (const chosen of choices(mistakes, depth)) {
+    const draft = chosen.reduce((so, mistake) => mistake.change(so), { ...attempt.draft, secret })
+    const mac = macOf(draft)
+    const match = attempt.macs.find((candidate) => candidate.mac.equals(mac))
+    if (match === undefined) continue
+    // The MAC of another algorithm cannot have the right length: that is no mistake of its own.
+    const form = chosen.some(({ axis }) => axis === 'algorithm') ? [] : attempt.form
+    const written = match.says === undefined ? form : [match.says]
+    return [...written, ...chosen.map(({ says }) => says)]
+  }
+  return undefined
+}
+
+function* choices(mistakes: readonly Mistake[], depth: number): Generator<Mistake[]> {
+  if (depth === 0) yield []
+  for (const [i, one] of mistakes.entries()) {
+    if (depth === 1) yield [one]
+    if (depth < 2) continue
+    for (const other of mistakes.slice(i + 1)) if (other.axis !== one.axis) yield [one, other]
+  }
+}
+
+function macOf({ secret, fields, glue, end, hash }: Draft): Buffer {
+  const text = `${fields.filter((field) => field !== undefined).join(glue)}${end}`
+  return createHmac(hash, secret).update(text, 'latin1').digest()
+}
+
+function expected(request: SignedRequest, client: string): Buffer | undefined {
+  const signature = readSignature(request.rawHeaders)
+  if (typeof signature === 'object' && 'scheme' in signature) {
+    const { bytes, unambiguous } = coveredBytes(signature, request, client)
+    return unambiguous ? bytes : undefined
+  }
+  // Badly written, but the time may be there to build it from.
+  const [attempt] = attemptOf(request, { clock: 0, client: undefined })
+  if (attempt === undefined || attempt.maxMistakes < 2) return undefined
+  return Buffer.from(attempt.draft.fields.join(attempt.draft.glue), 'latin1')
+}
+
+function timeOf(request: SignedRequest): number | undefined {
+  const signature = readSignature(request.rawHeaders)
+  if (typeof signature !== 'object' || !('scheme' in signature)) return undefined
+  if (signature.scheme === 'v1') return signature.timestamp
+  return signature.scheme === 'rfc9421' ? signature.created : undefined
+}
+
+function clockMistake(time: number, clock: number): string {
+  if (time >= MILLISECONDS_FROM) return 'the time is in milliseconds: send whole Unix seconds'
+  const apart = Math.abs(clock - time)
+  const side = time < clock ? 'behind' : 'ahead of'
+  return `the time is ${apart} s ${side} the clock here: one of the clocks is off, or the request was signed long before it was sent`
+}
