@@ -16,6 +16,8 @@ export interface Config {
   clientsFile: string | undefined
   minScheme: Scheme
   signatureToleranceMs: number
+  /** Test environments only: tells partners which mistake made their signature invalid. */
+  signatureHints: boolean
   idempotencyStore: 'redis' | 'postgres'
   idempotencyTtlMs: number
   idempotencyLeaseMs: number
@@ -41,6 +43,7 @@ export class ConfigError extends Error {
 }
 
 export const DEMO_SECRET = 'super-secret-key'
+export const SIGNATURE_TOLERANCE_MS = 300_000
 const LOG_LEVELS = ['trace', 'debug', 'info', 'warn', 'error', 'fatal', 'silent']
 const MAX_INT32 = 2_147_483_647
 
@@ -74,7 +77,8 @@ export function readConfig(env: NodeJS.ProcessEnv = process.env): Config {
     hmacSecret: optional('HMAC_SECRET') ?? (production ? undefined : DEMO_SECRET),
     clientsFile: read<string | undefined>('CLIENTS_FILE', undefined, file),
     minScheme: read<Scheme>('MIN_SCHEME', 'v0', oneOf(SCHEMES)),
-    signatureToleranceMs: read('SIGNATURE_TOLERANCE', 300_000, duration(1_000)),
+    signatureToleranceMs: read('SIGNATURE_TOLERANCE', SIGNATURE_TOLERANCE_MS, duration(1_000)),
+    signatureHints: read('SIGNATURE_HINTS', '0', oneOf(['0', '1'] as const)) === '1',
     idempotencyStore: read<'redis' | 'postgres'>(
       'IDEMPOTENCY_STORE',
       optional('REDIS_URL') === undefined ? 'postgres' : 'redis',
@@ -199,6 +203,11 @@ function workers(text: string): string {
   return text === 'auto' ? text : String(whole(1, 256)(text))
 }
 
+/** For commands that sign: a secret belongs in the environment or in a file rather than on a command line. */
+export function secretFromEnv(name: string, env: NodeJS.ProcessEnv = process.env): string | undefined {
+  return env[name] || undefined
+}
+
 /** The settings in force, one `NAME=value` a line, secrets masked. */
 export function printConfig(config: Config): string {
   const mask = (value: string | undefined) => (value === undefined ? '' : '********')
@@ -219,6 +228,7 @@ export function printConfig(config: Config): string {
     ['CLIENTS_FILE', config.clientsFile],
     ['MIN_SCHEME', config.minScheme],
     ['SIGNATURE_TOLERANCE', seconds(config.signatureToleranceMs)],
+    ['SIGNATURE_HINTS', config.signatureHints ? 1 : 0],
     ['IDEMPOTENCY_STORE', config.idempotencyStore],
     ['IDEMPOTENCY_TTL', seconds(config.idempotencyTtlMs)],
     ['IDEMPOTENCY_LEASE', seconds(config.idempotencyLeaseMs)],

@@ -2,6 +2,8 @@ import { ServiceError } from '../internal/service-error.ts'
 import { doctor } from './commands/doctor.ts'
 import { migrate } from './commands/migrate.ts'
 import { serve } from './commands/serve.ts'
+import { sign } from './commands/sign.ts'
+import { verify } from './commands/verify.ts'
 import { ConfigError } from './config.ts'
 import { VERSION } from './package-root.ts'
 
@@ -13,6 +15,8 @@ interface Command {
 
 const COMMANDS: Record<string, Command | undefined> = {
   serve: { does: 'the order service', run: serve },
+  sign: { does: 'signs a request: prints the headers, or with --curl a ready curl command', run: sign },
+  verify: { does: 'explains why a signature does not match', run: verify },
   migrate: { does: 'applies sql/ to the database; safe to run from many processes at once', run: migrate },
   doctor: { does: 'checks connections, versions, settings and clocks; exit code 1 on a fault', run: doctor },
 }

@@ -77,6 +77,7 @@ export function pipeline(parts: Parts): Koa<RequestState> {
       registry: clients,
       minScheme: config.minScheme,
       toleranceMs: config.signatureToleranceMs,
+      hints: config.signatureHints,
       now: Date.now,
       onVerified: (scheme, result) => metrics.signatures.inc({ scheme, result }),
     }),

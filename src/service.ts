@@ -160,6 +160,9 @@ async function warnAboutEviction(redis: RedisConnection, logger: Logger): Promis
 }
 
 function warnAboutSettings(config: Config, logger: Logger): void {
+  if (config.signatureHints) {
+    logger.warn('SIGNATURE_HINTS=1 is for test environments: the time of an answer tells which clients exist')
+  }
   if (config.production && config.databaseUrl === undefined) {
     logger.warn(
       'without DATABASE_URL orders live in the embedded database: a power cut may cost the last seconds',

@@ -1,6 +1,7 @@
 import { required, type Stage } from '../request-state.ts'
 import { ServiceError } from '../service-error.ts'
 import type { ClientRegistry, Scheme } from './client-registry.ts'
+import { hintFor } from './explain.ts'
 import { type SignatureFault, type VerifySettings, verify } from './verify.ts'
 
 /** When v0 was deprecated, Unix seconds: 2026-01-01T00:00:00Z. */
@@ -13,6 +14,11 @@ export interface VerifySignatureOptions extends VerifySettings {
   registry: ClientRegistry
   /** Milliseconds since the epoch. */
   now: () => number
+  /**
+   * For test environments: `signature_invalid` says which known mistake, made with the client's real secret, gives what
+   * was sent. Costs some 10 ms of the event loop for each such answer, and its time tells which clients exist.
+   */
+  hints?: boolean
   /** Called once a request. The scheme is `none` where there was no signature to read. */
   onVerified?: (scheme: Scheme | 'none', result: 'ok' | SignatureFault) => void
 }
@@ -22,18 +28,22 @@ export interface VerifySignatureOptions extends VerifySettings {
  * `ctx.state.caller`. Throws the four signature problems. Needs the raw body.
  */
 export function verifySignature(options: VerifySignatureOptions): Stage {
-  const { registry, now, onVerified } = options
+  const { registry, now, onVerified, hints = false } = options
   return async function verifySignature(ctx, next) {
     const { method = '', url: target = '', rawHeaders } = ctx.req
     const body = required(ctx, 'body', 'rawBody')
-    const verdict = verify({ method, target, rawHeaders, body }, registry, options, now())
+    const request = { method, target, rawHeaders, body }
+    const verdict = verify(request, registry, options, now())
     onVerified?.(verdict.scheme, verdict.ok ? 'ok' : verdict.code)
     // Only who proved to have signed with v0 is told, and before next(), so that errors further on say it too.
     const genuine = verdict.ok || verdict.code === 'scheme_not_allowed'
     if (genuine && verdict.scheme === 'v0') ctx.set('Deprecation', `@${V0_DEPRECATED_AT}`)
     if (!verdict.ok) {
       const headers = verdict.code === 'scheme_not_allowed' ? {} : { 'WWW-Authenticate': CHALLENGE }
-      throw new ServiceError(verdict.code, verdict.detail, { headers })
+      const hint =
+        hints && verdict.code === 'signature_invalid' ? hintFor(request, registry, now()) : undefined
+      const detail = hint === undefined ? verdict.detail : `${verdict.detail} Hint: ${hint}.`
+      throw new ServiceError(verdict.code, detail, { headers })
     }
     ctx.state.caller = { client: verdict.client, scheme: verdict.scheme }
     await next()

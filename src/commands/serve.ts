@@ -21,6 +21,7 @@ Settings (environment variables; durations like 500ms, 30s, 10m, 24h):
   CLIENTS_FILE           JSON {client: {secrets: [...], min_scheme}}, re-read when it changes
   MIN_SCHEME             weakest signature scheme accepted: v0 (default), v1, rfc9421
   SIGNATURE_TOLERANCE    how far a timestamp may be off (300s)
+  SIGNATURE_HINTS        1: a 401 names the likely mistake; for test environments only (0)
   IDEMPOTENCY_STORE      redis or postgres (redis if REDIS_URL is set)
   IDEMPOTENCY_TTL        how long an answer is replayed (24h)
   IDEMPOTENCY_LEASE      lock on a request under way, renewed at a third of it (30s)

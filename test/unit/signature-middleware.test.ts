@@ -189,3 +189,32 @@ test('the stage is named and refuses to run without the raw body', async () => {
   const [error] = await failure
   assert.match(String(error), /rawBody must come before/)
 })
+
+test('with hints on, and only then, a known mistake made with the real secret is named', async (t) => {
+  const off = await serve(t)
+  const on = await serve(t, { hints: true })
+  const late = { ...ORDER, timestamp: SIGNED_AT - 301 }
+  const newline = v1('acme-1', { ...ORDER, body: `${ORDER.body}\n` })
+  for (const [lines, client] of [
+    [[], 'acme'],
+    [[v1('wrong', ORDER)], 'acme'],
+    [[v0('wrong', ORDER)], 'acme'],
+    [[v1('', ORDER)], 'acme'],
+    [['X-Signature: nonsense'], 'acme'],
+    [[v1('acme-1', late)], 'acme'],
+    [[newline], 'nobody'],
+    [[newline], 'strict'],
+    [['Signature: sig1=:AAAA:'], 'acme'],
+  ] as const) {
+    const intent = { ...ORDER, client }
+    assert.deepEqual(await send(on, intent, ...lines), await send(off, intent, ...lines))
+  }
+  const plain = await send(off, ORDER, newline)
+  const hinted = await send(on, ORDER, newline)
+  assert.deepEqual(plain, await send(off, ORDER, v1('wrong', ORDER)))
+  const { detail } = JSON.parse(plain.body)
+  assert.equal(JSON.parse(hinted.body).code, 'signature_invalid')
+  assert.ok(JSON.parse(hinted.body).detail.startsWith(`${detail} Hint: the body was signed with a newline`))
+  const prefixed = await send(on, ORDER, v0('acme-1', ORDER).replace(': ', ': sha256='))
+  assert.match(prefixed.body, /Hint: X-Signature must be exactly/)
+})

@@ -1,0 +1,23 @@
+const NEWLINE = 0x0a
+
+/**
+ * One word of bash that stands for exactly this text, also when pasted into a terminal: there a tab would complete a
+ * name and other control characters would edit the line, so that they are written as escapes.
+ */
+export function shellQuote(text: string): string {
+  if (/^[A-Za-z0-9_./:=@%+,-]+$/.test(text)) return text
+  const plain = [...text].every((character) => character >= ' ' && !/[\u007f-\u009f]/.test(character))
+  return plain ? `'${text.replaceAll("'", "'\\''")}'` : shellQuoteBytes(Buffer.from(text, 'utf8'))
+}
+
+/** The same for any bytes but NUL, which no word of a command line can hold. */
+export function shellQuoteBytes(bytes: Buffer): string {
+  if (bytes.includes(0)) throw new RangeError('a word of a command line cannot hold NUL')
+  const escaped = [...bytes].map((byte) => {
+    if (byte === NEWLINE) return '\\n'
+    // Neither a quote nor ! as such: the history expansion of an interactive bash does not understand $'\''.
+    const plain = byte >= 0x20 && byte < 0x7f && !"'!\\".includes(String.fromCharCode(byte))
+    return plain ? String.fromCharCode(byte) : `\\x${byte.toString(16).padStart(2, '0')}`
+  })
+  return `$'${escaped.join('')}'`
+}
