@@ -1,5 +1,4 @@
 import { readFileSync } from 'node:fs'
-import { type ParseArgsConfig, parseArgs } from 'node:util'
 import { CLIENT_ID, DEFAULT_CLIENT } from '../internal/signature/client-registry.ts'
 import { secretFromEnv } from './config.ts'
 
@@ -40,15 +39,6 @@ export interface RequestValues {
   'secret-env'?: string | undefined
   'secret-file'?: string | undefined
   at?: string | undefined
-}
-
-/** parseArgs, with its faults as plain Errors in one line. */
-export function parseOptions<T extends ParseArgsConfig>(config: T): ReturnType<typeof parseArgs<T>> {
-  try {
-    return parseArgs(config)
-  } catch (error) {
-    throw new Error(`${error instanceof Error ? error.message.split('. ')[0] : error}; see --help`)
-  }
 }
 
 /** The body and where it came from. Throws Errors that name the option. */

@@ -1,11 +1,11 @@
 import { isUtf8 } from 'node:buffer'
 import { createSecretKey, randomUUID } from 'node:crypto'
+import { parseArgs } from 'node:util'
 import { SCHEMES } from '../../internal/signature/client-registry.ts'
 import { signedHeaders } from '../../internal/signature/sign-request.ts'
 import { SIGNATURE_TOLERANCE_MS } from '../config.ts'
 import {
   hasControls,
-  parseOptions,
   REQUEST_HELP,
   REQUEST_OPTIONS,
   type RequestValues,
@@ -38,7 +38,7 @@ ${SECRET_HELP}
 `
 
 export async function sign(args: string[]): Promise<number> {
-  const { values, positionals } = parseOptions({
+  const { values, positionals } = parseArgs({
     args,
     allowPositionals: true,
     options: {

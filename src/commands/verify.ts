@@ -1,11 +1,11 @@
 import { createSecretKey } from 'node:crypto'
+import { parseArgs } from 'node:util'
 import { WireBody } from '../../internal/request-state.ts'
 import { type Explanation, explain } from '../../internal/signature/explain.ts'
 import type { SignedRequest } from '../../internal/signature/schemes.ts'
 import { parseDuration, SIGNATURE_TOLERANCE_MS } from '../config.ts'
 import { parseRawRequest } from '../raw-request.ts'
 import {
-  parseOptions,
   REQUEST_HELP,
   REQUEST_OPTIONS,
   type RequestValues,
@@ -40,7 +40,7 @@ ${SECRET_HELP}
 `
 
 export async function verify(args: string[]): Promise<number> {
-  const { values, positionals } = parseOptions({
+  const { values, positionals } = parseArgs({
     args,
     allowPositionals: true,
     options: {

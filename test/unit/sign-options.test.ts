@@ -35,7 +35,6 @@ const BAD: [[typeof sign, ...string[]], RegExp][] = [
   [[sign, '--secret-file', MISSING, '/'], /--secret-file .*none/],
   [[sign, '--secret', '', '/'], /--secret/],
   [[sign, '--secret', 'a', '--secret-env', 'B', '/'], /one of/],
-  [[sign, '--nope'], /'--nope'/],
   [[verify], /one URL, or --request/],
   [[verify, '--request', MISSING], /--request .*none/],
   [[verify, '--request', '-', '/'], /not both/],

@@ -3,6 +3,7 @@ import { test } from 'node:test'
 import fc from 'fast-check'
 import { WireBody } from '../../internal/request-state.ts'
 import { toSecret } from '../../internal/signature/client-registry.ts'
+import { signedHeaders } from '../../internal/signature/sign-request.ts'
 import { type SignedRequest, type Verdict, verify } from '../../internal/signature/verify.ts'
 import { type Intent, SIGNED_AT, signV1, toRequest } from '../support/signed-request.ts'
 
@@ -74,3 +75,54 @@ function flipBytes(bytes: Buffer, bit: number): Buffer {
   copy[at] = (copy[at] ?? 0) ^ (1 << (bit & 7))
   return copy
 }
+
+test('any changed bit of what an RFC 9421 signature covers, or of the signature, is refused', () => {
+  const secrets = [toSecret('shared')]
+  const registry = { find: (id: string) => ({ id, secrets, minScheme: undefined }) }
+  const printable = (maxLength: number) =>
+    fc.string({ minLength: 1, maxLength, unit: fc.constantFrom(...'!"$%&/()=?*+azAZ09._-~') })
+  const requests = fc.record({
+    method: fc.constantFrom('GET', 'POST', 'PUT', 'DELETE'),
+    target: fc.tuple(printable(20), printable(20)).map(([path, query]) => `/${path}?${query}x`),
+    client: fc.stringMatching(/^[A-Za-z0-9._-]{1,64}$/),
+    key: printable(40),
+    body: fc.uint8Array({ minLength: 1, maxLength: 100 }).map((bytes) => Buffer.from(bytes)),
+    timestamp: fc.integer({ min: 0, max: 2 ** 40 }),
+  })
+  const field = fc.constantFrom(
+    'method',
+    'target',
+    'body',
+    'Idempotency-Key',
+    'Content-Digest',
+    'Signature-Input',
+    'Signature',
+  )
+  const settings = { minScheme: 'v0', toleranceMs: Number.MAX_SAFE_INTEGER } as const
+  fc.assert(
+    fc.property(requests, field, fc.nat(), (intent, which, bit) => {
+      const request: SignedRequest = {
+        method: intent.method,
+        target: intent.target,
+        rawHeaders: signedHeaders('rfc9421', 'shared', intent).flat(),
+        body: new WireBody(intent.body),
+      }
+      assert.equal(codeOf(verify(request, registry, settings, NOW)), 'ok')
+      const flipText = (text: string) => flipBytes(Buffer.from(text, 'latin1'), bit).toString('latin1')
+      if (which === 'method') request.method = flipText(request.method)
+      else if (which === 'target') request.target = flipText(request.target)
+      else if (which === 'body') request.body = new WireBody(flipBytes(intent.body, bit))
+      else
+        request.rawHeaders = request.rawHeaders.map((value, i, all) =>
+          i % 2 === 1 && all[i - 1] === which ? flipText(value) : value,
+        )
+      // A flipped digit of created may lead far away.
+      const code = codeOf(verify(request, registry, settings, NOW))
+      assert.ok(
+        code === 'signature_invalid' || (which === 'Signature-Input' && code === 'timestamp_out_of_range'),
+        code,
+      )
+    }),
+    { numRuns: 3_000 },
+  )
+})

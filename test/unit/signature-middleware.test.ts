@@ -202,6 +202,7 @@ test('with hints on, and only then, a known mistake made with the real secret is
     [[v1('', ORDER)], 'acme'],
     [['X-Signature: nonsense'], 'acme'],
     [[v1('acme-1', late)], 'acme'],
+    [[v1('acme-1', { ...late, body: `${ORDER.body}\n` })], 'acme'],
     [[newline], 'nobody'],
     [[newline], 'strict'],
     [['Signature: sig1=:AAAA:'], 'acme'],
