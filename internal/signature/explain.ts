@@ -46,7 +46,14 @@ export function explain(
   const rules = { minScheme: 'v0', toleranceMs: settings.toleranceMs } as const
   const verdict = verify(request, registry, rules, settings.nowMs)
   const known = { scheme: verdict.scheme, client, stringToSign: expected(request, client ?? '') }
-  if (verdict.ok) return { ...known, code: 'ok', detail: undefined, mistakes: [] }
+  if (verdict.ok) {
+    const other = settings.client !== undefined && settings.client !== client ? settings.client : undefined
+    if (other === undefined) return { ...known, code: 'ok', detail: undefined, mistakes: [] }
+    const detail =
+      'The signature matches with this secret, but the service takes the secret of another client.'
+    const mistake = `the request names the client "${client}", not "${other}": send X-Client-Id (with RFC 9421: keyid)`
+    return { ...known, code: 'signature_invalid', detail, mistakes: [mistake] }
+  }
 
   const mistakes: string[] = []
   const time = timeOf(request)

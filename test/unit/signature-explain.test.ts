@@ -186,6 +186,17 @@ test('the client that the partner takes itself for is compared with the one it s
   assert.match(result.mistakes.join(), /"acme" was signed, X-Client-Id was not sent/)
 })
 
+test('a request that names another client than the partner means is refused, even if the secret fits', () => {
+  const intent = { ...INTENT, client: undefined }
+  for (const header of [signV1(SECRET, intent), hmacHex(SECRET, BODY)]) {
+    const result = explain(toRequest(intent, header), [toSecret(SECRET)], { ...SETTINGS, client: 'acme' })
+    assert.equal(result.code, 'signature_invalid')
+    assert.match(result.mistakes.join(), /names the client "default", not "acme": send X-Client-Id/)
+    const same = explain(toRequest(intent, header), [toSecret(SECRET)], { ...SETTINGS, client: 'default' })
+    assert.equal(same.code, 'ok')
+  }
+})
+
 test('a time out of range is told as milliseconds or by how far it is off, and whether that is all', () => {
   const at = (timestamp: number, secret = SECRET) => {
     const intent = { ...INTENT, timestamp }
