@@ -15,7 +15,7 @@ usage() {
 Usage: ./test.sh [STAGE...]      all stages without arguments
 
   types      the compiler, over sources and tests
-  lint       Biome, warnings are errors
+  lint       Biome, warnings are errors; knip: unused files, exports and dependencies
   unit       test/unit: nothing but the code
   contract   test/contract: what every store and limiter promises, on real servers
   service    test/service: the service as a partner sees it, and partner.sh (curl and openssl)
@@ -136,7 +136,10 @@ need_servers() {
 }
 
 stage_types() { check 'the type check' node node_modules/typescript/bin/tsc --noEmit -p test/tsconfig.json; }
-stage_lint() { check 'the linter' node node_modules/@biomejs/biome/bin/biome check --error-on-warnings .; }
+stage_lint() {
+  check 'the linter' node node_modules/@biomejs/biome/bin/biome check --error-on-warnings .
+  check 'the search for what is unused' node node_modules/knip/bin/knip.js --treat-config-hints-as-errors
+}
 stage_unit() { run_files test/unit; }
 stage_contract() {
   need_servers

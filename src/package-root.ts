@@ -3,7 +3,7 @@ import { dirname, join } from 'node:path'
 import { fileURLToPath } from 'node:url'
 
 /** The folder with package.json and sql/, whether this file runs from src/ or from dist/src/. */
-export const PACKAGE_ROOT = find(dirname(fileURLToPath(import.meta.url)))
+const PACKAGE_ROOT = find(dirname(fileURLToPath(import.meta.url)))
 
 function find(directory: string): string {
   if (existsSync(join(directory, 'package.json'))) return directory

@@ -3,7 +3,7 @@ import { toSecret } from '../../internal/signature/client-registry.ts'
 import { hmac, stringToSign } from '../../internal/signature/schemes.ts'
 
 /** The client and the secret of demo mode. */
-export const DEMO_CLIENT = 'default'
+const DEMO_CLIENT = 'default'
 export const DEMO_SECRET = 'super-secret-key'
 export const GOOD_BODY = '{"user_id":"user-1","item":"book","amount":500}'
 

@@ -19,7 +19,7 @@ import { ServerProcess, type User } from './server-process.ts'
 
 /** The shared servers: test.sh starts them and sets the variables. */
 export const redisUrl = process.env.TEST_REDIS_URL ?? 'redis://127.0.0.1:6379'
-export const databaseUrl = process.env.TEST_DATABASE_URL ?? 'postgres://postgres@127.0.0.1:5432/postgres'
+const databaseUrl = process.env.TEST_DATABASE_URL ?? 'postgres://postgres@127.0.0.1:5432/postgres'
 
 /** A server of one test's own. Whatever is not stopped ends with the test process. */
 export interface ThrowawayServer {
