@@ -57,16 +57,21 @@ for (const [name, code] of [
 }
 
 /**
- * Starts `oncekey serve` (or the command of `args`) with these settings and nothing else of this environment, on
- * a free port unless PORT is given. The working directory, and with it the default DATA_DIR, is a fresh one.
+ * Starts `oncekey serve` (or the command of `args`, or another file than this clone's) with these settings and
+ * nothing else of this environment, on a free port unless PORT is given. The working directory, and with it the
+ * default DATA_DIR, is a fresh one.
  * Rejects with what the process wrote if it ends before it is ready.
  */
-export async function startService(settings: Settings = {}, args: string[] = ['serve']): Promise<Service> {
+export async function startService(
+  settings: Settings = {},
+  args: string[] = ['serve'],
+  program: string = PROGRAM,
+): Promise<Service> {
   const directory = mkdtempSync(join(tmpdir(), 'oncekey-service-'))
   directories.push(directory)
   let text = ''
   let env: Settings = { ...inherited(), PORT: '0', ...settings }
-  const start = () => launch(args, env, directory, (chunk) => (text += chunk))
+  const start = () => launch([program, ...args], env, directory, (chunk) => (text += chunk))
   let process = await start()
   const { port } = process
   env = { ...env, PORT: String(port) }
@@ -113,7 +118,7 @@ async function launch(
 ): Promise<Launched> {
   let text = ''
   let ending: Ending | undefined
-  const child = spawn(process.execPath, [PROGRAM, ...args], { cwd, env, stdio: ['ignore', 'pipe', 'pipe'] })
+  const child = spawn(process.execPath, args, { cwd, env, stdio: ['ignore', 'pipe', 'pipe'] })
   running.add(child)
   for (const stream of [child.stdout, child.stderr]) {
     stream.setEncoding('utf8')
