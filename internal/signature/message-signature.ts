@@ -32,7 +32,7 @@ export interface Malformed {
  * What can be computed exactly from the wire, beside header fields. Not `@scheme` and `@target-uri`: TLS may have
  * ended in front of us, so that we do not know what they were.
  */
-export const DERIVED = ['@method', '@path', '@query', '@request-target', '@authority'] as const
+const DERIVED = ['@method', '@path', '@query', '@request-target', '@authority'] as const
 
 /** Field names, in lower case as the RFC wants them. The two that carry signatures cannot be part of one. */
 const FIELD = /^(?!signature(-input)?$)[a-z0-9!#$%&'*+.^_`|~-]+$/

@@ -6,7 +6,7 @@ import { fileURLToPath } from 'node:url'
 import { z } from 'zod'
 
 export const ROOT = fileURLToPath(new URL('../..', import.meta.url))
-export const MANIFEST = z.object({
+const MANIFEST = z.object({
   name: z.string(),
   version: z.string(),
   dependencies: z.record(z.string(), z.string()),
