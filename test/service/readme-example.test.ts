@@ -18,6 +18,7 @@ function example(): string {
   const blocks = [...readme.matchAll(/^```js\n([\s\S]*?)^```$/gm)].map(([, code = '']) => code)
   const [code = '', ...others] = blocks.filter((block) => /from 'oncekey'/.test(block))
   assert.ok(code !== '' && others.length === 0, 'README.md has one example of the library')
+  assert.ok(code.split('\n').length - 1 <= 30, 'the example has at most 30 lines')
   return code
 }
 
