@@ -48,7 +48,7 @@ Every command has --help. Settings are environment variables; "oncekey serve --p
 `
 
 const [name, ...args] = process.argv.slice(2)
-const command = name === undefined ? undefined : COMMANDS[name]
+const command = name !== undefined && Object.hasOwn(COMMANDS, name) ? COMMANDS[name] : undefined
 if (command !== undefined) {
   try {
     const code = await command.run(args)

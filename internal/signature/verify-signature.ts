@@ -36,7 +36,8 @@ export function verifySignature(options: VerifySignatureOptions): Stage {
     let verdict = verify(request, registry, options, now())
     // A secret may have been handed out a moment ago, by another process. Every signature that matches nothing waits
     // for the same look, so that known and unknown clients still cannot be told apart.
-    if (!verdict.ok && verdict.code === 'signature_invalid' && (await registry.catchUp?.())) {
+    const isNoMatch = verdict.scheme !== 'none' && !verdict.ok && verdict.code === 'signature_invalid'
+    if (isNoMatch && (await registry.catchUp?.())) {
       verdict = verify(request, registry, options, now())
     }
     onVerified?.(verdict.scheme, verdict.ok ? 'ok' : verdict.code)

@@ -71,17 +71,17 @@ interface Options {
   secret?: string | undefined
 }
 
-const ALLOWED: Record<string, (keyof Options)[] | undefined> = {
-  add: ['min-scheme'],
-  list: [],
-  rotate: ['overlap'],
-  revoke: ['secret'],
-  reseal: [],
-}
+const ALLOWED = new Map<string, (keyof Options)[]>([
+  ['add', ['min-scheme']],
+  ['list', []],
+  ['rotate', ['overlap']],
+  ['revoke', ['secret']],
+  ['reseal', []],
+])
 
 /** Everything that can be wrong with the command line is said before anything is opened. */
 function parseVerb(name: string, operands: string[], options: Options): Verb {
-  const allowed = ALLOWED[name]
+  const allowed = ALLOWED.get(name)
   if (allowed === undefined) {
     throw new Error(
       `${name === '' ? 'say' : `there is no ${name}:`} add, list, rotate, revoke or reseal; see --help`,
