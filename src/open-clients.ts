@@ -51,7 +51,6 @@ export function openClients(config: Config, logger: Logger): (database: Database
       database,
       keyring: config.secretsKeys,
       now: () => performance.now(),
-      // Nobody else can change the embedded database, which is locked by this process.
       listen: databaseUrl === undefined ? undefined : (wake) => listen(databaseUrl, CLIENTS_CHANNEL, wake),
       onChange(changes) {
         for (const change of changes) logger.info(change, `client ${change.change}`)
@@ -63,7 +62,8 @@ export function openClients(config: Config, logger: Logger): (database: Database
     reportTwice()
     return {
       find: (client) => settings.find(client) ?? table.find(client),
-      catchUp: table.catchUp,
+      // Nobody else can change the embedded database, which is locked by this process.
+      ...(databaseUrl === undefined ? {} : { catchUp: table.catchUp }),
       async close() {
         settings.close()
         await table.close()
