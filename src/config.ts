@@ -3,6 +3,8 @@ import { isIP } from 'node:net'
 import type { OnOutage } from '../internal/ratelimit/outage-limiter.ts'
 import { type Limit, parseRateLimits } from '../internal/ratelimit/rate-limits.ts'
 import { SCHEMES, type Scheme } from '../internal/signature/client-registry.ts'
+import type { Keyring } from '../internal/signature/keyring.ts'
+import { parseSealKey, type SealKey } from '../internal/signature/seal.ts'
 
 export interface Config {
   production: boolean
@@ -14,6 +16,8 @@ export interface Config {
   dataDir: string
   hmacSecret: string | undefined
   clientsFile: string | undefined
+  /** SECRETS_KEY, then SECRETS_KEY_OLD; empty without. */
+  secretsKeys: Keyring
   minScheme: Scheme
   signatureToleranceMs: number
   /** Test environments only: tells partners which mistake made their signature invalid. */
@@ -76,6 +80,10 @@ export function readConfig(env: NodeJS.ProcessEnv = process.env): Config {
     dataDir: read('DATA_DIR', '.oncekey', (text) => text),
     hmacSecret: optional('HMAC_SECRET') ?? (production ? undefined : DEMO_SECRET),
     clientsFile: read<string | undefined>('CLIENTS_FILE', undefined, file),
+    secretsKeys: ['SECRETS_KEY', 'SECRETS_KEY_OLD'].flatMap((name) => {
+      const key = read<SealKey | undefined>(name, undefined, parseSealKey)
+      return key === undefined ? [] : [key]
+    }),
     minScheme: read<Scheme>('MIN_SCHEME', 'v0', oneOf(SCHEMES)),
     signatureToleranceMs: read('SIGNATURE_TOLERANCE', SIGNATURE_TOLERANCE_MS, duration(1_000)),
     signatureHints: read('SIGNATURE_HINTS', '0', oneOf(['0', '1'] as const)) === '1',
@@ -99,6 +107,9 @@ export function readConfig(env: NodeJS.ProcessEnv = process.env): Config {
     logFile: optional('LOG_FILE'),
   }
   faults.push(...clashes(config, optional('REDIS_URL') !== undefined, read('WORKERS', '1', workers)))
+  if (optional('SECRETS_KEY_OLD') !== undefined && optional('SECRETS_KEY') === undefined) {
+    faults.push('SECRETS_KEY_OLD needs SECRETS_KEY, the key that takes its place')
+  }
   if (faults.length > 0) throw new ConfigError(faults)
   return config
 }
@@ -106,8 +117,16 @@ export function readConfig(env: NodeJS.ProcessEnv = process.env): Config {
 /** What is wrong with settings that are each fine by themselves. */
 function clashes(config: Config, hasRedis: boolean, workers: string): string[] {
   const faults: string[] = []
-  if (config.production && config.hmacSecret === undefined && config.clientsFile === undefined) {
-    faults.push('HMAC_SECRET or CLIENTS_FILE must be set in production: nobody could sign a request')
+  const { hmacSecret, clientsFile, secretsKeys } = config
+  if (
+    config.production &&
+    hmacSecret === undefined &&
+    clientsFile === undefined &&
+    secretsKeys.length === 0
+  ) {
+    faults.push(
+      'HMAC_SECRET, CLIENTS_FILE or SECRETS_KEY must be set in production: nobody could sign a request',
+    )
   }
   if (config.production && config.hmacSecret === DEMO_SECRET) {
     faults.push('HMAC_SECRET is the published default: choose another one in production')
@@ -137,7 +156,14 @@ export function isLoopback(host: string): boolean {
   return host === 'localhost' || host === '::1' || (isIP(host) === 4 && host.startsWith('127.'))
 }
 
-const SECRETS = new Set(['HMAC_SECRET', 'DATABASE_URL', 'REDIS_URL', 'SECRETS_KEY', 'API_KEYS'])
+const SECRETS = new Set([
+  'HMAC_SECRET',
+  'DATABASE_URL',
+  'REDIS_URL',
+  'SECRETS_KEY',
+  'SECRETS_KEY_OLD',
+  'API_KEYS',
+])
 
 function isSecret(name: string): boolean {
   return SECRETS.has(name)
@@ -226,6 +252,8 @@ export function printConfig(config: Config): string {
     ['DATA_DIR', config.dataDir],
     ['HMAC_SECRET', mask(config.hmacSecret)],
     ['CLIENTS_FILE', config.clientsFile],
+    ['SECRETS_KEY', mask(config.secretsKeys[0]?.id)],
+    ['SECRETS_KEY_OLD', mask(config.secretsKeys[1]?.id)],
     ['MIN_SCHEME', config.minScheme],
     ['SIGNATURE_TOLERANCE', seconds(config.signatureToleranceMs)],
     ['SIGNATURE_HINTS', config.signatureHints ? 1 : 0],

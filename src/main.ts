@@ -26,6 +26,10 @@ const COMMANDS: Record<string, Command | undefined> = {
     does: 'applies sql/ to the database; safe to run from many processes at once',
     run: async (args) => (await import('./commands/migrate.ts')).migrate(args),
   },
+  clients: {
+    does: 'partners and their secrets: add, list, rotate, revoke, reseal',
+    run: async (args) => (await import('./commands/clients.ts')).clients(args),
+  },
   doctor: {
     does: 'checks connections, versions, settings and clocks; exit code 1 on a fault',
     run: async (args) => (await import('./commands/doctor.ts')).doctor(args),
@@ -44,7 +48,7 @@ Every command has --help. Settings are environment variables; "oncekey serve --p
 `
 
 const [name, ...args] = process.argv.slice(2)
-const command = name === undefined ? undefined : COMMANDS[name]
+const command = name !== undefined && Object.hasOwn(COMMANDS, name) ? COMMANDS[name] : undefined
 if (command !== undefined) {
   try {
     const code = await command.run(args)

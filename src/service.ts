@@ -7,10 +7,10 @@ import { Drain } from '../internal/http/drain.ts'
 import type { HealthOptions } from '../internal/http/health.ts'
 import { createServer, listen } from '../internal/http/server.ts'
 import { sweepExpired } from '../internal/idempotency/postgres-store.ts'
-import { openClientsFile } from '../internal/signature/clients-file.ts'
 import { createLogger, type Logger } from '../internal/telemetry/logger.ts'
 import { createMetrics } from '../internal/telemetry/metrics.ts'
-import { type Config, DEMO_SECRET, isLoopback } from './config.ts'
+import type { Config } from './config.ts'
+import { openClients } from './open-clients.ts'
 import { SQL_DIRECTORY, VERSION } from './package-root.ts'
 import { metricsApp, pipeline } from './pipeline.ts'
 
@@ -34,18 +34,11 @@ const FLUSH_MS = 1_000
 /** Opens every connection, brings the schema up to date and listens. Throws plain Errors for the operator. */
 export async function openService(config: Config, progress: (text: string) => void): Promise<Service> {
   const logger = createLogger({ level: config.logLevel, file: config.logFile })
-  const clients = openClientsFile({
-    file: config.clientsFile,
-    defaultSecret: config.hmacSecret,
-    refusedSecrets: config.production || !isLoopback(config.host) ? [DEMO_SECRET] : [],
-    onReload(result) {
-      if (result instanceof Error) logger.error({ err: result }, 'CLIENTS_FILE was not taken over')
-      else logger.info(result, 'CLIENTS_FILE was read again')
-    },
-  })
+  const clientsIn = openClients(config, logger)
   const database = await reachableDatabase(config, progress)
   const applied = await migrate(database, SQL_DIRECTORY)
   if (applied.length > 0) logger.info({ applied }, 'migrated')
+  const clients = await clientsIn(database)
   const redis = config.redisUrl === undefined ? undefined : openRedis(config.redisUrl, logger)
   if (redis !== undefined) await connected(redis)
 
@@ -78,7 +71,7 @@ export async function openService(config: Config, progress: (text: string) => vo
       if (!finished)
         logger.warn({ under_way: drain.underWay }, 'SHUTDOWN_GRACE is over, requests are cut off')
       clearInterval(sweeper)
-      clients.close()
+      await clients.close()
       await Promise.all(
         [server, metricsServer].map((one) => (one === undefined ? undefined : closeServer(one))),
       )

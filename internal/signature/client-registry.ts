@@ -16,6 +16,11 @@ export function toSecret(text: string): Secret {
   return createSecretKey(text, 'utf8')
 }
 
+/** A secret that stays until it is taken away. */
+export function lasting(text: string): ClientSecret {
+  return { key: toSecret(text), expiresAtMs: undefined }
+}
+
 /** Enough for a rotation on top of an unfinished one. Every refusal costs this many HMACs. */
 export const MAX_SECRETS = 3
 
@@ -24,10 +29,16 @@ export const DEFAULT_CLIENT = 'default'
 
 export const CLIENT_ID = /^[A-Za-z0-9._-]{1,64}$/
 
+export interface ClientSecret {
+  readonly key: Secret
+  /** When a retiring secret ends, Unix milliseconds; undefined for one that stays. */
+  readonly expiresAtMs: number | undefined
+}
+
 export interface Client {
   readonly id: string
-  /** The active ones, 1 to MAX_SECRETS; the order means nothing. */
-  readonly secrets: readonly Secret[]
+  /** Those in force, 1 to MAX_SECRETS; the order means nothing. */
+  readonly secrets: readonly ClientSecret[]
   /** Undefined: what the service asks of everybody. */
   readonly minScheme: Scheme | undefined
 }
@@ -38,4 +49,9 @@ export interface ClientRegistry {
    * unknown client as for a known one.
    */
   find(client: string): Client | undefined
+  /**
+   * For a signature that matched nothing: resolves with true if anything has changed that was in force before the call,
+   * so that looking again makes sense. Never rejects. Absent where there is nothing to catch up with.
+   */
+  catchUp?(): Promise<boolean>
 }

@@ -1,5 +1,5 @@
 import { readFileSync } from 'node:fs'
-import { type Client, type ClientRegistry, DEFAULT_CLIENT, toSecret } from './client-registry.ts'
+import { type Client, type ClientRegistry, DEFAULT_CLIENT, lasting, toSecret } from './client-registry.ts'
 import { parseClients } from './parse-clients.ts'
 import { watchContent } from './watch-content.ts'
 
@@ -35,7 +35,7 @@ export function openClientsFile(options: ClientsFileOptions): ClientsFile {
   if (defaultSecret !== undefined) {
     fixed.set(DEFAULT_CLIENT, {
       id: DEFAULT_CLIENT,
-      secrets: [toSecret(defaultSecret)],
+      secrets: [lasting(defaultSecret)],
       minScheme: undefined,
     })
   }
@@ -63,7 +63,7 @@ export function openClientsFile(options: ClientsFileOptions): ClientsFile {
     find: (client) => clients.get(client),
     usesSecret(text) {
       const secret = toSecret(text)
-      return [...clients.values()].some((client) => client.secrets.some((own) => own.equals(secret)))
+      return [...clients.values()].some((client) => client.secrets.some((own) => own.key.equals(secret)))
     },
     close: () => stop(),
   }

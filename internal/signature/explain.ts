@@ -40,8 +40,9 @@ export function explain(
   const signature = readSignature(request.rawHeaders)
   const client = claimedClient(signature, request.rawHeaders)
   const clock = Math.floor(settings.nowMs / 1000)
+  const lasting = secrets.map((key) => ({ key, expiresAtMs: undefined }))
   const registry = {
-    find: (id: string) => (id === client ? { id, secrets, minScheme: undefined } : undefined),
+    find: (id: string) => (id === client ? { id, secrets: lasting, minScheme: undefined } : undefined),
   }
   const rules = { minScheme: 'v0', toleranceMs: settings.toleranceMs } as const
   const verdict = verify(request, registry, rules, settings.nowMs)
@@ -75,7 +76,8 @@ export function hintFor(request: SignedRequest, registry: ClientRegistry, nowMs:
   // The tries take the time of an answer: milliseconds, unless the body is large.
   if (client === undefined || request.body.bytes.length > MAX_TRY_BYTES) return undefined
   const options = { clock: Math.floor(nowMs / 1000), guess: false, client: undefined }
-  const mistakes = diagnose(request, client.secrets, options)
+  const keys = client.secrets.map(({ key }) => key)
+  const mistakes = diagnose(request, keys, options)
   return mistakes === undefined || mistakes.length === 0 ? undefined : mistakes.join('; ')
 }
 

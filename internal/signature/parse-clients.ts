@@ -1,6 +1,6 @@
 import { isUtf8 } from 'node:buffer'
 import { z } from 'zod'
-import { CLIENT_ID, type Client, MAX_SECRETS, SCHEMES, toSecret } from './client-registry.ts'
+import { CLIENT_ID, type Client, lasting, MAX_SECRETS, SCHEMES } from './client-registry.ts'
 
 export interface ClientRules {
   /** Clients that are defined elsewhere and so must not be in the file. */
@@ -49,7 +49,7 @@ export function parseClients(bytes: Buffer, file: string, rules: ClientRules): M
     for (const [i, text] of secrets.entries()) {
       if (rules.refusedSecrets.includes(text)) fault(['secrets', i], 'is a published secret')
     }
-    clients.set(id, { id, secrets: secrets.map(toSecret), minScheme })
+    clients.set(id, { id, secrets: secrets.map(lasting), minScheme })
   }
   if (faults.length > 0) throw new Error(`${file}: ${faults.join('; ')}`)
   return clients

@@ -33,11 +33,20 @@ export function verifySignature(options: VerifySignatureOptions): Stage {
     const { method = '', url: target = '', rawHeaders } = ctx.req
     const body = required(ctx, 'body', 'rawBody')
     const request = { method, target, rawHeaders, body }
-    const verdict = verify(request, registry, options, now())
+    let verdict = verify(request, registry, options, now())
+    // A secret may have been handed out a moment ago, by another process. Every signature that matches nothing waits
+    // for the same look, so that known and unknown clients still cannot be told apart.
+    const isNoMatch = verdict.scheme !== 'none' && !verdict.ok && verdict.code === 'signature_invalid'
+    if (isNoMatch && (await registry.catchUp?.())) {
+      verdict = verify(request, registry, options, now())
+    }
     onVerified?.(verdict.scheme, verdict.ok ? 'ok' : verdict.code)
     // Only who proved to have signed with v0 is told, and before next(), so that errors further on say it too.
     const genuine = verdict.ok || verdict.code === 'scheme_not_allowed'
     if (genuine && verdict.scheme === 'v0') ctx.set('Deprecation', `@${V0_DEPRECATED_AT}`)
+    const { secretExpiresAtMs } = verdict
+    if (secretExpiresAtMs !== undefined)
+      ctx.set('X-Secret-Expires', new Date(secretExpiresAtMs).toISOString())
     if (!verdict.ok) {
       const headers = verdict.code === 'scheme_not_allowed' ? {} : { 'WWW-Authenticate': CHALLENGE }
       const hint =

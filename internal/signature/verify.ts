@@ -3,11 +3,11 @@ import { headerValues } from '../header-values.ts'
 import {
   CLIENT_ID,
   type ClientRegistry,
+  type ClientSecret,
   DEFAULT_CLIENT,
   isWeaker,
   MAX_SECRETS,
   type Scheme,
-  type Secret,
   toSecret,
 } from './client-registry.ts'
 import type { Malformed } from './message-signature.ts'
@@ -30,9 +30,13 @@ export type SignatureFault =
   | 'timestamp_out_of_range'
   | 'scheme_not_allowed'
 
-export type Verdict =
+export type Verdict = (
   | { ok: true; client: string; scheme: Scheme }
   | { ok: false; scheme: Scheme | 'none'; code: SignatureFault; detail: string }
+) & {
+  /** The signature is genuine, and made with a secret that ends then (Unix milliseconds). */
+  secretExpiresAtMs?: number
+}
 
 type ReadSignature = Exclude<SignatureHeader, string | Malformed>
 
@@ -69,22 +73,22 @@ export function verify(
   const id = claimedClient(signature, request.rawHeaders)
   const client = id === undefined ? undefined : registry.find(id)
   const covered = coveredBytes(signature, request, id ?? '')
-  const genuine = matches(macsOf(signature), covered.bytes, client?.secrets ?? [])
-  if (client === undefined || !genuine || !covered.unambiguous) {
+  const secret = matching(macsOf(signature), covered.bytes, client?.secrets ?? [])
+  if (client === undefined || secret === undefined || !covered.unambiguous) {
     return refuse(scheme, 'signature_invalid', NO_MATCH)
   }
+  const { expiresAtMs } = secret
+  const ending = expiresAtMs === undefined ? {} : { secretExpiresAtMs: expiresAtMs }
   const minScheme = client.minScheme ?? settings.minScheme
   if (isWeaker(scheme, minScheme)) {
-    return refuse(
-      scheme,
-      'scheme_not_allowed',
-      `Sign with ${minScheme}: ${scheme} is too weak for this client.`,
-    )
+    const detail = `Sign with ${minScheme}: ${scheme} is too weak for this client.`
+    return { ...refuse(scheme, 'scheme_not_allowed', detail), ...ending }
   }
   if (scheme === 'v0' && request.body.bytes.length === 0) {
-    return refuse(scheme, 'scheme_not_allowed', 'Sign with v1: v0 covers only the body, and there is none.')
+    const detail = 'Sign with v1: v0 covers only the body, and there is none.'
+    return { ...refuse(scheme, 'scheme_not_allowed', detail), ...ending }
   }
-  return { ok: true, client: client.id, scheme }
+  return { ok: true, client: client.id, scheme, ...ending }
 }
 
 function refuse(scheme: Scheme | 'none', code: SignatureFault, detail: string): Verdict {
@@ -151,12 +155,26 @@ function macsOf(signature: ReadSignature): readonly Buffer[] {
   return signature.scheme === 'v1' ? signature.macs : [signature.mac]
 }
 
-/** True if any signature was made with any secret. No early exit, and as much work for every refusal. */
-function matches(macs: readonly Buffer[], bytes: Buffer, secrets: readonly Secret[]): boolean {
-  let found = false
-  for (const secret of secrets) found = isAmong(macs, hmac(secret, bytes)) || found
-  for (let i = secrets.length; !found && i < MAX_SECRETS; i++) isAmong(macs, hmac(DECOY, bytes))
+/**
+ * The secret that a signature was made with; of several the one that lasts longest, since who signs with the new one
+ * too need not be told that the old one ends. No early exit, and as much work for every refusal.
+ */
+function matching(
+  macs: readonly Buffer[],
+  bytes: Buffer,
+  secrets: readonly ClientSecret[],
+): ClientSecret | undefined {
+  let found: ClientSecret | undefined
+  for (const secret of secrets) {
+    const matches = isAmong(macs, hmac(secret.key, bytes))
+    if (matches && (found === undefined || endOf(secret) > endOf(found))) found = secret
+  }
+  for (let i = secrets.length; found === undefined && i < MAX_SECRETS; i++) isAmong(macs, hmac(DECOY, bytes))
   return found
+}
+
+function endOf(secret: ClientSecret): number {
+  return secret.expiresAtMs ?? Number.POSITIVE_INFINITY
 }
 
 /** All are 32 bytes: the grammar of the header and SHA-256 see to that. */

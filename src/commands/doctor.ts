@@ -2,16 +2,20 @@ import { parseArgs } from 'node:util'
 import { type Database, openDatabase } from '../../internal/database/database.ts'
 import { pendingMigrations } from '../../internal/database/migrate.ts'
 import { connectRedis, type RedisConnection } from '../../internal/database/redis.ts'
-import { type Config, readConfig } from '../config.ts'
+import { readClients } from '../../internal/signature/client-table.ts'
+import { keyFault, openSecret } from '../../internal/signature/keyring.ts'
+import { type Config, ConfigError, readConfig } from '../config.ts'
+import { openSettingsClients } from '../open-clients.ts'
 import { SQL_DIRECTORY } from '../package-root.ts'
+import { describe } from './command-database.ts'
 
 const HELP = `Usage: oncekey doctor
 
-Checks the settings, the database (connection, version, clock, migrations) and Redis (connection, version, clock,
-maxmemory-policy): a line each, exit code 1 if one of them is at fault.
+Checks the settings, the database (connection, version, clock, migrations, secrets of clients) and Redis (connection,
+version, clock, maxmemory-policy): a line each, exit code 1 if one of them is at fault.
 `
 
-interface Finding {
+export interface Finding {
   ok: boolean
   check: string
   detail: string
@@ -19,6 +23,7 @@ interface Finding {
 
 /** PostgreSQL 14, as server_version_num. */
 const MIN_POSTGRES = 140_000
+const MIN_REDIS = [6, 2] as const
 /** Leases and quotas go by the clocks of the stores, signatures by ours: with more skew partners are refused. */
 const MAX_SKEW_MS = 5_000
 /** Redis may need a moment for its first connection. */
@@ -30,12 +35,37 @@ export async function doctor(args: string[]): Promise<number> {
     process.stdout.write(HELP)
     return 0
   }
-  const config = readConfig()
-  const findings: Finding[] = [{ ok: true, check: 'settings', detail: 'valid' }]
-  findings.push(...(await checkDatabase(config)), ...(await checkRedis(config)))
+  const findings = await examine()
   for (const { ok, check, detail } of findings)
     process.stdout.write(`${ok ? 'ok   ' : 'FAULT'} ${check}: ${detail}\n`)
   return findings.every(({ ok }) => ok) ? 0 : 1
+}
+
+async function examine(): Promise<Finding[]> {
+  let config: Config
+  try {
+    config = readConfig()
+  } catch (error) {
+    if (!(error instanceof ConfigError)) throw error
+    return error.faults.map((detail) => ({ ok: false, check: 'settings', detail }))
+  }
+  return [
+    { ok: true, check: 'settings', detail: 'valid' },
+    ...clientsFile(config),
+    ...(await checkDatabase(config)),
+    ...(await checkRedis(config)),
+  ]
+}
+
+function clientsFile(config: Config): Finding[] {
+  if (config.clientsFile === undefined) return []
+  const check = 'clients file'
+  try {
+    openSettingsClients(config, () => {}).close()
+    return [{ ok: true, check, detail: `CLIENTS_FILE=${config.clientsFile}: valid` }]
+  } catch (error) {
+    return [{ ok: false, check, detail: `CLIENTS_FILE=${describe(error)}` }]
+  }
 }
 
 async function checkDatabase(config: Config): Promise<Finding[]> {
@@ -44,7 +74,11 @@ async function checkDatabase(config: Config): Promise<Finding[]> {
   }
   const database = openDatabase(config.databaseUrl)
   try {
-    return [await databaseVersion(database), await databaseClock(database), await migrations(database)]
+    const findings = [await databaseVersion(database), await databaseClock(database)]
+    const pending = await pendingMigrations(database, SQL_DIRECTORY)
+    findings.push(migrations(pending))
+    if (pending.length === 0) findings.push(await clients(database, config))
+    return findings
   } catch (error) {
     return [{ ok: false, check: 'database', detail: `DATABASE_URL: ${describe(error)}` }]
   } finally {
@@ -62,26 +96,57 @@ async function databaseVersion(database: Database): Promise<Finding> {
 }
 
 async function databaseClock(database: Database): Promise<Finding> {
+  const sentMs = Date.now()
   const [row] = await database.run((sql) => sql`SELECT extract(epoch FROM clock_timestamp()) * 1000 AS ms`)
-  return clock('database clock', Number(row?.ms))
+  return clock('database clock', Number(row?.ms), sentMs, Date.now())
 }
 
-async function migrations(database: Database): Promise<Finding> {
-  const pending = await pendingMigrations(database, SQL_DIRECTORY)
+function migrations(pending: readonly string[]): Finding {
   const detail =
     pending.length === 0 ? 'all applied' : `${pending.join(', ')} not applied: run oncekey migrate`
   return { ok: pending.length === 0, check: 'migrations', detail }
+}
+
+/** Whether the secrets in the database can be opened, and no client is defined in the settings too. */
+async function clients(database: Database, config: Config): Promise<Finding> {
+  const fault = (detail: string) => ({ ok: false, check: 'clients', detail })
+  const { secrets = [] } = await readClients(database, '')
+  const wrongKey = keyFault(secrets, config.secretsKeys)
+  if (wrongKey !== undefined) return fault(wrongKey.message)
+  for (const row of secrets) {
+    const opened = openSecret(row, config.secretsKeys)
+    if (opened instanceof Error) return fault(opened.message)
+  }
+  const ids = new Set(secrets.map(({ client }) => client))
+  const twice = namedBySettings(config, ids)
+  if (twice.length > 0)
+    return fault(`${twice.join(', ')}: in the database and in HMAC_SECRET or CLIENTS_FILE`)
+  const detail = ids.size === 0 ? 'none in the database' : `${ids.size} in the database, their secrets open`
+  return { ok: true, check: 'clients', detail }
+}
+
+function namedBySettings(config: Config, ids: ReadonlySet<string>): string[] {
+  try {
+    const settings = openSettingsClients(config, () => {})
+    settings.close()
+    return [...ids].filter((id) => settings.find(id) !== undefined)
+  } catch {
+    // A bad file is a finding of its own.
+    return []
+  }
 }
 
 async function checkRedis(config: Config): Promise<Finding[]> {
   if (config.redisUrl === undefined) return [{ ok: true, check: 'redis', detail: 'not used' }]
   const redis = await readyRedis(config.redisUrl)
   try {
+    const sentMs = Date.now()
     const { version, clockMs } = await redis.server()
+    const redisClock = clock('redis clock', clockMs, sentMs, Date.now())
     const policy = await redis.evictionPolicy()
     return [
-      { ok: true, check: 'redis', detail: `Redis ${version}` },
-      clock('redis clock', clockMs),
+      redisVersion(version),
+      redisClock,
       {
         ok: policy === undefined || policy === 'noeviction',
         check: 'redis maxmemory-policy',
@@ -110,12 +175,23 @@ async function readyRedis(url: string): Promise<RedisConnection> {
   return redis
 }
 
-function clock(check: string, ms: number): Finding {
-  const skewMs = Math.round(ms - Date.now())
-  return { ok: Math.abs(skewMs) <= MAX_SKEW_MS, check, detail: `${skewMs} ms from ours` }
+/** Valkey tells the version of Redis that it is compatible with. */
+export function redisVersion(version: string): Finding {
+  const [major = 0, minor = 0] = version.split('.').map(Number)
+  const ok = major > MIN_REDIS[0] || (major === MIN_REDIS[0] && minor >= MIN_REDIS[1])
+  return {
+    ok,
+    check: 'redis',
+    detail: `Redis ${version}${ok ? '' : `, ${MIN_REDIS.join('.')} or newer is needed`}`,
+  }
 }
 
-function describe(error: unknown): string {
-  const cause = error instanceof Error && error.cause instanceof Error ? error.cause : error
-  return cause instanceof Error ? cause.message || cause.name : String(cause)
+/**
+ * What a clock that was asked at `sentMs` and answered by `receivedMs`, both ours, says of the skew. It was read some
+ * time in between, so that only what lies outside is certain.
+ */
+export function clock(check: string, theirMs: number, sentMs: number, receivedMs: number): Finding {
+  const skewMs = Math.round(Math.max(theirMs - receivedMs, 0) + Math.min(theirMs - sentMs, 0))
+  const ok = Math.abs(skewMs) <= MAX_SKEW_MS
+  return { ok, check, detail: `${skewMs} ms from ours${ok ? '' : `, at most ${MAX_SKEW_MS} ms are fine`}` }
 }

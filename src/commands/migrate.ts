@@ -1,8 +1,8 @@
 import { parseArgs } from 'node:util'
-import { openDatabase } from '../../internal/database/database.ts'
 import { migrate as apply } from '../../internal/database/migrate.ts'
 import { readConfig } from '../config.ts'
 import { SQL_DIRECTORY } from '../package-root.ts'
+import { openServer } from './command-database.ts'
 
 const HELP = `Usage: oncekey migrate
 
@@ -20,7 +20,7 @@ export async function migrate(args: string[]): Promise<number> {
   const { databaseUrl } = readConfig()
   if (databaseUrl === undefined)
     throw new Error('DATABASE_URL is not set; the embedded database is migrated by serve')
-  const database = openDatabase(databaseUrl)
+  const database = await openServer(databaseUrl)
   try {
     const applied = await apply(database, SQL_DIRECTORY)
     process.stdout.write(

@@ -19,6 +19,8 @@ Settings (environment variables; durations like 500ms, 30s, 10m, 24h):
   REDIS_URL              Redis >= 6.2 or Valkey: redis://, rediss://, a comma list (Cluster), redis+sentinel://
   HMAC_SECRET            secret of client "default" (demo: super-secret-key)
   CLIENTS_FILE           JSON {client: {secrets: [...], min_scheme}}, re-read when it changes
+  SECRETS_KEY            32 bytes, base64: opens the secrets of "oncekey clients" in the database
+  SECRETS_KEY_OLD        the key before it, while it is being changed
   MIN_SCHEME             weakest signature scheme accepted: v0 (default), v1, rfc9421
   SIGNATURE_TOLERANCE    how far a timestamp may be off (300s)
   SIGNATURE_HINTS        1: a 401 names the likely mistake; for test environments only (0)

@@ -1,5 +1,5 @@
 import { WireBody } from '../../internal/request-state.ts'
-import { type ClientRegistry, type Scheme, toSecret } from '../../internal/signature/client-registry.ts'
+import { type ClientRegistry, lasting, type Scheme } from '../../internal/signature/client-registry.ts'
 import { sign } from '../../internal/signature/schemes.ts'
 import type { SignedRequest } from '../../internal/signature/verify.ts'
 
@@ -49,7 +49,7 @@ export function registryOf(
   const known = new Map(
     Object.entries(clients).map(([id, { secrets, minScheme }]) => [
       id,
-      { id, secrets: secrets.map(toSecret), minScheme },
+      { id, secrets: secrets.map(lasting), minScheme },
     ]),
   )
   return { find: (client) => known.get(client) }

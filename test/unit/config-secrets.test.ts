@@ -16,6 +16,7 @@ function faultsOf(settings: Settings): readonly string[] {
 }
 
 const SECRET = 'hunter2'
+const KEY = Buffer.alloc(32, 'hunter2').toString('base64')
 
 /** Values that hold a secret and are wrong. */
 const BAD_SECRETS: [name: string, values: string[], rule: RegExp][] = [
@@ -51,9 +52,22 @@ for (const [name, values, rule] of BAD_SECRETS) {
   }
 }
 
+test('a bad SECRETS_KEY is refused without showing it', () => {
+  for (const name of ['SECRETS_KEY', 'SECRETS_KEY_OLD']) {
+    const others = name === 'SECRETS_KEY' ? {} : { SECRETS_KEY: KEY }
+    for (const value of [SECRET, KEY.slice(1), `${KEY}A`, ` ${KEY}`, 'ab'.repeat(32)]) {
+      const faults = faultsOf({ ...others, [name]: value })
+      assert.equal(faults.length, 1, `${value} was accepted`)
+      assert.match(faults[0] ?? '', new RegExp(`^${name} must be 32 bytes in base64`))
+      assert.ok(!faults[0]?.includes(value))
+    }
+  }
+})
+
 /** Values that hold a secret and are taken: how they are shown. */
 const MASKED: [name: string, value: string, shown: string][] = [
   ['HMAC_SECRET', SECRET, '********'],
+  ['SECRETS_KEY', KEY, '********'],
   ['DATABASE_URL', 'postgres://db:5432/x', 'postgres://db:5432/x'],
   ['DATABASE_URL', `postgres://u:${SECRET}@db:5432/x`, 'postgres://********@db:5432/x'],
   ['DATABASE_URL', `postgres://u:p@${SECRET}@db/x`, 'postgres://********@db/x'],

@@ -2,6 +2,7 @@ import assert from 'node:assert/strict'
 import { execFileSync } from 'node:child_process'
 import { test } from 'node:test'
 import { fileURLToPath } from 'node:url'
+import { parseSealKey } from '../../internal/signature/seal.ts'
 import {
   type Config,
   ConfigError,
@@ -25,6 +26,8 @@ function faultsOf(settings: Settings): readonly string[] {
 }
 
 const HERE = fileURLToPath(import.meta.url)
+const KEY = Buffer.alloc(32, 1).toString('base64')
+const OLD_KEY = Buffer.alloc(32, 2).toString('base64')
 
 const DEFAULTS: Config = {
   production: false,
@@ -36,6 +39,7 @@ const DEFAULTS: Config = {
   dataDir: '.oncekey',
   hmacSecret: 'super-secret-key',
   clientsFile: undefined,
+  secretsKeys: [],
   minScheme: 'v0',
   signatureToleranceMs: 300_000,
   signatureHints: false,
@@ -91,6 +95,11 @@ const GOOD: [settings: Settings, inForce: Partial<Config>][] = [
   [{ DATA_DIR: '/var/lib/a b' }, { dataDir: '/var/lib/a b' }],
   [{ HMAC_SECRET: 'own' }, { hmacSecret: 'own' }],
   [{ CLIENTS_FILE: HERE }, { clientsFile: HERE }],
+  [{ SECRETS_KEY: KEY }, { secretsKeys: [parseSealKey(KEY)] }],
+  [
+    { SECRETS_KEY: KEY, SECRETS_KEY_OLD: OLD_KEY },
+    { secretsKeys: [parseSealKey(KEY), parseSealKey(OLD_KEY)] },
+  ],
   [{ MIN_SCHEME: 'rfc9421' }, { minScheme: 'rfc9421' }],
   [{ SIGNATURE_TOLERANCE: '5m' }, { signatureToleranceMs: 300_000 }],
   [{ SIGNATURE_HINTS: '1' }, { signatureHints: true }],
@@ -120,6 +129,10 @@ const GOOD: [settings: Settings, inForce: Partial<Config>][] = [
   [
     { NODE_ENV: 'production', CLIENTS_FILE: HERE },
     { production: true, host: '0.0.0.0', hmacSecret: undefined, clientsFile: HERE },
+  ],
+  [
+    { NODE_ENV: 'production', SECRETS_KEY: KEY },
+    { production: true, host: '0.0.0.0', hmacSecret: undefined, secretsKeys: [parseSealKey(KEY)] },
   ],
   [{ NODE_ENV: 'test' }, {}],
 ]
@@ -185,12 +198,13 @@ test('all faults are told at once', () => {
 
 /** Settings that are fine by themselves and not together. */
 const CLASHES: [settings: Settings, fault: RegExp][] = [
-  [{ NODE_ENV: 'production' }, /^HMAC_SECRET or CLIENTS_FILE must be set in production/],
-  [{ NODE_ENV: 'production', HMAC_SECRET: '' }, /^HMAC_SECRET or CLIENTS_FILE must be set/],
+  [{ NODE_ENV: 'production' }, /^HMAC_SECRET, CLIENTS_FILE or SECRETS_KEY must be set in production/],
+  [{ NODE_ENV: 'production', HMAC_SECRET: '' }, /^HMAC_SECRET, CLIENTS_FILE or SECRETS_KEY must be set/],
   [
     { NODE_ENV: 'production', HMAC_SECRET: 'super-secret-key', HOST: '127.0.0.1' },
     /^HMAC_SECRET is the published default/,
   ],
+  [{ SECRETS_KEY_OLD: OLD_KEY }, /^SECRETS_KEY_OLD needs SECRETS_KEY/],
   [{ HOST: '0.0.0.0' }, /^HOST=0\.0\.0\.0: with the default secret .* loopback only; set HMAC_SECRET/],
   [{ HOST: '::' }, /^HOST=::: /],
   [{ HOST: '192.168.0.1' }, /^HOST=192\.168\.0\.1: /],
@@ -272,7 +286,10 @@ test('what printConfig shows can be set again to the same effect, but for the se
         .split('\n')
         .map((line) => [line.slice(0, line.indexOf('=')), line.slice(line.indexOf('=') + 1)]),
     )
-    const again = readConfig({ ...shown, ...pick(settings, ['HMAC_SECRET', 'DATABASE_URL', 'REDIS_URL']) })
+    const again = readConfig({
+      ...shown,
+      ...pick(settings, ['HMAC_SECRET', 'DATABASE_URL', 'REDIS_URL', 'SECRETS_KEY', 'SECRETS_KEY_OLD']),
+    })
     assert.deepEqual({ ...again, hmacSecret: config.hmacSecret }, config)
   }
 })

@@ -2,7 +2,7 @@ import assert from 'node:assert/strict'
 import { test } from 'node:test'
 import fc from 'fast-check'
 import { WireBody } from '../../internal/request-state.ts'
-import { toSecret } from '../../internal/signature/client-registry.ts'
+import { lasting } from '../../internal/signature/client-registry.ts'
 import { signedHeaders } from '../../internal/signature/sign-request.ts'
 import { type SignedRequest, type Verdict, verify } from '../../internal/signature/verify.ts'
 import { type Intent, SIGNED_AT, signV1, toRequest } from '../support/signed-request.ts'
@@ -15,7 +15,7 @@ function codeOf(verdict: Verdict): string {
 
 test('any changed bit of what is signed is refused', () => {
   // Every client has the secret, so that it is the signature alone that protects the client line.
-  const secrets = [toSecret('shared')]
+  const secrets = [lasting('shared')]
   const registry = { find: (id: string) => ({ id, secrets, minScheme: undefined }) }
   const printable = (maxLength: number) =>
     fc.string({ minLength: 1, maxLength, unit: fc.constantFrom(...'!"$%&/()=?*+azAZ09._-~') })
@@ -77,7 +77,7 @@ function flipBytes(bytes: Buffer, bit: number): Buffer {
 }
 
 test('any changed bit of what an RFC 9421 signature covers, or of the signature, is refused', () => {
-  const secrets = [toSecret('shared')]
+  const secrets = [lasting('shared')]
   const registry = { find: (id: string) => ({ id, secrets, minScheme: undefined }) }
   const printable = (maxLength: number) =>
     fc.string({ minLength: 1, maxLength, unit: fc.constantFrom(...'!"$%&/()=?*+azAZ09._-~') })

@@ -5,6 +5,7 @@ import { type TestContext, test } from 'node:test'
 import Koa from 'koa'
 import { type RequestState, WireBody } from '../../internal/request-state.ts'
 import { ServiceError } from '../../internal/service-error.ts'
+import { type Client, lasting, toSecret } from '../../internal/signature/client-registry.ts'
 import { sign } from '../../internal/signature/schemes.ts'
 import { type VerifySignatureOptions, verifySignature } from '../../internal/signature/verify-signature.ts'
 import { type Intent, ORDER, registryOf, SIGNED_AT, signV1 } from '../support/signed-request.ts'
@@ -169,6 +170,76 @@ test('each request is counted once, by scheme and result', async (t) => {
     'v0 ok',
     'v1 ok',
     'v0 scheme_not_allowed',
+  ])
+})
+
+/** Two secrets, the first of which ends. */
+function rotating(): Client {
+  const old = { key: toSecret('old'), expiresAtMs: Date.UTC(2026, 0, 4, 1, 2, 3) }
+  return { id: 'acme', secrets: [old, lasting('new')], minScheme: undefined }
+}
+
+test('an answer to a retiring secret says when it ends, on success and on errors', async (t) => {
+  const registry = { find: () => rotating() }
+  const port = await serve(t, { registry })
+  const strict = await serve(t, { registry, minScheme: 'rfc9421' })
+  const late = { ...ORDER, target: '/late-error' }
+  for (const answer of [
+    await send(port, ORDER, v1('old', ORDER)),
+    await send(port, ORDER, v0('old', ORDER)),
+    await send(port, late, v1('old', late)),
+    await send(strict, ORDER, v1('old', ORDER)),
+  ]) {
+    assert.match(answer.head, /^X-Secret-Expires: 2026-01-04T01:02:03\.000Z\r?$/m, answer.head)
+  }
+})
+
+test('an answer to a secret that stays does not, nor one to both, nor a refusal', async (t) => {
+  const port = await serve(t, { registry: { find: () => rotating() } })
+  const [, newMac] = v1('new', ORDER).split(',')
+  for (const [line, status] of [
+    [v1('new', ORDER), 200],
+    [`${v1('old', ORDER)},${newMac}`, 200],
+    [v1('wrong', ORDER), 401],
+  ] as const) {
+    const answer = await send(port, ORDER, line)
+    assert.equal(answer.status, status)
+    assert.doesNotMatch(answer.head, /X-Secret-Expires/)
+  }
+})
+
+test('a signature that matches nothing is looked at again if the registry has caught up with something', async (t) => {
+  let known: Client | undefined
+  let asked = 0
+  const seen: string[] = []
+  const registry = {
+    find: () => known,
+    async catchUp() {
+      asked++
+      if (known !== undefined) return false
+      known = rotating()
+      return true
+    },
+  }
+  const port = await serve(t, { registry, onVerified: (_, result) => seen.push(result) })
+  assert.equal((await send(port, ORDER, v1('new', ORDER))).status, 200)
+  assert.equal(asked, 1)
+  assert.equal((await send(port, ORDER, v1('new', ORDER))).status, 200)
+  assert.equal(asked, 1, 'a match asks nothing')
+  assert.equal((await send(port, ORDER, v1('wrong', ORDER))).status, 401)
+  assert.equal(asked, 2)
+  const late = { ...ORDER, timestamp: SIGNED_AT - 301 }
+  await send(port, late, v1('new', late))
+  await send(port, ORDER)
+  await send(port, ORDER, 'X-Signature: x')
+  assert.equal(asked, 2, 'other refusals ask nothing')
+  assert.deepEqual(seen, [
+    'ok',
+    'ok',
+    'signature_invalid',
+    'timestamp_out_of_range',
+    'signature_missing',
+    'signature_invalid',
   ])
 })
 

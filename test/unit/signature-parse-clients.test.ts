@@ -18,7 +18,7 @@ test('clients are read with their secrets and schemes', () => {
   const acme = clients.get('acme')
   assert.equal(acme?.minScheme, 'v1')
   assert.deepEqual(
-    acme.secrets.map((secret) => secret.export().toString('utf8')),
+    acme.secrets.map((secret) => secret.key.export().toString('utf8')),
     ['sk_1', 'pässword-ключ'],
   )
   assert.equal(clients.get('cafe.partner')?.minScheme, undefined)

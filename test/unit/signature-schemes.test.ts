@@ -2,7 +2,7 @@ import assert from 'node:assert/strict'
 import { createHash } from 'node:crypto'
 import { test } from 'node:test'
 import { inspect } from 'node:util'
-import { isWeaker, SCHEMES, toSecret } from '../../internal/signature/client-registry.ts'
+import { isWeaker, lasting, SCHEMES, toSecret } from '../../internal/signature/client-registry.ts'
 import { hmac, sign, stringToSign } from '../../internal/signature/schemes.ts'
 import vectors from '../vectors/signature-vectors.json' with { type: 'json' }
 
@@ -34,7 +34,7 @@ test('a field with a line break cannot be signed', () => {
 })
 
 test('a secret prints nowhere', () => {
-  const client = { id: 'acme', secrets: [toSecret('hunter2')] }
+  const client = { id: 'acme', secrets: [lasting('hunter2')] }
   assert.doesNotMatch(inspect(client, { depth: 9, showHidden: true }), /hunter2|68756e74/)
   assert.doesNotMatch(JSON.stringify(client), /hunter2|68756e74/)
 })

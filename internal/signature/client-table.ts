@@ -1,0 +1,140 @@
+import type { Database } from '../database/database.ts'
+import { SCHEMES, type Scheme } from './client-registry.ts'
+import type { Sealed } from './seal.ts'
+
+/** The tables of `sql/003_clients.sql`. */
+
+/** Told after every change. */
+export const CLIENTS_CHANNEL = 'oncekey_clients'
+
+/** A secret that works, or worked until a moment ago. */
+export interface SealedSecret {
+  client: string
+  minScheme: Scheme | undefined
+  secretId: string
+  sealed: Sealed
+  /** Of a retiring one: Unix milliseconds by the clock of the database. */
+  expiresAtMs: number | undefined
+}
+
+export interface ClientsSnapshot {
+  version: string
+  /** What the clock of the database read, Unix milliseconds. */
+  databaseMs: number
+  /** undefined: the version is the known one. */
+  secrets: SealedSecret[] | undefined
+}
+
+/** Everything in force, of one moment; or only the version and the time if nothing has changed since `knownVersion`. */
+export async function readClients(database: Database, knownVersion: string): Promise<ClientsSnapshot> {
+  const rows = await database.run(
+    (sql) => sql`
+      SELECT v.version::text AS version, (extract(epoch FROM clock_timestamp()) * 1000)::float8 AS database_ms,
+        c.id AS client, c.min_scheme, s.id AS secret_id, s.sealed, s.key_id,
+        (extract(epoch FROM s.expires_at) * 1000)::float8 AS expires_at_ms
+      FROM clients_version v
+      LEFT JOIN (clients c JOIN client_secrets s ON s.client = c.id AND s.state <> 'revoked')
+        ON v.version::text <> ${knownVersion}`,
+  )
+  const [first] = rows
+  if (first === undefined) throw new Error('the table clients_version has lost its row')
+  const version = String(first.version)
+  return {
+    version,
+    databaseMs: Number(first.database_ms),
+    secrets:
+      version === knownVersion ? undefined : rows.filter((row) => row.client !== null).map(parseSecret),
+  }
+}
+
+function parseSecret(row: Record<string, unknown>): SealedSecret {
+  if (!Buffer.isBuffer(row.sealed)) throw new Error('a secret in force has lost its bytes')
+  return {
+    client: String(row.client),
+    minScheme: SCHEMES.find((scheme) => scheme === row.min_scheme),
+    secretId: String(row.secret_id),
+    sealed: { bytes: row.sealed, keyId: String(row.key_id) },
+    expiresAtMs: row.expires_at_ms === null ? undefined : Number(row.expires_at_ms),
+  }
+}
+
+export interface NewSecret {
+  client: string
+  secretId: string
+  sealed: Sealed
+}
+
+/** May be asked again with the same secret when the answer was lost. */
+export async function addClient(
+  database: Database,
+  { client, secretId, sealed }: NewSecret,
+  minScheme: Scheme | undefined,
+): Promise<'added' | 'exists'> {
+  const [row] = await database.run(
+    (sql) => sql`
+      SELECT oncekey_add_client(${client}, ${minScheme ?? null}, ${secretId}, ${sealed.bytes}, ${sealed.keyId})
+        AS outcome`,
+  )
+  return row?.outcome === 'added' ? 'added' : 'exists'
+}
+
+/** May be asked again with the same secret when the answer was lost. `full`: three secrets are in force. */
+export async function rotateClient(
+  database: Database,
+  { client, secretId, sealed }: NewSecret,
+  overlapMs: number,
+): Promise<'rotated' | 'unknown_client' | 'full'> {
+  const [row] = await database.run(
+    (sql) => sql`
+      SELECT oncekey_rotate_client(${client}, ${secretId}, ${sealed.bytes}, ${sealed.keyId}, ${overlapMs}::bigint)
+        AS outcome`,
+  )
+  return outcomeOf(row?.outcome, ['rotated', 'unknown_client', 'full'] as const)
+}
+
+/** Without a secret id: all of them. Revoking again changes nothing. */
+export async function revokeClient(
+  database: Database,
+  client: string,
+  secretId: string | undefined,
+): Promise<'revoked' | 'unknown_client' | 'unknown_secret'> {
+  const [row] = await database.run(
+    (sql) => sql`SELECT oncekey_revoke_client(${client}, ${secretId ?? null}) AS outcome`,
+  )
+  return outcomeOf(row?.outcome, ['revoked', 'unknown_client', 'unknown_secret'] as const)
+}
+
+/** One of the words that the functions of the schema answer with. */
+export function outcomeOf<T extends string>(found: unknown, outcomes: readonly T[]): T {
+  const outcome = outcomes.find((one) => one === found)
+  if (outcome === undefined) throw new Error(`the database answered ${String(found)}`)
+  return outcome
+}
+
+export interface ResealedSecret {
+  client: string
+  secretId: string
+  /** What it replaces: a secret that was changed meanwhile stays as it is. */
+  before: Buffer
+  after: Sealed
+}
+
+/** All in one statement: all of them or none. Answers how many it replaced. */
+export async function replaceSeals(database: Database, secrets: readonly ResealedSecret[]): Promise<number> {
+  const rows = secrets.map(({ client, secretId, before, after }) => ({
+    client,
+    id: secretId,
+    before: before.toString('hex'),
+    after: after.bytes.toString('hex'),
+    key_id: after.keyId,
+  }))
+  const replaced = await database.run(
+    (sql) => sql`
+      UPDATE client_secrets s SET sealed = decode(n.after, 'hex'), key_id = n.key_id
+      FROM json_to_recordset(${JSON.stringify(rows)}::text::json)
+        AS n(client text, id text, before text, after text, key_id text)
+      WHERE s.client = n.client AND s.id = n.id AND s.sealed = decode(n.before, 'hex')
+      RETURNING s.id`,
+  )
+  return replaced.length
+}

@@ -1,0 +1,61 @@
+import type { Database } from '../database/database.ts'
+import { SCHEMES, type Scheme } from './client-registry.ts'
+import { outcomeOf } from './client-table.ts'
+
+export type SecretState = 'active' | 'retiring' | 'revoked'
+
+/** As an operator sees it; times in RFC 3339. Holds no secret. */
+export interface ListedClient {
+  client: string
+  min_scheme: Scheme | null
+  created_at: string
+  secrets: {
+    secret_id: string
+    /** A retiring secret whose time is over is shown as what it is: revoked. */
+    state: SecretState
+    created_at: string
+    expires_at: string | null
+    revoked_at: string | null
+    key_id: string
+  }[]
+}
+
+/** Without a name: all clients. The newest secret comes first. */
+export async function listClients(database: Database, name?: string): Promise<ListedClient[]> {
+  const rows = await database.run(
+    (sql) => sql`
+      SELECT c.id AS client, c.min_scheme, c.created_at AS client_created_at, s.id AS secret_id, s.key_id,
+        CASE WHEN s.state = 'retiring' AND s.expires_at <= clock_timestamp() THEN 'revoked' ELSE s.state END AS state,
+        s.created_at, s.expires_at,
+        CASE WHEN s.state = 'retiring' AND s.expires_at <= clock_timestamp() THEN s.expires_at ELSE s.revoked_at END
+          AS revoked_at
+      FROM clients c LEFT JOIN client_secrets s ON s.client = c.id
+      WHERE ${name ?? null}::text IS NULL OR c.id = ${name ?? null}
+      ORDER BY c.id, s.created_at DESC, s.id`,
+  )
+  const clients = new Map<string, ListedClient>()
+  for (const row of rows) {
+    const id = String(row.client)
+    const client = clients.get(id) ?? {
+      client: id,
+      min_scheme: SCHEMES.find((scheme) => scheme === row.min_scheme) ?? null,
+      created_at: timeOf(row.client_created_at) ?? '',
+      secrets: [],
+    }
+    clients.set(id, client)
+    if (row.secret_id === null) continue
+    client.secrets.push({
+      secret_id: String(row.secret_id),
+      state: outcomeOf(row.state, ['active', 'retiring', 'revoked'] as const),
+      created_at: timeOf(row.created_at) ?? '',
+      expires_at: timeOf(row.expires_at),
+      revoked_at: timeOf(row.revoked_at),
+      key_id: String(row.key_id),
+    })
+  }
+  return [...clients.values()]
+}
+
+function timeOf(value: unknown): string | null {
+  return value instanceof Date ? value.toISOString() : null
+}

@@ -1,0 +1,51 @@
+import { type Database, openDatabase } from '../../internal/database/database.ts'
+import { migrate, pendingMigrations } from '../../internal/database/migrate.ts'
+import type { Config } from '../config.ts'
+import { SQL_DIRECTORY } from '../package-root.ts'
+
+/**
+ * The database for a command that works on it once, up to date. Throws plain Errors for the operator: it is away, it
+ * lacks migrations, or it is the embedded one and a running service has it.
+ */
+export async function openCommandDatabase(config: Config): Promise<Database> {
+  if (config.databaseUrl === undefined) return await openOwn(config.dataDir)
+  const database = await openServer(config.databaseUrl)
+  const pending = await pendingMigrations(database, SQL_DIRECTORY)
+  if (pending.length === 0) return database
+  await database.close()
+  throw new Error(`the database lacks ${pending.join(', ')}: run oncekey migrate`)
+}
+
+/** Throws a plain Error if it does not answer. */
+export async function openServer(url: string): Promise<Database> {
+  const database = openDatabase(url, { maxConnections: 1 })
+  try {
+    await database.ping()
+    return database
+  } catch (error) {
+    await database.close()
+    throw new Error(`the database of DATABASE_URL cannot be used: ${describe(error)}`)
+  }
+}
+
+async function openOwn(dataDir: string): Promise<Database> {
+  const { openEmbedded } = await import('../../internal/database/embedded.ts')
+  try {
+    const database = await openEmbedded(dataDir, (text) => process.stderr.write(`oncekey: ${text}\n`))
+    await migrate(database, SQL_DIRECTORY)
+    return database
+  } catch (error) {
+    const [inUse] = /^the data directory .* is in use by process [^;]*/.exec(describe(error)) ?? []
+    if (inUse === undefined) throw error
+    throw new Error(
+      `${inUse}; the embedded database is for one process: stop that one for as long as this command takes, ` +
+        'or use CLIENTS_FILE, or a PostgreSQL server with DATABASE_URL',
+    )
+  }
+}
+
+/** The messages of the driver name host and port, never the password. */
+export function describe(error: unknown): string {
+  const cause = error instanceof Error && error.cause instanceof Error ? error.cause : error
+  return cause instanceof Error ? cause.message || cause.name : String(cause)
+}

@@ -1,0 +1,73 @@
+import type { Database } from '../internal/database/database.ts'
+import { listen } from '../internal/database/listen.ts'
+import type { ClientRegistry } from '../internal/signature/client-registry.ts'
+import { CLIENTS_CHANNEL } from '../internal/signature/client-table.ts'
+import { type ClientsFile, openClientsFile } from '../internal/signature/clients-file.ts'
+import { openTableRegistry } from '../internal/signature/table-registry.ts'
+import type { Logger } from '../internal/telemetry/logger.ts'
+import { type Config, DEMO_SECRET, isLoopback } from './config.ts'
+
+export interface Clients extends ClientRegistry {
+  close(): Promise<void>
+}
+
+/** The clients of HMAC_SECRET and CLIENTS_FILE. Throws a plain Error if the file is bad. */
+export function openSettingsClients(config: Config, onReload: (result: object) => void): ClientsFile {
+  return openClientsFile({
+    file: config.clientsFile,
+    defaultSecret: config.hmacSecret,
+    refusedSecrets: config.production || !isLoopback(config.host) ? [DEMO_SECRET] : [],
+    onReload,
+  })
+}
+
+/**
+ * Everybody who may sign. The settings are read at once, before anything is waited for; the table follows when there
+ * is a database. Where both name a client the settings are in force, and it is reported: a row that anybody adds must
+ * neither replace the secrets of a partner that the operator configured nor keep the nodes from starting.
+ */
+export function openClients(config: Config, logger: Logger): (database: Database) => Promise<Clients> {
+  let idsInTable = (): string[] => []
+  let reported = ''
+  const settings = openSettingsClients(config, (result) => {
+    if (result instanceof Error) logger.error({ err: result }, 'CLIENTS_FILE was not taken over')
+    else logger.info(result, 'CLIENTS_FILE was read again')
+    reportTwice()
+  })
+  function reportTwice(): void {
+    const twice = idsInTable().filter((id) => settings.find(id) !== undefined)
+    if (twice.length > 0 && twice.join() !== reported) {
+      logger.error(
+        { clients: twice },
+        'clients of the settings are in the table too: the settings are in force',
+      )
+    }
+    reported = twice.join()
+  }
+
+  return async (database) => {
+    const { databaseUrl } = config
+    const table = await openTableRegistry({
+      database,
+      keyring: config.secretsKeys,
+      now: () => performance.now(),
+      listen: databaseUrl === undefined ? undefined : (wake) => listen(databaseUrl, CLIENTS_CHANNEL, wake),
+      onChange(changes) {
+        for (const change of changes) logger.info(change, `client ${change.change}`)
+        reportTwice()
+      },
+      onTrouble: (error) => logger.error({ err: error }, 'trouble with the table of clients'),
+    })
+    idsInTable = table.ids
+    reportTwice()
+    return {
+      find: (client) => settings.find(client) ?? table.find(client),
+      // Nobody else can change the embedded database, which is locked by this process.
+      ...(databaseUrl === undefined ? {} : { catchUp: table.catchUp }),
+      async close() {
+        settings.close()
+        await table.close()
+      },
+    }
+  }
+}

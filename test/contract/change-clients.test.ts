@@ -1,0 +1,108 @@
+import assert from 'node:assert/strict'
+import { mkdtempSync, rmSync, writeFileSync } from 'node:fs'
+import { tmpdir } from 'node:os'
+import { join } from 'node:path'
+import { after, before, test } from 'node:test'
+import type { Database } from '../../internal/database/database.ts'
+import { storeUnavailable } from '../../internal/database/deadline.ts'
+import { listClients } from '../../internal/signature/list-clients.ts'
+import { addOne, resealAll, revokeOne, rotateOne, type Setting } from '../../src/commands/change-clients.ts'
+import { readConfig } from '../../src/config.ts'
+import { newKey, type OpenedDatabase, openMigrated } from '../support/clients.ts'
+
+const { text: KEY } = newKey()
+const { text: OTHER } = newKey()
+let opened: OpenedDatabase
+let database: Database
+let file: string
+const warnings: string[] = []
+before(async () => {
+  opened = await openMigrated('server')
+  database = opened.database
+  file = join(mkdtempSync(join(tmpdir(), 'oncekey-clients-')), 'clients.json')
+  writeFileSync(file, JSON.stringify({ filed: { secrets: ['x'] } }))
+})
+after(async () => {
+  await opened.close()
+  rmSync(join(file, '..'), { recursive: true })
+})
+
+function setting(env: Record<string, string> = {}): Setting {
+  return { config: readConfig({ SECRETS_KEY: KEY, ...env }), warn: (text) => warnings.push(text) }
+}
+
+test('what cannot be done is refused with what to do, and changes nothing', async () => {
+  await addOne(database, setting(), 'there', 'v1')
+  const before = await listClients(database)
+  const withFile = setting({ CLIENTS_FILE: file })
+  const wrong = setting({ SECRETS_KEY: OTHER })
+  for (const [refused, message] of [
+    [
+      () => addOne(database, setting(), 'there', undefined),
+      /^there is a client there already; "oncekey clients rotate/,
+    ],
+    [() => rotateOne(database, setting(), 'nobody', 1), /^there is no client nobody$/],
+    [() => revokeOne(database, setting(), 'nobody', undefined), /^there is no client nobody$/],
+    [() => revokeOne(database, setting(), 'there', 'abc'), /^--secret abc: client there has no such secret$/],
+    [
+      () => addOne(database, setting(), 'default', undefined),
+      /^client default is defined by HMAC_SECRET or CLIENTS_FILE/,
+    ],
+    [
+      () => addOne(database, withFile, 'filed', undefined),
+      /^client filed is defined by HMAC_SECRET or CLIENTS_FILE/,
+    ],
+    [
+      () => rotateOne(database, withFile, 'filed', 1),
+      /^client filed is not in the database but in HMAC_SECRET or/,
+    ],
+    [
+      () => addOne(database, setting({ SECRETS_KEY: '' }), 'new', undefined),
+      /^SECRETS_KEY is not set: make one with/,
+    ],
+    [() => rotateOne(database, wrong, 'there', 1), /^SECRETS_KEY is not the key of 1 secrets/],
+    [() => addOne(database, wrong, 'new', undefined), /^SECRETS_KEY is not the key of 1 secrets/],
+    [() => resealAll(database, wrong), /^SECRETS_KEY is not the key of 1 secrets/],
+  ] as const) {
+    await assert.rejects(refused, { message })
+  }
+  assert.deepEqual(await listClients(database), before)
+})
+
+test('a full client says how to make room', async () => {
+  await addOne(database, setting(), 'full', undefined)
+  for (let i = 0; i < 2; i++) await rotateOne(database, setting(), 'full', 3_600_000)
+  await assert.rejects(rotateOne(database, setting(), 'full', 3_600_000), {
+    message:
+      /^client full has 3 secrets in force, the most there can be: .*--secret ID" \(see list\), or .*0s$/,
+  })
+})
+
+test('revoking in the database what the settings keep in force is told', async () => {
+  await addOne(database, setting(), 'filed', undefined)
+  await revokeOne(database, setting({ CLIENTS_FILE: file }), 'filed', undefined)
+  assert.deepEqual(warnings, [
+    'client filed is also defined by HMAC_SECRET or CLIENTS_FILE, which stays in force',
+  ])
+})
+
+test('a change whose answer is lost is asked again, and made once', async () => {
+  let lost = 0
+  const losing: Database = {
+    ...database,
+    async run(statement, deadlineMs) {
+      const answer = await database.run(statement, deadlineMs)
+      // Of each change the first answer: the client is written before it is read.
+      if (lost++ === 1) throw storeUnavailable(new Error('connection lost'), 'unknown')
+      return answer
+    },
+  }
+  await addOne(losing, setting(), 'once', undefined)
+  lost = 0
+  await rotateOne(losing, setting(), 'once', 3_600_000)
+  const [listed] = await listClients(database, 'once')
+  assert.deepEqual(
+    listed?.secrets.map(({ state }) => state),
+    ['active', 'retiring'],
+  )
+})

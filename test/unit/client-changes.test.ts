@@ -1,0 +1,53 @@
+import assert from 'node:assert/strict'
+import { test } from 'node:test'
+import { changesBetween, type StoredClient } from '../../internal/signature/client-changes.ts'
+import { lasting, type Scheme } from '../../internal/signature/client-registry.ts'
+
+function clients(list: Record<string, Record<string, number | undefined>>, minScheme?: Scheme) {
+  return new Map<string, StoredClient>(
+    Object.entries(list).map(([id, secrets]) => [
+      id,
+      {
+        id,
+        minScheme,
+        secrets: Object.entries(secrets).map(([secret, expiresAtMs]) => ({
+          ...lasting(`of ${id}`),
+          id: secret,
+          expiresAtMs,
+        })),
+      },
+    ]),
+  )
+}
+
+const NONE = { min_scheme: null, secrets_added: [], secrets_retiring: [], secrets_gone: [] }
+
+test('clients that stay as they are are not told', () => {
+  const same = { acme: { a: undefined, b: 5 } }
+  assert.deepEqual(changesBetween(clients(same), clients(same)), [])
+})
+
+test('a rotation tells the new secret and the one that retires', () => {
+  const changes = changesBetween(
+    clients({ acme: { a: undefined } }),
+    clients({ acme: { a: 5, b: undefined } }),
+  )
+  assert.deepEqual(changes, [
+    { client: 'acme', change: 'changed', ...NONE, secrets_added: ['b'], secrets_retiring: ['a'] },
+  ])
+})
+
+test('clients and secrets that come and go are told, and a changed scheme', () => {
+  const before = clients({ gone: { a: undefined }, less: { b: undefined, c: 5 } })
+  const after = clients({ new: { d: undefined }, less: { b: undefined } })
+  assert.deepEqual(changesBetween(before, after), [
+    { client: 'gone', change: 'revoked', ...NONE, secrets_gone: ['a'] },
+    { client: 'less', change: 'changed', ...NONE, secrets_gone: ['c'] },
+    { client: 'new', change: 'added', ...NONE, secrets_added: ['d'] },
+  ])
+  const strict = changesBetween(
+    clients({ acme: { a: undefined } }),
+    clients({ acme: { a: undefined } }, 'v1'),
+  )
+  assert.deepEqual(strict, [{ client: 'acme', change: 'changed', ...NONE, min_scheme: 'v1' }])
+})

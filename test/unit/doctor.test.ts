@@ -1,0 +1,41 @@
+import assert from 'node:assert/strict'
+import { test } from 'node:test'
+import { clock, redisVersion } from '../../src/commands/doctor.ts'
+
+const NOW = 1_767_225_600_000
+
+for (const [theirs, sent, received, ok, skew] of [
+  [NOW, NOW, NOW, true, 0],
+  [NOW + 5_000, NOW, NOW, true, 5_000],
+  [NOW + 5_001, NOW, NOW, false, 5_001],
+  [NOW - 5_000, NOW, NOW, true, -5_000],
+  [NOW - 5_001, NOW, NOW, false, -5_001],
+  [NOW - 3_600_000, NOW, NOW, false, -3_600_000],
+  // An answer that took 20 s says less, but not nothing.
+  [NOW + 12_000, NOW, NOW + 20_000, true, 0],
+  [NOW + 26_000, NOW, NOW + 20_000, false, 6_000],
+  [NOW - 6_000, NOW, NOW + 20_000, false, -6_000],
+] as const) {
+  test(`a clock that reads ${theirs - NOW} ms, asked at 0 and answered by ${received - NOW}, is ${ok ? 'fine' : 'at fault'}`, () => {
+    const finding = clock('database clock', theirs, sent, received)
+    assert.deepEqual([finding.ok, finding.check], [ok, 'database clock'])
+    assert.ok(finding.detail.startsWith(`${skew} ms from ours`), finding.detail)
+    assert.equal(finding.detail.includes('at most 5000 ms'), !ok)
+  })
+}
+
+for (const [version, ok] of [
+  ['6.2.0', true],
+  ['6.0.16', false],
+  ['5.0.7', false],
+  ['7.0.15', true],
+  ['7.2.4', true],
+  ['10.0.1', true],
+  ['unknown', false],
+] as const) {
+  test(`Redis ${version} is ${ok ? 'fine' : 'too old'}`, () => {
+    const finding = redisVersion(version)
+    assert.equal(finding.ok, ok)
+    assert.equal(finding.detail.includes('6.2 or newer is needed'), !ok)
+  })
+}
