@@ -62,8 +62,8 @@ export function openClients(config: Config, logger: Logger): (database: Database
     reportTwice()
     return {
       find: (client) => settings.find(client) ?? table.find(client),
-      // Nobody else can change the embedded database, which is locked by this process.
-      ...(databaseUrl === undefined ? {} : { catchUp: table.catchUp }),
+      // Nobody else can change the embedded database, and without a key no secret of the table can be opened.
+      ...(databaseUrl === undefined || config.secretsKeys.length === 0 ? {} : { catchUp: table.catchUp }),
       async close() {
         settings.close()
         await table.close()
