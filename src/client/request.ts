@@ -1,0 +1,28 @@
+import { keyHeader } from './idempotency-key.ts'
+import { bytesOf, type Content, targetOf } from './target.ts'
+import { type Effort, type Outgoing, type Sent, send, type Transport } from './transport.ts'
+
+export interface RequestInput extends Effort {
+  /** Default: GET. */
+  method?: string
+  /** Sent as `application/json`. */
+  body?: Content
+  /** Without one, nothing but GET and HEAD is sent a second time. */
+  key?: string | undefined
+}
+
+export type SendRequest = (url: string | URL, input?: RequestInput) => Promise<Sent>
+
+/** For the routes that have no method of their own: signed and retried like all others. Rejects with ProblemError. */
+export function createRequest(transport: Transport, base: URL): SendRequest {
+  return async function request(url, { method = 'GET', body, key, ...effort } = {}) {
+    const outgoing: Outgoing = {
+      method: method.toUpperCase(),
+      ...targetOf(url, base),
+      key,
+      keyHeader: key === undefined ? '' : keyHeader(key),
+      body: bytesOf(body),
+    }
+    return await send(transport, outgoing, effort)
+  }
+}

@@ -1,0 +1,107 @@
+import type { Problem } from './problem-error.ts'
+
+export interface RetryPolicy {
+  /** Including the first. */
+  maxAttempts: number
+  /** The longest wait before the first retry; it doubles with each further one ... */
+  baseMs: number
+  /** ... up to this. */
+  capMs: number
+  /** For one attempt, from sending to the last byte of the answer. */
+  attemptTimeoutMs: number
+  /** For the request, with all attempts and waits. */
+  deadlineMs: number
+  /** Retries for each request of this client ... */
+  budgetRatio: number
+  /** ... and besides them this many a minute. */
+  budgetReserve: number
+}
+
+export const DEFAULT_RETRY: Readonly<RetryPolicy> = {
+  // With these delays the tenth attempt comes about when the deadline does.
+  maxAttempts: 10,
+  baseMs: 200,
+  capMs: 10_000,
+  // The service answers within its own deadlines, or says 503; this is for connections that went silent.
+  attemptTimeoutMs: 15_000,
+  deadlineMs: 60_000,
+  budgetRatio: 0.2,
+  budgetReserve: 10,
+}
+
+/** 24 days: a longer setTimeout() would fire at once. */
+const MAX_MS = 2_147_483_647
+const RANGES: Record<keyof RetryPolicy, readonly [min: number, max: number]> = {
+  maxAttempts: [1, 1_000],
+  baseMs: [0, MAX_MS],
+  capMs: [0, MAX_MS],
+  attemptTimeoutMs: [1, MAX_MS],
+  deadlineMs: [1, MAX_MS],
+  budgetRatio: [0, 1],
+  budgetReserve: [0, Number.POSITIVE_INFINITY],
+}
+
+/** The defaults with what is given. Throws RangeError, which names the option, its interval and the value. */
+export function retryPolicy(given: Partial<RetryPolicy> = {}): RetryPolicy {
+  const policy: RetryPolicy = { ...DEFAULT_RETRY, ...given }
+  for (const [name, [min, max]] of entries(RANGES)) {
+    const value = policy[name]
+    if (!(value >= min && value <= max))
+      throw new RangeError(`retry.${name} must be from ${min} to ${max}, not ${String(value)}`)
+  }
+  return policy
+}
+
+function entries<K extends string, V>(record: Record<K, V>): [K, V][] {
+  const keys = Object.keys(record).filter((key): key is K => key in record)
+  return keys.map((key) => [key, record[key]])
+}
+
+const RETRYABLE_STATUS = new Set([408, 425, 429, 500, 502, 503, 504])
+/** Passing states of a key: the answer comes, or somebody finds out what happened. */
+const RETRYABLE_CODES = new Set(['network_error', 'timeout', 'request_in_progress', 'outcome_unknown'])
+/** Whatever their status: the same again would end the same. */
+const FINAL_CODES = new Set(['aborted', 'answer_too_large', 'idempotency_key_reused'])
+
+/** Whether the same request with the same key may succeed later. */
+export function isRetryable({ code, status, retryable }: Problem): boolean {
+  if (FINAL_CODES.has(code)) return false
+  if (RETRYABLE_CODES.has(code)) return true
+  if (status === 409) return retryable === true
+  return RETRYABLE_STATUS.has(status) && retryable !== false
+}
+
+/**
+ * Milliseconds before retry number `retry` (0 is the first): what the service asked for, and on top of it "full
+ * jitter", uniformly from 0 to min(cap, base * 2^retry), so that clients that failed together do not return together.
+ */
+export function retryDelay(
+  policy: Pick<RetryPolicy, 'baseMs' | 'capMs'>,
+  retry: number,
+  retryAfterMs: number | undefined,
+  random: () => number,
+): number {
+  // 2^1023 is the largest power that is a number; 0 * Infinity is none.
+  const ceiling = Math.min(policy.capMs, policy.baseMs * 2 ** Math.min(retry, 1_023))
+  return (retryAfterMs ?? 0) + random() * ceiling
+}
+
+/**
+ * The wait that an answer asks for. `retry_after_ms` is exact and `Retry-After` the same in whole seconds, rounded
+ * up; one that says more comes from somebody on the way, who is believed too. An HTTP date counts from `Date`, since
+ * both are of one clock.
+ */
+export function retryAfterOf(headers: Headers, exactMs: unknown, nowMs: number): number | undefined {
+  const headerMs = headerWait(headers, nowMs)
+  if (typeof exactMs !== 'number' || !(exactMs >= 0)) return headerMs
+  return Math.max(exactMs, (headerMs ?? 0) - 999)
+}
+
+function headerWait(headers: Headers, nowMs: number): number | undefined {
+  const text = headers.get('Retry-After')?.trim() ?? ''
+  if (/^\d{1,12}$/.test(text)) return Number(text) * 1_000
+  const atMs = /[a-z]/i.test(text) ? Date.parse(text) : Number.NaN
+  if (Number.isNaN(atMs)) return undefined
+  const sentAtMs = Date.parse(headers.get('Date') ?? '')
+  return Math.max(0, atMs - (Number.isNaN(sentAtMs) ? nowMs : sentAtMs))
+}

@@ -1,0 +1,67 @@
+const encoder = new TextEncoder()
+
+/** What a v1 signature covers, besides the client and the secret. */
+export interface Signable {
+  /** Unix seconds. */
+  timestamp: number
+  method: string
+  /** Path and query exactly as they go over the wire. */
+  target: string
+  /** The value of `Idempotency-Key` as sent, '' without one. */
+  key: string
+  /** The bytes that are sent. */
+  body: Uint8Array
+}
+
+export interface Signer {
+  /** The value of `X-Client-Id`. */
+  readonly client: string
+  /** The value of `X-Signature`. */
+  sign(request: Signable): Promise<string>
+}
+
+const CLIENT_ID = /^[A-Za-z0-9._-]{1,64}$/
+
+/**
+ * Signs with scheme v1: HMAC-SHA256 by WebCrypto, so that it works in Node.js and in browsers. The secret is kept
+ * only as a key that cannot be read out again.
+ */
+export function createSigner(client: string, secret: string): Signer {
+  if (!CLIENT_ID.test(client))
+    throw new RangeError(
+      `client must be 1 to 64 characters of A-Z a-z 0-9 . _ -, not ${JSON.stringify(client)}`,
+    )
+  if (typeof secret !== 'string' || secret === '')
+    throw new RangeError('secret must be a string that is not empty')
+  // Browsers have it in secure contexts only: https, or http on this machine.
+  const subtle = globalThis.crypto?.subtle
+  if (subtle === undefined)
+    throw new Error('WebCrypto is not available here: browsers offer it on https pages and on localhost only')
+  const importing = subtle.importKey(
+    'raw',
+    encoder.encode(secret),
+    { name: 'HMAC', hash: 'SHA-256' },
+    false,
+    ['sign'],
+  )
+  // The first signature tells of a failure; until then it must not end the process.
+  importing.catch(() => {})
+
+  return {
+    client,
+    async sign({ timestamp, method, target, key, body }) {
+      const digest = hex(await subtle.digest('SHA-256', copy(body)))
+      const text = `v1\n${timestamp}\n${method}\n${target}\n${client}\n${key}\n${digest}`
+      return `t=${timestamp},v1=${hex(await subtle.sign('HMAC', await importing, encoder.encode(text)))}`
+    },
+  }
+}
+
+/** Bytes that nobody else holds, in a buffer of their own, as WebCrypto and fetch take them. */
+export function copy(bytes: Uint8Array): Uint8Array<ArrayBuffer> {
+  return new Uint8Array(bytes)
+}
+
+function hex(bytes: ArrayBuffer): string {
+  return Array.from(new Uint8Array(bytes), (byte) => byte.toString(16).padStart(2, '0')).join('')
+}

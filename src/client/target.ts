@@ -1,0 +1,31 @@
+import { copy } from './signer.ts'
+
+/** A body of which each attempt has the same bytes. */
+export type Content = string | Uint8Array | ArrayBuffer
+
+export interface Target {
+  url: string
+  /** Path and query, as fetch() puts them on the wire. */
+  target: string
+}
+
+/**
+ * Throws TypeError for another origin than that of `base`: a signature does not name the host, so that whoever got
+ * it could use it at the right one.
+ */
+export function targetOf(input: string | URL, base: URL): Target {
+  const url = new URL(input, base)
+  if (url.origin !== base.origin)
+    throw new TypeError(`this client signs for ${base.origin}, not for ${url.origin}`)
+  url.hash = ''
+  return { url: url.href, target: url.pathname + url.search }
+}
+
+/** Text becomes bytes once, as UTF-8. Throws TypeError for what has no bytes at hand, such as a stream. */
+export function bytesOf(body: Content | null | undefined): Uint8Array<ArrayBuffer> | undefined {
+  if (body === undefined || body === null) return undefined
+  if (typeof body === 'string') return copy(new TextEncoder().encode(body))
+  if (body instanceof ArrayBuffer) return new Uint8Array(body.slice())
+  if (body instanceof Uint8Array) return copy(body)
+  throw new TypeError('a signature covers bytes: body must be a string, a Uint8Array or an ArrayBuffer')
+}

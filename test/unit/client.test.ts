@@ -1,0 +1,478 @@
+import assert from 'node:assert/strict'
+import { type TestContext, test } from 'node:test'
+import { sign } from '../../internal/signature/schemes.ts'
+import { type ClientOptions, createClient, ProblemError } from '../../src/client.ts'
+import {
+  type Arrived,
+  answer,
+  created,
+  cutBeforeAnswer,
+  cutWithinAnswer,
+  ORDER,
+  problem,
+  type ScriptedServer,
+  type Step,
+  scriptedServer,
+  silence,
+} from '../support/scripted-server.ts'
+
+const INPUT = { user_id: 'user-1', item: 'bücher ✓', amount: '19.90' }
+const SECRET = 'pässword-ключ'
+const STARTED_MS = 1_767_225_600_250
+const HTML = answer(502, '<html>Bad Gateway</html>', { 'Content-Type': 'text/html' })
+
+/** A client whose waits pass at once, on a clock of its own, with the longest jitter. */
+async function partner(t: TestContext, script: Step[], options: Partial<ClientOptions> = {}) {
+  const server = await scriptedServer(t, ...script)
+  const clock = { ms: STARTED_MS }
+  const waits: number[] = []
+  const client = createClient({
+    baseUrl: server.url,
+    client: 'acme',
+    secret: SECRET,
+    now: () => clock.ms,
+    random: () => 0.5,
+    async sleep(ms) {
+      waits.push(ms)
+      clock.ms += ms
+    },
+    ...options,
+  })
+  return { ...server, client, clock, waits }
+}
+
+async function failure(promise: Promise<unknown>): Promise<ProblemError> {
+  const error = await promise.then(
+    (value) => assert.fail(`it did not fail: ${JSON.stringify(value)}`),
+    (reason: unknown) => reason,
+  )
+  assert.ok(error instanceof ProblemError, String(error))
+  return error
+}
+
+function assertSigned(request: Arrived, atMs: number): void {
+  const expected = sign({
+    scheme: 'v1',
+    secret: SECRET,
+    client: 'acme',
+    timestamp: Math.floor(atMs / 1_000),
+    method: request.method,
+    target: request.target,
+    key: String(request.headers['idempotency-key'] ?? ''),
+    body: request.body,
+  })
+  assert.equal(request.headers['x-signature'], expected)
+  assert.equal(request.headers['x-client-id'], 'acme')
+}
+
+const keys = ({ arrived }: ScriptedServer) =>
+  new Set(arrived.map(({ headers }) => headers['idempotency-key']))
+
+test('an order is created with a key of its own, and the answer says all that there is to know', async (t) => {
+  const headers = {
+    'X-Request-Id': 'req-1',
+    'X-RateLimit-Limit': '10',
+    'X-RateLimit-Remaining': '9',
+    'X-RateLimit-Reset': '1767225660',
+  }
+  const { client, ...server } = await partner(t, [created(headers)])
+  const result = await client.orders.create(INPUT)
+  assert.deepEqual(result, {
+    order: ORDER,
+    key: result.key,
+    replayed: false,
+    requestId: 'req-1',
+    rateLimit: { limit: 10, remaining: 9, resetAtMs: 1_767_225_660_000 },
+    attempts: 1,
+  })
+  const [request] = server.arrived
+  assert.ok(request)
+  assert.match(result.key, /^[0-9a-f]{8}-[0-9a-f]{4}-4[0-9a-f]{3}-[89ab][0-9a-f]{3}-[0-9a-f]{12}$/)
+  assert.equal(request.headers['idempotency-key'], result.key)
+  assert.equal(request.headers['content-type'], 'application/json')
+  assert.equal(request.headers['content-length'], String(Buffer.byteLength(request.body)))
+  assert.deepEqual(JSON.parse(request.body), INPUT)
+  assertSigned(request, STARTED_MS)
+})
+
+test('each attempt has the same key and bytes, and a timestamp and signature of its own', async (t) => {
+  const { client, waits, ...server } = await partner(
+    t,
+    [
+      cutBeforeAnswer,
+      cutWithinAnswer,
+      problem(503, 'store_unavailable', { retryable: true }),
+      created({ 'Idempotent-Replayed': 'true' }),
+    ],
+    { retry: { baseMs: 4_000, capMs: 10_000 } },
+  )
+  const { replayed, attempts } = await client.orders.create(INPUT)
+  assert.equal(replayed, true)
+  assert.equal(attempts, 4)
+  assert.deepEqual(waits, [2_000, 4_000, 5_000])
+  assert.equal(keys(server).size, 1)
+  assert.equal(new Set(server.arrived.map(({ body }) => body)).size, 1)
+  const timesMs = [0, 2_000, 6_000, 11_000].map((ms) => STARTED_MS + ms)
+  for (const [n, request] of server.arrived.entries()) assertSigned(request, timesMs[n] ?? 0)
+})
+
+test('the same order with the same key has the same bytes, however the program built it', async (t) => {
+  const { client, arrived } = await partner(t, [created()])
+  await client.orders.create({ user_id: 'u', item: 'i', amount: 1 }, { key: 'mine' })
+  await client.orders.create({ amount: 1, item: 'i', user_id: 'u' }, { key: 'mine' })
+  assert.equal(arrived[0]?.body, arrived[1]?.body)
+})
+
+test('a key that a header cannot hold bare is sent and signed in quotes', async (t) => {
+  const { client, arrived } = await partner(t, [created()])
+  const { key } = await client.orders.create(INPUT, { key: 'a "b", c\\d' })
+  assert.equal(key, 'a "b", c\\d')
+  assert.equal(arrived[0]?.headers['idempotency-key'], '"a \\"b\\", c\\\\d"')
+  assert.ok(arrived[0])
+  assertSigned(arrived[0], STARTED_MS)
+})
+
+test('a key that cannot be one is refused before anything is sent', async (t) => {
+  const { client, arrived } = await partner(t, [created()])
+  for (const key of ['', 'x'.repeat(256), 'schlüssel', 'a\nb']) {
+    await assert.rejects(client.orders.create(INPUT, { key }), RangeError)
+  }
+  assert.equal(arrived.length, 0)
+})
+
+const PASSING: [string, Step][] = [
+  ['a connection cut before the answer', cutBeforeAnswer],
+  ['a connection cut within the answer', cutWithinAnswer],
+  ['the HTML page of a proxy', HTML],
+  ['408', problem(408, 'request_timeout')],
+  ['425', answer(425, '')],
+  ['429', problem(429, 'rate_limited', { retryable: true })],
+  ['500', problem(500, 'internal_error')],
+  ['503', problem(503, 'shutting_down', { retryable: true })],
+  ['504', problem(504, 'backend_timeout')],
+  ['409 request_in_progress', problem(409, 'request_in_progress', { retryable: true })],
+  ['409 outcome_unknown', problem(409, 'outcome_unknown', { retryable: false })],
+]
+for (const [what, step] of PASSING) {
+  test(`${what} is tried again`, async (t) => {
+    const { client, waits, arrived } = await partner(t, [step, created()])
+    assert.equal((await client.orders.create(INPUT)).attempts, 2)
+    assert.deepEqual(waits, [100])
+    assert.equal(arrived.length, 2)
+  })
+}
+
+const FINAL: [number, string, object?][] = [
+  [400, 'invalid_json'],
+  [401, 'timestamp_out_of_range'],
+  [403, 'scheme_not_allowed'],
+  [404, 'not_found'],
+  [409, 'idempotency_key_reused', { retryable: false }],
+  [409, 'a_later_code'],
+  [413, 'body_too_large'],
+  [415, 'unsupported_media_type'],
+  [422, 'validation_failed'],
+  [503, 'a_later_code', { retryable: false }],
+]
+for (const [status, code, more] of FINAL) {
+  test(`${status} ${code} is final`, async (t) => {
+    const { client, arrived } = await partner(t, [problem(status, code, more), created()])
+    const error = await failure(client.orders.create(INPUT, { key: 'key-001' }))
+    assert.deepEqual([error.status, error.code, error.gaveUp], [status, code, 'not retryable'])
+    assert.equal(error.key, 'key-001')
+    assert.equal(arrived.length, 1)
+  })
+}
+
+test('a problem tells what the service said, and what that means', async (t) => {
+  const errors = [{ pointer: '/amount', detail: 'must be positive' }]
+  const step = problem(422, 'validation_failed', { errors, retryable: false, request_id: 'req-9' })
+  const { client } = await partner(t, [step])
+  const error = await failure(client.orders.create(INPUT, { key: 'key-001' }))
+  assert.deepEqual(error.errors, errors)
+  assert.equal(error.retryable, false)
+  assert.equal(error.requestId, 'req-9')
+  assert.equal(error.effect, 'none')
+  assert.equal(error.message, 'The detail. [validation_failed, key key-001, request req-9]')
+})
+
+test('after a lost answer only a word about the key itself says that nothing took effect', async (t) => {
+  const after = async (...steps: Step[]) => {
+    const { client } = await partner(t, steps)
+    return (await failure(client.orders.create(INPUT))).effect
+  }
+  assert.equal(await after(problem(401, 'signature_invalid')), 'none')
+  assert.equal(await after(cutBeforeAnswer, problem(401, 'signature_invalid')), 'unknown')
+  assert.equal(await after(cutBeforeAnswer, problem(422, 'validation_failed')), 'none')
+  assert.equal(await after(problem(500, 'internal_error')), 'unknown')
+})
+
+test('the wait that the service asks for is the least, and jitter comes on top', async (t) => {
+  const inAnHour = new Date(STARTED_MS + 3_600_000).toUTCString()
+  const { client, waits } = await partner(
+    t,
+    [
+      problem(429, 'rate_limited', { retry_after_ms: 4_321 }, { 'Retry-After': '5' }),
+      problem(429, 'rate_limited', {}, { 'Retry-After': '7' }),
+      answer(503, '', {
+        'Retry-After': new Date(STARTED_MS + 9_000).toUTCString(),
+        Date: new Date(STARTED_MS).toUTCString(),
+      }),
+      answer(503, '', { 'Retry-After': 'soon' }),
+      answer(503, '', { 'Retry-After': inAnHour, Date: new Date(STARTED_MS).toUTCString() }),
+    ],
+    { retry: { baseMs: 200, capMs: 200 } },
+  )
+  const error = await failure(client.orders.create(INPUT))
+  assert.deepEqual(waits, [4_421, 7_100, 9_100, 100])
+  assert.equal(error.gaveUp, 'deadline', 'an hour is longer than anybody waits')
+  assert.equal(error.retryAfterMs, 3_600_000)
+})
+
+test('a longer Retry-After than the problem itself says is believed', async (t) => {
+  const step = problem(429, 'rate_limited', { retry_after_ms: 1_200 }, { 'Retry-After': '30' })
+  const { client, waits } = await partner(t, [step, created()], { random: () => 0 })
+  await client.orders.create(INPUT)
+  assert.deepEqual(waits, [29_001])
+})
+
+test('it gives up at the deadline with the last problem, and does not wait in vain', async (t) => {
+  const { client, waits, clock } = await partner(t, [problem(409, 'outcome_unknown')], {
+    retry: { baseMs: 2_000, capMs: 2_000, deadlineMs: 4_500, budgetReserve: 100 },
+  })
+  const error = await failure(client.orders.create(INPUT, { key: 'key-001' }))
+  assert.deepEqual([error.code, error.gaveUp, error.attempts], ['outcome_unknown', 'deadline', 5])
+  assert.equal(error.effect, 'unknown')
+  assert.equal(error.key, 'key-001')
+  assert.deepEqual(waits, [1_000, 1_000, 1_000, 1_000])
+  assert.equal(clock.ms, STARTED_MS + 4_000)
+})
+
+test('a call may have a deadline of its own', async (t) => {
+  const { client, waits } = await partner(t, [HTML], { retry: { baseMs: 2_000, capMs: 2_000 } })
+  const error = await failure(client.orders.create(INPUT, { deadlineMs: 1_500 }))
+  assert.deepEqual([error.gaveUp, error.status, error.code], ['deadline', 502, 'unexpected_answer'])
+  assert.deepEqual(waits, [1_000])
+})
+
+test('it gives up after the last attempt', async (t) => {
+  const { client, arrived } = await partner(t, [cutBeforeAnswer], { retry: { maxAttempts: 3 } })
+  const error = await failure(client.orders.create(INPUT))
+  assert.deepEqual([error.code, error.gaveUp, error.attempts], ['network_error', 'attempts', 3])
+  assert.equal(arrived.length, 3)
+})
+
+test('while a service is down, retries are a small part of the requests', async (t) => {
+  const { client, arrived } = await partner(t, [problem(503, 'store_unavailable')], {
+    retry: { baseMs: 0, budgetRatio: 0.1, budgetReserve: 5 },
+  })
+  const ends: string[] = []
+  for (let n = 0; n < 100; n++) ends.push((await failure(client.orders.create(INPUT))).gaveUp)
+  assert.ok(ends.includes('retry budget'))
+  const retries = arrived.length - 100
+  assert.ok(retries >= 5 && retries <= 5 + 10, `${retries} retries of 100 requests`)
+})
+
+test('an attempt without an answer ends after its time and is tried again', async (t) => {
+  const { client, arrived } = await partner(t, [silence, created()], { retry: { attemptTimeoutMs: 100 } })
+  const { attempts } = await client.orders.create(INPUT)
+  assert.equal(attempts, 2)
+  assert.equal(arrived.length, 2)
+})
+
+test('the time of an attempt is also for the body of its answer', async (t) => {
+  const stall: Step = (response) => {
+    response.writeHead(201, { 'Content-Type': 'application/json' })
+    response.write('{')
+  }
+  const retry = { attemptTimeoutMs: 100, maxAttempts: 1 }
+  const { client } = await partner(t, [stall], { retry })
+  assert.equal((await failure(client.orders.create(INPUT))).code, 'timeout')
+})
+
+test('a caller who aborts gets the key to go on with', async (t) => {
+  const controller = new AbortController()
+  const reason = new Error('the user left')
+  const { client } = await partner(t, [() => controller.abort(reason)])
+  const error = await failure(client.orders.create(INPUT, { signal: controller.signal }))
+  assert.deepEqual([error.code, error.gaveUp, error.effect], ['aborted', 'aborted', 'unknown'])
+  assert.equal(error.cause, reason)
+  assert.match(String(error.key), /^[0-9a-f-]{36}$/)
+})
+
+test('a caller who aborts ends the wait for a retry', async (t) => {
+  const controller = new AbortController()
+  const server = await scriptedServer(t, problem(503, 'store_unavailable', { retry_after_ms: 30_000 }))
+  const client = createClient({
+    baseUrl: server.url,
+    secret: SECRET,
+    onRetry: () => setTimeout(() => controller.abort(), 20),
+  })
+  const startedMs = performance.now()
+  const error = await failure(client.orders.create(INPUT, { signal: controller.signal }))
+  assert.equal(error.code, 'aborted')
+  assert.ok(performance.now() - startedMs < 5_000)
+})
+
+test('nothing is sent for a signal that was aborted before', async (t) => {
+  const { client, arrived } = await partner(t, [created()])
+  const error = await failure(client.orders.create(INPUT, { signal: AbortSignal.abort() }))
+  assert.deepEqual([error.code, error.effect], ['aborted', 'none'])
+  assert.equal(arrived.length, 0)
+})
+
+test('each wait is told, for the log', async (t) => {
+  const told: unknown[] = []
+  const { client } = await partner(t, [HTML, created()], {
+    onRetry: ({ key, attempt, delayMs, problem: { code, status } }) =>
+      told.push({ key, attempt, delayMs, code, status }),
+  })
+  await client.orders.create(INPUT, { key: 'k' })
+  assert.deepEqual(told, [{ key: 'k', attempt: 1, delayMs: 100, code: 'unexpected_answer', status: 502 }])
+})
+
+test('an answer that is too long is not read on, and not asked for again', async (t) => {
+  const { client, arrived } = await partner(t, [answer(201, 'x'.repeat(2_000))], { maxAnswerBytes: 1_000 })
+  const error = await failure(client.orders.create(INPUT))
+  assert.deepEqual([error.code, error.effect], ['answer_too_large', 'unknown'])
+  assert.equal(arrived.length, 1)
+})
+
+test('an answer that is no order is not taken for one', async (t) => {
+  for (const step of [
+    answer(200, '<html>Log in</html>', { 'Content-Type': 'text/html' }),
+    answer(201, '{"order":{"id":"1"}}', { 'Content-Type': 'application/json' }),
+    answer(201, ''),
+  ]) {
+    const { client } = await partner(t, [step])
+    const error = await failure(client.orders.create(INPUT))
+    assert.deepEqual([error.code, error.effect], ['unexpected_answer', 'unknown'])
+  }
+})
+
+test('a redirect is not followed: its target has no signature', async (t) => {
+  const { client, arrived } = await partner(t, [answer(307, '', { Location: '/elsewhere' }), created()])
+  assert.equal((await failure(client.orders.create(INPUT))).code, 'unexpected_answer')
+  assert.equal(arrived.length, 1)
+})
+
+test('orders are read one by one and page by page', async (t) => {
+  const page = (ids: number[], next: string | null) =>
+    answer(
+      200,
+      JSON.stringify({ orders: ids.map((id) => ({ ...ORDER, id: `id-${id}` })), next_cursor: next }),
+    )
+  const script = [page([5, 4], 'id-4'), page([3, 2], 'id-2'), page([1], null)]
+  const one = await partner(t, [cutBeforeAnswer, ...script])
+  const ids: string[] = []
+  for await (const { id } of one.client.orders.list({ limit: 2 })) ids.push(id)
+  assert.deepEqual(ids, ['id-5', 'id-4', 'id-3', 'id-2', 'id-1'])
+  assert.deepEqual(
+    one.arrived.slice(1).map(({ target }) => target),
+    ['/orders?limit=2', '/orders?limit=2&cursor=id-4', '/orders?limit=2&cursor=id-2'],
+  )
+  assert.equal(one.arrived[0]?.headers['idempotency-key'], undefined)
+  for (const request of one.arrived.slice(1)) assertSigned(request, STARTED_MS + (one.waits[0] ?? 0))
+
+  const two = await partner(t, script)
+  const lengths: number[] = []
+  for await (const { orders } of two.client.orders.list().pages()) lengths.push(orders.length)
+  assert.deepEqual(lengths, [2, 2, 1])
+  assert.equal(two.arrived[0]?.target, '/orders')
+})
+
+test('an order that is not there is a problem without an effect', async (t) => {
+  const { client, arrived } = await partner(t, [problem(404, 'not_found')])
+  const error = await failure(client.orders.get('a/b'))
+  assert.deepEqual([error.code, error.effect, error.key], ['not_found', 'none', undefined])
+  assert.equal(arrived[0]?.target, '/orders/a%2Fb')
+})
+
+test('a base URL with a path keeps it', async (t) => {
+  const server = await scriptedServer(t, created())
+  const client = createClient({
+    baseUrl: `${server.url}/shop`,
+    client: 'acme',
+    secret: SECRET,
+    now: () => STARTED_MS,
+  })
+  await client.orders.get('id-1')
+  assert.equal(server.arrived[0]?.target, '/shop/orders/id-1')
+})
+
+test('signedFetch signs one attempt of any request, bytes and key as given', async (t) => {
+  const { client, arrived } = await partner(t, [problem(503, 'store_unavailable')])
+  const response = await client.signedFetch('/api/v1/payments?dry=a%20b', {
+    method: 'post',
+    headers: { 'Idempotency-Key': 'payment-00000001' },
+    body: new TextEncoder().encode('{"amount":1}'),
+  })
+  assert.equal(response.status, 503)
+  await client.signedFetch('orders', { body: 'ü', method: 'PUT' })
+  await client.signedFetch('orders')
+  assert.deepEqual(
+    arrived.map(({ method, target, body }) => [method, target, body]),
+    [
+      ['POST', '/api/v1/payments?dry=a%20b', '{"amount":1}'],
+      ['PUT', '/orders', 'ü'],
+      ['GET', '/orders', ''],
+    ],
+  )
+  for (const request of arrived) assertSigned(request, STARTED_MS)
+})
+
+test('any other route is retried too, but without a key only what reads', async (t) => {
+  const passing = problem(503, 'circuit_open')
+  const one = await partner(t, [passing, answer(200, 'done')])
+  const body = '{"amount":1}'
+  const { bytes, attempts } = await one.client.request('/api/v1/payments', {
+    method: 'POST',
+    body,
+    key: 'k-1',
+  })
+  assert.equal(new TextDecoder().decode(bytes), 'done')
+  assert.equal(attempts, 2)
+  for (const request of one.arrived)
+    assert.deepEqual([request.target, request.body], ['/api/v1/payments', body])
+
+  const two = await partner(t, [passing, answer(200, 'done')])
+  const error = await failure(two.client.request('/pay', { method: 'POST', body }))
+  assert.deepEqual([error.gaveUp, error.effect, error.key], ['not retryable', 'unknown', undefined])
+  assert.equal(two.arrived.length, 1)
+  assert.equal((await two.client.request('/api/v1/rate-limits')).attempts, 1)
+
+  const three = await partner(t, [passing, answer(200, 'done')])
+  assert.equal((await three.client.request('/api/v1/rate-limits')).attempts, 2)
+})
+
+test('bytes that the caller changes later are sent as they were', async (t) => {
+  const { client, arrived } = await partner(t, [cutBeforeAnswer, created()])
+  const body = new TextEncoder().encode('{"a":1}')
+  const sent = client.request('/things', { method: 'POST', body, key: 'k-1' })
+  body.fill(0)
+  await sent
+  assert.deepEqual(
+    arrived.map((request) => request.body),
+    ['{"a":1}', '{"a":1}'],
+  )
+})
+
+test('signedFetch keeps its signatures from other hosts', async (t) => {
+  const { client, url, arrived } = await partner(t, [answer(302, '', { Location: '/orders' })])
+  await assert.rejects(client.signedFetch('https://other.example/orders'), TypeError)
+  await assert.rejects(client.signedFetch(url.replace('127.0.0.1', 'localhost')), TypeError)
+  await assert.rejects(client.signedFetch('/orders'), TypeError)
+  assert.equal(arrived.length, 1)
+})
+
+test('a wrong option is named with its value, the secret never', () => {
+  const make = (options: object) => () =>
+    createClient({ baseUrl: 'http://127.0.0.1', secret: 'hush', ...options })
+  assert.throws(make({ baseUrl: 'localhost:8080' }), /baseUrl .*localhost:8080/)
+  assert.throws(make({ baseUrl: 'ftp://x' }), /baseUrl/)
+  assert.throws(make({ client: 'a b' }), /client .*"a b"/)
+  assert.throws(make({ secret: '' }), /secret/)
+  assert.throws(make({ retry: { maxAttempts: 0 } }), /retry\.maxAttempts must be from 1 to 1000, not 0/)
+  assert.throws(make({ retry: { deadlineMs: Number.NaN } }), /retry\.deadlineMs/)
+  assert.throws(make({ maxAnswerBytes: -1 }), /maxAnswerBytes .*-1/)
+})
