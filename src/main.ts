@@ -22,6 +22,10 @@ const COMMANDS: Record<string, Command | undefined> = {
     does: 'explains why a signature does not match',
     run: async (args) => (await import('./commands/verify.ts')).verify(args),
   },
+  simulate: {
+    does: 'simulated clients with retries against a running service',
+    run: async (args) => (await import('./commands/simulate.ts')).simulate(args),
+  },
   migrate: {
     does: 'applies sql/ to the database; safe to run from many processes at once',
     run: async (args) => (await import('./commands/migrate.ts')).migrate(args),

@@ -1,16 +1,43 @@
+/** What waits for each signal. */
+const followers = new WeakMap<AbortSignal, Set<() => void>>()
+
+/**
+ * Calls `listener` when the signal is aborted (at once if it is), until the function that is returned is called.
+ * However many requests share a signal, it has one listener: Node.js warns of a leak at the eleventh.
+ */
+export function onAbort(signal: AbortSignal | undefined, listener: () => void): () => void {
+  if (signal === undefined) return () => {}
+  if (isOver(signal)) {
+    listener()
+    return () => {}
+  }
+  const all = followers.get(signal) ?? new Set()
+  if (!followers.has(signal)) {
+    followers.set(signal, all)
+    signal.addEventListener('abort', () => tell(signal), { once: true })
+  }
+  // Two requests may wait with the same function.
+  const entry = () => listener()
+  all.add(entry)
+  return () => void all.delete(entry)
+}
+
+function tell(signal: AbortSignal): void {
+  const all = followers.get(signal) ?? []
+  followers.delete(signal)
+  for (const listener of all) listener()
+}
+
 /**
  * A controller that the signal aborts too, until `release()`. AbortSignal.any() would do it, but a signal that lives
- * as long as the program would collect a listener for each request.
+ * as long as the program would collect something for each request.
  */
 export function follow(signal: AbortSignal | undefined): {
   controller: AbortController
   release: () => void
 } {
   const controller = new AbortController()
-  const abort = () => controller.abort(signal?.reason)
-  if (isOver(signal)) abort()
-  else signal?.addEventListener('abort', abort, { once: true })
-  return { controller, release: () => signal?.removeEventListener('abort', abort) }
+  return { controller, release: onAbort(signal, () => controller.abort(signal?.reason)) }
 }
 
 /** As a function: the compiler would take a value that it has seen once for one that stays. */
@@ -21,14 +48,13 @@ export function isOver(signal: AbortSignal | undefined): boolean {
 /** Resolves after `ms`, or as soon as the signal is aborted; never rejects. */
 export function sleep(ms: number, signal?: AbortSignal): Promise<void> {
   return new Promise((resolve) => {
-    const { controller, release } = follow(signal)
-    const end = () => {
-      clearTimeout(timer)
+    const timer = setTimeout(() => {
       release()
       resolve()
-    }
-    const timer = setTimeout(end, ms)
-    controller.signal.addEventListener('abort', end, { once: true })
-    if (isOver(controller.signal)) end()
+    }, ms)
+    const release = onAbort(signal, () => {
+      clearTimeout(timer)
+      resolve()
+    })
   })
 }

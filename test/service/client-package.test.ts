@@ -63,7 +63,10 @@ const IN_A_BROWSER = `
 test('the built client places an order where only what browsers have is there', async (t) => {
   const server = await scriptedServer(t, cutBeforeAnswer, created())
   const flags = ['--experimental-vm-modules', '--no-warnings', '--input-type=module', '--eval', IN_A_BROWSER]
-  const { stdout } = await run(process.execPath, [...flags, pathToFileURL(ENTRY).href, server.url])
+  // A program ends when its work is done: no timer of an attempt keeps it.
+  const { stdout } = await run(process.execPath, [...flags, pathToFileURL(ENTRY).href, server.url], {
+    timeout: 10_000,
+  })
   assert.deepEqual(JSON.parse(stdout), { item: 'book', attempts: 2 })
 })
 

@@ -321,6 +321,23 @@ test('nothing is sent for a signal that was aborted before', async (t) => {
   assert.equal(arrived.length, 0)
 })
 
+test('requests may share one signal, however many they are', async (t) => {
+  const warnings: Error[] = []
+  const warn = (warning: Error) => warnings.push(warning)
+  process.on('warning', warn)
+  t.after(() => process.off('warning', warn))
+  const controller = new AbortController()
+  const { signal } = controller
+  const server = await scriptedServer(t, ...Array.from({ length: 15 }, () => created()), silence)
+  const { orders } = createClient({ baseUrl: server.url, secret: SECRET })
+  for (let n = 0; n < 15; n++) await orders.create(INPUT, { signal })
+  const failures = Array.from({ length: 15 }, () => failure(orders.create(INPUT, { signal })))
+  while (server.arrived.length < 30) await new Promise((resolve) => setTimeout(resolve, 5))
+  controller.abort()
+  for (const { code } of await Promise.all(failures)) assert.equal(code, 'aborted')
+  assert.deepEqual(warnings, [])
+})
+
 test('each wait is told, for the log', async (t) => {
   const told: unknown[] = []
   const { client } = await partner(t, [HTML, created()], {

@@ -1,0 +1,72 @@
+import type { Plan } from './plan.ts'
+
+/** What must be the same in every answer to a key. */
+export interface FinalAnswer {
+  status: number
+  contentType: string | null
+  location: string | null
+  body: Uint8Array
+  replayed: boolean
+}
+
+export interface Violation {
+  key: string
+  what: 'answer differed' | 'executed twice' | 'order made twice' | 'order missing' | 'order differs'
+  detail: string
+}
+
+/** All final answers to each key, held against the first of them. What is broken is said once for each key and kind. */
+export class Ledger {
+  readonly #entries = new Map<string, { plan: Plan; first: FinalAnswer | undefined; fresh: number }>()
+  readonly #violations = new Map<string, Violation>()
+
+  /** Its request has been sent, or is about to be. */
+  sent(plan: Plan): void {
+    this.#entries.set(plan.key, { plan, first: undefined, fresh: 0 })
+  }
+
+  get plans(): Plan[] {
+    return [...this.#entries.values()].map(({ plan }) => plan)
+  }
+
+  first(key: string): FinalAnswer | undefined {
+    return this.#entries.get(key)?.first
+  }
+
+  get violations(): Violation[] {
+    return [...this.#violations.values()]
+  }
+
+  answered(key: string, answer: FinalAnswer): void {
+    const entry = this.#entries.get(key)
+    if (entry === undefined) return
+    if (!answer.replayed && ++entry.fresh > 1)
+      this.violated({ key, what: 'executed twice', detail: 'two answers without Idempotent-Replayed' })
+    entry.first ??= answer
+    const difference = differenceOf(entry.first, answer)
+    if (difference !== undefined) this.violated({ key, what: 'answer differed', detail: difference })
+  }
+
+  violated(violation: Violation): void {
+    const name = `${violation.key} ${violation.what}`
+    if (!this.#violations.has(name)) this.#violations.set(name, violation)
+  }
+}
+
+function differenceOf(first: FinalAnswer, other: FinalAnswer): string | undefined {
+  for (const name of ['status', 'contentType', 'location'] as const) {
+    if (first[name] !== other[name]) return `${name} was ${first[name]} and then ${other[name]}`
+  }
+  if (sameBytes(first.body, other.body)) return undefined
+  return `the body was ${excerpt(first.body)} and then ${excerpt(other.body)}`
+}
+
+function sameBytes(one: Uint8Array, other: Uint8Array): boolean {
+  return one.length === other.length && one.every((byte, n) => byte === other[n])
+}
+
+/** As a JSON string, so that whatever a service sends stays on one line. */
+function excerpt(bytes: Uint8Array): string {
+  const text = new TextDecoder().decode(bytes.subarray(0, 200))
+  return JSON.stringify(bytes.length > 200 ? `${text}...` : text)
+}
