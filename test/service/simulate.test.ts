@@ -69,18 +69,7 @@ const parse = ({ stdout }: Ended) => summary.parse(JSON.parse(stdout))
 
 test('against the service every key takes effect once, and the numbers add up', async () => {
   const plot = join(directory, 'run.svg')
-  const args = [
-    '--clients',
-    '4',
-    '--requests',
-    '10',
-    '--failure',
-    '0.4',
-    '--duplicates',
-    '0.5',
-    '--seed',
-    'sum-1',
-  ]
+  const args = '--clients 5 --requests 6 --failure 0.4 --duplicates 0.4 --seed sum-1'.split(' ')
   const ended = await simulate(service.url, [...args, '--json', '--plot', plot])
   assert.equal(ended.code, 0, ended.stderr)
   const { ok, clients, total, check, violations } = parse(ended)

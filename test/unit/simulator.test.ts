@@ -1,5 +1,6 @@
 import assert from 'node:assert/strict'
 import { describe, type TestContext, test } from 'node:test'
+import { Ledger } from '../../src/simulator/ledger.ts'
 import type { Attempt, Outcome } from '../../src/simulator/losing-fetch.ts'
 import { clientName, planOf } from '../../src/simulator/plan.ts'
 import { showProgress } from '../../src/simulator/progress.ts'
@@ -62,6 +63,28 @@ describe('what is sent', () => {
 
 test('clients are named like columns of a sheet', () => {
   assert.deepEqual([0, 25, 26, 51, 52, 199].map(clientName), ['A', 'Z', 'AA', 'AZ', 'BA', 'GR'])
+})
+
+test('a key may have one first answer, in whatever order the answers to its copies arrive', () => {
+  const plan = planOf(SETTINGS, 'A', 1)
+  const { key } = plan
+  const ledger = new Ledger()
+  ledger.sent(plan)
+  const answer = {
+    status: 201,
+    contentType: null,
+    location: null,
+    body: new Uint8Array([1]),
+    replayed: false,
+  }
+  ledger.answered(key, { ...answer, replayed: true })
+  ledger.answered(key, answer)
+  assert.deepEqual(ledger.violations, [])
+  ledger.answered(key, answer)
+  assert.deepEqual(
+    ledger.violations.map(({ what }) => what),
+    ['executed twice'],
+  )
 })
 
 test('every attempt is in one column of the table, and lost ones have no time', () => {
