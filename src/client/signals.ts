@@ -5,7 +5,7 @@ const followers = new WeakMap<AbortSignal, Set<() => void>>()
  * Calls `listener` when the signal is aborted (at once if it is), until the function that is returned is called.
  * However many requests share a signal, it has one listener: Node.js warns of a leak at the eleventh.
  */
-export function onAbort(signal: AbortSignal | undefined, listener: () => void): () => void {
+function onAbort(signal: AbortSignal | undefined, listener: () => void): () => void {
   if (signal === undefined) return () => {}
   if (isOver(signal)) {
     listener()

@@ -37,7 +37,7 @@ export function showProgress(run: Run, terminal: Terminal): { stop: () => void }
   }
 }
 
-export function progressLine(run: Run): string {
+function progressLine(run: Run): string {
   const { settings, calls, ledger, phase } = run
   const attempts = calls.flatMap((call) => call.attempts)
   const lost = attempts.filter(({ outcome }) => outcome === 'lost').length
