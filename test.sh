@@ -21,7 +21,8 @@ Usage: ./test.sh [STAGE...]      all stages without arguments
   service    test/service: the service as a partner sees it, and partner.sh (curl and openssl)
 
 Servers: TEST_REDIS_URL and TEST_DATABASE_URL if set, else private ones from the programs on this
-machine, else Docker, else (root on Debian and Ubuntu) from apt-get.
+machine, else Docker, else (root on Debian and Ubuntu) from apt-get. Browser: TEST_CHROMIUM if set, else
+Chromium or Chrome of this machine, else (root on Debian) from apt-get.
 USAGE
 }
 
@@ -36,6 +37,8 @@ output_dir=
 
 # shellcheck source=test/support/servers.sh
 . test/support/servers.sh
+# shellcheck source=test/support/browser.sh
+. test/support/browser.sh
 
 # The result is said by finish() alone, so that it is the last line whatever ends the run.
 finish() {
@@ -135,7 +138,10 @@ need_servers() {
   echo "Redis: $TEST_REDIS_URL, PostgreSQL: $TEST_DATABASE_URL"
 }
 
-stage_types() { check 'the type check' node node_modules/typescript/bin/tsc --noEmit -p test/tsconfig.json; }
+stage_types() {
+  check 'the type check' node node_modules/typescript/bin/tsc --noEmit -p test/tsconfig.json
+  check 'the type check of the pages' node node_modules/typescript/bin/tsc --noEmit -p test/tsconfig.browser.json
+}
 stage_lint() {
   check 'the linter' node node_modules/@biomejs/biome/bin/biome check --error-on-warnings .
   check 'the search for what is unused' node node_modules/knip/bin/knip.js --treat-config-hints-as-errors
@@ -151,6 +157,7 @@ stage_service() {
     return
   fi
   need_servers
+  need_browser
   run_files test/service
   if ! start_demo; then
     fail 'partner.sh was not run: the service did not start'

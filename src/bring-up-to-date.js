@@ -13,6 +13,7 @@ import {
   writeFileSync,
 } from 'node:fs'
 import { dirname, join } from 'node:path'
+import { gzipSync } from 'node:zlib'
 import { takeLock } from './build-lock.js'
 import { runQuietly } from './run-quietly.js'
 
@@ -22,6 +23,13 @@ const SOURCE_FILES = ['package-lock.json', 'tsconfig.json']
 const NO_SOURCE = /^\.|~$/
 /** What the compiler does not read stands beside its output too: Lua, worker threads; not the files that start it all. */
 const NOT_COPIED = /\.ts$|^[^/]+$|^src\/[^/]+\.js$/
+/** What the service serves of other packages lies compressed in `dist`, so that it needs none of them to run. */
+const VENDORED = {
+  from: 'node_modules/swagger-ui-dist',
+  to: 'internal/docs/vendor',
+  served: ['swagger-ui-bundle.js', 'swagger-ui.css'],
+  licences: ['LICENSE', 'NOTICE', 'swagger-ui-bundle.js.LICENSE.txt'],
+}
 /** Names, times and sizes of all that `dist` was built from. */
 const STAMP = '.built-from'
 
@@ -48,8 +56,9 @@ function isInstalled(root) {
 }
 
 async function install(root) {
+  // No dependency runs anything of its own: none needs to, and one would report where it is installed.
   // `npm pack --dry-run` hands its settings down to this npm too.
-  const args = ['ci', '--include=dev', '--dry-run=false', '--no-audit', '--no-fund']
+  const args = ['ci', '--include=dev', '--dry-run=false', '--ignore-scripts', '--no-audit', '--no-fund']
   await runQuietly('installing the dependencies (npm ci)', 'npm', args, root)
   // A lock file with a time in the future must not mean an installation at every start.
   const time = new Date(Math.max(Date.now(), modified(join(root, 'package-lock.json'))))
@@ -78,6 +87,7 @@ async function compile(root, compiler) {
       mkdirSync(dirname(join(fresh, name)), { recursive: true })
       copyFileSync(join(root, name), join(fresh, name))
     }
+    vendor(root, join(fresh, VENDORED.to))
     writeFileSync(join(fresh, STAMP), stampOf(found))
     if (existsSync(dist)) renameSync(dist, stale)
     renameSync(fresh, dist)
@@ -85,6 +95,15 @@ async function compile(root, compiler) {
     for (const name of readdirSync(root).filter((entry) => /^\.dist-(new|old)-/.test(entry))) {
       rmSync(join(root, name), { recursive: true, force: true })
     }
+  }
+}
+
+function vendor(root, directory) {
+  const from = (name) => join(root, VENDORED.from, name)
+  mkdirSync(directory, { recursive: true })
+  for (const name of VENDORED.licences) copyFileSync(from(name), join(directory, name))
+  for (const name of VENDORED.served) {
+    writeFileSync(join(directory, `${name}.gz`), gzipSync(readFileSync(from(name)), { level: 9 }))
   }
 }
 

@@ -6,6 +6,7 @@ import type { Drain } from '../internal/http/drain.ts'
 import { acceptJson, guard } from '../internal/http/guard.ts'
 import { type HealthOptions, health, livez, readyz } from '../internal/http/health.ts'
 import { jsonBody } from '../internal/http/json-body.ts'
+import { onDemand } from '../internal/http/on-demand.ts'
 import { problems, renderProblem } from '../internal/http/problems.ts'
 import { rawBody } from '../internal/http/raw-body.ts'
 import { requestId } from '../internal/http/request-id.ts'
@@ -28,8 +29,7 @@ import { verifySignature } from '../internal/signature/verify-signature.ts'
 import type { Logger } from '../internal/telemetry/logger.ts'
 import type { Metrics } from '../internal/telemetry/metrics.ts'
 import { observe } from '../internal/telemetry/observe.ts'
-import type { Config } from './config.ts'
-import { problemPage } from './problem-page.ts'
+import { type Config, DEMO_SECRET } from './config.ts'
 
 /** What the pipeline is made of: connections and collectors, opened by whoever runs it. */
 export interface Parts {
@@ -100,14 +100,42 @@ export function pipeline(parts: Parts): Koa<RequestState> {
 }
 
 /** Routes for everybody: they answer while the service drains, and without Accept. */
-function open({ config, health: options, metrics }: Parts): Router<RequestState> {
+function open(parts: Parts): Router<RequestState> {
+  const { config, health: options, metrics } = parts
   const router = new Router<RequestState>()
   router.get('/livez', livez())
   router.get('/readyz', readyz(options))
   router.get('/health', health(options))
-  router.get('/problems/:code', problemPage())
   if (config.metricsPort === undefined) router.get('/metrics', metricsPage(metrics))
+  documents(router, config)
   return router
+}
+
+/** What describes the API. It is loaded when somebody reads it. */
+function documents(router: Router<RequestState>, config: Config): void {
+  const problemPages = () => import('../internal/docs/problem-pages.ts')
+  const docsPages = () => import('../internal/docs/docs-page.ts')
+  const hint = config.hmacSecret === DEMO_SECRET ? `Demo mode: the secret is ${DEMO_SECRET}.` : ''
+  router.get(
+    '/problems',
+    onDemand(async () => (await problemPages()).problemsPage()),
+  )
+  router.get(
+    '/problems/:code',
+    onDemand(async () => (await problemPages()).problemPage()),
+  )
+  router.get(
+    '/openapi.json',
+    onDemand(async () => (await import('./openapi.ts')).openApiPage(config)),
+  )
+  router.get(
+    '/docs',
+    onDemand(async () => (await docsPages()).docsPage({ hint })),
+  )
+  router.get(
+    '/docs/:file',
+    onDemand(async () => (await docsPages()).docsFile()),
+  )
 }
 
 /** The private listener of METRICS_PORT. */

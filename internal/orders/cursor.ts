@@ -1,8 +1,8 @@
 import { validate } from 'uuid'
 import { ServiceError } from '../service-error.ts'
 
-const DEFAULT_LIMIT = 20
-const MAX_LIMIT = 100
+export const DEFAULT_LIMIT = 20
+export const MAX_LIMIT = 100
 
 type Parameter = string | string[] | undefined
 

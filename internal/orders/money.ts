@@ -1,3 +1,5 @@
+import { z } from 'zod'
+
 /** What is wrong with an amount, in words for the partner. */
 export class AmountFault extends Error {}
 
@@ -25,3 +27,36 @@ export function parseAmount(text: string): string {
   const padded = digits.padStart(decimals + 1, '0')
   return `${padded.slice(0, -decimals)}.${padded.slice(-decimals)}`.replace(/\.?0+$/, '')
 }
+
+/** What the rules allow as a JSON number; the decimals and digits between the bounds are counted in its text. */
+export const amountNumber = z
+  .number()
+  .min(0.01)
+  .max(999_999_999_999_999)
+  .meta({
+    description: `At most ${MAX_DIGITS} significant digits and ${MAX_DECIMALS} decimals. Read it as a decimal, never as binary floating point.`,
+  })
+
+/** The rules for the text of an amount without an exponent, as one pattern. */
+const PLAIN_AMOUNT =
+  '^(?:[1-9]\\d{0,14}|[1-9]\\d{0,13}\\.\\d|[1-9]\\d{0,12}\\.\\d\\d|0\\.(?:[1-9]\\d?|0[1-9]))$'
+
+/**
+ * An amount in a body: a number, or the same in a string. Of a number, too, the text is what it takes: whoever
+ * validates puts in the number as it was written (`JsonBody.numbers`). The result is the exact decimal text.
+ */
+export const amount = z
+  .union(
+    [amountNumber, z.string().meta({ description: 'The same as a string', pattern: PLAIN_AMOUNT })],
+    'must be a number, or a number in a string',
+  )
+  .transform((written, context) => {
+    if (typeof written === 'number') throw new Error('an amount came without the text that it was written as')
+    try {
+      return parseAmount(written)
+    } catch (error) {
+      if (!(error instanceof AmountFault)) throw error
+      context.addIssue({ code: 'custom', message: error.message })
+      return z.NEVER
+    }
+  })

@@ -1,24 +1,15 @@
 import { z } from 'zod'
 import type { JsonBody } from '../request-state.ts'
 import { type FieldFault, ServiceError } from '../service-error.ts'
-import { AmountFault, parseAmount } from './money.ts'
+import { amount } from './money.ts'
 
 /** 1 to 255 characters (code points), without control characters and lone surrogates. */
-const text = z
+export const name = z
   .string('must be a string')
   .regex(/^[^\p{Cc}\p{Cs}]{1,255}$/u, 'must have 1 to 255 characters, none of them a control character')
+  .meta({ minLength: 1, maxLength: 255 })
 
-const amount = z.string('must be a number, or a number in a string').transform((written, context) => {
-  try {
-    return parseAmount(written)
-  } catch (error) {
-    if (!(error instanceof AmountFault)) throw error
-    context.addIssue({ code: 'custom', message: error.message })
-    return z.NEVER
-  }
-})
-
-const orderRequest = z.strictObject({ user_id: text, item: text, amount }, 'must be an object')
+export const orderRequest = z.strictObject({ user_id: name, item: name, amount }, 'must be an object')
 
 /** More help nobody, and a body of unknown members would get, and leave in the store, an answer many times its size. */
 const MAX_FAULTS = 20

@@ -5,7 +5,7 @@ import { hintFor } from './explain.ts'
 import { type SignatureFault, type VerifySettings, verify } from './verify.ts'
 
 /** When v0 was deprecated, Unix seconds: 2026-01-01T00:00:00Z. */
-const V0_DEPRECATED_AT = 1767225600
+export const V0_DEPRECATED_AT = 1767225600
 
 /** RFC 9110 (15.5.2) asks for a challenge with every 401; generic HTTP clients and proxies expect one. */
 const CHALLENGE = 'Signature realm="oncekey"'

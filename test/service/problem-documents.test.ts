@@ -1,6 +1,5 @@
 import assert from 'node:assert/strict'
 import { after, describe, test } from 'node:test'
-import { PROBLEMS } from '../../internal/service-error.ts'
 import { assertProblem, type ExchangeOptions, one, type RawAnswer } from '../support/raw-http.ts'
 import { signedGet, signedOrder } from '../support/raw-order.ts'
 import { startServiceOnDatabase } from '../support/service-on-database.ts'
@@ -20,15 +19,7 @@ function ask(
 const UUID = /^[0-9a-f]{8}-[0-9a-f]{4}-[0-9a-f]{4}-[0-9a-f]{4}-[0-9a-f]{12}$/
 
 describe('routes', () => {
-  for (const target of [
-    '/',
-    '/nothing',
-    '/order',
-    '/orders/a/b',
-    '/problems',
-    '/problems/',
-    '/favicon.ico',
-  ]) {
+  for (const target of ['/', '/nothing', '/order', '/orders/a/b', '/docs/nothing', '/favicon.ico']) {
     test(`GET ${target} is 404 not_found`, async () => {
       const answer = await ask(`GET ${target}`)
       assertProblem(answer, 404, 'not_found')
@@ -136,22 +127,6 @@ describe('X-Request-Id', () => {
     }
     const twice = await ask('GET /livez', ['X-Request-Id: a', 'X-Request-Id: b'])
     assert.match(twice.header('x-request-id'), UUID)
-  })
-})
-
-describe('the error catalogue', () => {
-  for (const [code, entry] of Object.entries(PROBLEMS)) {
-    test(`/problems/${code} says what it is`, async () => {
-      const answer = await ask(`GET /problems/${code}`)
-      assert.equal(answer.status, 200)
-      assert.deepEqual(JSON.parse(answer.body), { code, ...entry })
-    })
-  }
-
-  test('a code that does not exist is 404', async () => {
-    for (const code of ['nothing', '__proto__', 'constructor', 'toString', 'NOT_FOUND', '%6eot_found']) {
-      assertProblem(await ask(`GET /problems/${code}`), 404, 'not_found')
-    }
   })
 })
 

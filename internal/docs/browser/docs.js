@@ -1,0 +1,197 @@
+// Shows /openapi.json with Swagger UI, and signs what is sent from it. Nothing that is typed in is stored.
+import { signV1 } from './sign.js'
+
+const PROBLEM_TYPE = 'application/problem+json'
+const KEY_FORMAT = 'key'
+
+const client = input('client')
+const secret = input('secret')
+const note = element('note')
+const usualNote = note.textContent
+
+element('signer').addEventListener('submit', (event) => event.preventDefault())
+followColorScheme()
+
+/** @type {ApiDocument} */
+const spec = await (await fetch('/openapi.json')).json()
+const signed = signedPaths(spec)
+SwaggerUIBundle({
+  domNode: element('api'),
+  spec: forThisPage(spec),
+  requestInterceptor: signRequest,
+  plugins: [ourParts],
+  // Badges and suggestions of others' services.
+  validatorUrl: null,
+  defaultModelsExpandDepth: 0,
+  displayRequestDuration: true,
+  persistAuthorization: false,
+  supportedSubmitMethods: ['get', 'post'],
+})
+
+/**
+ * The operations that want a signature, as patterns of `METHOD path`.
+ * @param {ApiDocument} document
+ */
+function signedPaths(document) {
+  return Object.entries(document.paths).flatMap(([path, methods]) =>
+    Object.entries(methods)
+      .filter(([, operation]) => (operation.security ?? []).length > 0)
+      .map(([method]) => new RegExp(`^${method.toUpperCase()} ${path.replace(/\{\w+\}/g, '[^/]+')}$`)),
+  )
+}
+
+/**
+ * The document as this page shows it: the bar above signs, so that nobody has to write the headers of that by hand,
+ * and fields are empty where an example would only be in the way.
+ * @param {ApiDocument} document
+ */
+function forThisPage(document) {
+  const copy = structuredClone(document)
+  const { parameters, securitySchemes } = copy.components
+  const taken = ['#/components/parameters/ClientId', '#/components/parameters/RequestId']
+  for (const methods of Object.values(copy.paths)) {
+    for (const operation of Object.values(methods)) {
+      operation.parameters = (operation.parameters ?? []).filter(({ $ref = '' }) => !taken.includes($ref))
+      for (const parameter of operation.parameters) delete parameter.examples
+      Object.values(operation.responses).forEach(shorten)
+    }
+  }
+  delete parameters.ClientId
+  delete parameters.RequestId
+  for (const parameter of Object.values(parameters)) delete parameter.examples
+  const keySchema = parameters.IdempotencyKey?.schema
+  if (keySchema !== undefined) keySchema.format = KEY_FORMAT
+  const schemes = Object.entries(securitySchemes)
+  copy.info.description += `\n\n## Signing\n\n${schemes
+    .map(([name, { name: header, description }]) => `**${name}** (\`${header}\`) ${description}`)
+    .join('\n\n')}`
+  return copy
+}
+
+/**
+ * Of errors the codes and what they mean, with a link to the rest: every header and an example of each would make
+ * an operation fifteen screens long.
+ * @param {DocumentResponse} response
+ */
+function shorten(response) {
+  const { [PROBLEM_TYPE]: problem, ...others } = response.content
+  if (problem === undefined) return
+  response.description = response.description.replace(/^- `(\w+)`/gm, '- [`$1`](/problems/$1)')
+  response.content = others
+  response.headers = {}
+}
+
+/** @param {OutgoingRequest} request as Swagger UI is about to send it */
+async function signRequest(request) {
+  const url = new URL(request.url, location.href)
+  const isSigned = signed.some((pattern) => pattern.test(`${request.method.toUpperCase()} ${url.pathname}`))
+  if (!isSigned) return request
+  say(usualNote, false)
+  if (secret.value === '') {
+    say('Type in the secret: this request was sent without a signature.', true)
+    return request
+  }
+  if (crypto.subtle === undefined) {
+    say(
+      'Browsers sign only on https and on this machine (localhost). This request was sent without a signature.',
+      true,
+    )
+    return request
+  }
+  const name = client.value.trim()
+  const { headers } = request
+  if (name !== '') headers['X-Client-Id'] = name
+  const keyHeader = Object.keys(headers).find((one) => one.toLowerCase() === 'idempotency-key')
+  headers['X-Signature'] = await signV1({
+    secret: secret.value,
+    timestamp: Math.floor(Date.now() / 1000),
+    method: request.method.toUpperCase(),
+    target: url.pathname + url.search,
+    client: name || 'default',
+    // Browsers send a header without the white space around it.
+    key: keyHeader === undefined ? '' : String(headers[keyHeader]).trim(),
+    body: request.body ?? '',
+  })
+  return request
+}
+
+/**
+ * A plugin of Swagger UI: a key field that fills itself, and no buttons to type signatures into.
+ * @param {{ React: React }} system
+ */
+function ourParts({ React }) {
+  const h = React.createElement
+
+  /**
+   * Keeps its key, so that sending again is a retry, until a new one is asked for.
+   * @param {KeyFieldProps} props
+   */
+  function FreshKey({ value, onChange, disabled, errors }) {
+    React.useEffect(() => {
+      if (!value && !disabled) onChange(newKey())
+    }, [disabled])
+    if (disabled) return h('em', null, 'a UUID, made for you')
+    return h(
+      'div',
+      { className: 'fresh-key' },
+      h('input', {
+        type: 'text',
+        'aria-label': 'Idempotency-Key',
+        className: errors !== undefined && errors.size > 0 ? 'invalid' : '',
+        value: value ?? '',
+        onChange: (/** @type {{ target: HTMLInputElement }} */ event) => onChange(event.target.value),
+      }),
+      h('button', { type: 'button', className: 'btn', onClick: () => onChange(newKey()) }, 'New key'),
+      h('small', null, 'Sent again with the same key, a request is a retry: it gets the same answer.'),
+    )
+  }
+
+  return {
+    components: { [`JsonSchema_string_${KEY_FORMAT}`]: FreshKey },
+    wrapComponents: {
+      authorizeBtn: () => () => null,
+      authorizeOperationBtn: () => () => h('span', { className: 'signed' }, 'signed'),
+      ServersContainer: () => () => null,
+    },
+  }
+}
+
+/** Not randomUUID, which browsers give to secure pages only. */
+function newKey() {
+  const bytes = crypto.getRandomValues(new Uint8Array(16))
+  const hex = Array.from(bytes, (byte) => byte.toString(16).padStart(2, '0')).join('')
+  // Version 4 of a UUID says so in two places.
+  const variant = '89ab'.charAt(Number(`0x${hex.charAt(16)}`) % 4)
+  return hex.replace(/^(.{8})(.{4}).(.{3}).(.{3})/, `$1-$2-4$3-${variant}$4-`)
+}
+
+/** Swagger UI has its own dark look, under a class. */
+function followColorScheme() {
+  const dark = matchMedia('(prefers-color-scheme: dark)')
+  const follow = () => document.documentElement.classList.toggle('dark-mode', dark.matches)
+  dark.addEventListener('change', follow)
+  follow()
+}
+
+/**
+ * @param {string} text
+ * @param {boolean} isFault
+ */
+function say(text, isFault) {
+  note.textContent = text
+  note.classList.toggle('fault', isFault)
+}
+
+/** @param {string} id */
+function element(id) {
+  const found = document.getElementById(id)
+  if (found === null) throw new Error(`the page has no #${id}`)
+  return found
+}
+
+/** @param {string} id */
+function input(id) {
+  const found = element(id)
+  if (!(found instanceof HTMLInputElement)) throw new Error(`#${id} is no input`)
+  return found
+}

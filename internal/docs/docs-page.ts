@@ -1,0 +1,82 @@
+import { createReadStream, readFileSync } from 'node:fs'
+import { createGunzip } from 'node:zlib'
+import { type CachedAnswer, cachedAnswer, etagOf, isFresh, sendCached } from '../http/cached-answer.ts'
+import type { Stage, StageContext } from '../request-state.ts'
+import { ServiceError } from '../service-error.ts'
+import { setPageHeaders } from './page-headers.ts'
+
+const HTML = 'text/html; charset=utf-8'
+const SCRIPT = 'text/javascript; charset=utf-8'
+const STYLE = 'text/css; charset=utf-8'
+
+/** The files of our own, in memory: together a few kilobytes. */
+const OWN: Readonly<Record<string, string>> = {
+  'docs.js': SCRIPT,
+  'sign.js': SCRIPT,
+  'page.css': STYLE,
+  'docs.css': STYLE,
+  'icon.svg': 'image/svg+xml',
+}
+/** Swagger UI: megabytes that stay on the disk, compressed. The build puts them there. */
+const VENDORED: Readonly<Record<string, string>> = {
+  'swagger-ui-bundle.js': SCRIPT,
+  'swagger-ui.css': STYLE,
+}
+
+export interface DocsOptions {
+  /** What the page says about who may sign here, e.g. with the demo secret; plain text. */
+  hint: string
+}
+
+/** `GET /docs`: the page to read and try the API on. */
+export function docsPage({ hint }: DocsOptions): Stage {
+  const html = readFileSync(new URL('./browser/docs.html', import.meta.url), 'utf8')
+  const page = cachedAnswer(
+    HTML,
+    html.replace('{{hint}}', () => hint),
+  )
+  return async function docsPage(ctx) {
+    setPageHeaders(ctx)
+    sendCached(ctx, page)
+  }
+}
+
+/** `GET /docs/:file`: what the pages are made of, a fixed list. */
+export function docsFile(): Stage {
+  const own = new Map<string, CachedAnswer>(
+    Object.entries(OWN).map(([name, type]) => {
+      const text = readFileSync(new URL(`./browser/${name}`, import.meta.url), 'utf8')
+      return [name, cachedAnswer(type, text)]
+    }),
+  )
+  const vendored = new Map(
+    Object.entries(VENDORED).map(([name, type]) => {
+      const file = new URL(`./vendor/${name}.gz`, import.meta.url)
+      return [name, { file, type, etag: etagOf(readFileSync(file)) }]
+    }),
+  )
+  return async function docsFile(ctx) {
+    const name = ctx.path.slice(ctx.path.lastIndexOf('/') + 1)
+    const ours = own.get(name)
+    const theirs = vendored.get(name)
+    if (ours === undefined && theirs === undefined) {
+      throw new ServiceError('not_found', 'There is nothing at this path.')
+    }
+    setPageHeaders(ctx)
+    if (ours !== undefined) sendCached(ctx, ours)
+    if (theirs !== undefined) sendCompressed(ctx, theirs)
+  }
+}
+
+/** From the disk, as it lies there for every browser, unpacked for who cannot. */
+function sendCompressed(ctx: StageContext, { file, type, etag }: { file: URL; type: string; etag: string }) {
+  ctx.vary('Accept-Encoding')
+  const packed = ctx.acceptsEncodings('gzip', 'identity') === 'gzip'
+  // Two forms of one file: not the same bytes, so not the same tag.
+  if (isFresh(ctx, packed ? etag : etag.replace(/"$/, '-plain"'))) return
+  ctx.set('Content-Type', type)
+  if (packed) ctx.set('Content-Encoding', 'gzip')
+  if (ctx.method === 'HEAD') return
+  const stream = createReadStream(file)
+  ctx.body = packed ? stream : stream.pipe(createGunzip())
+}

@@ -1,0 +1,146 @@
+import { z } from 'zod'
+import type { Operation, RoomApi, StageApi } from '../openapi/describe.ts'
+
+/** What stands before every route: the server itself, request id, problems and guard. */
+export const edgeApi: StageApi = {
+  problems: ['invalid_request', 'request_timeout', 'headers_too_large', 'internal_error'],
+  headers: {
+    'X-Request-Id': {
+      description:
+        'The `X-Request-Id` of the request, or one that was made for it. Tell it when you ask for help.',
+      schema: { type: 'string', pattern: '^[A-Za-z0-9_.-]{1,64}$' },
+      example: '3f1c1f52-6a0e-4c8e-9d5f-0c4b8f6c1a27',
+    },
+  },
+}
+
+/** Before the routes that do work: the drain, and the question what the caller accepts. */
+export const workApi: StageApi = {
+  problems: ['not_acceptable', 'shutting_down'],
+  parameters: {
+    RequestId: {
+      in: 'header',
+      name: 'X-Request-Id',
+      description:
+        'Your own name for this request, kept in the answer and in our log. Any other value is replaced.',
+      schema: { type: 'string', pattern: '^[A-Za-z0-9_.-]{1,64}$' },
+      examples: { uuid: '3f1c1f52-6a0e-4c8e-9d5f-0c4b8f6c1a27', own: 'batch-7.row-12' },
+    },
+  },
+}
+
+export const rawBodyApi: StageApi = {
+  problems: ['request_timeout', 'body_too_large', 'unsupported_media_type', 'invalid_request'],
+}
+
+export const jsonBodyApi: StageApi = { problems: ['unsupported_media_type', 'invalid_json'] }
+
+const finding = z.object({ status: z.enum(['up', 'down']), latency_ms: z.number().min(0) })
+
+const state = z.object({
+  status: z.enum(['up', 'down', 'stopping']),
+  version: z.string(),
+  uptime_s: z.int().min(0),
+  services: z.record(z.string(), finding).meta({ description: 'By name: `database`, `redis`' }),
+})
+
+export const healthApi: RoomApi = {
+  tag: { name: 'Health', description: 'For load balancers, orchestrators and monitoring.' },
+  schemas: { Health: state, ServiceState: finding },
+}
+
+const up = {
+  status: 'up',
+  version: '0.1.0',
+  uptime_s: 4242,
+  services: { database: { status: 'up', latency_ms: 0.8 } },
+}
+
+export const livezOperation: Operation = {
+  id: 'isAlive',
+  method: 'get',
+  path: '/livez',
+  summary: 'Is the process alive?',
+  description: 'Answers as long as the process does, whatever its stores do.',
+  answers: {
+    200: {
+      description: 'It is.',
+      content: { 'text/plain': { examples: { alive: { summary: 'Alive', value: 'ok\n' } } } },
+    },
+  },
+  problems: [],
+}
+
+export const readyzOperation: Operation = {
+  id: 'isReady',
+  method: 'get',
+  path: '/readyz',
+  summary: 'Should it get requests?',
+  description: 'Ready while every store answers; never again from SIGTERM on.',
+  answers: {
+    200: {
+      description: 'It should.',
+      content: { 'text/plain': { examples: { ready: { summary: 'Ready', value: 'ready\n' } } } },
+    },
+  },
+  problems: ['store_unavailable', 'shutting_down'],
+}
+
+export const healthOperation: Operation = {
+  id: 'getHealth',
+  method: 'get',
+  path: '/health',
+  summary: 'The state of each store',
+  description: 'The same as `/readyz`, for people and dashboards.',
+  answers: {
+    200: {
+      description: 'Every store answers.',
+      content: {
+        'application/json': { schema: 'Health', examples: { up: { summary: 'All is well', value: up } } },
+      },
+    },
+    503: {
+      description: 'A store does not answer, or the service is shutting down.',
+      content: {
+        'application/json': {
+          schema: 'Health',
+          examples: {
+            down: {
+              summary: 'The database is away',
+              value: {
+                ...up,
+                status: 'down',
+                services: { database: { status: 'down', latency_ms: 1000.4 } },
+              },
+            },
+          },
+        },
+      },
+    },
+  },
+  problems: [],
+}
+
+export const metricsOperation: Operation = {
+  id: 'getMetrics',
+  method: 'get',
+  path: '/metrics',
+  summary: 'Metrics for Prometheus',
+  description: 'Text format 0.0.4. With `METRICS_PORT` they are on that port and not here.',
+  answers: {
+    200: {
+      description: 'One line for each series.',
+      content: {
+        'text/plain': {
+          examples: {
+            metrics: {
+              summary: 'The first lines',
+              value: '# TYPE idempotent_replays_total counter\nidempotent_replays_total 12\n',
+            },
+          },
+        },
+      },
+    },
+  },
+  problems: [],
+}

@@ -1,0 +1,35 @@
+import type { StageApi } from '../openapi/describe.ts'
+
+/** 402, 404 and 422 are answers of the handler that are stored like a success; 409 is about the key itself. */
+const isStored = (status: number) => status < 400 || status === 402 || status === 404 || status === 422
+
+/** Have we answered already? */
+export const idempotencyApi: StageApi = {
+  problems: [
+    'idempotency_key_missing',
+    'idempotency_key_invalid',
+    'idempotency_key_reused',
+    'request_in_progress',
+    'store_unavailable',
+  ],
+  parameters: {
+    IdempotencyKey: {
+      in: 'header',
+      name: 'Idempotency-Key',
+      required: true,
+      description:
+        'Your own name for this request, such as a UUID: a new one for each request, the same on every retry of it. 1 to 255 printable ASCII characters; `"abc"` in double quotes and `abc` are the same key. A bare key has no spaces, quotes, commas, semicolons or backslashes.',
+      schema: { type: 'string', minLength: 1, maxLength: 512 },
+      examples: { uuid: '0b9d3a52-5f0c-4f39-9a57-3f2d3a1b6c48', quoted: '"order 4711"' },
+    },
+  },
+  headers: {
+    'Idempotent-Replayed': {
+      description:
+        'This is the stored answer to an earlier request with the key. First answers come without it.',
+      schema: { type: 'string', const: 'true' },
+      example: 'true',
+      on: isStored,
+    },
+  },
+}

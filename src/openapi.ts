@@ -1,0 +1,75 @@
+import {
+  docsApi,
+  docsOperation,
+  openApiOperation,
+  problemOperation,
+  problemsOperation,
+} from '../internal/docs/openapi.ts'
+import { cachedAnswer, sendCached } from '../internal/http/cached-answer.ts'
+import {
+  edgeApi,
+  healthApi,
+  healthOperation,
+  jsonBodyApi,
+  livezOperation,
+  metricsOperation,
+  rawBodyApi,
+  readyzOperation,
+  workApi,
+} from '../internal/http/openapi.ts'
+import { idempotencyApi } from '../internal/idempotency/openapi.ts'
+import type { Operation, RoomApi, Route, StageApi } from '../internal/openapi/describe.ts'
+import { openApiDocument } from '../internal/openapi/document.ts'
+import {
+  getOrderOperation,
+  listOrdersOperation,
+  ordersApi,
+  placeOrderOperation,
+} from '../internal/orders/openapi.ts'
+import { rateLimitApi } from '../internal/ratelimit/openapi.ts'
+import type { Stage } from '../internal/request-state.ts'
+import { signatureApi } from '../internal/signature/openapi.ts'
+import type { Config } from './config.ts'
+import { VERSION } from './package-root.ts'
+
+const DESCRIPTION = `An order service whose partners sign their requests with HMAC-SHA256. A request with an idempotency
+key takes effect once: however often it is retried, there is one order and one answer.
+
+Errors are problem documents (RFC 9457). Go by their \`code\`; the [error catalogue](/problems) says what each means and
+what to do. Money is never computed in binary floating point, so read amounts as decimals.`
+
+/** `GET /openapi.json`. */
+export function openApiPage(config: Config): Stage {
+  const answer = cachedAnswer('application/json; charset=utf-8', JSON.stringify(describeApi(config)))
+  return async function openApiPage(ctx) {
+    // A document without secrets: any tool on any site may read it.
+    ctx.set('Access-Control-Allow-Origin', '*')
+    ctx.set('X-Content-Type-Options', 'nosniff')
+    sendCached(ctx, answer)
+  }
+}
+
+/** The document of what `pipeline` serves: the stages and rooms describe themselves, and stand here as they do there. */
+export function describeApi({ metricsPort }: Pick<Config, 'metricsPort'>): Record<string, unknown> {
+  const open = [edgeApi]
+  const signed = [...open, workApi, rawBodyApi, signatureApi, rateLimitApi]
+  const once = [...signed, idempotencyApi, jsonBodyApi]
+  const info = {
+    title: 'oncekey',
+    version: VERSION,
+    summary: 'Signed requests that take effect once',
+    description: DESCRIPTION,
+    license: { name: 'MIT', identifier: 'MIT' },
+  }
+  return openApiDocument(info, [
+    ...routes(ordersApi, once, [placeOrderOperation]),
+    ...routes(ordersApi, signed, [listOrdersOperation, getOrderOperation]),
+    ...routes(healthApi, open, [livezOperation, readyzOperation, healthOperation]),
+    ...routes(healthApi, open, metricsPort === undefined ? [metricsOperation] : []),
+    ...routes(docsApi, open, [problemsOperation, problemOperation, openApiOperation, docsOperation]),
+  ])
+}
+
+function routes(room: RoomApi, stages: readonly StageApi[], operations: readonly Operation[]): Route[] {
+  return operations.map((operation) => ({ room, stages, operation }))
+}

@@ -1,0 +1,174 @@
+import assert from 'node:assert/strict'
+import { randomUUID } from 'node:crypto'
+import { connect } from 'node:net'
+import { after, describe, test } from 'node:test'
+import { setTimeout as sleep } from 'node:timers/promises'
+import postgres from 'postgres'
+import { sign } from '../../internal/signature/schemes.ts'
+import { ApiDocument, type DescribedOperation } from '../support/api-document.ts'
+import { holdOrders } from '../support/hold-orders.ts'
+import { one, type RawAnswer } from '../support/raw-http.ts'
+import { DEMO_SECRET, newKey, type RawOrder, signedGet, signedOrder } from '../support/raw-order.ts'
+import { createDatabase, startPostgres } from '../support/servers.ts'
+import { type Service, startService } from '../support/service.ts'
+
+/** Four services: one that is well, one without quota, one without a database, one that is broken and about to end. */
+const [database, broken, away] = await Promise.all([createDatabase(), createDatabase(), startPostgres()])
+const RATE_LIMITS = 'client=100000/60s'
+const [well, spent, cut, ending] = await Promise.all([
+  startService({ DATABASE_URL: database.url, RATE_LIMITS }),
+  startService({ DATABASE_URL: database.url, RATE_LIMITS: 'client=1/60s' }),
+  startService({ DATABASE_URL: away.url, RATE_LIMITS }),
+  startService({ DATABASE_URL: broken.url, RATE_LIMITS }),
+])
+after(async () => {
+  await Promise.all([well, spent, cut, ending].map((service) => service.kill()))
+  await Promise.all([database.drop(), broken.drop(), away.stop()])
+})
+const api = new ApiDocument(JSON.parse(await (await fetch(`${well.url}/openapi.json`)).text()))
+
+/** The answer of a service to the operation, with what is wrong on purpose. */
+function ask(
+  operation: DescribedOperation,
+  change: Partial<RawOrder> = {},
+  service: Service = well,
+): Promise<RawAnswer> {
+  return one(service.port, bytesOf(operation, change), { timeoutMs: 15_000 })
+}
+
+function bytesOf({ method, path, signed }: DescribedOperation, change: Partial<RawOrder>): Buffer {
+  const target = path.replace('{id}', randomUUID()).replace('{code}', 'rate_limited')
+  if (method === 'POST') return signedOrder({ target, ...change })
+  return signedGet(target, { ...(signed ? {} : { signature: undefined }), ...change })
+}
+
+const PROVOKED: Record<string, (operation: DescribedOperation) => Promise<RawAnswer>> = {
+  invalid_request: (operation) => ask(operation, { headers: ['Host: another'] }),
+  headers_too_large: (operation) => ask(operation, { headers: [`X-Long: ${'x'.repeat(17_000)}`] }),
+  request_timeout(operation) {
+    const bytes = bytesOf(operation, {})
+    // Without the empty line that ends the head.
+    return one(well.port, bytes.subarray(0, bytes.indexOf('\r\n\r\n')), { timeoutMs: 20_000, until: 'close' })
+  },
+  not_acceptable: (operation) => ask(operation, { headers: ['Accept: text/html'] }),
+  body_too_large: (operation) => ask(operation, { body: 'x'.repeat(70_000) }),
+  unsupported_media_type: (operation) => ask(operation, { body: '{}', headers: ['Content-Encoding: gzip'] }),
+  signature_missing: (operation) => ask(operation, { signature: undefined }),
+  signature_invalid: (operation) => ask(operation, { signature: '0'.repeat(64) }),
+  timestamp_out_of_range: (operation) => ask(operation, { timestamp: 1 }),
+  scheme_not_allowed: (operation) =>
+    ask(operation, { body: '', signature: sign({ scheme: 'v0', secret: DEMO_SECRET, body: '' }) }),
+  async rate_limited(operation) {
+    await ask(operation, {}, spent)
+    return await ask(operation, {}, spent)
+  },
+  idempotency_key_missing: (operation) => ask(operation, { key: undefined }),
+  idempotency_key_invalid: (operation) => ask(operation, { key: 'a b' }),
+  async idempotency_key_reused(operation) {
+    const key = newKey()
+    await ask(operation, { key })
+    return await ask(operation, { key, body: '{}' })
+  },
+  async request_in_progress(operation) {
+    const key = newKey()
+    const lock = await holdOrders(database.url)
+    const first = ask(operation, { key })
+    await sleep(300)
+    const second = await ask(operation, { key })
+    await lock.release()
+    assert.equal((await first).status, 201)
+    return second
+  },
+  invalid_json: (operation) => ask(operation, { body: '{' }),
+  validation_failed: (operation) => ask(operation, { body: '{"user_id":"u","item":"i","amount":0.001}' }),
+  not_found: (operation) => (operation.signed ? ask(operation) : ask({ ...operation, path: '/problems/no' })),
+  async store_unavailable(operation) {
+    await gone
+    return await ask(operation, {}, cut)
+  },
+  async shutting_down(operation) {
+    await signalled
+    return await ask(operation, {}, ending)
+  },
+  async internal_error(operation) {
+    await dropped
+    return await ask(operation, {}, ending)
+  },
+}
+
+const gone = away.kill()
+const dropped = (async () => {
+  const sql = postgres(broken.url, { max: 1, onnotice: () => {} })
+  await sql`DROP TABLE orders`
+  await sql.end()
+})()
+
+const all = api.operations.flatMap((operation) => operation.codes.map((each) => ({ operation, ...each })))
+// Only a defect can bring these about: there is nothing to break behind a route without a store.
+const impossible = all.filter(({ operation, code }) => code === 'internal_error' && !operation.signed)
+const possible = all.filter((each) => !impossible.includes(each))
+const [last, first] = [true, false].map((isLast) =>
+  possible.filter(({ code }) => (code === 'shutting_down') === isLast),
+)
+/** Once the answers of a service that is broken are in. */
+let signalled: Promise<void> = Promise.resolve()
+
+describe('every problem of every operation', { concurrency: 40 }, () => {
+  for (const { operation, status, code } of first ?? []) {
+    test(`${operation.id} answers ${status} ${code}, as described`, () => provoke(operation, status, code))
+  }
+})
+
+/** Faults of a request, and of a service, that an operation may not mind. */
+const FAULTS = Object.keys(PROVOKED).filter(
+  (code) => !['not_found', 'request_in_progress', 'shutting_down'].includes(code),
+)
+
+describe('no operation answers with a problem that is not described', { concurrency: 40 }, () => {
+  for (const operation of api.operations) {
+    for (const code of FAULTS.filter((each) => !operation.codes.some((one) => one.code === each))) {
+      test(`${operation.id}, where others answer ${code}`, async () => {
+        const answer = await PROVOKED[code]?.(operation)
+        assert.ok(answer)
+        api.assertAnswer(operation, answer.status, new Headers(answer.headers), answer.body)
+      })
+    }
+  }
+})
+
+describe('every problem of every operation at the end', () => {
+  test('there is a request under way, so that the service goes on', async () => {
+    const socket = connect(ending.port, '127.0.0.1').on('error', () => {})
+    const bytes = signedOrder()
+    socket.write(bytes.subarray(0, bytes.length - 1))
+    await sleep(200)
+    ending.signal('SIGTERM')
+    signalled = sleep(300)
+    await signalled
+  })
+  for (const { operation, status, code } of last ?? []) {
+    test(`${operation.id} answers ${status} ${code}, as described`, () => provoke(operation, status, code))
+  }
+})
+
+async function provoke(operation: DescribedOperation, status: number, code: string): Promise<void> {
+  const provoked = PROVOKED[code]
+  assert.ok(provoked, `nobody knows how to bring ${code} about: add it to this test`)
+  const answer = await provoked(operation)
+  const headers = new Headers(answer.headers)
+  assert.equal(answer.status, status, answer.body)
+  const actual: unknown = JSON.parse(answer.body)
+  const example = api.examples(operation, status, 'application/problem+json').get(code)
+  assert.deepEqual(fixed(actual), fixed(example))
+  assert.equal(headers.has('Retry-After'), answer.body.includes('retry_after_ms'))
+  api.assertAnswer(operation, status, headers, answer.body)
+}
+
+/** What is the same each time: the names of the members, and the values that the code decides. */
+function fixed(problem: unknown): object {
+  assert.ok(typeof problem === 'object' && problem !== null)
+  const decided = new Set(['type', 'title', 'status', 'code', 'retryable'])
+  return Object.fromEntries(
+    Object.entries(problem).map(([name, value]) => [name, decided.has(name) ? value : '']),
+  )
+}

@@ -1,0 +1,96 @@
+import assert from 'node:assert/strict'
+import { execFile } from 'node:child_process'
+import { mkdtempSync, readFileSync, rmSync, writeFileSync } from 'node:fs'
+import { tmpdir } from 'node:os'
+import { join } from 'node:path'
+import { describe, test } from 'node:test'
+import { fileURLToPath } from 'node:url'
+import { promisify } from 'node:util'
+import { PROBLEMS } from '../../internal/service-error.ts'
+import { describeApi } from '../../src/openapi.ts'
+import { ApiDocument } from '../support/api-document.ts'
+
+const root = fileURLToPath(new URL('../..', import.meta.url))
+const json = describeApi({ metricsPort: undefined })
+const api = new ApiDocument(json)
+const text = JSON.stringify(json)
+
+describe('the OpenAPI document', () => {
+  test('describes every route of the pipeline and no other', () => {
+    const source = readFileSync(join(root, 'src/pipeline.ts'), 'utf8')
+    const found = [...source.matchAll(/router\.(get|post|put|patch|delete)\(\s*'([^']+)'/g)]
+    const routes = found.map(
+      ([, method = '', path = '']) => `${method.toUpperCase()} ${path.replace(/:(\w+)/g, '{$1}')}`,
+    )
+    // /metrics stands in two apps; the parts of a page are no part of the API.
+    const served = new Set(routes.filter((route) => route !== 'GET /docs/{file}'))
+    assert.ok(served.has('POST /orders'))
+    assert.deepEqual(api.operations.map(({ method, path }) => `${method} ${path}`).sort(), [...served].sort())
+  })
+
+  test('leaves out the metrics where they have a port of their own', () => {
+    const elsewhere = new ApiDocument(describeApi({ metricsPort: 9090 }))
+    assert.ok(api.operations.some(({ path }) => path === '/metrics'))
+    assert.ok(!elsewhere.operations.some(({ path }) => path === '/metrics'))
+  })
+
+  test('has each problem at the status of the one table', () => {
+    for (const { id, codes } of api.operations) {
+      assert.ok(codes.length > 0, id)
+      for (const { status, code } of codes) {
+        const entry = Object.entries(PROBLEMS).find(([name]) => name === code)?.[1]
+        assert.equal(entry?.status, status, `${id}: ${code}`)
+      }
+    }
+  })
+
+  test('names every header that the service reads and writes', () => {
+    for (const name of [
+      'Idempotency-Key',
+      'X-Client-Id',
+      'X-Signature',
+      'Signature-Input',
+      'Signature',
+      'X-Request-Id',
+      'Idempotent-Replayed',
+      'Retry-After',
+      'Deprecation',
+      'X-Secret-Expires',
+      'WWW-Authenticate',
+      'Location',
+      'X-RateLimit-Limit',
+      'X-RateLimit-Remaining',
+      'X-RateLimit-Reset',
+      'RateLimit-Policy',
+      'RateLimit',
+    ]) {
+      assert.ok(text.includes(`"${name}"`), name)
+    }
+  })
+
+  test('says who may sign how: v0 only where there is a body', () => {
+    const security = JSON.stringify([['signatureV1'], ['messageSignatureInput', 'messageSignature']])
+    for (const operation of api.operations.filter(({ signed }) => signed)) {
+      const names = operation.security.map((one) => Object.keys(one))
+      const withoutBody = names.filter(([name]) => name !== 'signatureV0')
+      assert.equal(JSON.stringify(withoutBody), security, operation.id)
+      assert.equal(names.length > withoutBody.length, operation.bodies.length > 0, operation.id)
+    }
+  })
+
+  test('passes the strict rules of a linter', async (t) => {
+    const directory = mkdtempSync(join(tmpdir(), 'oncekey-openapi-'))
+    t.after(() => rmSync(directory, { recursive: true }))
+    writeFileSync(join(directory, 'openapi.json'), text)
+    const cli = join(root, 'node_modules/@redocly/cli/bin/cli.js')
+    const { PATH = '' } = process.env
+    // Nothing is reported to anybody, and no newer version is asked for.
+    const env = { PATH, REDOCLY_TELEMETRY: 'off', REDOCLY_SUPPRESS_UPDATE_NOTICE: 'true' }
+    const args = [cli, 'lint', '--extends', 'recommended-strict', '--format', 'stylish', 'openapi.json']
+    const run = promisify(execFile)(process.execPath, args, { cwd: directory, env })
+    const { stderr } = await run.catch((error: { stdout: string; stderr: string }) =>
+      assert.fail(`${error.stdout}\n${error.stderr}`),
+    )
+    assert.match(stderr, /valid/i)
+  })
+})
