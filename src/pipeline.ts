@@ -115,6 +115,8 @@ function open(parts: Parts): Router<RequestState> {
 function documents(router: Router<RequestState>, config: Config): void {
   const problemPages = () => import('../internal/docs/problem-pages.ts')
   const docsPages = () => import('../internal/docs/docs-page.ts')
+  // The page signs as the client for partners does.
+  const signer = new URL('./client/signer.js', import.meta.url)
   const hint = config.hmacSecret === DEMO_SECRET ? `Demo mode: the secret is ${DEMO_SECRET}.` : ''
   router.get(
     '/problems',
@@ -134,7 +136,7 @@ function documents(router: Router<RequestState>, config: Config): void {
   )
   router.get(
     '/docs/:file',
-    onDemand(async () => (await docsPages()).docsFile()),
+    onDemand(async () => (await docsPages()).docsFile({ signer })),
   )
 }
 

@@ -12,7 +12,6 @@ const STYLE = 'text/css; charset=utf-8'
 /** The files of our own, in memory: together a few kilobytes. */
 const OWN: Readonly<Record<string, string>> = {
   'docs.js': SCRIPT,
-  'sign.js': SCRIPT,
   'page.css': STYLE,
   'docs.css': STYLE,
   'icon.svg': 'image/svg+xml',
@@ -41,14 +40,13 @@ export function docsPage({ hint }: DocsOptions): Stage {
   }
 }
 
-/** `GET /docs/:file`: what the pages are made of, a fixed list. */
-export function docsFile(): Stage {
-  const own = new Map<string, CachedAnswer>(
-    Object.entries(OWN).map(([name, type]) => {
-      const text = readFileSync(new URL(`./browser/${name}`, import.meta.url), 'utf8')
-      return [name, cachedAnswer(type, text)]
-    }),
-  )
+/** `GET /docs/:file`: what the pages are made of, a fixed list. `signer` is the module that the page signs with. */
+export function docsFile({ signer }: { signer: URL }): Stage {
+  const read = (type: string, file: URL) => cachedAnswer(type, readFileSync(file, 'utf8'))
+  const own = new Map<string, CachedAnswer>([['signer.js', read(SCRIPT, signer)]])
+  for (const [name, type] of Object.entries(OWN)) {
+    own.set(name, read(type, new URL(`./browser/${name}`, import.meta.url)))
+  }
   const vendored = new Map(
     Object.entries(VENDORED).map(([name, type]) => {
       const file = new URL(`./vendor/${name}.gz`, import.meta.url)

@@ -14,7 +14,7 @@ const get = (path: string, headers: Record<string, string> = {}) => send(url + p
 const html = (await get('/docs')).body.toString()
 const parts = [...html.matchAll(/(?:src|href)="(\/docs\/[^"]+)"/g)].map(([, path = '']) => path)
 /** What docs.js imports. */
-const files = [...parts, '/docs/sign.js']
+const files = [...parts, '/docs/signer.js']
 const TYPES: Record<string, string> = {
   js: 'text/javascript; charset=utf-8',
   css: 'text/css; charset=utf-8',

@@ -28,6 +28,16 @@ describe('the OpenAPI document', () => {
     assert.deepEqual(api.operations.map(({ method, path }) => `${method} ${path}`).sort(), [...served].sort())
   })
 
+  test('is loaded with the first request for it, and so are the pages', () => {
+    const source = readFileSync(join(root, 'src/pipeline.ts'), 'utf8')
+    const atStart = [...source.matchAll(/^import .* from '([^']+)'$/gm)].map(([, name]) => name)
+    assert.ok(atStart.length > 20)
+    assert.deepEqual(
+      atStart.filter((name) => /openapi|docs|problem-texts/.test(name ?? '')),
+      [],
+    )
+  })
+
   test('leaves out the metrics where they have a port of their own', () => {
     const elsewhere = new ApiDocument(describeApi({ metricsPort: 9090 }))
     assert.ok(api.operations.some(({ path }) => path === '/metrics'))

@@ -1,5 +1,5 @@
 // Shows /openapi.json with Swagger UI, and signs what is sent from it. Nothing that is typed in is stored.
-import { signV1 } from './sign.js'
+import { createSigner } from '/docs/signer.js'
 
 const PROBLEM_TYPE = 'application/problem+json'
 const KEY_FORMAT = 'key'
@@ -91,27 +91,23 @@ async function signRequest(request) {
     say('Type in the secret: this request was sent without a signature.', true)
     return request
   }
-  if (crypto.subtle === undefined) {
-    say(
-      'Browsers sign only on https and on this machine (localhost). This request was sent without a signature.',
-      true,
-    )
-    return request
+  const { headers, method, body = '' } = request
+  const key = Object.entries(headers).find(([name]) => name.toLowerCase() === 'idempotency-key')?.[1] ?? ''
+  try {
+    const signer = createSigner(client.value.trim() || 'default', secret.value)
+    headers['X-Client-Id'] = signer.client
+    headers['X-Signature'] = await signer.sign({
+      timestamp: Math.floor(Date.now() / 1000),
+      method: method.toUpperCase(),
+      target: url.pathname + url.search,
+      // Browsers send a header without the white space around it.
+      key: String(key).trim(),
+      body: new TextEncoder().encode(body),
+    })
+  } catch (error) {
+    // A client id that cannot be one, or a browser that signs on https and on this machine only.
+    say(`This request was sent without a signature: ${error instanceof Error ? error.message : error}.`, true)
   }
-  const name = client.value.trim()
-  const { headers } = request
-  if (name !== '') headers['X-Client-Id'] = name
-  const keyHeader = Object.keys(headers).find((one) => one.toLowerCase() === 'idempotency-key')
-  headers['X-Signature'] = await signV1({
-    secret: secret.value,
-    timestamp: Math.floor(Date.now() / 1000),
-    method: request.method.toUpperCase(),
-    target: url.pathname + url.search,
-    client: name || 'default',
-    // Browsers send a header without the white space around it.
-    key: keyHeader === undefined ? '' : String(headers[keyHeader]).trim(),
-    body: request.body ?? '',
-  })
   return request
 }
 
