@@ -83,7 +83,9 @@ export function pipeline(parts: Parts): Koa<RequestState> {
     }),
   ] as const
   const limited = limits(parts)
-  const once = (scope: string) => idempotency({ engine: engine(parts), scope, renderError })
+  // One for all routes: what shares a store shares its group commit.
+  const keys = engine(parts)
+  const once = (scope: string) => idempotency({ engine: keys, scope, renderError })
 
   const orders = orderStore(parts.database)
   router.post(

@@ -13,6 +13,7 @@ import type { Config } from './config.ts'
 import { openClients } from './open-clients.ts'
 import { SQL_DIRECTORY, VERSION } from './package-root.ts'
 import { metricsApp, pipeline } from './pipeline.ts'
+import { describeCause, underlyingCause } from './underlying-cause.ts'
 
 export interface Service {
   port: number
@@ -97,11 +98,11 @@ async function reachableDatabase(config: Config, progress: (text: string) => voi
       await database.ping()
       return database
     } catch (error) {
-      const cause = error instanceof Error && error.cause instanceof Error ? error.cause : error
-      if (Date.now() > untilMs || isRefusal(cause)) {
-        throw new Error(`the database of DATABASE_URL cannot be used: ${reason(cause)}`)
+      const reason = describeCause(error)
+      if (Date.now() > untilMs || isRefusal(underlyingCause(error))) {
+        throw new Error(`the database of DATABASE_URL cannot be used: ${reason}`)
       }
-      progress(`waiting for the database of DATABASE_URL (${reason(cause)})`)
+      progress(`waiting for the database of DATABASE_URL (${reason})`)
       await sleep(1_000)
     }
   }
@@ -110,11 +111,6 @@ async function reachableDatabase(config: Config, progress: (text: string) => voi
 /** Wrong user, password or database name: waiting does not help. */
 function isRefusal(error: unknown): boolean {
   return error instanceof Error && 'code' in error && /^(28|3D)/.test(String(error.code))
-}
-
-/** The messages of the driver name host and port, never the password. */
-function reason(error: unknown): string {
-  return error instanceof Error ? error.message || error.name : String(error)
 }
 
 function openRedis(url: string, logger: Logger): RedisConnection {

@@ -16,7 +16,7 @@ import { resealSecrets } from '../../internal/signature/reseal.ts'
 import { type SealKey, seal } from '../../internal/signature/seal.ts'
 import type { Config } from '../config.ts'
 import { openSettingsClients } from '../open-clients.ts'
-import { describe } from './command-database.ts'
+import { describeCause } from '../underlying-cause.ts'
 
 export interface Setting {
   config: Config
@@ -168,7 +168,7 @@ async function persistently<T>(ask: () => Promise<T>): Promise<T> {
       if (!(error instanceof ServiceError)) throw error
       if (tries === TRIES) {
         throw new Error(
-          `the database does not answer (${describe(error)}); "oncekey clients list" shows what was done`,
+          `the database does not answer (${describeCause(error)}); "oncekey clients list" shows what was done`,
         )
       }
       await sleep(PAUSE_MS)

@@ -2,6 +2,7 @@ import { type Database, openDatabase } from '../../internal/database/database.ts
 import { migrate, pendingMigrations } from '../../internal/database/migrate.ts'
 import type { Config } from '../config.ts'
 import { SQL_DIRECTORY } from '../package-root.ts'
+import { describeCause } from '../underlying-cause.ts'
 
 /**
  * The database for a command that works on it once, up to date. Throws plain Errors for the operator: it is away, it
@@ -24,7 +25,7 @@ export async function openServer(url: string): Promise<Database> {
     return database
   } catch (error) {
     await database.close()
-    throw new Error(`the database of DATABASE_URL cannot be used: ${describe(error)}`)
+    throw new Error(`the database of DATABASE_URL cannot be used: ${describeCause(error)}`)
   }
 }
 
@@ -35,17 +36,11 @@ async function openOwn(dataDir: string): Promise<Database> {
     await migrate(database, SQL_DIRECTORY)
     return database
   } catch (error) {
-    const [inUse] = /^the data directory .* is in use by process [^;]*/.exec(describe(error)) ?? []
+    const [inUse] = /^the data directory .* is in use by process [^;]*/.exec(describeCause(error)) ?? []
     if (inUse === undefined) throw error
     throw new Error(
       `${inUse}; the embedded database is for one process: stop that one for as long as this command takes, ` +
         'or use CLIENTS_FILE, or a PostgreSQL server with DATABASE_URL',
     )
   }
-}
-
-/** The messages of the driver name host and port, never the password. */
-export function describe(error: unknown): string {
-  const cause = error instanceof Error && error.cause instanceof Error ? error.cause : error
-  return cause instanceof Error ? cause.message || cause.name : String(cause)
 }

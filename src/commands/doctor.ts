@@ -7,7 +7,7 @@ import { keyFault, openSecret } from '../../internal/signature/keyring.ts'
 import { type Config, ConfigError, readConfig } from '../config.ts'
 import { openSettingsClients } from '../open-clients.ts'
 import { SQL_DIRECTORY } from '../package-root.ts'
-import { describe } from './command-database.ts'
+import { describeCause } from '../underlying-cause.ts'
 
 const HELP = `Usage: oncekey doctor
 
@@ -64,7 +64,7 @@ function clientsFile(config: Config): Finding[] {
     openSettingsClients(config, () => {}).close()
     return [{ ok: true, check, detail: `CLIENTS_FILE=${config.clientsFile}: valid` }]
   } catch (error) {
-    return [{ ok: false, check, detail: `CLIENTS_FILE=${describe(error)}` }]
+    return [{ ok: false, check, detail: `CLIENTS_FILE=${describeCause(error)}` }]
   }
 }
 
@@ -80,7 +80,7 @@ async function checkDatabase(config: Config): Promise<Finding[]> {
     if (pending.length === 0) findings.push(await clients(database, config))
     return findings
   } catch (error) {
-    return [{ ok: false, check: 'database', detail: `DATABASE_URL: ${describe(error)}` }]
+    return [{ ok: false, check: 'database', detail: `DATABASE_URL: ${describeCause(error)}` }]
   } finally {
     await database.close()
   }
@@ -157,7 +157,7 @@ async function checkRedis(config: Config): Promise<Finding[]> {
       },
     ]
   } catch (error) {
-    return [{ ok: false, check: 'redis', detail: `REDIS_URL: ${describe(error)}` }]
+    return [{ ok: false, check: 'redis', detail: `REDIS_URL: ${describeCause(error)}` }]
   } finally {
     await redis.close()
   }

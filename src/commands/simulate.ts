@@ -7,6 +7,7 @@ import { readSettings, type Settings } from '../simulator/settings.ts'
 import { newRun, sendAll } from '../simulator/simulation.ts'
 import { summarize, summaryText } from '../simulator/summary.ts'
 import { timelineSvg } from '../simulator/timeline.ts'
+import { describeCause } from '../underlying-cause.ts'
 
 const HELP = `Usage: oncekey simulate [OPTIONS]
 
@@ -98,8 +99,7 @@ async function reach({ url }: Settings): Promise<void> {
     const response = await fetch(new URL('livez', url), { signal: AbortSignal.timeout(REACH_MS) })
     await response.body?.cancel()
   } catch (error) {
-    const cause = error instanceof Error && error.cause instanceof Error ? error.cause : error
-    const reason = cause instanceof Error ? cause.message || cause.name : String(cause)
+    const reason = describeCause(error)
     throw new Error(`--url ${url}: there is no service (${reason}); start one with: npm start`)
   }
 }
