@@ -74,6 +74,12 @@ export const PROBLEM_TEXTS: Record<ProblemCode, ProblemText> = {
       detail: 't must be Unix seconds (not milliseconds) within 300 s of our clock, which reads 1767225600.',
     },
   },
+  api_key_invalid: {
+    retry: 'corrected',
+    meaning: 'The API key is not known, is not well formed, or came together with a signature.',
+    remedy: 'Send Authorization: Bearer and your key, and nothing else that says who you are.',
+    example: { detail: 'The API key is not valid.' },
+  },
   scheme_not_allowed: {
     retry: 'corrected',
     meaning:
@@ -176,6 +182,13 @@ export const PROBLEM_TEXTS: Record<ProblemCode, ProblemText> = {
     remedy: 'Send it again with the same key, which is always safe. If it stays, tell us the request_id.',
     example: { detail: 'The request could not be handled. The fault is on our side.' },
   },
+  backend_unreachable: {
+    retry: 'as it is',
+    meaning:
+      'What is behind this service (the payment gateway, or the backend of the proxy) took no connection. Nothing took effect.',
+    remedy: 'Wait for Retry-After and send it again with the same key.',
+    example: { detail: 'The payment gateway cannot be reached. Nothing was charged.', retryAfterMs: 1000 },
+  },
   store_unavailable: {
     retry: 'as it is',
     meaning: 'The service cannot reach a store that it needs.',
@@ -185,12 +198,32 @@ export const PROBLEM_TEXTS: Record<ProblemCode, ProblemText> = {
       retryAfterMs: 1000,
     },
   },
+  circuit_open: {
+    retry: 'as it is',
+    meaning:
+      'What is behind this service failed several times in a row and is being given a rest. Nothing took effect.',
+    remedy: 'Wait for Retry-After and send it again with the same key.',
+    example: {
+      detail: 'The payment gateway is being given a rest. Nothing was charged.',
+      retryAfterMs: 5000,
+    },
+  },
   shutting_down: {
     retry: 'as it is',
     meaning: 'This process is about to end and takes no new requests. The request had no effect.',
     remedy: 'Send it again with the same key over a new connection.',
     example: {
       detail: 'The service is shutting down. Try again with the same key.',
+      retryAfterMs: 1000,
+    },
+  },
+  backend_timeout: {
+    retry: 'as it is',
+    meaning:
+      'What is behind this service did not answer in time. Whether the request took effect is being found out.',
+    remedy: 'Send it again with the same key: it is not run twice.',
+    example: {
+      detail: 'The payment gateway did not answer in time. Ask again with the same key.',
       retryAfterMs: 1000,
     },
   },

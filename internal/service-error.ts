@@ -11,6 +11,7 @@ export const PROBLEMS = {
   signature_missing: { status: 401, title: 'The request is not signed' },
   signature_invalid: { status: 401, title: 'The signature does not match' },
   timestamp_out_of_range: { status: 401, title: 'The timestamp of the signature is out of range' },
+  api_key_invalid: { status: 401, title: 'The API key is not valid' },
   scheme_not_allowed: { status: 403, title: 'The signature scheme is not accepted here' },
   not_found: { status: 404, title: 'There is nothing here' },
   method_not_allowed: { status: 405, title: 'The method is not allowed here' },
@@ -25,8 +26,19 @@ export const PROBLEMS = {
   rate_limited: { status: 429, title: 'Too many requests', retryable: true },
   headers_too_large: { status: 431, title: 'The headers are too large' },
   internal_error: { status: 500, title: 'Something went wrong on our side' },
+  backend_unreachable: {
+    status: 502,
+    title: 'What is behind this service cannot be reached',
+    retryable: true,
+  },
   store_unavailable: { status: 503, title: 'A store is not available', retryable: true },
+  circuit_open: { status: 503, title: 'What is behind this service is being given a rest', retryable: true },
   shutting_down: { status: 503, title: 'The service is shutting down', retryable: true },
+  backend_timeout: {
+    status: 504,
+    title: 'What is behind this service did not answer in time',
+    retryable: true,
+  },
 } as const satisfies Record<string, { status: number; title: string; retryable?: boolean }>
 
 export type ProblemCode = keyof typeof PROBLEMS

@@ -44,6 +44,11 @@ const THROWN: Record<ProblemCode, Effect> = {
   internal_error: 'nothing happened',
   store_unavailable: 'nothing happened',
   shutting_down: 'nothing happened',
+  api_key_invalid: 'nothing happened',
+  backend_unreachable: 'nothing happened',
+  circuit_open: 'nothing happened',
+  // Whoever throws it says with its effect that more may have happened.
+  backend_timeout: 'nothing happened',
 }
 
 const CODES = Object.keys(PROBLEMS).filter((code): code is ProblemCode => code in PROBLEMS)
