@@ -9,11 +9,36 @@ export { jsonBody } from '../internal/http/json-body.ts'
 export { problems, renderProblem } from '../internal/http/problems.ts'
 export { type BodyLimits, parsedBody, rawBody } from '../internal/http/raw-body.ts'
 export { requestId } from '../internal/http/request-id.ts'
-export { type EngineOptions, IdempotencyEngine, type Outcome } from '../internal/idempotency/engine.ts'
+export {
+  type EngineOptions,
+  type Handled,
+  type Holding,
+  IdempotencyEngine,
+  type Outcome,
+} from '../internal/idempotency/engine.ts'
 export { type IdempotencyOptions, idempotency } from '../internal/idempotency/idempotency.ts'
-export { postgresStore, sweepExpired } from '../internal/idempotency/postgres-store.ts'
+export type {
+  KeyFilter,
+  KeyRecord,
+  KeyRecords,
+  KeyState,
+  Resolution,
+} from '../internal/idempotency/key-records.ts'
+export type { Lookup } from '../internal/idempotency/lookups.ts'
+export { postgresRecords } from '../internal/idempotency/postgres-records.ts'
+export { postgresStore } from '../internal/idempotency/postgres-store.ts'
+export { redisRecords } from '../internal/idempotency/redis-records.ts'
 export { redisStore } from '../internal/idempotency/redis-store.ts'
-export type { Answer, Claim, IdempotencyStore, KeyId } from '../internal/idempotency/store.ts'
+export type {
+  Answer,
+  Claim,
+  IdempotencyStore,
+  KeyId,
+  Resolver,
+  Unknown,
+  UnknownReason,
+} from '../internal/idempotency/store.ts'
+export { Sweeper, type SweeperOptions, sweepExpired } from '../internal/idempotency/sweeper.ts'
 export type { Decision, Limiter } from '../internal/ratelimit/limiter.ts'
 export { MemoryLimiter } from '../internal/ratelimit/memory-limiter.ts'
 export { OutageLimiter } from '../internal/ratelimit/outage-limiter.ts'

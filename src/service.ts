@@ -6,7 +6,7 @@ import { connectRedis, type RedisConnection } from '../internal/database/redis.t
 import { Drain } from '../internal/http/drain.ts'
 import type { HealthOptions } from '../internal/http/health.ts'
 import { createServer, listen } from '../internal/http/server.ts'
-import { sweepExpired } from '../internal/idempotency/postgres-store.ts'
+import { Sweeper } from '../internal/idempotency/sweeper.ts'
 import { createLogger, type Logger } from '../internal/telemetry/logger.ts'
 import { createMetrics } from '../internal/telemetry/metrics.ts'
 import type { Config } from './config.ts'
@@ -26,7 +26,6 @@ export interface Service {
 const DATABASE_START_MS = 30_000
 /** A Redis that is there is connected within milliseconds. */
 const REDIS_START_MS = 1_000
-const SWEEP_EVERY_MS = 60_000
 /** Between the last answer and the closing of the port: under load each kept connection sees a 503 in this time. */
 const FAREWELL_MS = 500
 /** After the last answer: time for it to reach the client. */
@@ -59,7 +58,10 @@ export async function openService(config: Config, progress: (text: string) => vo
   const metricsServer =
     config.metricsPort === undefined ? undefined : createServer(metricsApp(parts).callback())
   if (metricsServer !== undefined) await listen(metricsServer, config.host, config.metricsPort ?? 0)
-  const sweeper = setInterval(() => void sweep(database, logger), SWEEP_EVERY_MS)
+  const sweeper = new Sweeper(database, {
+    onRemoved: (removed) => logger.debug({ removed }, 'forgot expired keys'),
+    onError: (error) => logger.warn({ err: error }, 'expired keys could not be removed'),
+  })
   warnAboutSettings(config, logger)
 
   return {
@@ -71,7 +73,7 @@ export async function openService(config: Config, progress: (text: string) => vo
       await sleep(Math.min(FAREWELL_MS, config.shutdownGraceMs))
       if (!finished)
         logger.warn({ under_way: drain.underWay }, 'SHUTDOWN_GRACE is over, requests are cut off')
-      clearInterval(sweeper)
+      await sweeper.stop()
       await clients.close()
       await Promise.all(
         [server, metricsServer].map((one) => (one === undefined ? undefined : closeServer(one))),
@@ -161,15 +163,6 @@ function warnAboutSettings(config: Config, logger: Logger): void {
   logger.warn(
     'without REDIS_URL this process counts the rate limits by itself: several services would admit more',
   )
-}
-
-async function sweep(database: Database, logger: Logger): Promise<void> {
-  try {
-    const removed = await sweepExpired(database)
-    if (removed > 0) logger.debug({ removed }, 'forgot expired keys')
-  } catch (error) {
-    logger.warn({ err: error }, 'expired keys could not be removed')
-  }
 }
 
 async function closeServer(server: Server): Promise<void> {

@@ -8,9 +8,12 @@ import { type Database, openDatabase } from '../../internal/database/database.ts
 import { openEmbedded } from '../../internal/database/embedded.ts'
 import { migrate } from '../../internal/database/migrate.ts'
 import { connectRedis, type RedisConnection } from '../../internal/database/redis.ts'
-import { postgresStore, sweepExpired } from '../../internal/idempotency/postgres-store.ts'
+import { postgresRecords } from '../../internal/idempotency/postgres-records.ts'
+import { postgresStore } from '../../internal/idempotency/postgres-store.ts'
+import { redisRecords } from '../../internal/idempotency/redis-records.ts'
 import { redisStore } from '../../internal/idempotency/redis-store.ts'
 import type { IdempotencyStore } from '../../internal/idempotency/store.ts'
+import { sweepExpired } from '../../internal/idempotency/sweeper.ts'
 import { ServiceError } from '../../internal/service-error.ts'
 import { SQL_DIRECTORY } from '../../src/package-root.ts'
 import { startRedisCluster } from '../support/redis-cluster.ts'
@@ -21,15 +24,16 @@ import { idempotencyStoreContract, type Subject } from './idempotency-store.ts'
 const DAY_MS = 86_400_000
 
 function onRedis(redis: RedisConnection, close: () => Promise<void>): Subject {
-  const prefix = `test-${randomUUID()}`
+  const prefix = `test-*[${randomUUID()}]?`
   const withTtl = (ttlMs: number) => redisStore(redis, { ttlMs, prefix })
-  return { store: withTtl(DAY_MS), withTtl, close }
+  return { store: withTtl(DAY_MS), withTtl, records: redisRecords(redis, { ttlMs: DAY_MS, prefix }), close }
 }
 
 async function onPostgres(database: Database, close: () => Promise<void>): Promise<Subject> {
   await migrate(database, SQL_DIRECTORY)
   const withTtl = (ttlMs: number) => postgresStore(database, { ttlMs })
-  return { store: withTtl(DAY_MS), withTtl, close }
+  const records = postgresRecords(database, { ttlMs: DAY_MS, page: 100 })
+  return { store: withTtl(DAY_MS), withTtl, records, close }
 }
 
 idempotencyStoreContract('Redis', async () => {
@@ -71,7 +75,9 @@ async function refusesInTime(store: IdempotencyStore, deadlineMs: number): Promi
   const answer = { status: 201, headers: {}, body: Buffer.from('x') }
   const verbs: (() => Promise<unknown>)[] = [
     () => store.claim(id, 'a'.repeat(64), token, 1000),
+    () => store.dispatch(id, token),
     () => store.renew(id, token, 1000),
+    () => store.resolve(id, token, answer, { by: 'jane' }),
     () => store.complete(id, token, answer),
     () => store.release(id, token, 'nothing happened'),
   ]
