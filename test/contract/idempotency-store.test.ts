@@ -13,7 +13,6 @@ import { postgresStore } from '../../internal/idempotency/postgres-store.ts'
 import { redisRecords } from '../../internal/idempotency/redis-records.ts'
 import { redisStore } from '../../internal/idempotency/redis-store.ts'
 import type { IdempotencyStore } from '../../internal/idempotency/store.ts'
-import { sweepExpired } from '../../internal/idempotency/sweeper.ts'
 import { ServiceError } from '../../internal/service-error.ts'
 import { SQL_DIRECTORY } from '../../src/package-root.ts'
 import { startRedisCluster } from '../support/redis-cluster.ts'
@@ -130,26 +129,4 @@ test('PostgreSQL: hanging or gone, every verb is refused within its deadline, an
   )
   await server.kill()
   await refusesInTime(store, 700)
-})
-
-test('PostgreSQL: a sweep removes what is over and nothing else', async (t) => {
-  const { url, drop } = await createDatabase()
-  const database = openDatabase(url)
-  const { store, withTtl, close } = await onPostgres(database, async () => {
-    await database.close()
-    await drop()
-  })
-  t.after(close)
-  const token = () => randomBytes(16).toString('hex')
-  const id = (key: string) => ({ client: 'acme', scope: 's', key })
-  await withTtl(1).claim(id('over'), 'a'.repeat(64), token(), 0)
-  await withTtl(1).claim(id('over but held'), 'a'.repeat(64), token(), 60_000)
-  await store.claim(id('young'), 'a'.repeat(64), token(), 0)
-  await new Promise((resolve) => setTimeout(resolve, 20))
-  assert.equal(await sweepExpired(database), 1)
-  const rows = await database.run((sql) => sql`SELECT key FROM idempotency_keys ORDER BY key`)
-  assert.deepEqual(
-    rows.map((row) => row.key),
-    ['over but held', 'young'],
-  )
 })
