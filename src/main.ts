@@ -34,6 +34,10 @@ const COMMANDS: Record<string, Command | undefined> = {
     does: 'partners and their secrets: add, list, rotate, revoke, reseal',
     run: async (args) => (await import('./commands/clients.ts')).clients(args),
   },
+  keys: {
+    does: 'requests whose outcome is unknown: list, show, resolve, release, log',
+    run: async (args) => (await import('./commands/keys.ts')).keys(args),
+  },
   doctor: {
     does: 'checks connections, versions, settings and clocks; exit code 1 on a fault',
     run: async (args) => (await import('./commands/doctor.ts')).doctor(args),
