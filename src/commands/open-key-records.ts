@@ -8,7 +8,7 @@ import { describeCause } from '../underlying-cause.ts'
 import { openCommandDatabase } from './command-database.ts'
 
 /** Redis may need a moment for its first connection, and a cluster for its map. */
-const REDIS_START_MS = 5_000
+const REDIS_START_MS = 2_000
 const POLL_MS = 20
 
 export interface OpenRecords {
