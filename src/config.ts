@@ -114,6 +114,11 @@ export function readConfig(env: NodeJS.ProcessEnv = process.env): Config {
   return config
 }
 
+/** For commands that open the stores and serve nobody: in production, too, nobody has to be able to sign. */
+export function readStoreConfig(env: NodeJS.ProcessEnv = process.env): Config {
+  return readConfig({ ...env, NODE_ENV: undefined, HOST: undefined })
+}
+
 /** What is wrong with settings that are each fine by themselves. */
 function clashes(config: Config, hasRedis: boolean, workers: string): string[] {
   const faults: string[] = []

@@ -133,7 +133,8 @@ async function confirmed(record: KeyRecord): Promise<boolean> {
     const question =
       `${keyLines(record)}The next retry with this key will RUN THE REQUEST AGAIN.\n` +
       'Is it certain that nothing happened, and that it is not still on its way? (yes/no) '
-    return (await terminal.question(question)).trim() === 'yes'
+    // Ctrl-D and Ctrl-C reject it.
+    return (await terminal.question(question).catch(() => 'no')).trim() === 'yes'
   } finally {
     terminal.close()
   }

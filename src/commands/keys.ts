@@ -2,7 +2,7 @@ import { userInfo } from 'node:os'
 import { parseArgs } from 'node:util'
 import { KEY_STATES, type KeyRecords, type KeyState } from '../../internal/idempotency/key-records.ts'
 import type { KeyId } from '../../internal/idempotency/store.ts'
-import { readConfig } from '../config.ts'
+import { readStoreConfig } from '../config.ts'
 import { listKeys, releaseKey, resolveKey, type Shown, showKey, showLog } from './change-keys.ts'
 import { openKeyRecords } from './open-key-records.ts'
 
@@ -76,7 +76,7 @@ export async function keys(args: string[]): Promise<number> {
   }
   const { help: _, json = false, ...options } = values
   const work = parseVerb(positionals, options)
-  const { records, close } = await openKeyRecords(readConfig())
+  const { records, close } = await openKeyRecords(readStoreConfig())
   try {
     let code = 0
     for await (const shown of work(records)) {

@@ -10,6 +10,7 @@ import {
   parseDuration,
   printConfig,
   readConfig,
+  readStoreConfig,
 } from '../../src/config.ts'
 
 type Settings = Record<string, string>
@@ -297,3 +298,9 @@ test('what printConfig shows can be set again to the same effect, but for the se
 function pick(settings: Settings, names: string[]): Settings {
   return Object.fromEntries(Object.entries(settings).filter(([name]) => names.includes(name)))
 }
+
+test('a command that only opens the stores needs no secret in production, and its settings are checked all the same', () => {
+  const env = { NODE_ENV: 'production', HOST: '0.0.0.0', REDIS_URL: 'redis://127.0.0.1:1' }
+  assert.equal(readStoreConfig(env).idempotencyStore, 'redis')
+  assert.throws(() => readStoreConfig({ ...env, REDIS_URL: 'nowhere' }), ConfigError)
+})
