@@ -34,6 +34,10 @@ const COMMANDS: Record<string, Command | undefined> = {
     does: 'partners and their secrets: add, list, rotate, revoke, reseal',
     run: async (args) => (await import('./commands/clients.ts')).clients(args),
   },
+  audit: {
+    does: 'the audit trail of payments: verify, heads, export',
+    run: async (args) => (await import('./commands/audit.ts')).audit(args),
+  },
   doctor: {
     does: 'checks connections, versions, settings and clocks; exit code 1 on a fault',
     run: async (args) => (await import('./commands/doctor.ts')).doctor(args),

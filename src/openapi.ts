@@ -1,3 +1,4 @@
+import { auditApi, listAuditLogsOperation } from '../internal/audit/openapi.ts'
 import {
   docsApi,
   docsOperation,
@@ -64,6 +65,7 @@ export function describeApi({ metricsPort }: Pick<Config, 'metricsPort'>): Recor
   return openApiDocument(info, [
     ...routes(ordersApi, once, [placeOrderOperation]),
     ...routes(ordersApi, signed, [listOrdersOperation, getOrderOperation]),
+    ...routes(auditApi, signed, [listAuditLogsOperation]),
     ...routes(healthApi, open, [livezOperation, readyzOperation, healthOperation]),
     ...routes(healthApi, open, metricsPort === undefined ? [metricsOperation] : []),
     ...routes(docsApi, open, [problemsOperation, problemOperation, openApiOperation, docsOperation]),

@@ -1,5 +1,7 @@
 import Router from '@koa/router'
 import Koa from 'koa'
+import { auditLog } from '../internal/audit/audit-log.ts'
+import { listAuditLogs } from '../internal/audit/audit-logs.ts'
 import type { Database } from '../internal/database/database.ts'
 import type { RedisConnection } from '../internal/database/redis.ts'
 import type { Drain } from '../internal/http/drain.ts'
@@ -98,6 +100,9 @@ export function pipeline(parts: Parts): Koa<RequestState> {
   )
   router.get('/orders', ...signed, limited('GET /orders'), listOrders(orders))
   router.get('/orders/:id', ...signed, limited('GET /orders/:id'), getOrder(orders))
+
+  const trail = auditLog(parts.database)
+  router.get('/api/v1/audit-logs', ...signed, limited('GET /api/v1/audit-logs'), listAuditLogs(trail))
   return app
 }
 
