@@ -22,7 +22,7 @@ interface Waiting extends Observation {
 }
 
 /** Between two writings: as long as that a flood is folded, short enough to find one's entry when looking for it. */
-export const WRITE_EVERY_MS = 1_000
+const WRITE_EVERY_MS = 1_000
 /** Entries of one kind (client, event, route, status, code) in one writing that keep their key; the others share one. */
 const KEYED_OF_A_KIND = 5
 /** Entries in memory, about 5 MB: during an outage each kind has six at the most, so this many take many clients. */
