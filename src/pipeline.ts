@@ -102,7 +102,7 @@ export function pipeline(parts: Parts): Koa<RequestState> {
   router.get('/orders/:id', ...signed, limited('GET /orders/:id'), getOrder(orders))
 
   const trail = auditLog(parts.database)
-  router.get('/api/v1/audit-logs', ...signed, limited('GET /api/v1/audit-logs'), listAuditLogs(trail))
+  router.get('/api/v1/audit-logs', ...signed, limited('GET /api/v1/audit-logs', 'v1'), listAuditLogs(trail))
   return app
 }
 
@@ -204,12 +204,11 @@ function limits({ config, redis, logger, metrics }: Parts) {
           onChange: (outage, cause) =>
             logger.warn({ err: cause }, `the outage of the rate limiter ${outage}`),
         })
-  const group = config.rateLimits === undefined ? 'orders' : 'all'
-  return (route: string) =>
+  return (route: string, api = 'orders') =>
     rateLimit({
       limiter,
       limits: config.rateLimits ?? ORDER_LIMITS,
-      group,
+      group: config.rateLimits === undefined ? api : 'all',
       route,
       onDecision(scope, decision) {
         metrics.rateLimitDecisions.inc({ scope, decision })
