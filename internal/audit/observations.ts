@@ -164,7 +164,7 @@ export class Observations {
       id: this.#options.newId(),
       request_id: seen.requestId,
       route: seen.route,
-      status: seen.status,
+      http_status: seen.status,
       code: seen.code,
       idempotency_key: seen.key,
       count,

@@ -42,7 +42,7 @@ const ENTRY = {
   id: '6f8f9b0e-6c5b-4a53-9f0e-0d6f5f1f4a11',
   request_id: '3f1c1f52-6a0e-4c8e-9d5f-0c4b8f6c1a27',
   route: 'POST /api/v1/payments',
-  status: 429,
+  http_status: 429,
   code: 'rate_limited',
   idempotency_key: 'payment-2026-000017',
   count: 3,
@@ -51,8 +51,8 @@ const ENTRY = {
 }
 
 const EVENTS = `What happened to a payment is written together with it, in one transaction: \`payment.attempted\`,
-\`payment.completed\`, \`payment.declined\`, \`payment.unknown\`, \`payment.recovered\` (found out by asking the gateway),
-\`payment.abandoned\` (for certain nothing was sent). How other requests were answered follows within about a second:
+\`payment.completed\`, \`payment.declined\`, \`payment.unknown\` (the gateway did not say; it is being found out),
+\`payment.recovered\` (found out), \`payment.abandoned\` (for certain nothing was sent). How other requests were answered follows within about a second:
 \`payment.replayed\`, \`payment.conflict\` (409 for the key), \`payment.refused\` (no effect), \`payment.unresolved\` (an
 error that leaves the effect open; the payment's own entry follows). Equal ones of that moment are one entry with a
 \`count\`; \`observed_at\` is when the first of them was seen.`

@@ -76,14 +76,14 @@ after(async () => {
 const pay = (client: string, key: string, body = '{"amount":1}') =>
   fetch(url, { method: 'POST', body, headers: { 'X-Client-Id': client, 'Idempotency-Key': key } })
 
-const written = z.looseObject({ status: z.number(), count: z.number(), code: z.string().optional() })
+const written = z.looseObject({ http_status: z.number(), count: z.number(), code: z.string().optional() })
 
 /** Oldest first: type, status, code, count. */
 async function trail(client: string) {
   const entries = await auditLog(database).list(client, { limit: 100 })
   return entries.reverse().map(({ eventType, entry }) => {
-    const { status, code, count } = written.parse(JSON.parse(entry))
-    return [eventType, status, code, count]
+    const { http_status, code, count } = written.parse(JSON.parse(entry))
+    return [eventType, http_status, code, count]
   })
 }
 

@@ -20,7 +20,7 @@ const member = z.strictObject({
   id: z.string(),
   request_id: z.string(),
   route: z.string(),
-  status: z.number(),
+  http_status: z.number(),
   code: z.string().optional(),
   idempotency_key: z.string().optional(),
   count: z.number(),
@@ -70,7 +70,7 @@ test('an observation becomes an entry, with the time at which it was seen', asyn
         request_id: 'request-1',
         route: 'POST /pay',
       },
-      ...{ status: 429, code: 'rate_limited', idempotency_key: 'key-1', count: 1 },
+      ...{ http_status: 429, code: 'rate_limited', idempotency_key: 'key-1', count: 1 },
       observed_at: '2026-01-01T00:00:00.000Z',
     },
   ])
