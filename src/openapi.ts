@@ -65,10 +65,10 @@ export function describeApi({ metricsPort }: Pick<Config, 'metricsPort'>): Recor
   return openApiDocument(info, [
     ...routes(ordersApi, once, [placeOrderOperation]),
     ...routes(ordersApi, signed, [listOrdersOperation, getOrderOperation]),
-    ...routes(auditApi, signed, [listAuditLogsOperation]),
     ...routes(healthApi, open, [livezOperation, readyzOperation, healthOperation]),
     ...routes(healthApi, open, metricsPort === undefined ? [metricsOperation] : []),
     ...routes(docsApi, open, [problemsOperation, problemOperation, openApiOperation, docsOperation]),
+    ...routes(auditApi, signed, [listAuditLogsOperation]),
   ])
 }
 

@@ -89,6 +89,9 @@ export function pipeline(parts: Parts): Koa<RequestState> {
   const keys = engine(parts)
   const once = (scope: string) => idempotency({ engine: keys, scope, renderError })
 
+  const trail = auditLog(parts.database)
+  router.get('/api/v1/audit-logs', ...signed, limited('GET /api/v1/audit-logs', 'v1'), listAuditLogs(trail))
+
   const orders = orderStore(parts.database)
   router.post(
     '/orders',
@@ -100,9 +103,6 @@ export function pipeline(parts: Parts): Koa<RequestState> {
   )
   router.get('/orders', ...signed, limited('GET /orders'), listOrders(orders))
   router.get('/orders/:id', ...signed, limited('GET /orders/:id'), getOrder(orders))
-
-  const trail = auditLog(parts.database)
-  router.get('/api/v1/audit-logs', ...signed, limited('GET /api/v1/audit-logs', 'v1'), listAuditLogs(trail))
   return app
 }
 
