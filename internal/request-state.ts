@@ -1,5 +1,6 @@
 import { createHash } from 'node:crypto'
 import type Koa from 'koa'
+import type { ServiceError } from './service-error.ts'
 
 /** The body as it came over the wire: what is signed and what is fingerprinted. */
 export class WireBody {
@@ -52,6 +53,8 @@ export interface RequestState {
   caller?: Caller
   attempt?: Attempt
   json?: JsonBody
+  /** What the problem document says that was put on `ctx`; a stage may have replaced it by another answer since. */
+  problem?: ServiceError
 }
 
 export type Stage = Koa.Middleware<RequestState>

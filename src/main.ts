@@ -38,6 +38,10 @@ const COMMANDS: Record<string, Command | undefined> = {
     does: 'requests whose outcome is unknown: list, show, resolve, release, log',
     run: async (args) => (await import('./commands/keys.ts')).keys(args),
   },
+  audit: {
+    does: 'the audit trail of payments: verify, heads, export',
+    run: async (args) => (await import('./commands/audit.ts')).audit(args),
+  },
   doctor: {
     does: 'checks connections, versions, settings and clocks; exit code 1 on a fault',
     run: async (args) => (await import('./commands/doctor.ts')).doctor(args),

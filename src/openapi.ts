@@ -1,3 +1,4 @@
+import { auditApi, listAuditLogsOperation } from '../internal/audit/openapi.ts'
 import {
   docsApi,
   docsOperation,
@@ -67,6 +68,7 @@ export function describeApi({ metricsPort }: Pick<Config, 'metricsPort'>): Recor
     ...routes(healthApi, open, [livezOperation, readyzOperation, healthOperation]),
     ...routes(healthApi, open, metricsPort === undefined ? [metricsOperation] : []),
     ...routes(docsApi, open, [problemsOperation, problemOperation, openApiOperation, docsOperation]),
+    ...routes(auditApi, signed, [listAuditLogsOperation]),
   ])
 }
 

@@ -1,5 +1,7 @@
 import Router from '@koa/router'
 import Koa from 'koa'
+import { auditLog } from '../internal/audit/audit-log.ts'
+import { listAuditLogs } from '../internal/audit/audit-logs.ts'
 import type { Database } from '../internal/database/database.ts'
 import type { RedisConnection } from '../internal/database/redis.ts'
 import type { Drain } from '../internal/http/drain.ts'
@@ -86,6 +88,9 @@ export function pipeline(parts: Parts): Koa<RequestState> {
   // One for all routes: what shares a store shares its group commit.
   const keys = engine(parts)
   const once = (scope: string) => idempotency({ engine: keys, scope, renderError })
+
+  const trail = auditLog(parts.database)
+  router.get('/api/v1/audit-logs', ...signed, limited('GET /api/v1/audit-logs', 'v1'), listAuditLogs(trail))
 
   const orders = orderStore(parts.database)
   router.post(
@@ -199,12 +204,11 @@ function limits({ config, redis, logger, metrics }: Parts) {
           onChange: (outage, cause) =>
             logger.warn({ err: cause }, `the outage of the rate limiter ${outage}`),
         })
-  const group = config.rateLimits === undefined ? 'orders' : 'all'
-  return (route: string) =>
+  return (route: string, api = 'orders') =>
     rateLimit({
       limiter,
       limits: config.rateLimits ?? ORDER_LIMITS,
-      group,
+      group: config.rateLimits === undefined ? api : 'all',
       route,
       onDecision(scope, decision) {
         metrics.rateLimitDecisions.inc({ scope, decision })

@@ -75,7 +75,7 @@ export function openDatabase(url: string | undefined, options: DatabaseOptions =
     if (revival !== undefined) await withDeadline(revival, GRACE_MS, 'database', 'none')
     const used = pool
     try {
-      return await withDeadline(Promise.resolve(statement(used)), deadlineMs, 'database')
+      return withoutHoles(await withDeadline(Promise.resolve(statement(used)), deadlineMs, 'database'))
     } catch (error) {
       if (error instanceof ServiceError || codeOf(error) === 'CONNECT_TIMEOUT') {
         replace(used)
@@ -119,6 +119,17 @@ function createPool(url: string | undefined, deadlineMs: number, options: Databa
     // Nothing else: PgBouncer refuses connections that ask for settings it does not know.
     connection: { application_name: 'oncekey' },
   })
+}
+
+/**
+ * postgres.js 3.4.9 goes on counting where a statement that failed after its first rows had stopped: on that connection
+ * the rows of the next result come after as many holes, so that its first row would seem not to be there.
+ */
+function withoutHoles<T>(result: T): T {
+  if (Array.isArray(result) && result.length > 0 && !(0 in result)) {
+    result.splice(0, result.length, ...result.filter(() => true))
+  }
+  return result
 }
 
 function codeOf(error: unknown): string {

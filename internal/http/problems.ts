@@ -28,6 +28,7 @@ export type ReportDefect = (ctx: StageContext, error: unknown) => void
 export function renderProblem(ctx: StageContext, thrown: unknown, report: ReportDefect): void {
   const error = toServiceError(thrown)
   if (error.status >= 500) report(ctx, thrown)
+  ctx.state.problem = error
   ctx.status = error.status
   ctx.set(error.headers)
   if (error.retryAfterMs !== undefined) ctx.set('Retry-After', retryAfter(error.retryAfterMs))

@@ -65,5 +65,10 @@ export function createMetrics() {
       registers,
     }),
     orders: new Counter({ name: 'orders_placed_total', help: 'Orders committed by this process', registers }),
+    auditEntriesLost: new Counter({
+      name: 'audit_entries_lost_total',
+      help: 'Replays, conflicts and refusals that could not be written into the audit trail',
+      registers,
+    }),
   }
 }

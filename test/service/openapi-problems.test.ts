@@ -99,7 +99,7 @@ const PROVOKED: Record<string, (operation: DescribedOperation) => Promise<RawAns
 const gone = away.kill()
 const dropped = (async () => {
   const sql = postgres(broken.url, { max: 1, onnotice: () => {} })
-  await sql`DROP TABLE orders`
+  await sql`DROP TABLE orders, audit_log`
   await sql.end()
 })()
 
