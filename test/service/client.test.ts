@@ -1,7 +1,7 @@
 import assert from 'node:assert/strict'
 import { randomUUID } from 'node:crypto'
 import { after, test } from 'node:test'
-import { type ClientOptions, createClient, type Order, ProblemError } from '../../src/client.ts'
+import { createClient, type Order, ProblemError, type SigningOptions } from '../../src/client.ts'
 import { readOrdersAt } from '../support/check-orders.ts'
 import { createDatabase } from '../support/servers.ts'
 import { startService } from '../support/service.ts'
@@ -16,7 +16,7 @@ after(async () => {
 
 const INPUT = { user_id: 'user-1', item: 'bücher ✓', amount: '19.90' }
 
-function partner(options: Partial<ClientOptions> = {}) {
+function partner(options: Partial<SigningOptions> = {}) {
   return createClient({ baseUrl: service.url, secret: 'super-secret-key', ...options })
 }
 
