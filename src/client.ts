@@ -116,6 +116,8 @@ export function createClient(options: ClientOptions): Client {
   const base = baseUrl(options.baseUrl)
   const { now = Date.now, random = Math.random, maxAnswerBytes = MAX_ANSWER_BYTES, retry = {} } = options
   if (!(maxAnswerBytes >= 1)) throw new RangeError(`maxAnswerBytes must be at least 1, not ${maxAnswerBytes}`)
+  if (typeof retry === 'string' && retry !== 'service')
+    throw new RangeError(`retry must be an object or "service", not ${JSON.stringify(retry)}`)
   const policy = retryPolicy(retry === 'service' ? {} : retry)
   const sending = {
     credentials: credentials(options),
