@@ -49,7 +49,7 @@ export function parseApiKeys(text: string): readonly ApiKey[] {
   return keys
 }
 
-/** The keys in force; kept as digests, so that no dump of the registry shows one. */
+/** The keys in force. */
 export function apiKeys(keys: readonly ApiKey[]): ApiKeys {
   const entries = keys.map(({ user, key }) => ({ user, digest: digestOf(key) }))
   return {

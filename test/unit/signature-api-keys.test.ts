@@ -1,6 +1,5 @@
 import assert from 'node:assert/strict'
 import { describe, test } from 'node:test'
-import { inspect } from 'node:util'
 import { apiKeys, bearerToken, parseApiKeys } from '../../internal/signature/api-keys.ts'
 
 const KEY = 'key-that-must-not-be-shown'
@@ -74,10 +73,6 @@ describe('the registry', () => {
     for (const key of ['', KEY, `${KEY}12`, `${KEY}1 `, `${KEY}1`.toUpperCase(), 'x'.repeat(100_000)])
       assert.equal(registry.find(key), undefined)
     assert.equal(apiKeys([]).find(''), undefined)
-  })
-
-  test('shows no key when it is printed', () => {
-    assert.doesNotMatch(inspect(registry, { depth: 9, showHidden: true }), new RegExp(KEY))
   })
 })
 
