@@ -49,8 +49,9 @@ export const PROBLEM_TEXTS: Record<ProblemCode, ProblemText> = {
   },
   signature_missing: {
     retry: 'corrected',
-    meaning: 'This route needs a signature and the request has none.',
-    remedy: 'Sign the bytes that you send with your secret and send the signature as X-Signature.',
+    meaning: 'This route needs a signature (under /api/v1: or an API key) and the request has none.',
+    remedy:
+      'Sign the bytes that you send with your secret and send the signature as X-Signature, or, under /api/v1, send Authorization: Bearer and your API key.',
     example: {
       detail:
         'Send exactly one X-Signature: t=<Unix seconds>,v1=<64 hex digits>, an HMAC-SHA256 made with your secret, and X-Client-Id.',
@@ -76,9 +77,10 @@ export const PROBLEM_TEXTS: Record<ProblemCode, ProblemText> = {
   },
   api_key_invalid: {
     retry: 'corrected',
-    meaning: 'The API key is not known, is not well formed, or came together with a signature.',
+    meaning:
+      'The API key is not known, is not well formed, was sent twice, or came together with a signature. Which keys are known is not told.',
     remedy: 'Send Authorization: Bearer and your key, and nothing else that says who you are.',
-    example: { detail: 'The API key is not valid.' },
+    example: { detail: 'The API key is not valid. Send exactly one Authorization: Bearer and your key.' },
   },
   scheme_not_allowed: {
     retry: 'corrected',

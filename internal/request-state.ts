@@ -18,10 +18,10 @@ export class WireBody {
   }
 }
 
-/** Who signed the request. */
+/** Who sent the request. */
 export interface Caller {
   client: string
-  /** The scheme that matched, e.g. `v1`. */
+  /** How the caller proved it: the scheme of the signature (e.g. `v1`), `bearer`, or `open` where nobody has to. */
   scheme: string
 }
 

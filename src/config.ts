@@ -2,9 +2,11 @@ import { existsSync } from 'node:fs'
 import { isIP } from 'node:net'
 import type { OnOutage } from '../internal/ratelimit/outage-limiter.ts'
 import { type Limit, parseRateLimits } from '../internal/ratelimit/rate-limits.ts'
+import { type ApiKey, parseApiKeys } from '../internal/signature/api-keys.ts'
 import { SCHEMES, type Scheme } from '../internal/signature/client-registry.ts'
 import type { Keyring } from '../internal/signature/keyring.ts'
 import { parseSealKey, type SealKey } from '../internal/signature/seal.ts'
+import { DEMO_API_KEY, DEMO_SECRET, demoCredentials } from './demo-credentials.ts'
 
 export interface Config {
   production: boolean
@@ -18,6 +20,8 @@ export interface Config {
   clientsFile: string | undefined
   /** SECRETS_KEY, then SECRETS_KEY_OLD; empty without. */
   secretsKeys: Keyring
+  /** For `Authorization: Bearer`. */
+  apiKeys: readonly ApiKey[]
   minScheme: Scheme
   signatureToleranceMs: number
   /** Test environments only: tells partners which mistake made their signature invalid. */
@@ -46,7 +50,6 @@ export class ConfigError extends Error {
   }
 }
 
-export const DEMO_SECRET = 'super-secret-key'
 export const SIGNATURE_TOLERANCE_MS = 300_000
 const LOG_LEVELS = ['trace', 'debug', 'info', 'warn', 'error', 'fatal', 'silent']
 const MAX_INT32 = 2_147_483_647
@@ -84,6 +87,7 @@ export function readConfig(env: NodeJS.ProcessEnv = process.env): Config {
       const key = read<SealKey | undefined>(name, undefined, parseSealKey)
       return key === undefined ? [] : [key]
     }),
+    apiKeys: read('API_KEYS', production ? [] : [DEMO_API_KEY], parseApiKeys),
     minScheme: read<Scheme>('MIN_SCHEME', 'v0', oneOf(SCHEMES)),
     signatureToleranceMs: read('SIGNATURE_TOLERANCE', SIGNATURE_TOLERANCE_MS, duration(1_000)),
     signatureHints: read('SIGNATURE_HINTS', '0', oneOf(['0', '1'] as const)) === '1',
@@ -122,24 +126,25 @@ export function readStoreConfig(env: NodeJS.ProcessEnv = process.env): Config {
 /** What is wrong with settings that are each fine by themselves. */
 function clashes(config: Config, hasRedis: boolean, workers: string): string[] {
   const faults: string[] = []
-  const { hmacSecret, clientsFile, secretsKeys } = config
+  const { hmacSecret, clientsFile, secretsKeys, apiKeys } = config
   if (
     config.production &&
     hmacSecret === undefined &&
     clientsFile === undefined &&
-    secretsKeys.length === 0
+    secretsKeys.length === 0 &&
+    apiKeys.length === 0
   ) {
     faults.push(
-      'HMAC_SECRET, CLIENTS_FILE or SECRETS_KEY must be set in production: nobody could sign a request',
+      'HMAC_SECRET, CLIENTS_FILE, SECRETS_KEY or API_KEYS must be set in production: nobody could send a request',
     )
   }
-  if (config.production && config.hmacSecret === DEMO_SECRET) {
-    faults.push('HMAC_SECRET is the published default: choose another one in production')
-  }
-  if (config.hmacSecret === DEMO_SECRET && !isLoopback(config.host)) {
-    faults.push(
-      `HOST=${config.host}: with the default secret the service listens on loopback only; set HMAC_SECRET`,
-    )
+  const published = demoCredentials(config)
+  for (const { setting } of config.production ? published : [])
+    faults.push(`${setting} is the published default: choose another one in production`)
+  if (published.length > 0 && !isLoopback(config.host)) {
+    const defaults = published.map(({ what }) => `the default ${what}`).join(' and ')
+    const settings = published.map(({ setting }) => setting).join(' and ')
+    faults.push(`HOST=${config.host}: with ${defaults} the service listens on loopback only; set ${settings}`)
   }
   if (config.idempotencyStore === 'redis' && !hasRedis) {
     faults.push('IDEMPOTENCY_STORE=redis needs REDIS_URL')
@@ -259,6 +264,7 @@ export function printConfig(config: Config): string {
     ['CLIENTS_FILE', config.clientsFile],
     ['SECRETS_KEY', mask(config.secretsKeys[0]?.id)],
     ['SECRETS_KEY_OLD', mask(config.secretsKeys[1]?.id)],
+    ['API_KEYS', config.apiKeys.length === 0 ? 'none' : mask('')],
     ['MIN_SCHEME', config.minScheme],
     ['SIGNATURE_TOLERANCE', seconds(config.signatureToleranceMs)],
     ['SIGNATURE_HINTS', config.signatureHints ? 1 : 0],

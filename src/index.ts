@@ -1,6 +1,6 @@
 /**
  * The stages of the service as Koa middleware for an app of your own, and the stores behind them. Put them together
- * in this order: requestId, problems, rawBody (or parsedBody), verifySignature, rateLimit, idempotency, jsonBody.
+ * in this order: requestId, problems, rawBody (or parsedBody), verifySignature (or authenticate), rateLimit, idempotency, jsonBody.
  */
 export { type Database, openDatabase } from '../internal/database/database.ts'
 export { migrate } from '../internal/database/migrate.ts'
@@ -47,6 +47,8 @@ export { type Limit, parseRateLimits } from '../internal/ratelimit/rate-limits.t
 export { RedisLimiter } from '../internal/ratelimit/redis-limiter.ts'
 export type { Attempt, Caller, JsonBody, RequestState, Stage, WireBody } from '../internal/request-state.ts'
 export { type ProblemCode, ServiceError } from '../internal/service-error.ts'
+export { type ApiKey, type ApiKeys, apiKeys, parseApiKeys } from '../internal/signature/api-keys.ts'
+export { type AuthenticateOptions, authenticate } from '../internal/signature/authenticate.ts'
 export type { Client, ClientRegistry, Scheme } from '../internal/signature/client-registry.ts'
 export { openClientsFile } from '../internal/signature/clients-file.ts'
 export { verifySignature } from '../internal/signature/verify-signature.ts'

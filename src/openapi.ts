@@ -27,9 +27,15 @@ import {
   ordersApi,
   placeOrderOperation,
 } from '../internal/orders/openapi.ts'
-import { rateLimitApi } from '../internal/ratelimit/openapi.ts'
+import {
+  limitsApi,
+  rateLimitApi,
+  rateLimitHeadersApi,
+  rateLimitsOperation,
+  retryConfigOperation,
+} from '../internal/ratelimit/openapi.ts'
 import type { Stage } from '../internal/request-state.ts'
-import { signatureApi } from '../internal/signature/openapi.ts'
+import { authenticateApi, signatureApi } from '../internal/signature/openapi.ts'
 import type { Config } from './config.ts'
 import { VERSION } from './package-root.ts'
 
@@ -54,6 +60,7 @@ export function openApiPage(config: Config): Stage {
 export function describeApi({ metricsPort }: Pick<Config, 'metricsPort'>): Record<string, unknown> {
   const open = [edgeApi]
   const signed = [...open, workApi, rawBodyApi, signatureApi, rateLimitApi]
+  const authenticated = [...open, workApi, rawBodyApi, authenticateApi]
   const once = [...signed, idempotencyApi, jsonBodyApi]
   const info = {
     title: 'oncekey',
@@ -65,10 +72,12 @@ export function describeApi({ metricsPort }: Pick<Config, 'metricsPort'>): Recor
   return openApiDocument(info, [
     ...routes(ordersApi, once, [placeOrderOperation]),
     ...routes(ordersApi, signed, [listOrdersOperation, getOrderOperation]),
+    ...routes(limitsApi, [...authenticated, rateLimitHeadersApi], [rateLimitsOperation]),
+    ...routes(limitsApi, open, [retryConfigOperation]),
     ...routes(healthApi, open, [livezOperation, readyzOperation, healthOperation]),
     ...routes(healthApi, open, metricsPort === undefined ? [metricsOperation] : []),
     ...routes(docsApi, open, [problemsOperation, problemOperation, openApiOperation, docsOperation]),
-    ...routes(auditApi, signed, [listAuditLogsOperation]),
+    ...routes(auditApi, [...authenticated, rateLimitApi], [listAuditLogsOperation]),
   ])
 }
 

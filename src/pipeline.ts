@@ -23,15 +23,20 @@ import type { Limiter } from '../internal/ratelimit/limiter.ts'
 import { MemoryLimiter } from '../internal/ratelimit/memory-limiter.ts'
 import { OutageLimiter } from '../internal/ratelimit/outage-limiter.ts'
 import { rateLimit } from '../internal/ratelimit/rate-limit.ts'
-import { parseRateLimits } from '../internal/ratelimit/rate-limits.ts'
+import { type Limit, parseRateLimits } from '../internal/ratelimit/rate-limits.ts'
 import { RedisLimiter } from '../internal/ratelimit/redis-limiter.ts'
+import { showRateLimits } from '../internal/ratelimit/show-rate-limits.ts'
 import type { RequestState, StageContext } from '../internal/request-state.ts'
+import { apiKeys } from '../internal/signature/api-keys.ts'
+import { authenticate } from '../internal/signature/authenticate.ts'
 import type { ClientRegistry } from '../internal/signature/client-registry.ts'
 import { verifySignature } from '../internal/signature/verify-signature.ts'
 import type { Logger } from '../internal/telemetry/logger.ts'
 import type { Metrics } from '../internal/telemetry/metrics.ts'
 import { observe } from '../internal/telemetry/observe.ts'
-import { type Config, DEMO_SECRET } from './config.ts'
+import type { Config } from './config.ts'
+import { demoCredentials } from './demo-credentials.ts'
+import { retryConfig } from './retry-config.ts'
 
 /** What the pipeline is made of: connections and collectors, opened by whoever runs it. */
 export interface Parts {
@@ -49,7 +54,15 @@ export interface Parts {
 const BODY_TIMEOUT_MS = 15_000
 /** The longest that a handler may hold its key. */
 const MAX_HOLD_MS = 600_000
-const ORDER_LIMITS = parseRateLimits('client=10/60s')
+/** What each API allows unless RATE_LIMITS replaces it for all of them. */
+const LIMITS = {
+  orders: parseRateLimits('client=10/60s'),
+  pay: parseRateLimits('global=10/1s:token-bucket:10'),
+  v1: parseRateLimits('global=1000/60s,client=100/60s,endpoint=10/60s,client=20/1s:token-bucket:50'),
+} as const
+type Api = keyof typeof LIMITS
+/** The one route of `/api/v1` that its `endpoint` limit counts: the one that moves money. */
+const PAYMENT = 'POST /api/v1/payments'
 
 /** The order service. A request walks through the stages from top to bottom. */
 export function pipeline(parts: Parts): Koa<RequestState> {
@@ -73,36 +86,50 @@ export function pipeline(parts: Parts): Koa<RequestState> {
   app.use(drain.stage()).use(acceptJson())
   app.use(router.routes()).use(router.allowedMethods())
 
-  const signed = [
-    rawBody({ maxBodyBytes: config.maxBodyBytes, timeoutMs: BODY_TIMEOUT_MS }),
-    verifySignature({
-      registry: clients,
-      minScheme: config.minScheme,
-      toleranceMs: config.signatureToleranceMs,
-      hints: config.signatureHints,
-      now: Date.now,
-      onVerified: (scheme, result) => metrics.signatures.inc({ scheme, result }),
+  const onVerified = (scheme: string, result: string) => metrics.signatures.inc({ scheme, result })
+  const bytes = rawBody({ maxBodyBytes: config.maxBodyBytes, timeoutMs: BODY_TIMEOUT_MS })
+  const signature = verifySignature({
+    registry: clients,
+    minScheme: config.minScheme,
+    toleranceMs: config.signatureToleranceMs,
+    hints: config.signatureHints,
+    now: Date.now,
+    onVerified,
+  })
+  const signed = [bytes, signature] as const
+  const authenticated = [
+    bytes,
+    authenticate({
+      verifySignature: signature,
+      apiKeys: apiKeys(config.apiKeys),
+      onAuthenticated: onVerified,
     }),
   ] as const
-  const limited = limits(parts)
+  const { limited, standing } = limits(parts)
   // One for all routes: what shares a store shares its group commit.
   const keys = engine(parts)
   const once = (scope: string) => idempotency({ engine: keys, scope, renderError })
-
-  const trail = auditLog(parts.database)
-  router.get('/api/v1/audit-logs', ...signed, limited('GET /api/v1/audit-logs', 'v1'), listAuditLogs(trail))
 
   const orders = orderStore(parts.database)
   router.post(
     '/orders',
     ...signed,
-    limited('POST /orders'),
+    limited('orders', 'POST /orders'),
     once('POST /orders'),
     jsonBody(),
     placeOrder({ orders, now: Date.now, onPlaced: () => metrics.orders.inc() }),
   )
-  router.get('/orders', ...signed, limited('GET /orders'), listOrders(orders))
-  router.get('/orders/:id', ...signed, limited('GET /orders/:id'), getOrder(orders))
+  router.get('/orders', ...signed, limited('orders', 'GET /orders'), listOrders(orders))
+  router.get('/orders/:id', ...signed, limited('orders', 'GET /orders/:id'), getOrder(orders))
+
+  router.get('/api/v1/rate-limits', ...authenticated, standing('v1', PAYMENT))
+  const trail = auditLog(parts.database)
+  router.get(
+    '/api/v1/audit-logs',
+    ...authenticated,
+    limited('v1', 'GET /api/v1/audit-logs'),
+    listAuditLogs(trail),
+  )
   return app
 }
 
@@ -114,6 +141,7 @@ function open(parts: Parts): Router<RequestState> {
   router.get('/readyz', readyz(options))
   router.get('/health', health(options))
   if (config.metricsPort === undefined) router.get('/metrics', metricsPage(metrics))
+  router.get('/api/v1/retry-config', retryConfig())
   documents(router, config)
   return router
 }
@@ -124,7 +152,8 @@ function documents(router: Router<RequestState>, config: Config): void {
   const docsPages = () => import('../internal/docs/docs-page.ts')
   // The page signs as the client for partners does.
   const signer = new URL('./client/signer.js', import.meta.url)
-  const hint = config.hmacSecret === DEMO_SECRET ? `Demo mode: the secret is ${DEMO_SECRET}.` : ''
+  const known = demoCredentials(config).map(({ what, value }) => `the ${what} is ${value}`)
+  const hint = known.length === 0 ? '' : `Demo mode: ${known.join(', ')}.`
   router.get(
     '/problems',
     onDemand(async () => (await problemPages()).problemsPage()),
@@ -204,17 +233,26 @@ function limits({ config, redis, logger, metrics }: Parts) {
           onChange: (outage, cause) =>
             logger.warn({ err: cause }, `the outage of the rate limiter ${outage}`),
         })
-  return (route: string, api = 'orders') =>
-    rateLimit({
-      limiter,
-      limits: config.rateLimits ?? ORDER_LIMITS,
-      group: config.rateLimits === undefined ? api : 'all',
-      route,
-      onDecision(scope, decision) {
-        metrics.rateLimitDecisions.inc({ scope, decision })
-        if (decision === 'refused') metrics.rateLimitExceeded.inc()
-      },
-    })
+  /** One set for all routes, or each API's own. */
+  const applied = (api: Api, route: string) =>
+    config.rateLimits === undefined
+      ? { limiter, limits: countedOn(api, route), group: api, route }
+      : { limiter, limits: config.rateLimits, group: 'all', route }
+  return {
+    limited: (api: Api, route: string) =>
+      rateLimit({
+        ...applied(api, route),
+        onDecision(scope, decision) {
+          metrics.rateLimitDecisions.inc({ scope, decision })
+          if (decision === 'refused') metrics.rateLimitExceeded.inc()
+        },
+      }),
+    standing: (api: Api, route: string) => showRateLimits(applied(api, route)),
+  }
+}
+
+function countedOn(api: Api, route: string): readonly Limit[] {
+  return LIMITS[api].filter(({ scope }) => scope !== 'endpoint' || route === PAYMENT)
 }
 
 /** The pattern that matched: one of the routes above, so that metrics stay few. */

@@ -49,7 +49,7 @@ export function createMetrics() {
     }),
     signatures: new Counter({
       name: 'signature_verifications_total',
-      help: 'Signatures by scheme and result',
+      help: 'Signatures and API keys by scheme and result',
       labelNames: ['scheme', 'result'],
       registers,
     }),

@@ -11,7 +11,7 @@ import { describeCause } from '../underlying-cause.ts'
 
 const HELP = `Usage: oncekey doctor
 
-Checks the settings, the database (connection, version, clock, migrations, secrets of clients) and Redis (connection,
+Checks the settings (and tells how many API keys are set), the database (connection, version, clock, migrations, secrets of clients) and Redis (connection,
 version, clock, maxmemory-policy): a line each, exit code 1 if one of them is at fault.
 `
 
@@ -51,10 +51,18 @@ async function examine(): Promise<Finding[]> {
   }
   return [
     { ok: true, check: 'settings', detail: 'valid' },
+    apiKeys(config),
     ...clientsFile(config),
     ...(await checkDatabase(config)),
     ...(await checkRedis(config)),
   ]
+}
+
+function apiKeys({ apiKeys }: Config): Finding {
+  const users = new Set(apiKeys.map(({ user }) => user)).size
+  const detail =
+    apiKeys.length === 0 ? 'none' : `${apiKeys.length} set, of ${users} user${users === 1 ? '' : 's'}`
+  return { ok: true, check: 'api keys', detail }
 }
 
 function clientsFile(config: Config): Finding[] {

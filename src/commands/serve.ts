@@ -21,13 +21,15 @@ Settings (environment variables; durations like 500ms, 30s, 10m, 24h):
   CLIENTS_FILE           JSON {client: {secrets: [...], min_scheme}}, re-read when it changes
   SECRETS_KEY            32 bytes, base64: opens the secrets of "oncekey clients" in the database
   SECRETS_KEY_OLD        the key before it, while it is being changed
+  API_KEYS               user:key,user:key for "Authorization: Bearer", or none (demo: test-user:test-api-key)
   MIN_SCHEME             weakest signature scheme accepted: v0 (default), v1, rfc9421
   SIGNATURE_TOLERANCE    how far a timestamp may be off (300s)
   SIGNATURE_HINTS        1: a 401 names the likely mistake; for test environments only (0)
   IDEMPOTENCY_STORE      redis or postgres (redis if REDIS_URL is set)
   IDEMPOTENCY_TTL        how long an answer is replayed (24h)
   IDEMPOTENCY_LEASE      lock on a request under way, renewed at a third of it (30s)
-  RATE_LIMITS            scope=quota/window[:algorithm[:burst]],... or none (orders: client=10/60s)
+  RATE_LIMITS            scope=quota/window[:algorithm[:burst]],... or none, for all routes
+                         (each API has its defaults; orders: client=10/60s)
   RATE_LIMIT_ON_OUTAGE   local (default), open or closed
   MAX_BODY_BYTES         65536
   TRUST_PROXY            trusted hops in front, for the client address (0)

@@ -9,20 +9,25 @@ import { ApiDocument, type DescribedOperation } from '../support/api-document.ts
 import { holdOrders } from '../support/hold-orders.ts'
 import { one, type RawAnswer } from '../support/raw-http.ts'
 import { DEMO_SECRET, newKey, type RawOrder, signedGet, signedOrder } from '../support/raw-order.ts'
-import { createDatabase, startPostgres } from '../support/servers.ts'
+import { createDatabase, freePort, startPostgres } from '../support/servers.ts'
 import { type Service, startService } from '../support/service.ts'
 
-/** Four services: one that is well, one without quota, one without a database, one that is broken and about to end. */
+/** Five services: one that is well, one without quota, one without a database, one without the store of its limits, and
+ * one that is broken and about to end. */
 const [database, broken, away] = await Promise.all([createDatabase(), createDatabase(), startPostgres()])
 const RATE_LIMITS = 'client=100000/60s'
-const [well, spent, cut, ending] = await Promise.all([
+const [well, spent, cut, blind, ending] = await Promise.all([
   startService({ DATABASE_URL: database.url, RATE_LIMITS }),
   startService({ DATABASE_URL: database.url, RATE_LIMITS: 'client=1/60s' }),
   startService({ DATABASE_URL: away.url, RATE_LIMITS }),
+  startService({
+    ...{ DATABASE_URL: database.url, RATE_LIMITS, RATE_LIMIT_ON_OUTAGE: 'closed' },
+    ...{ REDIS_URL: `redis://127.0.0.1:${await freePort()}`, IDEMPOTENCY_STORE: 'postgres' },
+  }),
   startService({ DATABASE_URL: broken.url, RATE_LIMITS }),
 ])
 after(async () => {
-  await Promise.all([well, spent, cut, ending].map((service) => service.kill()))
+  await Promise.all([well, spent, cut, blind, ending].map((service) => service.kill()))
   await Promise.all([database.drop(), broken.drop(), away.stop()])
 })
 const api = new ApiDocument(JSON.parse(await (await fetch(`${well.url}/openapi.json`)).text()))
@@ -55,6 +60,8 @@ const PROVOKED: Record<string, (operation: DescribedOperation) => Promise<RawAns
   unsupported_media_type: (operation) => ask(operation, { body: '{}', headers: ['Content-Encoding: gzip'] }),
   signature_missing: (operation) => ask(operation, { signature: undefined }),
   signature_invalid: (operation) => ask(operation, { signature: '0'.repeat(64) }),
+  api_key_invalid: (operation) =>
+    ask(operation, { signature: undefined, headers: ['Authorization: Bearer not-a-key-of-anybody'] }),
   timestamp_out_of_range: (operation) => ask(operation, { timestamp: 1 }),
   scheme_not_allowed: (operation) =>
     ask(operation, { body: '', signature: sign({ scheme: 'v0', secret: DEMO_SECRET, body: '' }) }),
@@ -84,7 +91,8 @@ const PROVOKED: Record<string, (operation: DescribedOperation) => Promise<RawAns
   not_found: (operation) => (operation.signed ? ask(operation) : ask({ ...operation, path: '/problems/no' })),
   async store_unavailable(operation) {
     await gone
-    return await ask(operation, {}, cut)
+    // The limits are in a store of their own.
+    return await ask(operation, {}, operation.id === 'getRateLimits' ? blind : cut)
   },
   async shutting_down(operation) {
     await signalled
@@ -105,7 +113,10 @@ const dropped = (async () => {
 
 const all = api.operations.flatMap((operation) => operation.codes.map((each) => ({ operation, ...each })))
 // Only a defect can bring these about: there is nothing to break behind a route without a store.
-const impossible = all.filter(({ operation, code }) => code === 'internal_error' && !operation.signed)
+const impossible = all.filter(
+  ({ operation, code }) =>
+    code === 'internal_error' && (!operation.signed || operation.id === 'getRateLimits'),
+)
 const possible = all.filter((each) => !impossible.includes(each))
 const [last, first] = [true, false].map((isLast) =>
   possible.filter(({ code }) => (code === 'shutting_down') === isLast),
