@@ -12,11 +12,17 @@ import { rawBody } from '../internal/http/raw-body.ts'
 import { requestId } from '../internal/http/request-id.ts'
 import { IdempotencyEngine } from '../internal/idempotency/engine.ts'
 import { idempotency } from '../internal/idempotency/idempotency.ts'
+import type { KeyGrammar } from '../internal/idempotency/idempotency-key.ts'
 import { postgresStore } from '../internal/idempotency/postgres-store.ts'
 import { redisStore } from '../internal/idempotency/redis-store.ts'
 import { timedStore } from '../internal/idempotency/timed-store.ts'
 import { orderStore } from '../internal/orders/order-store.ts'
 import { getOrder, listOrders, placeOrder } from '../internal/orders/orders.ts'
+import { type Completer, startCompleter } from '../internal/payments/completer.ts'
+import type { GuardedGateway } from '../internal/payments/guarded-gateway.ts'
+import { payOnce, settleMsOf } from '../internal/payments/pay-once.ts'
+import { paymentStore } from '../internal/payments/payment-store.ts'
+import { createPayment, getPayment, PAYMENTS_SCOPE, paymentAnswer } from '../internal/payments/payments.ts'
 import type { Limiter } from '../internal/ratelimit/limiter.ts'
 import { MemoryLimiter } from '../internal/ratelimit/memory-limiter.ts'
 import { OutageLimiter } from '../internal/ratelimit/outage-limiter.ts'
@@ -37,6 +43,7 @@ export interface Parts {
   clients: ClientRegistry
   database: Database
   redis: RedisConnection | undefined
+  gateway: GuardedGateway
   drain: Drain
   health: HealthOptions
   logger: Logger
@@ -47,6 +54,11 @@ export interface Parts {
 const BODY_TIMEOUT_MS = 15_000
 /** The longest that a handler may hold its key. */
 const MAX_HOLD_MS = 600_000
+/** Of a payment's key: what every gateway takes, and long enough not to be met by chance. */
+const PAYMENT_KEY = {
+  pattern: /^[A-Za-z0-9_-]{16,255}$/,
+  rule: 'it must be 16 to 255 characters of A-Z, a-z, 0-9, _ and -',
+}
 const ORDER_LIMITS = parseRateLimits('client=10/60s')
 
 /** The order service. A request walks through the stages from top to bottom. */
@@ -85,7 +97,8 @@ export function pipeline(parts: Parts): Koa<RequestState> {
   const limited = limits(parts)
   // One for all routes: what shares a store shares its group commit.
   const keys = engine(parts)
-  const once = (scope: string) => idempotency({ engine: keys, scope, renderError })
+  const once = (scope: string, grammar?: KeyGrammar) =>
+    idempotency({ engine: keys, scope, renderError, ...(grammar === undefined ? {} : { grammar }) })
 
   const orders = orderStore(parts.database)
   router.post(
@@ -98,7 +111,47 @@ export function pipeline(parts: Parts): Koa<RequestState> {
   )
   router.get('/orders', ...signed, limited('GET /orders'), listOrders(orders))
   router.get('/orders/:id', ...signed, limited('GET /orders/:id'), getOrder(orders))
+
+  const pay = payOnce({
+    ...{ database: parts.database, store: payments(parts), gateway: parts.gateway, now: Date.now },
+    answer: paymentAnswer,
+    onTrouble: ({ client, id, reason, cause }) =>
+      logger.warn(
+        { client, transaction_id: id, reason, err: cause },
+        'the payment gateway did not do its part',
+      ),
+  })
+  router.post(
+    '/api/v1/payments',
+    ...signed,
+    limited(PAYMENTS_SCOPE, 'v1'),
+    once(PAYMENTS_SCOPE, PAYMENT_KEY),
+    jsonBody(),
+    createPayment(pay),
+  )
+  router.get(
+    '/api/v1/payments/:transaction_id',
+    ...signed,
+    limited('GET /api/v1/payments/:transaction_id', 'v1'),
+    getPayment(parts.database),
+  )
   return app
+}
+
+/** What settles, in the background, the payments that a crash or a timeout left open. */
+export function completer(parts: Parts): Completer {
+  const { database, gateway, logger } = parts
+  return startCompleter({
+    ...{ database, store: payments(parts), gateway, answer: paymentAnswer, random: Math.random },
+    onSettled: ({ client, id, state }) =>
+      logger.info({ client, transaction_id: id, state }, 'a payment that was left open is settled'),
+    onTrouble: (error) =>
+      logger.warn({ err: error }, 'payments that were left open could not be asked about'),
+  })
+}
+
+function payments({ config, database }: Parts) {
+  return paymentStore(database, { settleMs: settleMsOf(config.gatewayTimeoutMs) })
 }
 
 /** Routes for everybody: they answer while the service drains, and without Accept. */
@@ -199,12 +252,11 @@ function limits({ config, redis, logger, metrics }: Parts) {
           onChange: (outage, cause) =>
             logger.warn({ err: cause }, `the outage of the rate limiter ${outage}`),
         })
-  const group = config.rateLimits === undefined ? 'orders' : 'all'
-  return (route: string) =>
+  return (route: string, api = 'orders') =>
     rateLimit({
       limiter,
       limits: config.rateLimits ?? ORDER_LIMITS,
-      group,
+      group: config.rateLimits === undefined ? api : 'all',
       route,
       onDecision(scope, decision) {
         metrics.rateLimitDecisions.inc({ scope, decision })

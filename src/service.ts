@@ -11,8 +11,9 @@ import { createLogger, type Logger } from '../internal/telemetry/logger.ts'
 import { createMetrics } from '../internal/telemetry/metrics.ts'
 import type { Config } from './config.ts'
 import { openClients } from './open-clients.ts'
+import { openGateway } from './open-gateway.ts'
 import { SQL_DIRECTORY, VERSION } from './package-root.ts'
-import { metricsApp, pipeline } from './pipeline.ts'
+import { completer, metricsApp, pipeline } from './pipeline.ts'
 import { describeCause, underlyingCause } from './underlying-cause.ts'
 
 export interface Service {
@@ -53,13 +54,15 @@ export async function openService(config: Config, progress: (text: string) => vo
     stopping: () => drain.stopping,
     version: VERSION,
   }
-  const parts = { config, clients, database, redis, drain, health, logger, metrics }
+  const gateway = openGateway(config, logger, metrics)
+  const parts = { config, clients, database, redis, gateway, drain, health, logger, metrics }
   const server = createServer(pipeline(parts).callback())
   const port = await listen(server, config.host, config.port)
   const metricsServer =
     config.metricsPort === undefined ? undefined : createServer(metricsApp(parts).callback())
   if (metricsServer !== undefined) await listen(metricsServer, config.host, config.metricsPort ?? 0)
   const sweeper = setInterval(() => void sweep(database, logger), SWEEP_EVERY_MS)
+  const completing = completer(parts)
   warnAboutSettings(config, logger)
 
   return {
@@ -72,10 +75,12 @@ export async function openService(config: Config, progress: (text: string) => vo
       if (!finished)
         logger.warn({ under_way: drain.underWay }, 'SHUTDOWN_GRACE is over, requests are cut off')
       clearInterval(sweeper)
+      await completing.close()
       await clients.close()
       await Promise.all(
         [server, metricsServer].map((one) => (one === undefined ? undefined : closeServer(one))),
       )
+      gateway.close()
       await redis?.close()
       await database.close()
       logger.info('stopped')
@@ -156,6 +161,9 @@ function warnAboutSettings(config: Config, logger: Logger): void {
     logger.warn(
       'without DATABASE_URL orders live in the embedded database: a power cut may cost the last seconds',
     )
+  }
+  if (config.production && config.gatewayUrl === undefined) {
+    logger.warn('without GATEWAY_URL payments are simulated: nobody is charged')
   }
   if (!config.production || config.redisUrl !== undefined || config.rateLimits?.length === 0) return
   logger.warn(
