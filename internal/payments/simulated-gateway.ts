@@ -27,7 +27,10 @@ const REMEMBERED = 100_000
  * is always declined. Its memory is bounded and ends with the process: after a restart, or in another process, it has
  * never heard of a charge.
  */
-export function simulatedGateway(settings: SimulatedGatewaySettings): PaymentGateway {
+export function simulatedGateway(
+  settings: SimulatedGatewaySettings,
+  remembered = REMEMBERED,
+): PaymentGateway {
   const { delayMs, declineRate, failureRate, seed } = settings
   const charges = new Map<string, Charged>()
   let drawn = 0
@@ -45,7 +48,7 @@ export function simulatedGateway(settings: SimulatedGatewaySettings): PaymentGat
     }
     charges.set(key, charge)
     const [oldest] = charges.keys()
-    if (charges.size > REMEMBERED && oldest !== undefined) charges.delete(oldest)
+    if (charges.size > remembered && oldest !== undefined) charges.delete(oldest)
     return charge
   }
 
