@@ -150,7 +150,8 @@ async function beginAll(database: Database, items: readonly Beginning[], settleM
           created_at timestamptz, request_id text)
       CROSS JOIN LATERAL oncekey_payment_begin(r.client, r.scope, r.key, decode(r.fingerprint, 'hex'), r.id, r.amount,
         r.currency, r.user_id, r.description, r.payment_method, r.metadata, r.gateway_key, r.created_at, r.request_id,
-        ${settleMs}::integer) AS b`,
+        ${settleMs}::integer) AS b
+      ORDER BY r.n`,
   )
   return byNumber(answers, items.length, parseBegun)
 }
@@ -173,11 +174,13 @@ async function settleAll(database: Database, items: readonly SettleItem[]): Prom
   )
   const answers = await database.run(
     (sql) => sql`
-      SELECT r.n, oncekey_payment_settle(r.client, r.id, r.attempt, r.state, r.charge_id, r.status,
-        decode(r.body, 'base64'), r.event, r.by, r.reason, r.request_id) AS done
+      SELECT r.n, s.done
       FROM json_to_recordset(${rows}::text::json)
         AS r(n integer, client text, id uuid, attempt integer, request_id text, state text, charge_id text,
-          event text, by text, reason text, status smallint, body text)`,
+          event text, by text, reason text, status smallint, body text)
+      CROSS JOIN LATERAL oncekey_payment_settle(r.client, r.id, r.attempt, r.state, r.charge_id, r.status,
+        decode(r.body, 'base64'), r.event, r.by, r.reason, r.request_id) AS s(done)
+      ORDER BY r.n`,
   )
   return byNumber(answers, items.length, (row) => row.done === true)
 }
@@ -199,6 +202,10 @@ function inOrder<Item>(
   )
 }
 
+/**
+ * The statements above are sorted so that no row is sent before all items are done: when a statement fails after its
+ * first row, postgres.js (3.4.9) shifts the rows of the next one on that connection.
+ */
 function byNumber<Answer>(rows: readonly Row[], count: number, parse: (row: Row) => Answer): Answer[] {
   const answers = new Array<Answer>(count)
   for (const row of rows) answers[Number(row.n)] = parse(row)
