@@ -39,9 +39,10 @@ export const PROBLEM_TEXTS: Record<ProblemCode, ProblemText> = {
   },
   idempotency_key_invalid: {
     retry: 'corrected',
-    meaning: 'The Idempotency-Key is empty, too long, sent twice, or has characters that are not allowed.',
+    meaning:
+      'The Idempotency-Key is empty, too short or too long, sent twice, or has characters that are not allowed.',
     remedy:
-      'Send exactly one key of 1 to 255 printable ASCII characters. Without double quotes around it: no spaces, quotes, commas, semicolons or backslashes.',
+      'Send exactly one key of 1 to 255 printable ASCII characters. Without double quotes around it: no spaces, quotes, commas, semicolons or backslashes. For payments: 16 to 255 characters of A-Z, a-z, 0-9, _ and -.',
     example: {
       detail:
         'The Idempotency-Key is not valid: it must be 1 to 255 characters of printable ASCII, bare or in double quotes.',

@@ -1,5 +1,11 @@
 import { existsSync } from 'node:fs'
 import { isIP } from 'node:net'
+import {
+  parseSimulatedGateway,
+  SIMULATED_DEFAULTS,
+  type SimulatedGatewaySettings,
+  simulatedGatewayText,
+} from '../internal/payments/simulated-gateway.ts'
 import type { OnOutage } from '../internal/ratelimit/outage-limiter.ts'
 import { type Limit, parseRateLimits } from '../internal/ratelimit/rate-limits.ts'
 import { type ApiKey, parseApiKeys } from '../internal/signature/api-keys.ts'
@@ -32,6 +38,10 @@ export interface Config {
   /** undefined: each API has its own defaults. */
   rateLimits: readonly Limit[] | undefined
   rateLimitOnOutage: OnOutage
+  /** undefined: payments are simulated. */
+  gatewayUrl: string | undefined
+  gatewayTimeoutMs: number
+  simulatedGateway: SimulatedGatewaySettings
   maxBodyBytes: number
   trustProxy: number
   shutdownGraceMs: number
@@ -52,6 +62,8 @@ export class ConfigError extends Error {
 
 export const SIGNATURE_TOLERANCE_MS = 300_000
 const LOG_LEVELS = ['trace', 'debug', 'info', 'warn', 'error', 'fatal', 'silent']
+/** Nobody waits longer for an answer; what takes longer is found out by asking. */
+const MAX_GATEWAY_TIMEOUT_MS = 120_000
 const MAX_INT32 = 2_147_483_647
 
 /** Reads and checks every setting. Throws ConfigError with all faults at once; secrets are never quoted. */
@@ -104,6 +116,9 @@ export function readConfig(env: NodeJS.ProcessEnv = process.env): Config {
       'local',
       oneOf(['local', 'open', 'closed'] as const),
     ),
+    gatewayUrl: read<string | undefined>('GATEWAY_URL', undefined, gatewayUrl),
+    gatewayTimeoutMs: read('GATEWAY_TIMEOUT', 10_000, duration(100)),
+    simulatedGateway: read('SIMULATED_GATEWAY', SIMULATED_DEFAULTS, parseSimulatedGateway),
     maxBodyBytes: read('MAX_BODY_BYTES', 65_536, whole(1, 64 * 1024 * 1024)),
     trustProxy: read('TRUST_PROXY', 0, whole(0, 16)),
     shutdownGraceMs: read('SHUTDOWN_GRACE', 25_000, duration(0)),
@@ -113,6 +128,12 @@ export function readConfig(env: NodeJS.ProcessEnv = process.env): Config {
   faults.push(...clashes(config, optional('REDIS_URL') !== undefined, read('WORKERS', '1', workers)))
   if (optional('SECRETS_KEY_OLD') !== undefined && optional('SECRETS_KEY') === undefined) {
     faults.push('SECRETS_KEY_OLD needs SECRETS_KEY, the key that takes its place')
+  }
+  if (config.gatewayUrl !== undefined && optional('SIMULATED_GATEWAY') !== undefined) {
+    faults.push('SIMULATED_GATEWAY: with GATEWAY_URL nothing is simulated; leave one of them out')
+  }
+  if (config.gatewayTimeoutMs > MAX_GATEWAY_TIMEOUT_MS) {
+    faults.push(`GATEWAY_TIMEOUT=${config.gatewayTimeoutMs}ms: must be at most ${MAX_GATEWAY_TIMEOUT_MS} ms`)
   }
   if (faults.length > 0) throw new ConfigError(faults)
   return config
@@ -173,6 +194,7 @@ const SECRETS = new Set([
   'SECRETS_KEY',
   'SECRETS_KEY_OLD',
   'API_KEYS',
+  'GATEWAY_URL',
 ])
 
 function isSecret(name: string): boolean {
@@ -218,6 +240,15 @@ function url(scheme: RegExp): (text: string) => string {
       throw new Error(`must be a URL that matches ${scheme.source}`)
     return text
   }
+}
+
+/** Paths are put behind it, so it ends with one. Credentials may be in it. */
+function gatewayUrl(text: string): string {
+  const parsed = /^https?:\/\//.test(text) && URL.canParse(text) ? new URL(text) : undefined
+  if (parsed === undefined || parsed.search !== '' || parsed.hash !== '') {
+    throw new Error('must be an http:// or https:// URL without query and fragment')
+  }
+  return text
 }
 
 function redisUrl(text: string): string {
@@ -273,6 +304,12 @@ export function printConfig(config: Config): string {
     ['IDEMPOTENCY_LEASE', seconds(config.idempotencyLeaseMs)],
     ['RATE_LIMITS', limits === undefined ? '' : limits.join(',') || 'none'],
     ['RATE_LIMIT_ON_OUTAGE', config.rateLimitOnOutage],
+    ['GATEWAY_URL', maskUrl(config.gatewayUrl)],
+    ['GATEWAY_TIMEOUT', seconds(config.gatewayTimeoutMs)],
+    [
+      'SIMULATED_GATEWAY',
+      config.gatewayUrl === undefined ? simulatedGatewayText(config.simulatedGateway) : '',
+    ],
     ['MAX_BODY_BYTES', config.maxBodyBytes],
     ['TRUST_PROXY', config.trustProxy],
     ['WORKERS', 1],

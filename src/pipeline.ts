@@ -14,11 +14,17 @@ import { rawBody } from '../internal/http/raw-body.ts'
 import { requestId } from '../internal/http/request-id.ts'
 import { IdempotencyEngine } from '../internal/idempotency/engine.ts'
 import { idempotency } from '../internal/idempotency/idempotency.ts'
+import type { KeyGrammar } from '../internal/idempotency/idempotency-key.ts'
 import { postgresStore } from '../internal/idempotency/postgres-store.ts'
 import { redisStore } from '../internal/idempotency/redis-store.ts'
 import { timedStore } from '../internal/idempotency/timed-store.ts'
 import { orderStore } from '../internal/orders/order-store.ts'
 import { getOrder, listOrders, placeOrder } from '../internal/orders/orders.ts'
+import { type Completer, startCompleter } from '../internal/payments/completer.ts'
+import type { GuardedGateway } from '../internal/payments/guarded-gateway.ts'
+import { payOnce, settleMsOf } from '../internal/payments/pay-once.ts'
+import { paymentStore } from '../internal/payments/payment-store.ts'
+import { createPayment, getPayment, PAYMENTS_SCOPE, paymentAnswer } from '../internal/payments/payments.ts'
 import type { Limiter } from '../internal/ratelimit/limiter.ts'
 import { MemoryLimiter } from '../internal/ratelimit/memory-limiter.ts'
 import { OutageLimiter } from '../internal/ratelimit/outage-limiter.ts'
@@ -44,6 +50,7 @@ export interface Parts {
   clients: ClientRegistry
   database: Database
   redis: RedisConnection | undefined
+  gateway: GuardedGateway
   drain: Drain
   health: HealthOptions
   logger: Logger
@@ -61,8 +68,11 @@ const LIMITS = {
   v1: parseRateLimits('global=1000/60s,client=100/60s,endpoint=10/60s,client=20/1s:token-bucket:50'),
 } as const
 type Api = keyof typeof LIMITS
-/** The one route of `/api/v1` that its `endpoint` limit counts: the one that moves money. */
-const PAYMENT = 'POST /api/v1/payments'
+/** Of a payment's key: what every gateway takes, and long enough not to be met by chance. */
+const PAYMENT_KEY = {
+  pattern: /^[A-Za-z0-9_-]{16,255}$/,
+  rule: 'it must be 16 to 255 characters of A-Z, a-z, 0-9, _ and -',
+}
 
 /** The order service. A request walks through the stages from top to bottom. */
 export function pipeline(parts: Parts): Koa<RequestState> {
@@ -108,7 +118,8 @@ export function pipeline(parts: Parts): Koa<RequestState> {
   const { limited, standing } = limits(parts)
   // One for all routes: what shares a store shares its group commit.
   const keys = engine(parts)
-  const once = (scope: string) => idempotency({ engine: keys, scope, renderError })
+  const once = (scope: string, grammar?: KeyGrammar) =>
+    idempotency({ engine: keys, scope, renderError, ...(grammar === undefined ? {} : { grammar }) })
 
   const orders = orderStore(parts.database)
   router.post(
@@ -122,7 +133,30 @@ export function pipeline(parts: Parts): Koa<RequestState> {
   router.get('/orders', ...signed, limited('orders', 'GET /orders'), listOrders(orders))
   router.get('/orders/:id', ...signed, limited('orders', 'GET /orders/:id'), getOrder(orders))
 
-  router.get('/api/v1/rate-limits', ...authenticated, standing('v1', PAYMENT))
+  const pay = payOnce({
+    ...{ database: parts.database, store: payments(parts), gateway: parts.gateway, now: Date.now },
+    answer: paymentAnswer,
+    onTrouble: ({ client, id, reason, cause }) =>
+      logger.warn(
+        { client, transaction_id: id, reason, err: cause },
+        'the payment gateway did not do its part',
+      ),
+  })
+  router.post(
+    '/api/v1/payments',
+    ...authenticated,
+    limited('v1', PAYMENTS_SCOPE),
+    once(PAYMENTS_SCOPE, PAYMENT_KEY),
+    jsonBody(),
+    createPayment(pay),
+  )
+  router.get(
+    '/api/v1/payments/:transaction_id',
+    ...authenticated,
+    limited('v1', 'GET /api/v1/payments/:transaction_id'),
+    getPayment(parts.database),
+  )
+  router.get('/api/v1/rate-limits', ...authenticated, standing('v1', PAYMENTS_SCOPE))
   const trail = auditLog(parts.database)
   router.get(
     '/api/v1/audit-logs',
@@ -131,6 +165,22 @@ export function pipeline(parts: Parts): Koa<RequestState> {
     listAuditLogs(trail),
   )
   return app
+}
+
+/** What settles, in the background, the payments that a crash or a timeout left open. */
+export function completer(parts: Parts): Completer {
+  const { database, gateway, logger } = parts
+  return startCompleter({
+    ...{ database, store: payments(parts), gateway, answer: paymentAnswer, random: Math.random },
+    onSettled: ({ client, id, state }) =>
+      logger.info({ client, transaction_id: id, state }, 'a payment that was left open is settled'),
+    onTrouble: (error) =>
+      logger.warn({ err: error }, 'payments that were left open could not be asked about'),
+  })
+}
+
+function payments({ config, database }: Parts) {
+  return paymentStore(database, { settleMs: settleMsOf(config.gatewayTimeoutMs) })
 }
 
 /** Routes for everybody: they answer while the service drains, and without Accept. */
@@ -252,7 +302,7 @@ function limits({ config, redis, logger, metrics }: Parts) {
 }
 
 function countedOn(api: Api, route: string): readonly Limit[] {
-  return LIMITS[api].filter(({ scope }) => scope !== 'endpoint' || route === PAYMENT)
+  return LIMITS[api].filter(({ scope }) => scope !== 'endpoint' || route === PAYMENTS_SCOPE)
 }
 
 /** The pattern that matched: one of the routes above, so that metrics stay few. */

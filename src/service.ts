@@ -11,8 +11,9 @@ import { createLogger, type Logger } from '../internal/telemetry/logger.ts'
 import { createMetrics } from '../internal/telemetry/metrics.ts'
 import type { Config } from './config.ts'
 import { openClients } from './open-clients.ts'
+import { openGateway } from './open-gateway.ts'
 import { SQL_DIRECTORY, VERSION } from './package-root.ts'
-import { metricsApp, pipeline } from './pipeline.ts'
+import { completer, metricsApp, pipeline } from './pipeline.ts'
 import { describeCause, underlyingCause } from './underlying-cause.ts'
 
 export interface Service {
@@ -52,7 +53,8 @@ export async function openService(config: Config, progress: (text: string) => vo
     stopping: () => drain.stopping,
     version: VERSION,
   }
-  const parts = { config, clients, database, redis, drain, health, logger, metrics }
+  const gateway = openGateway(config, logger, metrics)
+  const parts = { config, clients, database, redis, gateway, drain, health, logger, metrics }
   const server = createServer(pipeline(parts).callback())
   const port = await listen(server, config.host, config.port)
   const metricsServer =
@@ -62,6 +64,7 @@ export async function openService(config: Config, progress: (text: string) => vo
     onRemoved: (removed) => logger.debug({ removed }, 'forgot expired keys'),
     onError: (error) => logger.warn({ err: error }, 'expired keys could not be removed'),
   })
+  const completing = completer(parts)
   warnAboutSettings(config, logger)
 
   return {
@@ -74,10 +77,12 @@ export async function openService(config: Config, progress: (text: string) => vo
       if (!finished)
         logger.warn({ under_way: drain.underWay }, 'SHUTDOWN_GRACE is over, requests are cut off')
       await sweeper.stop()
+      await completing.close()
       await clients.close()
       await Promise.all(
         [server, metricsServer].map((one) => (one === undefined ? undefined : closeServer(one))),
       )
+      gateway.close()
       await redis?.close()
       await database.close()
       logger.info('stopped')
@@ -158,6 +163,9 @@ function warnAboutSettings(config: Config, logger: Logger): void {
     logger.warn(
       'without DATABASE_URL orders live in the embedded database: a power cut may cost the last seconds',
     )
+  }
+  if (config.production && config.gatewayUrl === undefined) {
+    logger.warn('without GATEWAY_URL payments are simulated: nobody is charged')
   }
   if (!config.production || config.redisUrl !== undefined || config.rateLimits?.length === 0) return
   logger.warn(

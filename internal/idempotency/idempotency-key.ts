@@ -5,11 +5,24 @@ const BARE = /^[!#-+\--:<-[\]-~]{1,255}$/
 /** An sf-string: printable ASCII in double quotes, with \" and \\ as its only escapes. */
 const QUOTED = /^"((?:[ !#-[\]-~]|\\["\\])*)"$/
 
+/** What a route demands of keys beyond the common rules. */
+export interface KeyGrammar {
+  pattern: RegExp
+  /** In words: "it must be …". */
+  rule: string
+}
+
 /**
  * The key of the request from the header lines as they came; `"abc"` and `abc` are the same key.
  * Throws `idempotency_key_missing` or `idempotency_key_invalid`.
  */
-export function parseIdempotencyKey(values: readonly string[]): string {
+export function parseIdempotencyKey(values: readonly string[], grammar?: KeyGrammar): string {
+  const key = parseKey(values)
+  if (grammar !== undefined && !grammar.pattern.test(key)) throw invalid(grammar.rule)
+  return key
+}
+
+function parseKey(values: readonly string[]): string {
   const [value, ...more] = values
   if (value === undefined) {
     throw new ServiceError(

@@ -5,13 +5,15 @@ import { headerValues } from '../header-values.ts'
 import { type Attempt, required, type Stage, type StageContext } from '../request-state.ts'
 import { ServiceError } from '../service-error.ts'
 import type { Handled, IdempotencyEngine } from './engine.ts'
-import { parseIdempotencyKey } from './idempotency-key.ts'
+import { type KeyGrammar, parseIdempotencyKey } from './idempotency-key.ts'
 import type { Answer } from './store.ts'
 
 export interface IdempotencyOptions {
   engine: IdempotencyEngine
   /** Method and route pattern, e.g. `POST /orders`: keys of different routes never meet. */
   scope: string
+  /** Of the keys of this route, if it is stricter than the common rules. */
+  grammar?: KeyGrammar
   /** Turns what the handler threw into an answer on `ctx`, so that it can be stored like any other. */
   renderError: (ctx: StageContext, error: unknown) => void
 }
@@ -22,9 +24,9 @@ export interface IdempotencyOptions {
  * lost, and the retry gets it.
  */
 export function idempotency(options: IdempotencyOptions): Stage {
-  const { engine, scope, renderError } = options
+  const { engine, scope, grammar, renderError } = options
   return async function idempotency(ctx, next) {
-    const key = parseIdempotencyKey(headerValues(ctx.req.rawHeaders, 'idempotency-key'))
+    const key = parseIdempotencyKey(headerValues(ctx.req.rawHeaders, 'idempotency-key'), grammar)
     const { client } = required(ctx, 'caller', 'verifySignature')
     const body = required(ctx, 'body', 'rawBody')
     const fingerprint = createHash('sha256')

@@ -64,6 +64,19 @@ export function createMetrics() {
       help: 'Requests refused with 429',
       registers,
     }),
+    circuitState: new Gauge({
+      name: 'circuit_state',
+      help: 'Of the circuit breaker: 0 closed, 1 half-open, 2 open',
+      labelNames: ['name'],
+      registers,
+    }),
+    gatewayDuration: new Histogram({
+      name: 'payment_gateway_duration_seconds',
+      help: 'Time that a call of the payment gateway took, by what came of it',
+      labelNames: ['outcome'],
+      buckets: SECONDS,
+      registers,
+    }),
     orders: new Counter({ name: 'orders_placed_total', help: 'Orders committed by this process', registers }),
     auditEntriesLost: new Counter({
       name: 'audit_entries_lost_total',

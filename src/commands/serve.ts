@@ -6,7 +6,7 @@ import { openService, type Service } from '../service.ts'
 
 const HELP = `Usage: oncekey serve [--print-config]
 
-Serves the order service on HOST:PORT (default http://127.0.0.1:8080).
+Serves orders and payments on HOST:PORT (default http://127.0.0.1:8080).
 
   --print-config  shows the settings in force, secrets masked, and exits
   --help          this
@@ -31,6 +31,9 @@ Settings (environment variables; durations like 500ms, 30s, 10m, 24h):
   RATE_LIMITS            scope=quota/window[:algorithm[:burst]],... or none, for all routes
                          (each API has its defaults; orders: client=10/60s)
   RATE_LIMIT_ON_OUTAGE   local (default), open or closed
+  GATEWAY_URL            the payment gateway, http:// or https://; without it payments are simulated
+  GATEWAY_TIMEOUT        how long a charge may take before it is asked about (10s)
+  SIMULATED_GATEWAY      delay=50ms,decline=0,failure=0,seed=1 (rates from 0 to 1)
   MAX_BODY_BYTES         65536
   TRUST_PROXY            trusted hops in front, for the client address (0)
   WORKERS                1; more is not available yet
