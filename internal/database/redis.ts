@@ -51,8 +51,8 @@ export interface RedisConnectionOptions {
 const DEADLINE_MS = 1_000
 /** Soon enough to be back within a second, slow enough not to hammer a Redis that is loading. */
 const RECONNECT_MS = 200
-/** Keys that Redis looks at in one step of a scan: a fraction of a millisecond, so that others hardly wait. */
-const SCAN_COUNT = 500
+/** Keys that Redis looks at in one step of a scan: a millisecond at most, so that others hardly wait. */
+const SCAN_COUNT = 1_000
 
 /**
  * Connects to `redis://`, `rediss://`, a comma list of them (Redis Cluster) or `redis+sentinel://h:p,h:p/name`.

@@ -46,8 +46,7 @@ export class Lookups {
   /** true: the record may have changed, claim the key again. Never rejects. */
   settle(id: KeyId, unknown: Unknown): Promise<boolean> {
     const { now } = this.#options
-    // Under the holder's token: what was found out about one attempt says nothing of the next one.
-    const name = JSON.stringify([id.client, id.scope, id.key, unknown.held])
+    const name = JSON.stringify([id.client, id.scope, id.key])
     const last = this.#remembered.get(name)
     if (last !== undefined && (last.endedMs === undefined || now() - last.endedMs < AGAIN_AFTER_MS)) {
       return last.settled

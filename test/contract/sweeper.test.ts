@@ -127,13 +127,23 @@ test('the sweeper goes on in small batches until nothing is left, then waits', a
 
 test('stopped, the sweeper ends the batch under way and begins no other', async () => {
   await expired(500)
-  const sweeper = new Sweeper(database, { everyMs: 1, batch: 10, pauseMs: 1 })
+  let underWay = 0
+  const slow: Database = {
+    ...database,
+    async run(statement, deadlineMs) {
+      underWay++
+      await sleep(30)
+      return await database.run(statement, deadlineMs).finally(() => underWay--)
+    },
+  }
+  const sweeper = new Sweeper(slow, { everyMs: 1, batch: 10, pauseMs: 1 })
   const deadline = Date.now() + 30_000
-  while ((await keys()).length === 500) {
+  while (underWay === 0) {
     assert.ok(Date.now() < deadline, 'it never began')
     await sleep(1)
   }
   await sweeper.stop()
+  assert.equal(underWay, 0)
   const { length } = await keys()
   assert.ok(length > 0, 'it had not ended by itself')
   await sleep(100)
