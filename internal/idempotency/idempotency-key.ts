@@ -1,3 +1,4 @@
+import { headerValues } from '../header-values.ts'
 import { ServiceError } from '../service-error.ts'
 
 /** A bare key: visible ASCII without what would make it a string, a list or a parameter (RFC 9651). */
@@ -26,6 +27,16 @@ export function parseIdempotencyKey(values: readonly string[]): string {
   if (key.length < 1 || key.length > 255)
     throw invalid(`it has ${key.length} characters, 1 to 255 are allowed`)
   return key
+}
+
+/** The key under any of these names, all in lower case; two names may be used at once for one key. */
+export function readIdempotencyKey(rawHeaders: readonly string[], names: readonly string[]): string {
+  const keys = names.flatMap((name) => {
+    const values = headerValues(rawHeaders, name)
+    return values.length === 0 ? [] : [parseIdempotencyKey(values)]
+  })
+  if (new Set(keys).size > 1) throw invalid(`${names.join(' and ')} name two different keys`)
+  return keys[0] ?? parseIdempotencyKey([])
 }
 
 function invalid(reason: string): ServiceError {
