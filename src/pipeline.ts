@@ -12,10 +12,11 @@ import { onDemand } from '../internal/http/on-demand.ts'
 import { problems, renderProblem } from '../internal/http/problems.ts'
 import { rawBody } from '../internal/http/raw-body.ts'
 import { requestId } from '../internal/http/request-id.ts'
-import { IdempotencyEngine } from '../internal/idempotency/engine.ts'
+import { type EngineOptions, IdempotencyEngine } from '../internal/idempotency/engine.ts'
 import { idempotency } from '../internal/idempotency/idempotency.ts'
 import { postgresStore } from '../internal/idempotency/postgres-store.ts'
 import { redisStore } from '../internal/idempotency/redis-store.ts'
+import type { IdempotencyStore } from '../internal/idempotency/store.ts'
 import { timedStore } from '../internal/idempotency/timed-store.ts'
 import { orderStore } from '../internal/orders/order-store.ts'
 import { getOrder, listOrders, placeOrder } from '../internal/orders/orders.ts'
@@ -25,7 +26,7 @@ import { OutageLimiter } from '../internal/ratelimit/outage-limiter.ts'
 import { rateLimit } from '../internal/ratelimit/rate-limit.ts'
 import { parseRateLimits } from '../internal/ratelimit/rate-limits.ts'
 import { RedisLimiter } from '../internal/ratelimit/redis-limiter.ts'
-import type { RequestState, StageContext } from '../internal/request-state.ts'
+import type { RequestState, Stage, StageContext } from '../internal/request-state.ts'
 import type { ClientRegistry } from '../internal/signature/client-registry.ts'
 import { verifySignature } from '../internal/signature/verify-signature.ts'
 import type { Logger } from '../internal/telemetry/logger.ts'
@@ -46,7 +47,7 @@ export interface Parts {
 }
 
 /** A client that sends a byte a second would hold a connection and a request for ever. */
-const BODY_TIMEOUT_MS = 15_000
+export const BODY_TIMEOUT_MS = 15_000
 /** The longest that a handler may hold its key. */
 const MAX_HOLD_MS = 600_000
 const ORDER_LIMITS = parseRateLimits('client=10/60s')
@@ -75,18 +76,12 @@ export function pipeline(parts: Parts): Koa<RequestState> {
 
   const signed = [
     rawBody({ maxBodyBytes: config.maxBodyBytes, timeoutMs: BODY_TIMEOUT_MS }),
-    verifySignature({
-      registry: clients,
-      minScheme: config.minScheme,
-      toleranceMs: config.signatureToleranceMs,
-      hints: config.signatureHints,
-      now: Date.now,
-      onVerified: (scheme, result) => metrics.signatures.inc({ scheme, result }),
-    }),
+    signatures(config, clients, metrics),
   ] as const
   const limited = limits(parts)
   // One for all routes: what shares a store shares its group commit.
-  const keys = engine(parts)
+  // An order that an earlier attempt placed is found through its constraint.
+  const keys = engine(parts, { onUnknown: 'takeover', maxAgeMs: MAX_HOLD_MS })
   const once = (scope: string) => idempotency({ engine: keys, scope, renderError })
 
   const trail = auditLog(parts.database)
@@ -148,7 +143,7 @@ function documents(router: Router<RequestState>, config: Config): void {
 }
 
 /** The private listener of METRICS_PORT. */
-export function metricsApp({ metrics, logger }: Parts): Koa<RequestState> {
+export function metricsApp({ metrics, logger }: Pick<Parts, 'metrics' | 'logger'>): Koa<RequestState> {
   const router = new Router<RequestState>()
   router.get('/metrics', metricsPage(metrics))
   const report = (_: StageContext, error: unknown) => logger.error({ err: error }, 'metrics failed')
@@ -158,27 +153,41 @@ export function metricsApp({ metrics, logger }: Parts): Koa<RequestState> {
   return app
 }
 
-function metricsPage(metrics: Metrics) {
+export function signatures(config: Config, registry: ClientRegistry, metrics: Metrics): Stage {
+  return verifySignature({
+    registry,
+    minScheme: config.minScheme,
+    toleranceMs: config.signatureToleranceMs,
+    hints: config.signatureHints,
+    now: Date.now,
+    onVerified: (scheme, result) => metrics.signatures.inc({ scheme, result }),
+  })
+}
+
+export function metricsPage(metrics: Metrics) {
   return async function metricsPage(ctx: StageContext) {
     ctx.set('Content-Type', metrics.registry.contentType)
     ctx.body = await metrics.registry.metrics()
   }
 }
 
-function engine({ config, database, redis, logger, metrics }: Parts): IdempotencyEngine {
-  const ttlMs = config.idempotencyTtlMs
-  const store =
-    config.idempotencyStore === 'redis' && redis !== undefined
-      ? redisStore(redis, { ttlMs })
-      : postgresStore(database, { ttlMs })
+export interface StoreParts extends Pick<Parts, 'config' | 'redis' | 'logger' | 'metrics'> {
+  /** undefined: the keys are in Redis. */
+  database: Database | undefined
+}
+
+export function engine(
+  parts: StoreParts,
+  options: Pick<EngineOptions, 'onUnknown' | 'maxAgeMs'>,
+): IdempotencyEngine {
+  const { config, logger, metrics } = parts
+  const store = keyStore(parts)
   return new IdempotencyEngine({
     store: timedStore(store, (operation, seconds) =>
       metrics.storeDuration.observe({ store: config.idempotencyStore, operation }, seconds),
     ),
     leaseMs: config.idempotencyLeaseMs,
-    maxAgeMs: MAX_HOLD_MS,
-    // An order that an earlier attempt placed is found through its constraint.
-    onUnknown: 'takeover',
+    ...options,
     onOutcome(outcome) {
       metrics.idempotencyOutcomes.inc({ outcome })
       if (outcome === 'replay') metrics.replays.inc()
@@ -192,7 +201,14 @@ function engine({ config, database, redis, logger, metrics }: Parts): Idempotenc
   })
 }
 
-function limits({ config, redis, logger, metrics }: Parts) {
+function keyStore({ config, database, redis }: StoreParts): IdempotencyStore {
+  const ttlMs = config.idempotencyTtlMs
+  if (config.idempotencyStore === 'redis' && redis !== undefined) return redisStore(redis, { ttlMs })
+  if (database === undefined) throw new Error('the keys need a database where they are not in Redis')
+  return postgresStore(database, { ttlMs })
+}
+
+export function limits({ config, redis, logger, metrics }: StoreParts) {
   const local = new MemoryLimiter({ now: Date.now })
   const limiter: Limiter =
     redis === undefined

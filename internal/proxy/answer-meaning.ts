@@ -16,7 +16,8 @@ export function meaningOf(status: number, outcome: string | undefined, on5xx: On
 }
 
 /** Types of answers that go on for as long as something happens: held back, they would be of no use. */
-const STREAMED = /^(?:text\/event-stream|multipart\/x-mixed-replace|application\/(?:x-ndjson|jsonl|stream\+json|grpc))\b/i
+const STREAMED =
+  /^(?:text\/event-stream|multipart\/x-mixed-replace|application\/(?:x-ndjson|jsonl|stream\+json|grpc))\b/i
 
 /** Whether an answer must go out as it comes, and so cannot be recorded first. */
 export function isStreamed(contentType: string | undefined, accelBuffering: string | undefined): boolean {

@@ -30,7 +30,14 @@ export function isHopByHop(name: string): boolean {
 function connectionOptions(rawHeaders: readonly string[]): string[] {
   const values = headerValues(rawHeaders, 'connection')
   if (values.length === 0) return []
-  return values.flatMap((value) => value.toLowerCase().split(',').map((name) => name.trim())).filter(Boolean)
+  return values
+    .flatMap((value) =>
+      value
+        .toLowerCase()
+        .split(',')
+        .map((name) => name.trim()),
+    )
+    .filter(Boolean)
 }
 
 /**

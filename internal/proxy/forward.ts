@@ -66,7 +66,10 @@ export function forwardOnce(options: ForwardOnceOptions): Stage {
   }
 }
 
-function setAnswer(ctx: StageContext, { status, headers, body }: Exclude<Exchanged, { kind: 'failed' }>): void {
+function setAnswer(
+  ctx: StageContext,
+  { status, headers, body }: Exclude<Exchanged, { kind: 'failed' }>,
+): void {
   ctx.status = status
   ctx.body = body
   // Koa made these up from the body.

@@ -11,7 +11,8 @@ export interface ForwardedHeadersOptions {
 }
 
 /** What a request says of its way here besides the headers that are set below. */
-const FORGEABLE = /^(?:forwarded|x-forwarded-.*|x-real-ip|x-client-ip|x-cluster-client-ip|true-client-ip|cf-connecting-ip)$/
+const FORGEABLE =
+  /^(?:forwarded|x-forwarded-.*|x-real-ip|x-client-ip|x-cluster-client-ip|true-client-ip|cf-connecting-ip)$/
 /** Set here, whatever came. `expect` was met by this server; `http2-settings` belongs to an upgrade. */
 const REPLACED = new Set([
   'host',

@@ -46,11 +46,18 @@ export function splitTarget(target: string): RequestTarget {
 export function checkForwardable(req: IncomingMessage): void {
   splitTarget(req.url ?? '')
   if (req.method === 'TRACE') {
-    throw new ServiceError('method_not_allowed', 'TRACE is not passed on: it would show the headers added here.', {
-      headers: { Allow: 'GET, HEAD, POST, PUT, PATCH, DELETE, OPTIONS' },
-    })
+    throw new ServiceError(
+      'method_not_allowed',
+      'TRACE is not passed on: it would show the headers added here.',
+      {
+        headers: { Allow: 'GET, HEAD, POST, PUT, PATCH, DELETE, OPTIONS' },
+      },
+    )
   }
   if (/\bwebsocket\b/i.test(req.headers.upgrade ?? '')) {
-    throw new ServiceError('invalid_request', 'WebSocket is not passed on: an open connection has no single answer.')
+    throw new ServiceError(
+      'invalid_request',
+      'WebSocket is not passed on: an open connection has no single answer.',
+    )
   }
 }

@@ -22,10 +22,12 @@ export function outcomeOf(status: number): UpstreamOutcome {
 export function faultOf(error: unknown, sent: boolean, answering: boolean): UpstreamFault {
   if (!sent) return 'unreachable'
   const code = error instanceof Error && 'code' in error ? String(error.code) : ''
-  if (code === 'UND_ERR_HEADERS_TIMEOUT' || code === 'UND_ERR_BODY_TIMEOUT' || code === WATCHDOG) return 'timeout'
+  if (code === 'UND_ERR_HEADERS_TIMEOUT' || code === 'UND_ERR_BODY_TIMEOUT' || code === WATCHDOG)
+    return 'timeout'
   // llhttp names the end of the connection within a chunked body so.
   if (code === 'HPE_INVALID_EOF_STATE' || code === 'UND_ERR_RES_CONTENT_LENGTH_MISMATCH') return 'truncated'
-  if (code.startsWith('HPE_') || code === 'ERR_INVALID_CHAR' || code === 'UND_ERR_HEADERS_OVERFLOW') return 'malformed'
+  if (code.startsWith('HPE_') || code === 'ERR_INVALID_CHAR' || code === 'UND_ERR_HEADERS_OVERFLOW')
+    return 'malformed'
   return answering ? 'truncated' : 'lost'
 }
 
@@ -54,7 +56,9 @@ const RETRY_MS = 1_000
 /** The problem for a request without a key, or with one that the failure frees. */
 export function unreachable(fault: UpstreamFault, cause: unknown): ServiceError {
   if (cause instanceof Error && 'code' in cause && cause.code === 'UND_ERR_INVALID_ARG') {
-    return new ServiceError('invalid_request', 'The request has a header that cannot be passed on.', { cause })
+    return new ServiceError('invalid_request', 'The request has a header that cannot be passed on.', {
+      cause,
+    })
   }
   const effect = fault === 'unreachable' ? 'none' : 'unknown'
   return new ServiceError(fault === 'timeout' ? 'backend_timeout' : 'backend_unreachable', WHAT[fault], {
