@@ -178,7 +178,7 @@ export interface StoreParts extends Pick<Parts, 'config' | 'redis' | 'logger' | 
 
 export function engine(
   parts: StoreParts,
-  options: Pick<EngineOptions, 'onUnknown' | 'maxAgeMs'>,
+  options: Pick<EngineOptions, 'onUnknown' | 'maxAgeMs' | 'lookup'>,
 ): IdempotencyEngine {
   const { config, logger, metrics } = parts
   const store = keyStore(parts)

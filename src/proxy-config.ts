@@ -67,7 +67,7 @@ export function readProxyConfig(args: string[]): ProxyConfig {
   const maxDurationMs = read('max-duration', MAX_DURATION_MS, duration(SHORTEST_MS))
   const own = {
     target: read('target', { origin: '', basePath: '', host: '' }, parseTarget),
-    adminPort: read<number | undefined>('admin-port', undefined, whole(0, 65_535)),
+    adminPort: read<number | undefined>('admin-port', undefined, whole(1, 65_535)),
     requireKey: read<ReadonlySet<string>>('require-key', new Set(), methods),
     verify,
     clientHeader: read<string | undefined>('client-header', undefined, headerName),
@@ -105,8 +105,10 @@ function clashes(settings: Config, { target, adminPort, verify }: Omit<ProxyConf
   if (port !== 0 && itself.includes(target.origin)) {
     faults.push(`--target ${target.origin}: that is the sidecar itself; give one of them another port`)
   }
-  if (adminPort !== undefined && adminPort !== 0 && adminPort === port) {
-    faults.push(`--admin-port ${adminPort}: it is the same as the port; leave it out for /.oncekey/ on the port`)
+  if (adminPort !== undefined && adminPort === port) {
+    faults.push(
+      `--admin-port ${adminPort}: it is the same as the port; leave it out for /.oncekey/ on the port`,
+    )
   }
   if (metricsPort !== undefined) {
     faults.push('METRICS_PORT is for oncekey serve: the sidecar has --admin-port')
@@ -129,7 +131,8 @@ function headerName(text: string): string {
 }
 
 function plainName(text: string): string {
-  if (!/^[A-Za-z0-9.-]{1,64}$/.test(text)) throw new Error('must be 1 to 64 letters, digits, dots and hyphens')
+  if (!/^[A-Za-z0-9.-]{1,64}$/.test(text))
+    throw new Error('must be 1 to 64 letters, digits, dots and hyphens')
   return text
 }
 

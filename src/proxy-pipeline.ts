@@ -7,16 +7,26 @@ import { problemAnswer, problems, renderProblem } from '../internal/http/problem
 import { rawBody } from '../internal/http/raw-body.ts'
 import { requestId, requestIdOf } from '../internal/http/request-id.ts'
 import { idempotency } from '../internal/idempotency/idempotency.ts'
+import type { Lookup } from '../internal/idempotency/lookups.ts'
 import { isRecorded } from '../internal/proxy/answer-headers.ts'
 import { type Backend, bodyStream } from '../internal/proxy/backend.ts'
 import { forward, forwardOnce } from '../internal/proxy/forward.ts'
+import { lookUp } from '../internal/proxy/lookup.ts'
 import { credentialsOf, nameCaller } from '../internal/proxy/name-caller.ts'
 import { streamThrough } from '../internal/proxy/stream-through.ts'
 import { checkForwardable, splitTarget } from '../internal/proxy/target.ts'
 import type { RequestState, Stage, StageContext } from '../internal/request-state.ts'
 import type { ClientRegistry } from '../internal/signature/client-registry.ts'
 import { observe, observer } from '../internal/telemetry/observe.ts'
-import { BODY_TIMEOUT_MS, engine, limits, metricsPage, type Parts, type StoreParts, signatures } from './pipeline.ts'
+import {
+  BODY_TIMEOUT_MS,
+  engine,
+  limits,
+  metricsPage,
+  type Parts,
+  type StoreParts,
+  signatures,
+} from './pipeline.ts'
 import type { ProxyConfig } from './proxy-config.ts'
 
 /** What the sidecar is made of. */
@@ -88,6 +98,7 @@ function stages(parts: ProxyParts): Koa<RequestState> {
       onUnknown: proxy.onUnknown === 'hold' ? 'hold' : 'takeover',
       // The forwarder ends what takes too long by itself; this holds where that fails.
       maxAgeMs: proxy.maxDurationMs + config.idempotencyLeaseMs,
+      ...lookupOf(proxy, config.maxResponseBytes),
     }),
     scope: (ctx) => scopeOf(ctx, proxy.name),
     renderError: (ctx, error) => renderProblem(ctx, error, report),
@@ -100,7 +111,10 @@ function stages(parts: ProxyParts): Koa<RequestState> {
   const sendOnce = forwardOnce({
     ...{ backend, maxResponseBytes, maxDurationMs, on5xx, onUnknown },
     onTrouble: (ctx, reason, cause) =>
-      logger.warn({ request_id: ctx.state.requestId, reason, err: cause }, 'the outcome of a request is not known'),
+      logger.warn(
+        { request_id: ctx.state.requestId, reason, err: cause },
+        'the outcome of a request is not known',
+      ),
   })
   const pass = forward(backend)
   app.use(async function keyed(ctx, next) {
@@ -108,6 +122,13 @@ function stages(parts: ProxyParts): Koa<RequestState> {
     return bodyOnce(ctx, () => once(ctx, () => sendOnce(ctx, next)))
   })
   return app
+}
+
+function lookupOf({ lookupUrl: url, maxDurationMs }: ProxyConfig, maxResponseBytes: number) {
+  if (url === undefined) return {}
+  const lookup: Lookup = (id, unknown, signal) =>
+    lookUp({ url, maxResponseBytes, maxDurationMs }, { ...id, ...unknown }, signal)
+  return { lookup }
 }
 
 /** Requests that no stage needs to see. */

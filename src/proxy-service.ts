@@ -1,8 +1,8 @@
+import { migrate } from '../internal/database/migrate.ts'
 import { Drain } from '../internal/http/drain.ts'
 import type { HealthOptions } from '../internal/http/health.ts'
 import { createServer, listen } from '../internal/http/server.ts'
-import { migrate } from '../internal/database/migrate.ts'
-import { sweepExpired } from '../internal/idempotency/postgres-store.ts'
+import { Sweeper } from '../internal/idempotency/sweeper.ts'
 import { Backend } from '../internal/proxy/backend.ts'
 import { createLogger } from '../internal/telemetry/logger.ts'
 import { createMetrics } from '../internal/telemetry/metrics.ts'
@@ -50,15 +50,22 @@ export async function openProxy(proxy: ProxyConfig, progress: (text: string) => 
   const parts = { proxy, config, clients, backend, database, redis, drain, health, logger, metrics }
   const server = createServer(proxyListener(parts), { requestTimeoutMs: proxy.maxDurationMs })
   const port = await listen(server, config.host, config.port)
-  const adminServer =
-    proxy.adminPort === undefined ? undefined : createServer(adminApp(parts).callback())
+  const adminServer = proxy.adminPort === undefined ? undefined : createServer(adminApp(parts).callback())
   if (adminServer !== undefined) await listen(adminServer, config.host, proxy.adminPort ?? 0)
+
+  const sweeper =
+    database === undefined || keysInRedis
+      ? undefined
+      : new Sweeper(database, {
+          onError: (error) => logger.warn({ err: error }, 'expired keys could not be removed'),
+        })
 
   return {
     port,
     logger,
     async close() {
       await finishRequests(drain, config.shutdownGraceMs, logger)
+      await sweeper?.stop()
       await clients?.close()
       await closeServers(server, adminServer)
       await backend.close()

@@ -1,4 +1,3 @@
-import type { Database } from '../internal/database/database.ts'
 import { migrate } from '../internal/database/migrate.ts'
 import { Drain } from '../internal/http/drain.ts'
 import type { HealthOptions } from '../internal/http/health.ts'
@@ -19,7 +18,6 @@ export interface Service {
   /** Finishes what is under way, within `shutdownGraceMs`, and lets go of everything. */
   close(): Promise<void>
 }
-
 
 /** Opens every connection, brings the schema up to date and listens. Throws plain Errors for the operator. */
 export async function openService(config: Config, progress: (text: string) => void): Promise<Service> {

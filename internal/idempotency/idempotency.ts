@@ -5,7 +5,7 @@ import { type Attempt, required, type Stage, type StageContext } from '../reques
 import { ServiceError } from '../service-error.ts'
 import type { Handled, IdempotencyEngine } from './engine.ts'
 import { readIdempotencyKey } from './idempotency-key.ts'
-import type { Answer } from './store.ts'
+import { type Answer, parseReason } from './store.ts'
 
 export interface IdempotencyOptions {
   engine: IdempotencyEngine
@@ -53,7 +53,7 @@ export function idempotency(options: IdempotencyOptions): Stage {
           return holding.signal
         },
         replayed: false,
-        dispatched: async () => {},
+        dispatched: () => holding.dispatched(),
       }
       ctx.state.attempt = attempt
       const error = await outcomeOf(next, (thrown) => renderError(ctx, thrown))
@@ -63,7 +63,13 @@ export function idempotency(options: IdempotencyOptions): Stage {
         return { answer: await capture(ctx, isRecorded), effect: 'answer', replayed: attempt.replayed }
       }
       // It goes out as it stands on ctx: it may be a stream, of any length.
-      return { answer: NOT_STORED, effect: typeof effect === 'string' ? effect : 'unknown', replayed: false }
+      const unknown = typeof effect === 'string' ? {} : { reason: parseReason(effect.unknown) }
+      return {
+        answer: NOT_STORED,
+        effect: typeof effect === 'string' ? effect : 'unknown',
+        ...unknown,
+        replayed: false,
+      }
     })
     if (isStored) send(ctx, answer, replayed)
   }

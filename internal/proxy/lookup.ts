@@ -5,12 +5,16 @@ export interface LookupOptions {
   /** `{key}` in it stands for the key, percent-encoded. */
   url: string
   maxResponseBytes: number
+  maxDurationMs: number
 }
 
-export interface LookupKey {
+/** A key whose outcome is not known, why, and since when. */
+export interface UnknownKey {
   client: string
   scope: string
   key: string
+  reason: string
+  sinceMs: number
 }
 
 export interface FoundAnswer {
@@ -19,38 +23,36 @@ export interface FoundAnswer {
   body: Buffer
 }
 
-/** A client waits meanwhile; who does not know by then is asked again with the next retry. */
-const DEADLINE_MS = 5_000
 /** As one item of a list, or part of a string, a key would be another one. */
 const BARE = /^[!#-+\--:<-[\]-~]+$/
 
 /**
  * Asks the backend what became of a key: 200 is the answer to the request, with its status in `Idempotency-Status`
- * (200 without); 404, or `Idempotency-Outcome: none`, says that the request never took effect. Whatever else comes, or
- * does not come, leaves the outcome unknown. Never rejects.
+ * (200 without); `Idempotency-Outcome: none` says that the request has taken no effect and will take none. 404 is taken
+ * as the same, but for a request that was given up for its time and may still be at work. Whatever else comes leaves
+ * the outcome unknown. Rejects where nothing comes.
  */
 export async function lookUp(
   options: LookupOptions,
-  id: LookupKey,
+  id: UnknownKey,
+  signal: AbortSignal,
 ): Promise<FoundAnswer | 'nothing happened' | 'unknown'> {
   const url = options.url.replaceAll('{key}', encodeURIComponent(id.key))
   const key = BARE.test(id.key) ? id.key : `"${id.key.replace(/(["\\])/g, '\\$1')}"`
-  try {
-    const signal = AbortSignal.timeout(DEADLINE_MS)
-    const { statusCode, headers, body } = await request(url, {
-      headers: { 'Idempotency-Key': key, 'Idempotency-Client': id.client, 'Idempotency-Scope': id.scope },
-      signal,
-    })
-    const bytes = await collect(body, options.maxResponseBytes)
-    if (statusCode === 404 || one(headers['idempotency-outcome'])?.trim().toLowerCase() === 'none') {
-      return 'nothing happened'
-    }
-    const status = statusOf(one(headers['idempotency-status']))
-    if (statusCode !== 200 || status === undefined || bytes === undefined) return 'unknown'
-    return { status, headers: recorded(headers), body: bytes }
-  } catch {
-    return 'unknown'
-  }
+  const { statusCode, headers, body } = await request(url, {
+    headers: { 'Idempotency-Key': key, 'Idempotency-Client': id.client, 'Idempotency-Scope': id.scope },
+    signal,
+  })
+  const bytes = await collect(body, options.maxResponseBytes)
+  if (one(headers['idempotency-outcome'])?.trim().toLowerCase() === 'none') return 'nothing happened'
+  if (statusCode === 404) return mayBeAtWork(id, options) ? 'unknown' : 'nothing happened'
+  const status = statusOf(one(headers['idempotency-status']))
+  if (statusCode !== 200 || status === undefined || bytes === undefined) return 'unknown'
+  return { status, headers: recorded(headers), body: bytes }
+}
+
+function mayBeAtWork({ reason, sinceMs }: UnknownKey, { maxDurationMs }: LookupOptions): boolean {
+  return (reason === 'backend_timeout' || reason === 'lease_lost') && sinceMs < maxDurationMs
 }
 
 async function collect(body: AsyncIterable<Buffer>, maxBytes: number): Promise<Buffer | undefined> {
