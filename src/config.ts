@@ -64,9 +64,12 @@ export interface SettingsUse {
 const SERVE: SettingsUse = { verifies: true, dataDir: '.oncekey' }
 
 /** For a command whose options stand in for variables: the environment with these in their places. */
-export function environmentWith(options: Record<string, string | undefined>): NodeJS.ProcessEnv {
+export function environmentWith(
+  options: Record<string, string | undefined>,
+  env: NodeJS.ProcessEnv = process.env,
+): NodeJS.ProcessEnv {
   const given = Object.entries(options).filter(([, value]) => value !== undefined)
-  return { ...process.env, ...Object.fromEntries(given) }
+  return { ...env, ...Object.fromEntries(given) }
 }
 
 /** Reads and checks every setting. Throws ConfigError with all faults at once; secrets are never quoted. */

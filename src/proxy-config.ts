@@ -47,7 +47,7 @@ const CONNECT_TIMEOUT_MS = 5_000
 const SHORTEST_MS = 100
 
 /** Reads the options and the settings. Throws ConfigError with all faults at once. */
-export function readProxyConfig(args: string[]): ProxyConfig {
+export function readProxyConfig(args: string[], given?: NodeJS.ProcessEnv): ProxyConfig {
   const { values } = parseArgs({ args, options: OPTIONS })
   const faults: string[] = []
 
@@ -87,7 +87,7 @@ export function readProxyConfig(args: string[]): ProxyConfig {
   }
   let settings: Config | undefined
   try {
-    const env = environmentWith({ HOST: values.host, PORT: values.port })
+    const env = environmentWith({ HOST: values.host, PORT: values.port }, given)
     settings = readConfig(env, { verifies: verify, dataDir: '.oncekey-proxy' })
     faults.push(...clashes(settings, own))
   } catch (error) {

@@ -14,6 +14,9 @@ import { adminApp, proxyListener } from './proxy-pipeline.ts'
 import type { Service } from './service.ts'
 import { closeServers, finishRequests } from './stop-serving.ts'
 
+/** Uploads without a key stream for as long as they like; one that comes for longer than this is stuck. */
+const UPLOAD_TIMEOUT_MS = 3_600_000
+
 /** Opens the store, brings its schema up to date where it is a database, and listens. */
 export async function openProxy(proxy: ProxyConfig, progress: (text: string) => void): Promise<Service> {
   const { settings: config } = proxy
@@ -48,7 +51,7 @@ export async function openProxy(proxy: ProxyConfig, progress: (text: string) => 
     version: VERSION,
   }
   const parts = { proxy, config, clients, backend, database, redis, drain, health, logger, metrics }
-  const server = createServer(proxyListener(parts), { requestTimeoutMs: proxy.maxDurationMs })
+  const server = createServer(proxyListener(parts), { requestTimeoutMs: UPLOAD_TIMEOUT_MS })
   const port = await listen(server, config.host, config.port)
   const adminServer = proxy.adminPort === undefined ? undefined : createServer(adminApp(parts).callback())
   if (adminServer !== undefined) await listen(adminServer, config.host, proxy.adminPort ?? 0)
