@@ -94,9 +94,8 @@ class Passing implements Dispatcher.DispatchHandler {
   onResponseEnd(): void {
     this.#ended = true
     this.#backend.ended(outcomeOf(this.#status), this.#startedMs)
-    // As text of one byte a character Node joins it with the head; a Buffer would cost a second, slower call.
     if (this.#whole === undefined) this.#res.end()
-    else this.#res.end(this.#whole.toString('latin1'), 'latin1')
+    else endInOneWrite(this.#res, this.#whole)
     this.#resolve()
   }
 
@@ -114,4 +113,18 @@ class Passing implements Dispatcher.DispatchHandler {
       this.#resolve()
     }
   }
+}
+
+/**
+ * As text of one byte a character Node joins the body with the head. When end() comes a tick later there is nothing
+ * left to write, and the whole answer has left in one call for one piece; otherwise it is one for a list of them,
+ * which takes twice as long.
+ */
+function endInOneWrite(res: ServerResponse, body: Buffer): void {
+  res.write(body.toString('latin1'), 'latin1')
+  process.nextTick(end, res)
+}
+
+function end(res: ServerResponse): void {
+  res.end()
 }

@@ -89,6 +89,13 @@ describe('a request with a key', () => {
     assert.equal(backend.runs(key), 1)
   })
 
+  test('a compressed body passes as it is', async () => {
+    const key = newKey()
+    const headers = { 'Content-Encoding': 'gzip' }
+    assert.equal((await post(key, '/pay', { headers, body: Buffer.from([31, 139, 0, 255]) })).status, 201)
+    assert.deepEqual(backend.reached.at(-1)?.values('content-encoding'), ['gzip'])
+  })
+
   test('an answer without a type is replayed without one', async () => {
     const key = newKey()
     for (const { headers } of [await post(key, '/status?200'), await post(key, '/status?200')]) {

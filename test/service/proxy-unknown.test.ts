@@ -12,12 +12,18 @@ const say = ({ status, code }: Reply) => `${status} ${code}`
 const WHOLE = 'HTTP/1.1 200 OK\r\nContent-Length: 2\r\n\r\nok'
 
 /** What a raw backend does with its connection once a request is there; '' sends nothing. */
-const FAULTS: [what: string, bytes: string, end: 'end' | 'reset' | 'stay', first: string][] = [
+const FAULTS: [what: string, bytes: string, end: 'end' | 'reset' | 'stay' | 'dribble', first: string][] = [
   ['never answers', '', 'stay', '504 backend_timeout'],
   [
     'stalls within its answer',
     'HTTP/1.1 200 OK\r\nContent-Length: 9\r\n\r\nok',
     'stay',
+    '504 backend_timeout',
+  ],
+  [
+    'answers a byte at a time',
+    'HTTP/1.1 200 OK\r\nContent-Length: 9999\r\n\r\n',
+    'dribble',
     '504 backend_timeout',
   ],
   ['hangs up', '', 'end', '409 outcome_unknown'],
@@ -62,6 +68,10 @@ describe('a backend that took a request and', () => {
     const backend = await startRawBackend(t, (socket) => {
       socket.write(bytes ?? '', 'latin1', () => {
         if (end === 'end') socket.end()
+        if (end === 'dribble') {
+          const timer = setInterval(() => socket.write('x'), 50)
+          socket.once('close', () => clearInterval(timer))
+        }
         if (end === 'reset') setTimeout(() => socket.resetAndDestroy(), 100)
       })
     })
