@@ -36,7 +36,20 @@ export interface Attempt {
   readonly signal: AbortSignal
   /** The handler found the answer of an earlier attempt instead of making one: it is marked as a replay. */
   replayed: boolean
+  /**
+   * For handlers that pass the request on to somebody who cannot be asked: records, before anything is sent, that
+   * from now on nobody may run it again blindly. When it rejects, nothing may be sent.
+   */
+  dispatched(): Promise<void>
+  /** What the handler knows of its effect, where neither its status nor what it throws says it. */
+  effect?: Effect
 }
+
+/**
+ * 'answer': store and replay it. 'nothing happened': free the key. Otherwise nobody may run it blindly again, and
+ * `unknown` says why.
+ */
+export type Effect = 'answer' | 'nothing happened' | { unknown: string }
 
 /** A JSON body. */
 export interface JsonBody {

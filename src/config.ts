@@ -43,6 +43,8 @@ export interface Config {
   gatewayTimeoutMs: number
   simulatedGateway: SimulatedGatewaySettings
   maxBodyBytes: number
+  /** Sidecar only: the largest answer that is recorded. */
+  maxResponseBytes: number
   trustProxy: number
   shutdownGraceMs: number
   logLevel: string
@@ -66,8 +68,27 @@ const LOG_LEVELS = ['trace', 'debug', 'info', 'warn', 'error', 'fatal', 'silent'
 const MAX_GATEWAY_TIMEOUT_MS = 120_000
 const MAX_INT32 = 2_147_483_647
 
+/** What the settings are for, where commands differ. */
+export interface SettingsUse {
+  /** Signatures are checked, so that somebody must be able to make one. */
+  verifies: boolean
+  /** Where the embedded database is if DATA_DIR does not say it: two services cannot share one. */
+  dataDir: string
+}
+
+const SERVE: SettingsUse = { verifies: true, dataDir: '.oncekey' }
+
+/** For a command whose options stand in for variables: the environment with these in their places. */
+export function environmentWith(
+  options: Record<string, string | undefined>,
+  env: NodeJS.ProcessEnv = process.env,
+): NodeJS.ProcessEnv {
+  const given = Object.entries(options).filter(([, value]) => value !== undefined)
+  return { ...env, ...Object.fromEntries(given) }
+}
+
 /** Reads and checks every setting. Throws ConfigError with all faults at once; secrets are never quoted. */
-export function readConfig(env: NodeJS.ProcessEnv = process.env): Config {
+export function readConfig(env: NodeJS.ProcessEnv = process.env, use: SettingsUse = SERVE): Config {
   const faults: string[] = []
   const production = env.NODE_ENV === 'production'
 
@@ -92,8 +113,10 @@ export function readConfig(env: NodeJS.ProcessEnv = process.env): Config {
     metricsPort: read<number | undefined>('METRICS_PORT', undefined, whole(0, 65_535)),
     databaseUrl: read<string | undefined>('DATABASE_URL', undefined, url(/^postgres(ql)?:\/\//)),
     redisUrl: read<string | undefined>('REDIS_URL', undefined, redisUrl),
-    dataDir: read('DATA_DIR', '.oncekey', (text) => text),
-    hmacSecret: optional('HMAC_SECRET') ?? (production ? undefined : DEMO_SECRET),
+    dataDir: read('DATA_DIR', use.dataDir, (text) => text),
+    hmacSecret: use.verifies
+      ? (optional('HMAC_SECRET') ?? (production ? undefined : DEMO_SECRET))
+      : undefined,
     clientsFile: read<string | undefined>('CLIENTS_FILE', undefined, file),
     secretsKeys: ['SECRETS_KEY', 'SECRETS_KEY_OLD'].flatMap((name) => {
       const key = read<SealKey | undefined>(name, undefined, parseSealKey)
@@ -120,12 +143,13 @@ export function readConfig(env: NodeJS.ProcessEnv = process.env): Config {
     gatewayTimeoutMs: read('GATEWAY_TIMEOUT', 10_000, duration(100)),
     simulatedGateway: read('SIMULATED_GATEWAY', SIMULATED_DEFAULTS, parseSimulatedGateway),
     maxBodyBytes: read('MAX_BODY_BYTES', 65_536, whole(1, 64 * 1024 * 1024)),
+    maxResponseBytes: read('MAX_RESPONSE_BYTES', 1_048_576, whole(0, 64 * 1024 * 1024)),
     trustProxy: read('TRUST_PROXY', 0, whole(0, 16)),
     shutdownGraceMs: read('SHUTDOWN_GRACE', 25_000, duration(0)),
     logLevel: read('LOG_LEVEL', 'info', oneOf(LOG_LEVELS)),
     logFile: optional('LOG_FILE'),
   }
-  faults.push(...clashes(config, optional('REDIS_URL') !== undefined, read('WORKERS', '1', workers)))
+  faults.push(...clashes(config, use, optional('REDIS_URL') !== undefined, read('WORKERS', '1', workers)))
   if (optional('SECRETS_KEY_OLD') !== undefined && optional('SECRETS_KEY') === undefined) {
     faults.push('SECRETS_KEY_OLD needs SECRETS_KEY, the key that takes its place')
   }
@@ -145,10 +169,11 @@ export function readStoreConfig(env: NodeJS.ProcessEnv = process.env): Config {
 }
 
 /** What is wrong with settings that are each fine by themselves. */
-function clashes(config: Config, hasRedis: boolean, workers: string): string[] {
+function clashes(config: Config, use: SettingsUse, hasRedis: boolean, workers: string): string[] {
   const faults: string[] = []
   const { hmacSecret, clientsFile, secretsKeys, apiKeys } = config
   if (
+    use.verifies &&
     config.production &&
     hmacSecret === undefined &&
     clientsFile === undefined &&
@@ -209,7 +234,7 @@ export function parseDuration(text: string): number {
   return Number(match[1]) * unit
 }
 
-function duration(minMs: number): (text: string) => number {
+export function duration(minMs: number): (text: string) => number {
   return (text) => {
     const ms = parseDuration(text)
     if (ms < minMs) throw new Error(`must be at least ${minMs} ms`)
@@ -218,7 +243,7 @@ function duration(minMs: number): (text: string) => number {
   }
 }
 
-function whole(min: number, max: number): (text: string) => number {
+export function whole(min: number, max: number): (text: string) => number {
   return (text) => {
     const number = /^\d{1,10}$/.test(text) ? Number(text) : Number.NaN
     if (!(number >= min && number <= max)) throw new Error(`must be a whole number from ${min} to ${max}`)
@@ -226,7 +251,7 @@ function whole(min: number, max: number): (text: string) => number {
   }
 }
 
-function oneOf<T extends string>(allowed: readonly T[]): (text: string) => T {
+export function oneOf<T extends string>(allowed: readonly T[]): (text: string) => T {
   return (text) => {
     const found = allowed.find((one) => one === text)
     if (found === undefined) throw new Error(`must be one of ${allowed.join(', ')}`)
@@ -311,6 +336,7 @@ export function printConfig(config: Config): string {
       config.gatewayUrl === undefined ? simulatedGatewayText(config.simulatedGateway) : '',
     ],
     ['MAX_BODY_BYTES', config.maxBodyBytes],
+    ['MAX_RESPONSE_BYTES', config.maxResponseBytes],
     ['TRUST_PROXY', config.trustProxy],
     ['WORKERS', 1],
     ['SHUTDOWN_GRACE', seconds(config.shutdownGraceMs)],

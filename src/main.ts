@@ -14,6 +14,10 @@ const COMMANDS: Record<string, Command | undefined> = {
     does: 'the order service',
     run: async (args) => (await import('./commands/serve.ts')).serve(args),
   },
+  proxy: {
+    does: 'the sidecar in front of any backend',
+    run: async (args) => (await import('./commands/proxy.ts')).proxy(args),
+  },
   sign: {
     does: 'signs a request: prints the headers, or with --curl a ready curl command',
     run: async (args) => (await import('./commands/sign.ts')).sign(args),

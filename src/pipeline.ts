@@ -12,11 +12,12 @@ import { onDemand } from '../internal/http/on-demand.ts'
 import { problems, renderProblem } from '../internal/http/problems.ts'
 import { rawBody } from '../internal/http/raw-body.ts'
 import { requestId } from '../internal/http/request-id.ts'
-import { IdempotencyEngine } from '../internal/idempotency/engine.ts'
+import { type EngineOptions, IdempotencyEngine } from '../internal/idempotency/engine.ts'
 import { idempotency } from '../internal/idempotency/idempotency.ts'
-import type { KeyGrammar } from '../internal/idempotency/idempotency-key.ts'
+import { type KeyGrammar, keyInHeader } from '../internal/idempotency/idempotency-key.ts'
 import { postgresStore } from '../internal/idempotency/postgres-store.ts'
 import { redisStore } from '../internal/idempotency/redis-store.ts'
+import type { IdempotencyStore } from '../internal/idempotency/store.ts'
 import { timedStore } from '../internal/idempotency/timed-store.ts'
 import { orderStore } from '../internal/orders/order-store.ts'
 import { getOrder, listOrders, placeOrder } from '../internal/orders/orders.ts'
@@ -32,7 +33,7 @@ import { rateLimit } from '../internal/ratelimit/rate-limit.ts'
 import { type Limit, parseRateLimits } from '../internal/ratelimit/rate-limits.ts'
 import { RedisLimiter } from '../internal/ratelimit/redis-limiter.ts'
 import { showRateLimits } from '../internal/ratelimit/show-rate-limits.ts'
-import type { RequestState, StageContext } from '../internal/request-state.ts'
+import type { RequestState, Stage, StageContext } from '../internal/request-state.ts'
 import { apiKeys } from '../internal/signature/api-keys.ts'
 import { authenticate } from '../internal/signature/authenticate.ts'
 import type { ClientRegistry } from '../internal/signature/client-registry.ts'
@@ -58,7 +59,7 @@ export interface Parts {
 }
 
 /** A client that sends a byte a second would hold a connection and a request for ever. */
-const BODY_TIMEOUT_MS = 15_000
+export const BODY_TIMEOUT_MS = 15_000
 /** The longest that a handler may hold its key. */
 const MAX_HOLD_MS = 600_000
 /** What each API allows unless RATE_LIMITS replaces it for all of them. */
@@ -66,6 +67,8 @@ const LIMITS = {
   orders: parseRateLimits('client=10/60s'),
   pay: parseRateLimits('global=10/1s:token-bucket:10'),
   v1: parseRateLimits('global=1000/60s,client=100/60s,endpoint=10/60s,client=20/1s:token-bucket:50'),
+  // The sidecar limits nothing unless it is told to.
+  proxy: [],
 } as const
 type Api = keyof typeof LIMITS
 /** Of a payment's key: what every gateway takes, and long enough not to be met by chance. */
@@ -96,30 +99,23 @@ export function pipeline(parts: Parts): Koa<RequestState> {
   app.use(drain.stage()).use(acceptJson())
   app.use(router.routes()).use(router.allowedMethods())
 
-  const onVerified = (scheme: string, result: string) => metrics.signatures.inc({ scheme, result })
   const bytes = rawBody({ maxBodyBytes: config.maxBodyBytes, timeoutMs: BODY_TIMEOUT_MS })
-  const signature = verifySignature({
-    registry: clients,
-    minScheme: config.minScheme,
-    toleranceMs: config.signatureToleranceMs,
-    hints: config.signatureHints,
-    now: Date.now,
-    onVerified,
-  })
+  const signature = signatures(config, clients, metrics)
   const signed = [bytes, signature] as const
   const authenticated = [
     bytes,
     authenticate({
       verifySignature: signature,
       apiKeys: apiKeys(config.apiKeys),
-      onAuthenticated: onVerified,
+      onAuthenticated: (scheme, result) => metrics.signatures.inc({ scheme, result }),
     }),
   ] as const
   const { limited, standing } = limits(parts)
   // One for all routes: what shares a store shares its group commit.
-  const keys = engine(parts)
+  // What an earlier attempt left, an order or a payment, is found through its constraint.
+  const keys = engine(parts, { onUnknown: 'takeover', maxAgeMs: MAX_HOLD_MS })
   const once = (scope: string, grammar?: KeyGrammar) =>
-    idempotency({ engine: keys, scope, renderError, ...(grammar === undefined ? {} : { grammar }) })
+    idempotency({ engine: keys, scope, renderError, keyOf: keyInHeader(['idempotency-key'], grammar) })
 
   const orders = orderStore(parts.database)
   router.post(
@@ -227,7 +223,7 @@ function documents(router: Router<RequestState>, config: Config): void {
 }
 
 /** The private listener of METRICS_PORT. */
-export function metricsApp({ metrics, logger }: Parts): Koa<RequestState> {
+export function metricsApp({ metrics, logger }: Pick<Parts, 'metrics' | 'logger'>): Koa<RequestState> {
   const router = new Router<RequestState>()
   router.get('/metrics', metricsPage(metrics))
   const report = (_: StageContext, error: unknown) => logger.error({ err: error }, 'metrics failed')
@@ -237,27 +233,41 @@ export function metricsApp({ metrics, logger }: Parts): Koa<RequestState> {
   return app
 }
 
-function metricsPage(metrics: Metrics) {
+export function signatures(config: Config, registry: ClientRegistry, metrics: Metrics): Stage {
+  return verifySignature({
+    registry,
+    minScheme: config.minScheme,
+    toleranceMs: config.signatureToleranceMs,
+    hints: config.signatureHints,
+    now: Date.now,
+    onVerified: (scheme, result) => metrics.signatures.inc({ scheme, result }),
+  })
+}
+
+export function metricsPage(metrics: Metrics) {
   return async function metricsPage(ctx: StageContext) {
     ctx.set('Content-Type', metrics.registry.contentType)
     ctx.body = await metrics.registry.metrics()
   }
 }
 
-function engine({ config, database, redis, logger, metrics }: Parts): IdempotencyEngine {
-  const ttlMs = config.idempotencyTtlMs
-  const store =
-    config.idempotencyStore === 'redis' && redis !== undefined
-      ? redisStore(redis, { ttlMs })
-      : postgresStore(database, { ttlMs })
+export interface StoreParts extends Pick<Parts, 'config' | 'redis' | 'logger' | 'metrics'> {
+  /** undefined: the keys are in Redis. */
+  database: Database | undefined
+}
+
+export function engine(
+  parts: StoreParts,
+  options: Pick<EngineOptions, 'onUnknown' | 'maxAgeMs' | 'lookup'>,
+): IdempotencyEngine {
+  const { config, logger, metrics } = parts
+  const store = keyStore(parts)
   return new IdempotencyEngine({
     store: timedStore(store, (operation, seconds) =>
       metrics.storeDuration.observe({ store: config.idempotencyStore, operation }, seconds),
     ),
     leaseMs: config.idempotencyLeaseMs,
-    maxAgeMs: MAX_HOLD_MS,
-    // An order that an earlier attempt placed is found through its constraint.
-    onUnknown: 'takeover',
+    ...options,
     onOutcome(outcome) {
       metrics.idempotencyOutcomes.inc({ outcome })
       if (outcome === 'replay') metrics.replays.inc()
@@ -271,7 +281,14 @@ function engine({ config, database, redis, logger, metrics }: Parts): Idempotenc
   })
 }
 
-function limits({ config, redis, logger, metrics }: Parts) {
+function keyStore({ config, database, redis }: StoreParts): IdempotencyStore {
+  const ttlMs = config.idempotencyTtlMs
+  if (config.idempotencyStore === 'redis' && redis !== undefined) return redisStore(redis, { ttlMs })
+  if (database === undefined) throw new Error('the keys need a database where they are not in Redis')
+  return postgresStore(database, { ttlMs })
+}
+
+export function limits({ config, redis, logger, metrics }: StoreParts) {
   const local = new MemoryLimiter({ now: Date.now })
   const limiter: Limiter =
     redis === undefined

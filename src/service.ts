@@ -1,8 +1,4 @@
-import type { Server } from 'node:http'
-import { setTimeout as sleep } from 'node:timers/promises'
-import { type Database, openDatabase } from '../internal/database/database.ts'
 import { migrate } from '../internal/database/migrate.ts'
-import { connectRedis, type RedisConnection } from '../internal/database/redis.ts'
 import { Drain } from '../internal/http/drain.ts'
 import type { HealthOptions } from '../internal/http/health.ts'
 import { createServer, listen } from '../internal/http/server.ts'
@@ -12,9 +8,10 @@ import { createMetrics } from '../internal/telemetry/metrics.ts'
 import type { Config } from './config.ts'
 import { openClients } from './open-clients.ts'
 import { openGateway } from './open-gateway.ts'
+import { openRedis, reachableDatabase } from './open-stores.ts'
 import { SQL_DIRECTORY, VERSION } from './package-root.ts'
 import { completer, metricsApp, pipeline } from './pipeline.ts'
-import { describeCause, underlyingCause } from './underlying-cause.ts'
+import { closeServers, finishRequests } from './stop-serving.ts'
 
 export interface Service {
   port: number
@@ -22,15 +19,6 @@ export interface Service {
   /** Finishes what is under way, within `shutdownGraceMs`, and lets go of everything. */
   close(): Promise<void>
 }
-
-/** A database that starts together with the service, as in docker-compose, needs this long at most. */
-const DATABASE_START_MS = 30_000
-/** A Redis that is there is connected within milliseconds. */
-const REDIS_START_MS = 1_000
-/** Between the last answer and the closing of the port: under load each kept connection sees a 503 in this time. */
-const FAREWELL_MS = 500
-/** After the last answer: time for it to reach the client. */
-const FLUSH_MS = 1_000
 
 /** Opens every connection, brings the schema up to date and listens. Throws plain Errors for the operator. */
 export async function openService(config: Config, progress: (text: string) => void): Promise<Service> {
@@ -40,8 +28,7 @@ export async function openService(config: Config, progress: (text: string) => vo
   const applied = await migrate(database, SQL_DIRECTORY)
   if (applied.length > 0) logger.info({ applied }, 'migrated')
   const clients = await clientsIn(database)
-  const redis = config.redisUrl === undefined ? undefined : openRedis(config.redisUrl, logger)
-  if (redis !== undefined) await connected(redis)
+  const redis = config.redisUrl === undefined ? undefined : await openRedis(config.redisUrl, logger)
 
   const drain = new Drain()
   const metrics = createMetrics()
@@ -71,17 +58,11 @@ export async function openService(config: Config, progress: (text: string) => vo
     port,
     logger,
     async close() {
-      const finished = await drain.stop(config.shutdownGraceMs)
-      // Clients that keep their connections learn from a 503 with Connection: close, not from a reset.
-      await sleep(Math.min(FAREWELL_MS, config.shutdownGraceMs))
-      if (!finished)
-        logger.warn({ under_way: drain.underWay }, 'SHUTDOWN_GRACE is over, requests are cut off')
+      await finishRequests(drain, config.shutdownGraceMs, logger)
       await sweeper.stop()
       await completing.close()
       await clients.close()
-      await Promise.all(
-        [server, metricsServer].map((one) => (one === undefined ? undefined : closeServer(one))),
-      )
+      await closeServers(server, metricsServer)
       gateway.close()
       await redis?.close()
       await database.close()
@@ -89,70 +70,6 @@ export async function openService(config: Config, progress: (text: string) => vo
       logger.flushSync()
     },
   }
-}
-
-/** The database of the settings, or the embedded one, once it answers. */
-async function reachableDatabase(config: Config, progress: (text: string) => void): Promise<Database> {
-  if (config.databaseUrl === undefined) {
-    // Only here: a service with a server of its own does not load a database into its memory.
-    const { openEmbedded } = await import('../internal/database/embedded.ts')
-    return await openEmbedded(config.dataDir, progress)
-  }
-  const database = openDatabase(config.databaseUrl)
-  const untilMs = Date.now() + DATABASE_START_MS
-  for (;;) {
-    try {
-      await database.ping()
-      return database
-    } catch (error) {
-      const reason = describeCause(error)
-      if (Date.now() > untilMs || isRefusal(underlyingCause(error))) {
-        throw new Error(`the database of DATABASE_URL cannot be used: ${reason}`)
-      }
-      progress(`waiting for the database of DATABASE_URL (${reason})`)
-      await sleep(1_000)
-    }
-  }
-}
-
-/** Wrong user, password or database name: waiting does not help. */
-function isRefusal(error: unknown): boolean {
-  return error instanceof Error && 'code' in error && /^(28|3D)/.test(String(error.code))
-}
-
-function openRedis(url: string, logger: Logger): RedisConnection {
-  const redis: RedisConnection = connectRedis(url, {
-    onState(state, cause) {
-      if (state === 'lost') logger.error({ err: cause }, 'the connection to Redis is lost')
-      else {
-        logger.info('connected to Redis')
-        void warnAboutEviction(redis, logger)
-      }
-    },
-  })
-  return redis
-}
-
-/**
- * So that the first requests do not meet a Redis that is still being connected to. One that is away does not keep
- * the service from starting: it is waited for no longer than a moment.
- */
-async function connected(redis: RedisConnection): Promise<void> {
-  const untilMs = Date.now() + REDIS_START_MS
-  while (Date.now() < untilMs) {
-    const answers = await redis.ping().then(
-      () => true,
-      () => false,
-    )
-    if (answers) return
-    await sleep(10)
-  }
-}
-
-async function warnAboutEviction(redis: RedisConnection, logger: Logger): Promise<void> {
-  const policy = await redis.evictionPolicy()
-  if (policy === undefined || policy === 'noeviction') return
-  logger.warn({ policy }, 'Redis may evict idempotency records: set maxmemory-policy to noeviction')
 }
 
 function warnAboutSettings(config: Config, logger: Logger): void {
@@ -171,12 +88,4 @@ function warnAboutSettings(config: Config, logger: Logger): void {
   logger.warn(
     'without REDIS_URL this process counts the rate limits by itself: several services would admit more',
   )
-}
-
-async function closeServer(server: Server): Promise<void> {
-  const closed = new Promise((resolve) => server.close(resolve))
-  server.closeIdleConnections()
-  const timer = setTimeout(() => server.closeAllConnections(), FLUSH_MS)
-  await closed
-  clearTimeout(timer)
 }

@@ -25,13 +25,18 @@ const KEEP_ALIVE_TIMEOUT_MS = 65_000
 /** After a refusal on the bare connection: for its sender to read the answer and to hang up. */
 const LINGER_MS = 2_000
 
+export interface ServerOptions {
+  /** The longest that a request may take to arrive, headers and body. */
+  requestTimeoutMs?: number
+}
+
 /** An HTTP server that answers with problem documents even where no request reaches the application. */
-export function createServer(listener: RequestListener): Server {
+export function createServer(listener: RequestListener, options: ServerOptions = {}): Server {
   const server = createHttpServer(
     {
       maxHeaderSize: MAX_HEADER_BYTES,
       headersTimeout: HEADERS_TIMEOUT_MS,
-      requestTimeout: REQUEST_TIMEOUT_MS,
+      requestTimeout: options.requestTimeoutMs ?? REQUEST_TIMEOUT_MS,
       keepAliveTimeout: KEEP_ALIVE_TIMEOUT_MS,
       connectionsCheckingInterval: 1_000,
       // The guard stage asks for Host, with a problem document.

@@ -1,3 +1,5 @@
+import { headerValues } from '../header-values.ts'
+import type { StageContext } from '../request-state.ts'
 import { ServiceError } from '../service-error.ts'
 
 /** A bare key: visible ASCII without what would make it a string, a list or a parameter (RFC 9651). */
@@ -39,6 +41,18 @@ function parseKey(values: readonly string[]): string {
   if (key.length < 1 || key.length > 255)
     throw invalid(`it has ${key.length} characters, 1 to 255 are allowed`)
   return key
+}
+
+/** Reads the key from the headers of these names, in lower case; two of them may be used at once for one key. */
+export function keyInHeader(names: readonly string[], grammar?: KeyGrammar): (ctx: StageContext) => string {
+  return function keyInHeader({ req: { rawHeaders } }) {
+    const keys = names.flatMap((name) => {
+      const values = headerValues(rawHeaders, name)
+      return values.length === 0 ? [] : [parseIdempotencyKey(values, grammar)]
+    })
+    if (new Set(keys).size > 1) throw invalid(`${names.join(' and ')} name two different keys`)
+    return keys[0] ?? parseIdempotencyKey([])
+  }
 }
 
 function invalid(reason: string): ServiceError {

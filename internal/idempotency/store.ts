@@ -9,8 +9,8 @@ export interface KeyId {
 /** What was answered, as it is replayed: byte for byte. */
 export interface Answer {
   status: number
-  /** Only those that are replayed: `Content-Type` and `Location`. */
-  headers: Record<string, string>
+  /** Only those that are replayed; a list for a header that came in several lines. */
+  headers: Record<string, string | string[]>
   body: Buffer
 }
 

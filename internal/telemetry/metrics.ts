@@ -77,6 +77,13 @@ export function createMetrics() {
       buckets: SECONDS,
       registers,
     }),
+    upstreamDuration: new Histogram({
+      name: 'proxy_upstream_duration_seconds',
+      help: 'Time from a request to the backend until its answer was there whole, or it failed',
+      labelNames: ['outcome'],
+      buckets: [...SECONDS, 30, 60, 300],
+      registers,
+    }),
     orders: new Counter({ name: 'orders_placed_total', help: 'Orders committed by this process', registers }),
     auditEntriesLost: new Counter({
       name: 'audit_entries_lost_total',

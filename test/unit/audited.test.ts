@@ -148,6 +148,7 @@ describe('the stage', () => {
       ctx.state.attempt = {
         ...{ key: 'of the attempt', fingerprint: '', number: 1, replayed: true },
         signal: new AbortController().signal,
+        dispatched: async () => {},
       }
       renderProblem(ctx, new ServiceError('validation_failed', 'No.'), report)
       ctx.set('Idempotent-Replayed', 'true')
