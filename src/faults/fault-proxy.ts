@@ -198,13 +198,20 @@ function end({ client, target, lanes }: Connection, how: 'close' | 'reset'): voi
   for (const lane of lanes) lane.stop()
   for (const socket of [client, target]) {
     if (socket.destroyed) continue
-    if (how === 'reset') socket.resetAndDestroy()
+    if (how === 'reset') reset(socket)
     else {
       // Unread bytes would turn the end into an RST: what still comes is read and dropped.
       socket.resume().end()
       linger(socket, FAREWELL_MS)
     }
   }
+}
+
+/** Where there is nothing to reset, or libuv refuses to (EINVAL while an end is on its way out), it is just closed. */
+function reset(socket: Socket): void {
+  const ending = socket.writableEnded && !socket.writableFinished
+  if (socket.connecting || ending) socket.destroy()
+  else socket.resetAndDestroy()
 }
 
 function linger(socket: Socket, forMs = LINGER_MS): void {
@@ -214,5 +221,9 @@ function linger(socket: Socket, forMs = LINGER_MS): void {
 }
 
 async function closed(socket: Socket): Promise<void> {
-  if (!socket.closed) await once(socket, 'close')
+  // Not events.once(): it rejects for an error, and what matters here is that it is over.
+  await new Promise<void>((resolve) => {
+    if (socket.closed) resolve()
+    else socket.once('close', () => resolve())
+  })
 }
