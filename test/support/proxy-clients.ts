@@ -12,6 +12,8 @@ export interface Job {
 }
 
 export interface Tally {
+  /** An answer that is lost in a blackhole is waited for this long. */
+  readonly attemptMs: number
   sent: number
   /** Attempts without an answer, or with one that did not arrive whole. */
   lost: number
@@ -19,8 +21,6 @@ export interface Tally {
   notYet: Map<string, number>
 }
 
-/** An answer that is lost in a blackhole is waited for this long; the sidecars themselves are quicker. */
-const ATTEMPT_MS = 6_000
 const FIRST_PAUSE_MS = 20
 const MAX_PAUSE_MS = 500
 
@@ -44,13 +44,18 @@ export async function ask(
 }
 
 /** One attempt; undefined: its answer did not arrive. */
-export async function attempt(job: Job, port: number, tally: Tally): Promise<Reply | undefined> {
+export async function attempt(
+  job: Job,
+  port: number,
+  tally: Tally,
+  timeoutMs = tally.attemptMs,
+): Promise<Reply | undefined> {
   tally.sent++
   const options = {
     method: 'POST',
     headers: { 'content-type': 'application/json', 'idempotency-key': job.key },
     body: job.body,
-    timeoutMs: ATTEMPT_MS,
+    timeoutMs,
   }
   try {
     return await send(`http://127.0.0.1:${port}${job.target}`, options)
