@@ -173,11 +173,31 @@ test('a blackhole swallows one direction, its end too, while the other goes on',
   await near.has(10)
   assert.deepEqual([far.bytes.length, far.ended, far.closed], [10, false, false])
   assert.deepEqual(struck, [{ connection: 1, kind: 'blackhole', direction: 'up', bytes: 10 }])
-  // A peer that goes away altogether is not heard of either.
+  // A peer that goes away altogether is not heard of either: the proxy has seen it when two round trips are over.
   near.socket.resetAndDestroy()
+  await until('it to be gone', () => near.closed)
   far.socket.write('anybody?')
-  await until('the bytes to leave', () => proxy.stats().passed.down >= 10)
+  for (let n = 0; n < 2; n++) {
+    const other = await dial()
+    other.far.socket.write('pong')
+    await other.near.has(4)
+  }
   assert.deepEqual([far.ended, far.closed], [false, false])
+})
+
+test('of several faults the nearest strikes first', async (t) => {
+  const { dial, struck } = await wire(t, {
+    cut: { directions: 'down', afterBytes: 5, reset: false },
+    blackhole: { directions: 'both', afterBytes: 50 },
+  })
+  const { near, far } = await dial()
+  far.socket.write(pattern(100))
+  await near.gone()
+  assert.equal(near.bytes.length, 5)
+  assert.deepEqual(
+    struck.map(({ kind, bytes }) => [kind, bytes]),
+    [['cut', 5]],
+  )
 })
 
 test('a half-close ends one direction in order, and the other goes on', async (t) => {
