@@ -46,6 +46,14 @@ const COMMANDS: Record<string, Command | undefined> = {
     does: 'the audit trail of payments: verify, heads, export',
     run: async (args) => (await import('./commands/audit.ts')).audit(args),
   },
+  backend: {
+    does: 'a demo backend that counts how often it was called, to try the sidecar with',
+    run: async (args) => (await import('./commands/backend.ts')).backend(args),
+  },
+  faults: {
+    does: 'a TCP proxy that delays, cuts, resets and swallows, to try faults with',
+    run: async (args) => (await import('./commands/faults.ts')).faults(args),
+  },
   doctor: {
     does: 'checks connections, versions, settings and clocks; exit code 1 on a fault',
     run: async (args) => (await import('./commands/doctor.ts')).doctor(args),
