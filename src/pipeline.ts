@@ -121,7 +121,9 @@ export function pipeline(parts: Parts): Koa<RequestState> {
   const once = (scope: string, grammar?: KeyGrammar) =>
     idempotency({ engine: keys, scope, renderError, ...(grammar === undefined ? {} : { grammar }) })
 
-  const orders = orderStore(parts.database)
+  const orders = orderStore(parts.database, {
+    onBatch: (items) => metrics.batchItems.observe({ group: 'orders' }, items),
+  })
   router.post(
     '/orders',
     ...signed,
@@ -249,7 +251,10 @@ function engine({ config, database, redis, logger, metrics }: Parts): Idempotenc
   const store =
     config.idempotencyStore === 'redis' && redis !== undefined
       ? redisStore(redis, { ttlMs })
-      : postgresStore(database, { ttlMs })
+      : postgresStore(database, {
+          ttlMs,
+          onBatch: (group, items) => metrics.batchItems.observe({ group }, items),
+        })
   return new IdempotencyEngine({
     store: timedStore(store, (operation, seconds) =>
       metrics.storeDuration.observe({ store: config.idempotencyStore, operation }, seconds),
