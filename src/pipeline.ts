@@ -12,7 +12,7 @@ import { onDemand } from '../internal/http/on-demand.ts'
 import { problems, renderProblem } from '../internal/http/problems.ts'
 import { rawBody } from '../internal/http/raw-body.ts'
 import { requestId } from '../internal/http/request-id.ts'
-import { IdempotencyEngine } from '../internal/idempotency/engine.ts'
+import { IdempotencyEngine, OUTCOMES } from '../internal/idempotency/engine.ts'
 import { idempotency } from '../internal/idempotency/idempotency.ts'
 import type { KeyGrammar } from '../internal/idempotency/idempotency-key.ts'
 import { postgresStore } from '../internal/idempotency/postgres-store.ts'
@@ -247,6 +247,8 @@ function metricsPage(metrics: Metrics) {
 }
 
 function engine({ config, database, redis, logger, metrics }: Parts): IdempotencyEngine {
+  // From the start, at 0: Prometheus sees a first one only as the change from there.
+  for (const outcome of OUTCOMES) metrics.idempotencyOutcomes.inc({ outcome }, 0)
   const ttlMs = config.idempotencyTtlMs
   const store =
     config.idempotencyStore === 'redis' && redis !== undefined

@@ -1,0 +1,12 @@
+import { newKey, orderBody, postOrder, send } from './order-client.ts'
+
+/** Requests of every kind that leaves its mark in the metrics: placed, replayed, mistaken, refused, read. */
+export async function makeTraffic(url: string): Promise<void> {
+  const key = newKey()
+  await Promise.all(Array.from({ length: 8 }, () => postOrder(url, newKey(), orderBody())))
+  await postOrder(url, key, orderBody())
+  await postOrder(url, key, orderBody())
+  await postOrder(url, key, orderBody({ item: 'another book' }))
+  await postOrder(url, newKey(), orderBody({ amount: -1 }))
+  for (const path of ['/orders', '/readyz', '/nowhere']) await send(url + path)
+}
