@@ -65,6 +65,6 @@ for (const name of readdirSync(folder)) {
 
 test('what is wrong is found', () => {
   const wrong =
-    'on: push\njobs:\n  a:\n    runs-on: ubuntu-latest\n    steps:\n      - run: echo ${{ nothing.here }}\n'
+    'on: push\njobs:\n  a:\n    needs: nobody\n    runs-on: ubuntu-latest\n    steps:\n      - run: echo\n'
   assert.equal(lint(wrong, 'wrong.yml').length, 1)
 })
