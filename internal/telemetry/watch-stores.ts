@@ -31,6 +31,8 @@ export function watchStores(registry: Registry, watched: Watched): void {
     name: 'store_up',
     help: '1 while the store answers this process, 0 otherwise',
     labelNames: ['store'],
+    // Of several processes that show themselves as one: the one that is worst off.
+    aggregator: 'min',
     registers,
     collect,
   })
@@ -38,6 +40,7 @@ export function watchStores(registry: Registry, watched: Watched): void {
     name: 'store_clock_skew_seconds',
     help: 'By how much the clock of the store is ahead of ours for certain; negative: behind',
     labelNames: ['store'],
+    aggregator: 'average',
     registers,
     collect,
   })
@@ -75,6 +78,7 @@ export function watchStores(registry: Registry, watched: Watched): void {
   new Gauge({
     name: 'redis_eviction_unsafe',
     help: '1 while maxmemory-policy is another than noeviction, which may throw keys away; 0 also if it cannot be read',
+    aggregator: 'max',
     registers,
     async collect() {
       const policy = await policyOf()

@@ -104,6 +104,32 @@ test('the metrics are not shown to the outside, however they are spelled', async
   }
 })
 
+test('a node that is alive and not ready gets no requests', async (t) => {
+  let astray = 0
+  const node = (ready: boolean) =>
+    createServer((req, res) => {
+      if (req.url !== '/readyz' && !ready) astray++
+      res.statusCode = req.url === '/readyz' && !ready ? 503 : 200
+      res.end()
+    }).listen(0, '127.0.0.1')
+  const servers = [node(true), node(false)]
+  await Promise.all(servers.map((server) => once(server, 'listening')))
+  const [one, two] = servers.map((server) => portOf(server))
+  const balanced = await startBalancer(one ?? 0, two ?? 0)
+  t.after(async () => {
+    await balanced.balancer.kill()
+    for (const server of servers) server.close().closeAllConnections()
+  })
+  const untilMs = Date.now() + PATIENCE_MS
+  // Until its checks have failed twice, it is taken for ready.
+  do {
+    assert.ok(Date.now() < untilMs, 'the node that is not ready goes on getting requests')
+    await sleep(POLL_MS)
+    astray = 0
+    for (let n = 0; n < 20; n++) await send(`${balanced.url}/livez`)
+  } while (astray > 0)
+})
+
 test('after a 503 only what has a key and what reads is tried again', async (t) => {
   const seen: string[] = []
   const stopping = () =>
