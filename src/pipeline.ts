@@ -181,8 +181,11 @@ export function completer(parts: Parts): Completer {
   })
 }
 
-function payments({ config, database }: Parts) {
-  return paymentStore(database, { settleMs: settleMsOf(config.gatewayTimeoutMs) })
+function payments({ config, database, metrics }: Parts) {
+  return paymentStore(database, {
+    settleMs: settleMsOf(config.gatewayTimeoutMs),
+    onBatch: (step, items) => metrics.batchItems.observe({ group: `payment_${step}` }, items),
+  })
 }
 
 /** Routes for everybody: they answer while the service drains, and without Accept. */

@@ -8,8 +8,8 @@ import { type Answer, type Claim, type IdempotencyStore, type KeyId, parseReason
 export interface PostgresStoreOptions {
   /** How long an answer is replayed, and how long an abandoned claim is remembered. */
   ttlMs: number
-  /** Told how many claims, or completions, share each statement. */
-  onBatch?: (verb: 'claim' | 'complete', items: number) => void
+  /** Told how many items of a verb share each statement. */
+  onBatch?: (verb: 'claim' | 'dispatch' | 'complete', items: number) => void
 }
 
 interface ClaimItem {
@@ -67,7 +67,7 @@ export function postgresStore(database: Database, options: PostgresStoreOptions)
       )
       return inOrder(answers, items.length, (row) => row.done === true)
     },
-    { isItemFault: isRowFault },
+    { isItemFault: isRowFault, onBatch: (items) => onBatch?.('dispatch', items) },
   )
 
   const complete = groupCommit(

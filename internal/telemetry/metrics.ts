@@ -77,6 +77,8 @@ export function createMetrics() {
       name: 'circuit_state',
       help: 'Of the circuit breaker: 0 closed, 1 half-open, 2 open',
       labelNames: ['name'],
+      // Of several processes that show themselves as one: the one that is worst off.
+      aggregator: 'max',
       registers,
     }),
     gatewayDuration: new Histogram({

@@ -13,9 +13,6 @@ const MAY_BE_MISSING = new Set([
   'payment_requests_total',
   'payment_requests_failed',
   'payment_success_rate',
-  'payment_gateway_duration_seconds',
-  'circuit_state',
-  'audit_entries_lost_total',
   'http_requests_refused_total',
   'proxy_upstream_duration_seconds',
 ])

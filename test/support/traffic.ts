@@ -8,5 +8,13 @@ export async function makeTraffic(url: string): Promise<void> {
   await postOrder(url, key, orderBody())
   await postOrder(url, key, orderBody({ item: 'another book' }))
   await postOrder(url, newKey(), orderBody({ amount: -1 }))
+  for (const method of ['card_4242', 'card_declined']) {
+    const body = JSON.stringify({ amount: 12.5, currency: 'EUR', payment_method: method })
+    const headers = {
+      ...{ Authorization: 'Bearer test-api-key', 'Content-Type': 'application/json' },
+      'Idempotency-Key': `payment-${newKey()}`,
+    }
+    await send(`${url}/api/v1/payments`, { method: 'POST', headers, body })
+  }
   for (const path of ['/orders', '/readyz', '/nowhere']) await send(url + path)
 }
