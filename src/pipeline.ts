@@ -12,7 +12,7 @@ import { onDemand } from '../internal/http/on-demand.ts'
 import { problems, renderProblem } from '../internal/http/problems.ts'
 import { rawBody } from '../internal/http/raw-body.ts'
 import { requestId } from '../internal/http/request-id.ts'
-import { type EngineOptions, IdempotencyEngine } from '../internal/idempotency/engine.ts'
+import { type EngineOptions, IdempotencyEngine, OUTCOMES } from '../internal/idempotency/engine.ts'
 import { idempotency } from '../internal/idempotency/idempotency.ts'
 import { type KeyGrammar, keyInHeader } from '../internal/idempotency/idempotency-key.ts'
 import { postgresStore } from '../internal/idempotency/postgres-store.ts'
@@ -117,7 +117,9 @@ export function pipeline(parts: Parts): Koa<RequestState> {
   const once = (scope: string, grammar?: KeyGrammar) =>
     idempotency({ engine: keys, scope, renderError, keyOf: keyInHeader(['idempotency-key'], grammar) })
 
-  const orders = orderStore(parts.database)
+  const orders = orderStore(parts.database, {
+    onBatch: (items) => metrics.batchItems.observe({ group: 'orders' }, items),
+  })
   router.post(
     '/orders',
     ...signed,
@@ -175,8 +177,11 @@ export function completer(parts: Parts): Completer {
   })
 }
 
-function payments({ config, database }: Parts) {
-  return paymentStore(database, { settleMs: settleMsOf(config.gatewayTimeoutMs) })
+function payments({ config, database, metrics }: Parts) {
+  return paymentStore(database, {
+    settleMs: settleMsOf(config.gatewayTimeoutMs),
+    onBatch: (step, items) => metrics.batchItems.observe({ group: `payment_${step}` }, items),
+  })
 }
 
 /** Routes for everybody: they answer while the service drains, and without Accept. */
@@ -261,6 +266,8 @@ export function engine(
   options: Pick<EngineOptions, 'onUnknown' | 'maxAgeMs' | 'lookup'>,
 ): IdempotencyEngine {
   const { config, logger, metrics } = parts
+  // From the start, at 0: Prometheus sees a first one only as the change from there.
+  for (const outcome of OUTCOMES) metrics.idempotencyOutcomes.inc({ outcome }, 0)
   const store = keyStore(parts)
   return new IdempotencyEngine({
     store: timedStore(store, (operation, seconds) =>
@@ -281,11 +288,14 @@ export function engine(
   })
 }
 
-function keyStore({ config, database, redis }: StoreParts): IdempotencyStore {
+function keyStore({ config, database, redis, metrics }: StoreParts): IdempotencyStore {
   const ttlMs = config.idempotencyTtlMs
   if (config.idempotencyStore === 'redis' && redis !== undefined) return redisStore(redis, { ttlMs })
   if (database === undefined) throw new Error('the keys need a database where they are not in Redis')
-  return postgresStore(database, { ttlMs })
+  return postgresStore(database, {
+    ttlMs,
+    onBatch: (group, items) => metrics.batchItems.observe({ group }, items),
+  })
 }
 
 export function limits({ config, redis, logger, metrics }: StoreParts) {

@@ -5,6 +5,7 @@ import { createServer, listen } from '../internal/http/server.ts'
 import { Sweeper } from '../internal/idempotency/sweeper.ts'
 import { createLogger, type Logger } from '../internal/telemetry/logger.ts'
 import { createMetrics } from '../internal/telemetry/metrics.ts'
+import { watchStores } from '../internal/telemetry/watch-stores.ts'
 import type { Config } from './config.ts'
 import { openClients } from './open-clients.ts'
 import { openGateway } from './open-gateway.ts'
@@ -32,6 +33,16 @@ export async function openService(config: Config, progress: (text: string) => vo
 
   const drain = new Drain()
   const metrics = createMetrics()
+  metrics.buildInfo.set({ version: VERSION }, 1)
+  watchStores(metrics.registry, {
+    stores: {
+      database: { clockMs: () => database.clockMs() },
+      ...(redis === undefined ? {} : { redis: { clockMs: async () => (await redis.server()).clockMs } }),
+    },
+    databaseLoad: () => database.load(),
+    ...(redis === undefined ? {} : { evictionPolicy: () => redis.evictionPolicy() }),
+    now: Date.now,
+  })
   const health: HealthOptions = {
     probes: {
       database: () => database.ping(),

@@ -19,7 +19,8 @@ import { type Lookup, Lookups } from './lookups.ts'
 import { ANSWERED, inProgress, refusal } from './refusal.ts'
 import type { Answer, Claim, IdempotencyStore, KeyId, UnknownReason } from './store.ts'
 
-export type Outcome = 'fresh' | 'replay' | 'in_progress' | 'mismatch' | 'outcome_unknown' | 'takeover'
+export const OUTCOMES = ['fresh', 'replay', 'in_progress', 'mismatch', 'outcome_unknown', 'takeover'] as const
+export type Outcome = (typeof OUTCOMES)[number]
 
 /** What a handler came back with, and what that means for the key. */
 export interface Handled {

@@ -8,6 +8,8 @@ import { type Answer, type Claim, type IdempotencyStore, type KeyId, parseReason
 export interface PostgresStoreOptions {
   /** How long an answer is replayed, and how long an abandoned claim is remembered. */
   ttlMs: number
+  /** Told how many items of a verb share each statement. */
+  onBatch?: (verb: 'claim' | 'dispatch' | 'complete', items: number) => void
 }
 
 interface ClaimItem {
@@ -34,7 +36,7 @@ interface CompleteItem {
  * replay writes nothing.
  */
 export function postgresStore(database: Database, options: PostgresStoreOptions): IdempotencyStore {
-  const { ttlMs } = options
+  const { ttlMs, onBatch } = options
   const claim = groupCommit(
     async (items: readonly ClaimItem[]): Promise<Claim[]> => {
       const rows = inKeyOrder(items, ({ fingerprint, token, leaseMs }) => ({
@@ -52,7 +54,7 @@ export function postgresStore(database: Database, options: PostgresStoreOptions)
       )
       return inOrder(answers, items.length, parseClaim)
     },
-    { isItemFault: isRowFault },
+    { isItemFault: isRowFault, onBatch: (items) => onBatch?.('claim', items) },
   )
 
   const dispatch = groupCommit(
@@ -65,7 +67,7 @@ export function postgresStore(database: Database, options: PostgresStoreOptions)
       )
       return inOrder(answers, items.length, (row) => row.done === true)
     },
-    { isItemFault: isRowFault },
+    { isItemFault: isRowFault, onBatch: (items) => onBatch?.('dispatch', items) },
   )
 
   const complete = groupCommit(
@@ -85,7 +87,7 @@ export function postgresStore(database: Database, options: PostgresStoreOptions)
       )
       return inOrder(answers, items.length, (row) => row.done === true)
     },
-    { isItemFault: isRowFault },
+    { isItemFault: isRowFault, onBatch: (items) => onBatch?.('complete', items) },
   )
 
   return {

@@ -74,15 +74,18 @@ export interface PaymentStore {
 export interface PaymentStoreOptions {
   /** How long after `sent_at` a charge shows at the gateway, if it ever does; and how long an attempt has the payment. */
   settleMs: number
+  /** Told how many payments share each statement. */
+  onBatch?: (step: 'begin' | 'settle', items: number) => void
 }
 
-export function paymentStore(database: Database, { settleMs }: PaymentStoreOptions): PaymentStore {
+export function paymentStore(database: Database, { settleMs, onBatch }: PaymentStoreOptions): PaymentStore {
   const begin = groupCommit(
     (items: readonly Beginning[]) => twice(() => beginAll(database, items, settleMs)),
-    { isItemFault: isRowFault },
+    { isItemFault: isRowFault, onBatch: (items) => onBatch?.('begin', items) },
   )
   const settle = groupCommit((items: readonly SettleItem[]) => twice(() => settleAll(database, items)), {
     isItemFault: isRowFault,
+    onBatch: (items) => onBatch?.('settle', items),
   })
   const done = async (step: (sql: Sql) => PromiseLike<readonly Row[]>) => {
     const [row] = await twice(() => database.run(step))

@@ -1,4 +1,5 @@
 import { parseArgs } from 'node:util'
+import { clockSkewMs } from '../../internal/database/clock-skew.ts'
 import { type Database, openDatabase } from '../../internal/database/database.ts'
 import { pendingMigrations } from '../../internal/database/migrate.ts'
 import { connectRedis, type RedisConnection } from '../../internal/database/redis.ts'
@@ -105,8 +106,8 @@ async function databaseVersion(database: Database): Promise<Finding> {
 
 async function databaseClock(database: Database): Promise<Finding> {
   const sentMs = Date.now()
-  const [row] = await database.run((sql) => sql`SELECT extract(epoch FROM clock_timestamp()) * 1000 AS ms`)
-  return clock('database clock', Number(row?.ms), sentMs, Date.now())
+  const theirMs = await database.clockMs()
+  return clock('database clock', theirMs, sentMs, Date.now())
 }
 
 function migrations(pending: readonly string[]): Finding {
@@ -194,12 +195,9 @@ export function redisVersion(version: string): Finding {
   }
 }
 
-/**
- * What a clock that was asked at `sentMs` and answered by `receivedMs`, both ours, says of the skew. It was read some
- * time in between, so that only what lies outside is certain.
- */
+/** What the clock of a store says that was asked at `sentMs` and answered by `receivedMs`, both ours. */
 export function clock(check: string, theirMs: number, sentMs: number, receivedMs: number): Finding {
-  const skewMs = Math.round(Math.max(theirMs - receivedMs, 0) + Math.min(theirMs - sentMs, 0))
+  const skewMs = clockSkewMs(theirMs, sentMs, receivedMs)
   const ok = Math.abs(skewMs) <= MAX_SKEW_MS
   return { ok, check, detail: `${skewMs} ms from ours${ok ? '' : `, at most ${MAX_SKEW_MS} ms are fine`}` }
 }
