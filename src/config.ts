@@ -72,11 +72,13 @@ const MAX_INT32 = 2_147_483_647
 export interface SettingsUse {
   /** Signatures are checked, so that somebody must be able to make one. */
   verifies: boolean
+  /** API keys are taken beside signatures. */
+  takesApiKeys: boolean
   /** Where the embedded database is if DATA_DIR does not say it: two services cannot share one. */
   dataDir: string
 }
 
-const SERVE: SettingsUse = { verifies: true, dataDir: '.oncekey' }
+const SERVE: SettingsUse = { verifies: true, takesApiKeys: true, dataDir: '.oncekey' }
 
 /** For a command whose options stand in for variables: the environment with these in their places. */
 export function environmentWith(
@@ -122,7 +124,7 @@ export function readConfig(env: NodeJS.ProcessEnv = process.env, use: SettingsUs
       const key = read<SealKey | undefined>(name, undefined, parseSealKey)
       return key === undefined ? [] : [key]
     }),
-    apiKeys: read('API_KEYS', production ? [] : [DEMO_API_KEY], parseApiKeys),
+    apiKeys: use.takesApiKeys ? read('API_KEYS', production ? [] : [DEMO_API_KEY], parseApiKeys) : [],
     minScheme: read<Scheme>('MIN_SCHEME', 'v0', oneOf(SCHEMES)),
     signatureToleranceMs: read('SIGNATURE_TOLERANCE', SIGNATURE_TOLERANCE_MS, duration(1_000)),
     signatureHints: read('SIGNATURE_HINTS', '0', oneOf(['0', '1'] as const)) === '1',
@@ -180,9 +182,10 @@ function clashes(config: Config, use: SettingsUse, hasRedis: boolean, workers: s
     secretsKeys.length === 0 &&
     apiKeys.length === 0
   ) {
-    faults.push(
-      'HMAC_SECRET, CLIENTS_FILE, SECRETS_KEY or API_KEYS must be set in production: nobody could send a request',
-    )
+    const settings = use.takesApiKeys
+      ? 'CLIENTS_FILE, SECRETS_KEY or API_KEYS'
+      : 'CLIENTS_FILE or SECRETS_KEY'
+    faults.push(`HMAC_SECRET, ${settings} must be set in production: nobody could send a request`)
   }
   const published = demoCredentials(config)
   for (const { setting } of config.production ? published : [])

@@ -10,7 +10,10 @@ export interface LoggerOptions {
   file: string | undefined
 }
 
-/** Lines wait at most this long, or until there are 16 KiB of them: a write for each line costs more than the line. */
+/**
+ * Lines wait at most this long, or until there are 12 KiB of them (one write takes 16): a write for each line costs
+ * more than the line.
+ */
 const FLUSH_MS = 250
 
 /**
@@ -18,7 +21,7 @@ const FLUSH_MS = 250
  * of drivers carry whole commands, with values and passwords in them. Throws if the file cannot be opened.
  */
 export function createLogger(options: LoggerOptions): Logger & { flushSync: () => void } {
-  const stream = destination({ dest: openFile(options.file), sync: false, minLength: 16_384 })
+  const stream = destination({ dest: openFile(options.file), sync: false, minLength: 12_288 })
   setInterval(() => stream.flush(), FLUSH_MS).unref()
   const logger = createPino(options.level, stream)
   return Object.assign(logger, { flushSync: () => stream.flushSync() })
