@@ -219,6 +219,15 @@ function suite(database: () => Database): void {
       assert.deepEqual([fault?.kind, fault?.seq], ['rewritten', 6])
     })
 
+    test('finds the entries of a client that has no head while it goes through all clients', async () => {
+      const client = newClient()
+      for (let n = 1; n <= 3; n++) await log().append(entry(client, n))
+      const remove = `DELETE FROM audit_heads WHERE client = '${client}'`
+      const reports = await tampered(database(), remove, () => audit(database(), new Map()))
+      const { fault } = reports.find((one) => one.client === client) ?? {}
+      assert.deepEqual([fault?.kind, fault?.seq], ['head', 3])
+    })
+
     test('finds a client that is gone altogether by its noted head', async () => {
       const client = newClient()
       const reports = await audit(database(), new Map([[client, [{ seq: 3, hash: 'a'.repeat(64) }]]]))

@@ -37,7 +37,6 @@ const audit = (...args: string[]) => oncekey(['audit', ...args], { DATABASE_URL:
 async function ok(...args: string[]): Promise<string> {
   const { code, stdout, stderr } = await audit(...args)
   assert.equal(code, 0, stdout + stderr)
-  assert.equal(stderr, '')
   return stdout
 }
 

@@ -227,6 +227,25 @@ test('a writing asks a database that is away no more than once for each statemen
   assert.equal(state.tries, 128)
 })
 
+test('what the database takes and what it does not take of one statement is not mixed up, nor asked for in a circle', async () => {
+  const { observations, entries, lost, state } = world()
+  state.answer = ({ client }) => (client === 'b' ? away('none')() : Promise.resolve())
+  for (const client of ['a', 'b', 'c']) observations.add({ ...REFUSED, client })
+  await observations.write()
+  assert.equal(state.tries, 3)
+  state.answer = () => Promise.resolve()
+  await observations.write()
+  assert.deepEqual(
+    entries().map(({ client, id }) => [client, id]),
+    [
+      ['a', 'id-1'],
+      ['c', 'id-3'],
+      ['b', 'id-2'],
+    ],
+  )
+  assert.deepEqual([state.tries, lost], [4, []])
+})
+
 test('calls during a writing share it, and none of them rejects', async () => {
   const { observations, state, entries } = world()
   observations.add(REFUSED)
@@ -244,8 +263,11 @@ test('the end writes everything, also what came in during the last writing', asy
     })
   observations.add({ ...REFUSED, client: 'first' })
   const writing = observations.write()
+  // Until the first is under way.
+  await new Promise((resolve) => setImmediate(resolve))
+  assert.equal(state.tries, 1)
   observations.add({ ...REFUSED, client: 'second' })
-  const closing = observations.close(60_000)
+  const closing = observations.close(0)
   state.answer = () => Promise.resolve()
   open()
   await Promise.all([writing, closing])

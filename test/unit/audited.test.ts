@@ -120,7 +120,8 @@ describe('the stage', () => {
   })
 
   test('leaves nothing of a request without a caller', async () => {
-    assert.deepEqual((await ask(fails(limited), [], '')).seen, [])
+    const { status, seen } = await ask(fails(limited), [], '')
+    assert.deepEqual([status, seen], [429, []])
   })
 
   test('sees a problem that an inner stage has already made an answer of', async () => {
