@@ -2,6 +2,8 @@ import Router from '@koa/router'
 import Koa from 'koa'
 import { auditLog } from '../internal/audit/audit-log.ts'
 import { listAuditLogs } from '../internal/audit/audit-logs.ts'
+import { audited } from '../internal/audit/audited.ts'
+import type { Observations } from '../internal/audit/observations.ts'
 import type { Database } from '../internal/database/database.ts'
 import type { RedisConnection } from '../internal/database/redis.ts'
 import type { Drain } from '../internal/http/drain.ts'
@@ -52,6 +54,7 @@ export interface Parts {
   database: Database
   redis: RedisConnection | undefined
   gateway: GuardedGateway
+  observations: Observations
   drain: Drain
   health: HealthOptions
   logger: Logger
@@ -131,6 +134,8 @@ export function pipeline(parts: Parts): Koa<RequestState> {
   router.get('/orders', ...signed, limited('orders', 'GET /orders'), listOrders(orders))
   router.get('/orders/:id', ...signed, limited('orders', 'GET /orders/:id'), getOrder(orders))
 
+  // Right behind authentication: it sees what every later stage refuses.
+  const watched = (route: string) => audited({ route, observe: (seen) => parts.observations.add(seen) })
   const pay = payOnce({
     ...{ database: parts.database, store: payments(parts), gateway: parts.gateway, now: Date.now },
     answer: paymentAnswer,
@@ -143,6 +148,7 @@ export function pipeline(parts: Parts): Koa<RequestState> {
   router.post(
     '/api/v1/payments',
     ...authenticated,
+    watched(PAYMENTS_SCOPE),
     limited('v1', PAYMENTS_SCOPE),
     once(PAYMENTS_SCOPE, PAYMENT_KEY),
     jsonBody(),

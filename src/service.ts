@@ -9,6 +9,7 @@ import { watchStores } from '../internal/telemetry/watch-stores.ts'
 import type { Config } from './config.ts'
 import { openClients } from './open-clients.ts'
 import { openGateway } from './open-gateway.ts'
+import { openObservations } from './open-observations.ts'
 import { openRedis, reachableDatabase } from './open-stores.ts'
 import { SQL_DIRECTORY, VERSION } from './package-root.ts'
 import { completer, metricsApp, pipeline } from './pipeline.ts'
@@ -20,6 +21,9 @@ export interface Service {
   /** Finishes what is under way, within `shutdownGraceMs`, and lets go of everything. */
   close(): Promise<void>
 }
+
+/** A stop must not wait longer for a database that is away: what is left of the audit trail is counted as lost. */
+const AUDIT_CLOSE_MS = 3_000
 
 /** Opens every connection, brings the schema up to date and listens. Throws plain Errors for the operator. */
 export async function openService(config: Config, progress: (text: string) => void): Promise<Service> {
@@ -52,7 +56,8 @@ export async function openService(config: Config, progress: (text: string) => vo
     version: VERSION,
   }
   const gateway = openGateway(config, logger, metrics)
-  const parts = { config, clients, database, redis, gateway, drain, health, logger, metrics }
+  const observations = openObservations(database, logger, metrics)
+  const parts = { config, clients, database, redis, gateway, observations, drain, health, logger, metrics }
   const server = createServer(pipeline(parts).callback())
   const port = await listen(server, config.host, config.port)
   const metricsServer =
@@ -75,6 +80,7 @@ export async function openService(config: Config, progress: (text: string) => vo
       await clients.close()
       await closeServers(server, metricsServer)
       gateway.close()
+      await observations.close(AUDIT_CLOSE_MS)
       await redis?.close()
       await database.close()
       logger.info('stopped')
