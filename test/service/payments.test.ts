@@ -166,6 +166,8 @@ describe('POST /api/v1/payments', () => {
     const first = await postPayment(service.url, key, body)
     assert.equal(problem(first), '504 backend_timeout')
     assert.ok(Number(first.headers['retry-after']) >= 1)
+    const held = await world.sql`SELECT state FROM idempotency_keys WHERE key = ${key}`
+    assert.equal(held[0]?.state, 'in_progress', 'its key is not free')
     const id = (await world.rowOf(key))?.id ?? ''
     assert.equal(paymentOf(await getPayment(service.url, id)).status, 'processing')
     const arrivedBefore = gateway.arrived()
@@ -324,6 +326,11 @@ describe('payments and what fails', { concurrency: true }, () => {
     for (const key of [never, silent]) {
       assert.equal(problem(await postPayment(service.url, key, body)), '504 backend_timeout')
     }
+    const asked = async () => {
+      const rows = await world.sql`SELECT 1 FROM payments WHERE checks > 0 AND state = 'processing'`
+      return rows.length === 2
+    }
+    await until(asked, 'a question of the completer that leaves it open')
     await oneDayOlder(world, never)
     await until(async () => (await world.rowOf(never))?.state === 'declined', 'a declined payment')
     const declined = await postPayment(service.url, never, body)
@@ -365,7 +372,7 @@ describe('payments and what fails', { concurrency: true }, () => {
     const rest = await postPayment(service.url, settled, paymentBody())
     assert.equal(problem(rest), '503 circuit_open')
     assert.ok(Number(rest.headers['retry-after']) >= 1 && Number(rest.headers['retry-after']) <= 6)
-    assert.deepEqual((await world.sql`SELECT 1 FROM payments WHERE idempotency_key = ${settled}`).length, 0)
+    assert.deepEqual(await world.eventsOf(settled), [], 'nothing begins while the circuit is open')
     const circuit = async () => {
       const metrics = (await send(`${service.url}/metrics`)).body.toString()
       return /circuit_state\{name="payment_gateway"\} (\d)/.exec(metrics)?.[1]
