@@ -345,3 +345,35 @@ test('many nodes that begin and settle payments of the same clients at once do n
     await opened.close()
   }
 })
+
+test('an attempt that ends while another one takes over waits for it, and they do not deadlock', async () => {
+  const opened = await openMigrated('server')
+  const other = openDatabase(opened.url)
+  try {
+    const [one, two] = [opened.database, other].map((database) =>
+      paymentStore(database, { settleMs: SETTLE_MS }),
+    )
+    assert.ok(one && two)
+    const outcomes = { settled: 0, takenOver: 0 }
+    for (let round = 0; round < 20; round++) {
+      const all = Array.from({ length: 10 }, () => beginning())
+      await Promise.all(all.map((each) => one.begin(each)))
+      await opened.database.run((sql) => sql`UPDATE payments SET lease_until = clock_timestamp()`)
+      await Promise.all(
+        all.flatMap((each) => [
+          one.settle(turn(each), settlement()).then((done) => {
+            if (done) outcomes.settled++
+          }),
+          two.begin(beginning({ key: each.payment.key })).then(({ outcome }) => {
+            if (outcome === 'taken_over') outcomes.takenOver++
+            else assert.equal(outcome, 'settled')
+          }),
+        ]),
+      )
+    }
+    assert.equal(outcomes.settled + outcomes.takenOver, 200, 'each payment went one way')
+  } finally {
+    await other.close()
+    await opened.close()
+  }
+})

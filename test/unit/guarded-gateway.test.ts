@@ -15,7 +15,7 @@ const UNSENT: ChargeResult = { outcome: 'unsent', cause: new Error('refused') }
 const REST_MS = 300
 
 /** A gateway that does what it is told, and counts. */
-function puppet(charge: ChargeResult, find: FindResult = { outcome: 'none' }) {
+function puppet(charge: ChargeResult, find: FindResult | Promise<FindResult> = { outcome: 'none' }) {
   const state = { charge, find, charges: 0, finds: 0 }
   const gateway: PaymentGateway = {
     async charge(_, { mayLeave }) {
@@ -68,6 +68,21 @@ describe('the circuit breaker round the payment gateway', () => {
     assert.equal((await guarded.charge(CHARGE, options)).outcome, 'completed')
   })
 
+  test('while it asks whether the gateway is back, charges are turned away and do not wait', async (t) => {
+    const { state, guarded } = puppet(TIMEOUT)
+    t.after(() => guarded.close())
+    let answer = (_: FindResult) => {}
+    state.find = new Promise<FindResult>((resolve) => {
+      answer = resolve
+    })
+    for (let n = 0; n < 5; n++) await guarded.charge(CHARGE, options)
+    await until(() => state.finds === 1)
+    assert.equal((await guarded.charge(CHARGE, options)).outcome, 'unsent')
+    assert.equal(state.charges, 5)
+    answer({ outcome: 'none' })
+    await until(() => guarded.restMs() === undefined)
+  })
+
   test('counts no declined, refused or deferred charge, and no lookup that finds nothing', async (t) => {
     const { state, guarded } = puppet({ outcome: 'declined', chargeId: 'ch_1' })
     t.after(() => guarded.close())
@@ -77,7 +92,10 @@ describe('the circuit breaker round the payment gateway', () => {
       { outcome: 'busy', retryAfterMs: undefined } as const,
     ]) {
       state.charge = result
-      for (let n = 0; n < 10; n++) await guarded.charge(CHARGE, options)
+      for (let n = 0; n < 10; n++) {
+        await guarded.charge(CHARGE, options)
+        assert.equal(guarded.restMs(), undefined, result.outcome)
+      }
     }
     for (let n = 0; n < 10; n++) await guarded.find(CHARGE.key)
     assert.equal(guarded.restMs(), undefined)
