@@ -47,17 +47,42 @@ const run = z.object({
 
 /** Clients -> fault proxies -> two sidecars on one Redis -> fault proxy -> a backend that counts. Without faults yet. */
 export async function openProxyStage(options: StageOptions): Promise<ProxyStage> {
-  const { seed, sabotage } = options
   const directory = mkdtempSync(join(tmpdir(), 'oncekey-stage-'))
-  const ledger = join(directory, 'ledger.jsonl')
-  const [redis, backend] = await Promise.all([
-    startRedis(),
-    startService({}, ['backend', '--port', '0', '--ledger', ledger]),
-  ])
-  const faultsBefore = async (port: number, name: string) =>
-    await new FaultProxy({ target: { host: '127.0.0.1', port }, seed: `${seed}/${name}` }).start()
+  /** The last first: what dials goes before what is dialled. */
+  const opened: (() => unknown)[] = [() => rmSync(directory, { recursive: true, force: true })]
+  const close = async () => {
+    for (const end of opened.splice(0).reverse()) await end()
+  }
+  try {
+    return { ...(await open(options, join(directory, 'ledger.jsonl'), (end) => opened.push(end))), close }
+  } catch (error) {
+    // A fault proxy that is left listening would keep the process for ever.
+    await close()
+    throw error
+  }
+}
+
+async function open(
+  options: StageOptions,
+  ledger: string,
+  onOpen: (end: () => unknown) => void,
+): Promise<Omit<ProxyStage, 'close'>> {
+  const { seed, sabotage } = options
+  const redis = await startRedis()
+  onOpen(() => {
+    redis.resume()
+    return redis.stop()
+  })
+  const backend = await startService({}, ['backend', '--port', '0', '--ledger', ledger])
+  onOpen(() => backend.stop())
+  const faultsBefore = async (port: number, name: string) => {
+    const proxy = new FaultProxy({ target: { host: '127.0.0.1', port }, seed: `${seed}/${name}` })
+    onOpen(() => proxy.close())
+    return await proxy.start()
+  }
   const behind = await faultsBefore(backend.port, 'behind')
   const sidecars = sabotage === 'bypass' ? [] : await startSidecars(redis.url, behind.port, options)
+  for (const sidecar of sidecars) onOpen(() => sidecar.kill())
   const ports = sabotage === 'bypass' ? [behind.port, behind.port] : sidecars.map(({ port }) => port)
   const before = await Promise.all(ports.map((port, n) => faultsBefore(port, `before ${n}`)))
   return {
@@ -71,13 +96,6 @@ export async function openProxyStage(options: StageOptions): Promise<ProxyStage>
         proxy.set({})
         proxy.cutAll('close')
       }
-    },
-    async close() {
-      redis.resume()
-      await Promise.all(before.map((proxy) => proxy.close()))
-      await Promise.all(sidecars.map((sidecar) => sidecar.kill()))
-      await Promise.all([behind.close(), backend.stop(), redis.stop()])
-      rmSync(directory, { recursive: true, force: true })
     },
   }
 }
