@@ -14,7 +14,7 @@ import {
   payPatiently,
   postPayment,
 } from '../support/payment-client.ts'
-import { createDatabase, freePort, type TestDatabase } from '../support/servers.ts'
+import { createDatabase, freePort, startPostgres, type TestDatabase } from '../support/servers.ts'
 import { type Service, type Settings, startService } from '../support/service.ts'
 
 /** A charge shows 5 s after that at the latest. */
@@ -312,6 +312,31 @@ describe('payments and what fails', { concurrency: true }, () => {
       UPDATE payments SET sent_at = sent_at - interval '1 day', lease_until = now(), check_at = now()
       WHERE idempotency_key = ${key}`
   }
+
+  test('a database that is away when the charge is answered costs the answer, not a second charge', async (t) => {
+    const gateway = await countingGateway({ behave })
+    const server = await startPostgres()
+    const settings = { ...COMMON, DATABASE_URL: server.url, GATEWAY_URL: gateway.url, GATEWAY_TIMEOUT: '5s' }
+    const service = await startService(settings)
+    t.after(async () => {
+      await service.kill()
+      await Promise.all([server.stop(), gateway.close()])
+    })
+    let go = () => {}
+    gateway.hold = new Promise((resolve) => {
+      go = resolve
+    })
+    const [key, body] = [newPaymentKey(), paymentBody()]
+    const first = postPayment(service.url, key, body)
+    await until(() => gateway.charges().size === 1, 'the charge')
+    await server.kill()
+    go()
+    assert.equal(problem(await first), '503 store_unavailable')
+    await server.restart()
+    const { reply } = await payPatiently([service.url], key, body)
+    assert.equal(reply.status, 200)
+    assert.equal(gateway.charges().get(gatewayKey(key)), 1)
+  })
 
   test('after a day a charge that was never made is declined, and one that the gateway does not speak of is unknown', async (t) => {
     const gateway = await countingGateway({ behave })
