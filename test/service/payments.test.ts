@@ -43,7 +43,7 @@ interface World {
   sql: postgres.Sql
   start(settings: Settings): Promise<Service>
   rowOf(key: string): Promise<{ id: string; state: string; attempt: number } | undefined>
-  /** The audit trail of the key: the type of each entry, and who did it. */
+  /** The steps of the payment in the audit trail: the type of each entry, and who did it. */
   eventsOf(key: string): Promise<string[]>
   close(): Promise<void>
 }
@@ -69,7 +69,8 @@ async function openWorld(): Promise<World> {
     async eventsOf(key) {
       const rows = await sql`
         SELECT event_type, entry::json->>'by' AS by FROM audit_log
-        WHERE entry::json->>'idempotency_key' = ${key} ORDER BY seq`
+        WHERE entry::json->>'idempotency_key' = ${key} AND entry::json->>'transaction_id' IS NOT NULL
+        ORDER BY seq`
       return rows.map(({ event_type, by }) => (by === null ? String(event_type) : `${event_type} ${by}`))
     },
     async close() {
