@@ -31,6 +31,8 @@ export interface CountingGateway {
   charges(): ReadonlyMap<string, number>
   /** Requests for charges that arrived. */
   arrived(): number
+  /** Charges are made at once, and answered after that. */
+  hold: Promise<void>
   /** Of lookups. */
   finds: 'answer' | 'fail'
   close(): Promise<void>
@@ -74,6 +76,7 @@ export async function countingGateway(options: CountingGatewayOptions): Promise<
     if (behaviour === 'drop') return void response.destroy()
     if (behaviour === 'late') await sleep(lateMs)
     const text = make(key, behaviour === 'decline' ? 'declined' : 'completed')
+    await gateway.hold
     switch (behaviour) {
       case 'answer':
       case 'decline':
@@ -117,7 +120,13 @@ export async function countingGateway(options: CountingGatewayOptions): Promise<
   })
   const port = await listen(server, '127.0.0.1', options.port ?? 0)
   const gateway: CountingGateway = {
-    ...{ url: `http://127.0.0.1:${port}`, port, finds: 'answer', arrived: () => arrived },
+    ...{
+      url: `http://127.0.0.1:${port}`,
+      port,
+      finds: 'answer',
+      hold: Promise.resolve(),
+      arrived: () => arrived,
+    },
     charges() {
       const counts = new Map<string, number>()
       for (const { key } of ledger) counts.set(key, (counts.get(key) ?? 0) + 1)
