@@ -49,7 +49,7 @@ async function open(t: TestContext, options: Partial<TableRegistryOptions> = {})
 
 const listening = (wake: () => void) => listen(url, CLIENTS_CHANNEL, wake)
 
-async function until(what: () => boolean, patienceMs = 5_000): Promise<number> {
+async function until(what: () => boolean, patienceMs = 30_000): Promise<number> {
   const startedMs = performance.now()
   while (!what()) {
     assert.ok(performance.now() - startedMs < patienceMs, `not within ${patienceMs} ms: ${what}`)
