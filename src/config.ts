@@ -1,5 +1,6 @@
 import { existsSync } from 'node:fs'
 import { isIP } from 'node:net'
+import { availableParallelism } from 'node:os'
 import type { OnOutage } from '../internal/ratelimit/outage-limiter.ts'
 import { type Limit, parseRateLimits } from '../internal/ratelimit/rate-limits.ts'
 import { SCHEMES, type Scheme } from '../internal/signature/client-registry.ts'
@@ -30,6 +31,8 @@ export interface Config {
   rateLimitOnOutage: OnOutage
   maxBodyBytes: number
   trustProxy: number
+  /** Processes that share the port; 1 is a process without a primary. */
+  workers: number
   shutdownGraceMs: number
   logLevel: string
   logFile: string | undefined
@@ -102,11 +105,12 @@ export function readConfig(env: NodeJS.ProcessEnv = process.env): Config {
     ),
     maxBodyBytes: read('MAX_BODY_BYTES', 65_536, whole(1, 64 * 1024 * 1024)),
     trustProxy: read('TRUST_PROXY', 0, whole(0, 16)),
+    workers: read('WORKERS', 1, workers),
     shutdownGraceMs: read('SHUTDOWN_GRACE', 25_000, duration(0)),
     logLevel: read('LOG_LEVEL', 'info', oneOf(LOG_LEVELS)),
     logFile: optional('LOG_FILE'),
   }
-  faults.push(...clashes(config, optional('REDIS_URL') !== undefined, read('WORKERS', '1', workers)))
+  faults.push(...clashes(config, optional))
   if (optional('SECRETS_KEY_OLD') !== undefined && optional('SECRETS_KEY') === undefined) {
     faults.push('SECRETS_KEY_OLD needs SECRETS_KEY, the key that takes its place')
   }
@@ -115,8 +119,9 @@ export function readConfig(env: NodeJS.ProcessEnv = process.env): Config {
 }
 
 /** What is wrong with settings that are each fine by themselves. */
-function clashes(config: Config, hasRedis: boolean, workers: string): string[] {
+function clashes(config: Config, given: (name: string) => string | undefined): string[] {
   const faults: string[] = []
+  const hasRedis = given('REDIS_URL') !== undefined
   const { hmacSecret, clientsFile, secretsKeys } = config
   if (
     config.production &&
@@ -142,12 +147,13 @@ function clashes(config: Config, hasRedis: boolean, workers: string): string[] {
   if (config.metricsPort !== undefined && config.metricsPort !== 0 && config.metricsPort === config.port) {
     faults.push(`METRICS_PORT=${config.metricsPort}: it is the same as PORT; leave it out to share the port`)
   }
-  if (workers !== '1') {
-    faults.push(
-      hasRedis
-        ? `WORKERS=${workers} is not available yet: start several services on ports of their own instead`
-        : `WORKERS=${workers} needs REDIS_URL: each process would count the rate limits for itself`,
-    )
+  if (config.workers > 1) {
+    const setting = `WORKERS=${given('WORKERS')}`
+    if (!hasRedis)
+      faults.push(`${setting} needs REDIS_URL: each process would count the rate limits for itself`)
+    if (given('DATABASE_URL') === undefined) {
+      faults.push(`${setting} needs DATABASE_URL: the embedded database belongs to one process`)
+    }
   }
   return faults
 }
@@ -225,8 +231,8 @@ function file(path: string): string {
   return path
 }
 
-function workers(text: string): string {
-  return text === 'auto' ? text : String(whole(1, 256)(text))
+function workers(text: string): number {
+  return text === 'auto' ? availableParallelism() : whole(1, 256)(text)
 }
 
 /** For commands that sign: a secret belongs in the environment or in a file rather than on a command line. */
@@ -264,7 +270,7 @@ export function printConfig(config: Config): string {
     ['RATE_LIMIT_ON_OUTAGE', config.rateLimitOnOutage],
     ['MAX_BODY_BYTES', config.maxBodyBytes],
     ['TRUST_PROXY', config.trustProxy],
-    ['WORKERS', 1],
+    ['WORKERS', config.workers],
     ['SHUTDOWN_GRACE', seconds(config.shutdownGraceMs)],
     ['LOG_LEVEL', config.logLevel],
     ['LOG_FILE', config.logFile],

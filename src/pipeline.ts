@@ -30,6 +30,7 @@ import type { Logger } from '../internal/telemetry/logger.ts'
 import type { Metrics } from '../internal/telemetry/metrics.ts'
 import { observe } from '../internal/telemetry/observe.ts'
 import { type Config, DEMO_SECRET } from './config.ts'
+import { metricsPage, type Scrape } from './metrics-app.ts'
 
 /** What the pipeline is made of: connections and collectors, opened by whoever runs it. */
 export interface Parts {
@@ -41,6 +42,8 @@ export interface Parts {
   health: HealthOptions
   logger: Logger
   metrics: Metrics
+  /** The text for `/metrics`: of this process, or of all workers. */
+  scrape: Scrape
 }
 
 /** A client that sends a byte a second would hold a connection and a request for ever. */
@@ -103,12 +106,12 @@ export function pipeline(parts: Parts): Koa<RequestState> {
 
 /** Routes for everybody: they answer while the service drains, and without Accept. */
 function open(parts: Parts): Router<RequestState> {
-  const { config, health: options, metrics } = parts
+  const { config, health: options, scrape } = parts
   const router = new Router<RequestState>()
   router.get('/livez', livez())
   router.get('/readyz', readyz(options))
   router.get('/health', health(options))
-  if (config.metricsPort === undefined) router.get('/metrics', metricsPage(metrics))
+  if (config.metricsPort === undefined) router.get('/metrics', metricsPage(scrape))
   documents(router, config)
   return router
 }
@@ -140,24 +143,6 @@ function documents(router: Router<RequestState>, config: Config): void {
     '/docs/:file',
     onDemand(async () => (await docsPages()).docsFile({ signer })),
   )
-}
-
-/** The private listener of METRICS_PORT. */
-export function metricsApp({ metrics, logger }: Parts): Koa<RequestState> {
-  const router = new Router<RequestState>()
-  router.get('/metrics', metricsPage(metrics))
-  const report = (_: StageContext, error: unknown) => logger.error({ err: error }, 'metrics failed')
-  const app = new Koa<RequestState>()
-  app.use(requestId()).use(problems(report)).use(guard())
-  app.use(router.routes()).use(router.allowedMethods())
-  return app
-}
-
-function metricsPage(metrics: Metrics) {
-  return async function metricsPage(ctx: StageContext) {
-    ctx.set('Content-Type', metrics.registry.contentType)
-    ctx.body = await metrics.registry.metrics()
-  }
 }
 
 function engine({ config, database, redis, logger, metrics }: Parts): IdempotencyEngine {

@@ -10,17 +10,12 @@ import { sweepExpired } from '../internal/idempotency/postgres-store.ts'
 import { createLogger, type Logger } from '../internal/telemetry/logger.ts'
 import { createMetrics } from '../internal/telemetry/metrics.ts'
 import type { Config } from './config.ts'
+import { metricsApp } from './metrics-app.ts'
 import { openClients } from './open-clients.ts'
 import { SQL_DIRECTORY, VERSION } from './package-root.ts'
-import { metricsApp, pipeline } from './pipeline.ts'
+import { pipeline } from './pipeline.ts'
+import type { Place, Running } from './running.ts'
 import { describeCause, underlyingCause } from './underlying-cause.ts'
-
-export interface Service {
-  port: number
-  logger: Logger & { flushSync: () => void }
-  /** Finishes what is under way, within `shutdownGraceMs`, and lets go of everything. */
-  close(): Promise<void>
-}
 
 /** A database that starts together with the service, as in docker-compose, needs this long at most. */
 const DATABASE_START_MS = 30_000
@@ -33,8 +28,13 @@ const FAREWELL_MS = 500
 const FLUSH_MS = 1_000
 
 /** Opens every connection, brings the schema up to date and listens. Throws plain Errors for the operator. */
-export async function openService(config: Config, progress: (text: string) => void): Promise<Service> {
-  const logger = createLogger({ level: config.logLevel, file: config.logFile })
+export async function openService(
+  config: Config,
+  progress: (text: string) => void,
+  place: Place = {},
+): Promise<Running> {
+  const { worker } = place
+  const logger = createLogger({ level: config.logLevel, file: config.logFile, worker })
   const clientsIn = openClients(config, logger)
   const database = await reachableDatabase(config, progress)
   const applied = await migrate(database, SQL_DIRECTORY)
@@ -45,6 +45,7 @@ export async function openService(config: Config, progress: (text: string) => vo
 
   const drain = new Drain()
   const metrics = createMetrics()
+  const scrape = place.shareMetrics?.(metrics.registry) ?? (() => metrics.registry.metrics())
   const health: HealthOptions = {
     probes: {
       database: () => database.ping(),
@@ -53,14 +54,16 @@ export async function openService(config: Config, progress: (text: string) => vo
     stopping: () => drain.stopping,
     version: VERSION,
   }
-  const parts = { config, clients, database, redis, drain, health, logger, metrics }
+  const parts = { config, clients, database, redis, drain, health, logger, metrics, scrape }
   const server = createServer(pipeline(parts).callback())
-  const port = await listen(server, config.host, config.port)
+  const port = await listen(server, config.host, place.port ?? config.port)
   const metricsServer =
-    config.metricsPort === undefined ? undefined : createServer(metricsApp(parts).callback())
+    config.metricsPort === undefined || worker !== undefined
+      ? undefined
+      : createServer(metricsApp(scrape, logger).callback())
   if (metricsServer !== undefined) await listen(metricsServer, config.host, config.metricsPort ?? 0)
   const sweeper = setInterval(() => void sweep(database, logger), SWEEP_EVERY_MS)
-  warnAboutSettings(config, logger)
+  if (worker === undefined || worker === 1) warnAboutSettings(config, logger)
 
   return {
     port,

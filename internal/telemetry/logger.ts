@@ -8,19 +8,28 @@ export interface LoggerOptions {
   level: string
   /** undefined: standard output. */
   file: string | undefined
+  /** The number of this process among those that write to the same place; 0 is their primary. */
+  worker?: number | undefined
 }
 
 /** Lines wait at most this long, or until there are 4 KiB of them: a write for each line costs more than the line. */
 const FLUSH_MS = 250
+const BUFFER_BYTES = 4096
+/** What several processes write to one pipe stays whole up to PIPE_BUF, 4 KiB on Linux; beyond it lines would mix. */
+const SHARED = { minLength: BUFFER_BYTES / 2, maxWrite: BUFFER_BYTES }
 
 /**
  * JSON lines: `{"level","time","service","msg",…}`. Errors are reduced to what is known to be harmless: the errors
  * of drivers carry whole commands, with values and passwords in them. Throws if the file cannot be opened.
  */
 export function createLogger(options: LoggerOptions): Logger & { flushSync: () => void } {
-  const stream = destination({ dest: openFile(options.file), sync: false, minLength: 4096 })
+  const stream = destination({
+    dest: openFile(options.file),
+    sync: false,
+    ...(options.worker === undefined ? { minLength: BUFFER_BYTES } : SHARED),
+  })
   setInterval(() => stream.flush(), FLUSH_MS).unref()
-  const logger = createPino(options.level, stream)
+  const logger = createPino(options, stream)
   return Object.assign(logger, { flushSync: () => stream.flushSync() })
 }
 
@@ -37,11 +46,11 @@ function openFile(file: string | undefined): number {
   }
 }
 
-function createPino(level: string, stream: DestinationStream): Logger {
+function createPino({ level, worker }: LoggerOptions, stream: DestinationStream): Logger {
   return pino(
     {
       level,
-      base: { service: 'oncekey', pid: process.pid },
+      base: { service: 'oncekey', pid: process.pid, ...(worker ? { worker } : {}) },
       timestamp: () => `,"time":"${new Date().toISOString()}"`,
       formatters: { level: (label) => ({ level: label }) },
       serializers: { err: (error: unknown) => harmless(error) },

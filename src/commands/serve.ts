@@ -2,7 +2,7 @@ import { parseArgs } from 'node:util'
 import { setFlagsFromString } from 'node:v8'
 import { banner } from '../banner.ts'
 import { printConfig, readConfig } from '../config.ts'
-import { openService, type Service } from '../service.ts'
+import { run } from '../run.ts'
 
 const HELP = `Usage: oncekey serve [--print-config]
 
@@ -31,14 +31,11 @@ Settings (environment variables; durations like 500ms, 30s, 10m, 24h):
   RATE_LIMIT_ON_OUTAGE   local (default), open or closed
   MAX_BODY_BYTES         65536
   TRUST_PROXY            trusted hops in front, for the client address (0)
-  WORKERS                1; more is not available yet
+  WORKERS                processes that share the port, or auto: one a core; needs both servers (1)
   METRICS_PORT           a listener of its own for /metrics (default: the same port)
   SHUTDOWN_GRACE         how long requests under way may finish (25s)
   LOG_LEVEL, LOG_FILE    info, standard output
 `
-
-/** Ctrl-C reaches all processes of a terminal, and npm passes its own on to us: within this time that is one wish. */
-const SAME_KEY_PRESS_MS = 250
 
 /** Runs until SIGTERM or SIGINT, then finishes what is under way and exits with 0. A second signal exits at once. */
 export async function serve(args: string[]): Promise<number | undefined> {
@@ -58,32 +55,12 @@ export async function serve(args: string[]): Promise<number | undefined> {
   // By default the heap may grow to four times what is alive before it is collected: 150 MiB resident for 19 MiB of
   // objects, at no more throughput than with this (measured: 123 MiB).
   setFlagsFromString('--heap-growing-percent=30')
-  let service: Service | undefined
-  let stoppingSinceMs: number | undefined
-  const stop = (signal: NodeJS.Signals) => {
-    if (stoppingSinceMs !== undefined) {
-      if (signal === 'SIGINT' && performance.now() - stoppingSinceMs < SAME_KEY_PRESS_MS) return
-      process.exit(1)
-    }
-    // Before it is ready there is nothing under way: the schema and the embedded database are made in whole steps.
-    if (service === undefined) process.exit(0)
-    stoppingSinceMs = performance.now()
-    service.logger.info({ signal }, 'stopping')
-    void service.close().then(
-      () => process.exit(0),
-      () => process.exit(1),
-    )
-  }
-  process.on('SIGTERM', stop).on('SIGINT', stop)
-  service = await openService(config, (text) => process.stderr.write(`oncekey: ${text}\n`))
-  const { logger, port } = service
-  process.stderr.write(banner(config, port))
-  logger.info({ port, ready_after_ms: Math.round(process.uptime() * 1000) }, 'ready')
-
-  process.on('uncaughtException', (error) => {
-    logger.fatal({ err: error }, 'defect')
-    logger.flushSync()
-    process.exit(1)
-  })
+  const progress = (text: string) => process.stderr.write(`oncekey: ${text}\n`)
+  await run(
+    config,
+    // Loaded only where it runs: the primary of several workers serves nothing itself.
+    async (place) => (await import('../service.ts')).openService(config, progress, place),
+    (port) => process.stderr.write(banner(config, port)),
+  )
   return undefined
 }

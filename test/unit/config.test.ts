@@ -1,5 +1,6 @@
 import assert from 'node:assert/strict'
 import { execFileSync } from 'node:child_process'
+import { availableParallelism } from 'node:os'
 import { test } from 'node:test'
 import { fileURLToPath } from 'node:url'
 import { parseSealKey } from '../../internal/signature/seal.ts'
@@ -29,6 +30,12 @@ const HERE = fileURLToPath(import.meta.url)
 const KEY = Buffer.alloc(32, 1).toString('base64')
 const OLD_KEY = Buffer.alloc(32, 2).toString('base64')
 
+const SERVERS = { DATABASE_URL: 'postgres://p', REDIS_URL: 'redis://r' }
+const ON_SERVERS = {
+  ...{ databaseUrl: 'postgres://p', redisUrl: 'redis://r' },
+  idempotencyStore: 'redis' as const,
+}
+
 const DEFAULTS: Config = {
   production: false,
   host: '127.0.0.1',
@@ -50,6 +57,7 @@ const DEFAULTS: Config = {
   rateLimitOnOutage: 'local',
   maxBodyBytes: 65_536,
   trustProxy: 0,
+  workers: 1,
   shutdownGraceMs: 25_000,
   logLevel: 'info',
   logFile: undefined,
@@ -119,6 +127,14 @@ const GOOD: [settings: Settings, inForce: Partial<Config>][] = [
   [{ MAX_BODY_BYTES: '1' }, { maxBodyBytes: 1 }],
   [{ TRUST_PROXY: '2' }, { trustProxy: 2 }],
   [{ WORKERS: '1' }, {}],
+  [
+    { ...SERVERS, WORKERS: '3' },
+    { ...ON_SERVERS, workers: 3 },
+  ],
+  [
+    { ...SERVERS, WORKERS: 'auto' },
+    { ...ON_SERVERS, workers: availableParallelism() },
+  ],
   [{ SHUTDOWN_GRACE: '0s' }, { shutdownGraceMs: 0 }],
   [{ LOG_LEVEL: 'silent' }, { logLevel: 'silent' }],
   [{ LOG_FILE: 'a.log' }, { logFile: 'a.log' }],
@@ -212,10 +228,8 @@ const CLASHES: [settings: Settings, fault: RegExp][] = [
   [{ HOST: '0.0.0.0', HMAC_SECRET: 'super-secret-key' }, /^HOST=/],
   [{ IDEMPOTENCY_STORE: 'redis' }, /^IDEMPOTENCY_STORE=redis needs REDIS_URL/],
   [{ METRICS_PORT: '8080' }, /^METRICS_PORT=8080: it is the same as PORT/],
-  [{ WORKERS: '2' }, /^WORKERS=2 needs REDIS_URL/],
-  [{ WORKERS: '2', REDIS_URL: 'redis://r' }, /^WORKERS=2 is not available yet/],
-  [{ WORKERS: 'auto' }, /^WORKERS=auto needs REDIS_URL/],
-  [{ WORKERS: 'auto', REDIS_URL: 'redis://r' }, /^WORKERS=auto is not available yet/],
+  [{ WORKERS: '2', DATABASE_URL: 'postgres://p' }, /^WORKERS=2 needs REDIS_URL/],
+  [{ WORKERS: '2', REDIS_URL: 'redis://r' }, /^WORKERS=2 needs DATABASE_URL/],
 ]
 
 for (const [settings, fault] of CLASHES) {
