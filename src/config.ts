@@ -34,6 +34,8 @@ export interface Config {
   /** Processes that share the port; 1 is a process without a primary. */
   workers: number
   shutdownGraceMs: number
+  /** Spans are made and exported with OpenTelemetry. */
+  tracing: boolean
   logLevel: string
   logFile: string | undefined
 }
@@ -107,6 +109,8 @@ export function readConfig(env: NodeJS.ProcessEnv = process.env): Config {
     trustProxy: read('TRUST_PROXY', 0, whole(0, 16)),
     workers: read('WORKERS', 1, workers),
     shutdownGraceMs: read('SHUTDOWN_GRACE', 25_000, duration(0)),
+    tracing:
+      read('TRACING', exportsTraces(optional) ? 'otel' : 'off', oneOf(['off', 'otel'] as const)) === 'otel',
     logLevel: read('LOG_LEVEL', 'info', oneOf(LOG_LEVELS)),
     logFile: optional('LOG_FILE'),
   }
@@ -116,6 +120,12 @@ export function readConfig(env: NodeJS.ProcessEnv = process.env): Config {
   }
   if (faults.length > 0) throw new ConfigError(faults)
   return config
+}
+
+/** OpenTelemetry's own variables, which set-ups for many services give to each of them. */
+function exportsTraces(given: (name: string) => string | undefined): boolean {
+  const names = ['OTEL_EXPORTER_OTLP_ENDPOINT', 'OTEL_EXPORTER_OTLP_TRACES_ENDPOINT']
+  return names.some((name) => given(name) !== undefined) && given('OTEL_SDK_DISABLED') !== 'true'
 }
 
 /** What is wrong with settings that are each fine by themselves. */
@@ -146,6 +156,9 @@ function clashes(config: Config, given: (name: string) => string | undefined): s
   }
   if (config.metricsPort !== undefined && config.metricsPort !== 0 && config.metricsPort === config.port) {
     faults.push(`METRICS_PORT=${config.metricsPort}: it is the same as PORT; leave it out to share the port`)
+  }
+  if (config.tracing && given('OTEL_SDK_DISABLED') === 'true') {
+    faults.push('TRACING=otel and OTEL_SDK_DISABLED=true: leave one of them out')
   }
   if (config.workers > 1) {
     const setting = `WORKERS=${given('WORKERS')}`
@@ -272,6 +285,7 @@ export function printConfig(config: Config): string {
     ['TRUST_PROXY', config.trustProxy],
     ['WORKERS', config.workers],
     ['SHUTDOWN_GRACE', seconds(config.shutdownGraceMs)],
+    ['TRACING', config.tracing ? 'otel' : 'off'],
     ['LOG_LEVEL', config.logLevel],
     ['LOG_FILE', config.logFile],
   ]

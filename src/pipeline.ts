@@ -29,6 +29,8 @@ import { verifySignature } from '../internal/signature/verify-signature.ts'
 import type { Logger } from '../internal/telemetry/logger.ts'
 import type { Metrics } from '../internal/telemetry/metrics.ts'
 import { observe } from '../internal/telemetry/observe.ts'
+import { type Spans, type Traced, traced } from '../internal/telemetry/spans.ts'
+import { trace } from '../internal/telemetry/trace.ts'
 import { type Config, DEMO_SECRET } from './config.ts'
 import { metricsPage, type Scrape } from './metrics-app.ts'
 
@@ -44,6 +46,8 @@ export interface Parts {
   metrics: Metrics
   /** The text for `/metrics`: of this process, or of all workers. */
   scrape: Scrape
+  /** undefined: no spans are recorded. */
+  spans: Spans | undefined
 }
 
 /** A client that sends a byte a second would hold a connection and a request for ever. */
@@ -54,9 +58,18 @@ const ORDER_LIMITS = parseRateLimits('client=10/60s')
 
 /** The order service. A request walks through the stages from top to bottom. */
 export function pipeline(parts: Parts): Koa<RequestState> {
-  const { config, clients, drain, logger, metrics } = parts
+  const { config, clients, drain, logger, metrics, spans } = parts
+  const spanned = traced(spans)
   const report = (ctx: StageContext, error: unknown) =>
-    logger.error({ request_id: ctx.state.requestId, err: error }, 'request failed')
+    logger.error(
+      {
+        request_id: ctx.state.requestId,
+        trace_id: ctx.state.trace?.traceId,
+        span_id: ctx.state.trace?.spanId,
+        err: error,
+      },
+      'request failed',
+    )
   const renderError = (ctx: StageContext, error: unknown) => renderProblem(ctx, error, report)
 
   const app = new Koa<RequestState>()
@@ -67,6 +80,7 @@ export function pipeline(parts: Parts): Koa<RequestState> {
   const router = new Router<RequestState>()
   app
     .use(requestId())
+    .use(trace({ spans, routeOf }))
     .use(observe(metrics, logger, routeOf))
     .use(problems(report))
     .use(guard())
@@ -76,21 +90,24 @@ export function pipeline(parts: Parts): Koa<RequestState> {
 
   const signed = [
     rawBody({ maxBodyBytes: config.maxBodyBytes, timeoutMs: BODY_TIMEOUT_MS }),
-    verifySignature({
-      registry: clients,
-      minScheme: config.minScheme,
-      toleranceMs: config.signatureToleranceMs,
-      hints: config.signatureHints,
-      now: Date.now,
-      onVerified: (scheme, result) => metrics.signatures.inc({ scheme, result }),
-    }),
+    spanned.stage(
+      'signature',
+      verifySignature({
+        registry: clients,
+        minScheme: config.minScheme,
+        toleranceMs: config.signatureToleranceMs,
+        hints: config.signatureHints,
+        now: Date.now,
+        onVerified: (scheme, result) => metrics.signatures.inc({ scheme, result }),
+      }),
+    ),
   ] as const
-  const limited = limits(parts)
+  const limited = limits(parts, spanned)
   // One for all routes: what shares a store shares its group commit.
-  const keys = engine(parts)
+  const keys = engine(parts, spanned)
   const once = (scope: string) => idempotency({ engine: keys, scope, renderError })
 
-  const orders = orderStore(parts.database)
+  const orders = spanned.calls(orderStore(parts.database), { place: 'order' })
   router.post(
     '/orders',
     ...signed,
@@ -145,15 +162,17 @@ function documents(router: Router<RequestState>, config: Config): void {
   )
 }
 
-function engine({ config, database, redis, logger, metrics }: Parts): IdempotencyEngine {
+function engine({ config, database, redis, logger, metrics }: Parts, spanned: Traced): IdempotencyEngine {
   const ttlMs = config.idempotencyTtlMs
   const store =
     config.idempotencyStore === 'redis' && redis !== undefined
       ? redisStore(redis, { ttlMs })
       : postgresStore(database, { ttlMs })
   return new IdempotencyEngine({
-    store: timedStore(store, (operation, seconds) =>
-      metrics.storeDuration.observe({ store: config.idempotencyStore, operation }, seconds),
+    store: timedStore(
+      spanned.calls(store, { claim: 'claim', complete: 'complete', release: 'release' }),
+      (operation, seconds) =>
+        metrics.storeDuration.observe({ store: config.idempotencyStore, operation }, seconds),
     ),
     leaseMs: config.idempotencyLeaseMs,
     maxAgeMs: MAX_HOLD_MS,
@@ -172,7 +191,7 @@ function engine({ config, database, redis, logger, metrics }: Parts): Idempotenc
   })
 }
 
-function limits({ config, redis, logger, metrics }: Parts) {
+function limits({ config, redis, logger, metrics }: Parts, spanned: Traced) {
   const local = new MemoryLimiter({ now: Date.now })
   const limiter: Limiter =
     redis === undefined
@@ -186,16 +205,19 @@ function limits({ config, redis, logger, metrics }: Parts) {
         })
   const group = config.rateLimits === undefined ? 'orders' : 'all'
   return (route: string) =>
-    rateLimit({
-      limiter,
-      limits: config.rateLimits ?? ORDER_LIMITS,
-      group,
-      route,
-      onDecision(scope, decision) {
-        metrics.rateLimitDecisions.inc({ scope, decision })
-        if (decision === 'refused') metrics.rateLimitExceeded.inc()
-      },
-    })
+    spanned.stage(
+      'limit',
+      rateLimit({
+        limiter,
+        limits: config.rateLimits ?? ORDER_LIMITS,
+        group,
+        route,
+        onDecision(scope, decision) {
+          metrics.rateLimitDecisions.inc({ scope, decision })
+          if (decision === 'refused') metrics.rateLimitExceeded.inc()
+        },
+      }),
+    )
 }
 
 /** The pattern that matched: one of the routes above, so that metrics stay few. */

@@ -9,6 +9,7 @@ import { createServer, listen } from '../internal/http/server.ts'
 import { sweepExpired } from '../internal/idempotency/postgres-store.ts'
 import { createLogger, type Logger } from '../internal/telemetry/logger.ts'
 import { createMetrics } from '../internal/telemetry/metrics.ts'
+import type { Spans } from '../internal/telemetry/spans.ts'
 import type { Config } from './config.ts'
 import { metricsApp } from './metrics-app.ts'
 import { openClients } from './open-clients.ts'
@@ -35,6 +36,7 @@ export async function openService(
 ): Promise<Running> {
   const { worker } = place
   const logger = createLogger({ level: config.logLevel, file: config.logFile, worker })
+  const spans = config.tracing ? await openSpans(logger) : undefined
   const clientsIn = openClients(config, logger)
   const database = await reachableDatabase(config, progress)
   const applied = await migrate(database, SQL_DIRECTORY)
@@ -54,7 +56,7 @@ export async function openService(
     stopping: () => drain.stopping,
     version: VERSION,
   }
-  const parts = { config, clients, database, redis, drain, health, logger, metrics, scrape }
+  const parts = { config, clients, database, redis, drain, health, logger, metrics, scrape, spans }
   const server = createServer(pipeline(parts).callback())
   const port = await listen(server, config.host, place.port ?? config.port)
   const metricsServer =
@@ -81,10 +83,20 @@ export async function openService(
       )
       await redis?.close()
       await database.close()
+      await spans?.close()
       logger.info('stopped')
       logger.flushSync()
     },
   }
+}
+
+/** Loaded only where it is wanted: it is an optional dependency. */
+async function openSpans(logger: Logger): Promise<Spans | undefined> {
+  const { openTelemetry } = await import('../internal/telemetry/open-telemetry.ts')
+  return await openTelemetry({
+    version: VERSION,
+    onTrouble: (reason) => logger.warn({ reason }, 'OpenTelemetry has trouble'),
+  })
 }
 
 /** The database of the settings, or the embedded one, once it answers. */

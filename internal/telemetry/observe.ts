@@ -28,6 +28,8 @@ export function observe(metrics: Metrics, logger: Logger, routeOf: (ctx: StageCo
         logger.info(
           {
             request_id: ctx.state.requestId,
+            trace_id: ctx.state.trace?.traceId,
+            span_id: ctx.state.trace?.spanId,
             client: ctx.state.caller?.client,
             method,
             route,

@@ -34,6 +34,7 @@ Settings (environment variables; durations like 500ms, 30s, 10m, 24h):
   WORKERS                processes that share the port, or auto: one a core; needs both servers (1)
   METRICS_PORT           a listener of its own for /metrics (default: the same port)
   SHUTDOWN_GRACE         how long requests under way may finish (25s)
+  TRACING                otel: spans with OpenTelemetry, set by OTEL_* (off; otel if OTEL_EXPORTER_OTLP_ENDPOINT is set)
   LOG_LEVEL, LOG_FILE    info, standard output
 `
 

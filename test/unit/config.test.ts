@@ -59,6 +59,7 @@ const DEFAULTS: Config = {
   trustProxy: 0,
   workers: 1,
   shutdownGraceMs: 25_000,
+  tracing: false,
   logLevel: 'info',
   logFile: undefined,
 }
@@ -136,6 +137,11 @@ const GOOD: [settings: Settings, inForce: Partial<Config>][] = [
     { ...ON_SERVERS, workers: availableParallelism() },
   ],
   [{ SHUTDOWN_GRACE: '0s' }, { shutdownGraceMs: 0 }],
+  [{ TRACING: 'otel' }, { tracing: true }],
+  [{ OTEL_EXPORTER_OTLP_ENDPOINT: 'http://c:4318' }, { tracing: true }],
+  [{ OTEL_EXPORTER_OTLP_TRACES_ENDPOINT: 'http://c:4318' }, { tracing: true }],
+  [{ OTEL_EXPORTER_OTLP_ENDPOINT: 'http://c:4318', TRACING: 'off' }, {}],
+  [{ OTEL_EXPORTER_OTLP_ENDPOINT: 'http://c:4318', OTEL_SDK_DISABLED: 'true' }, {}],
   [{ LOG_LEVEL: 'silent' }, { logLevel: 'silent' }],
   [{ LOG_FILE: 'a.log' }, { logFile: 'a.log' }],
   [
@@ -187,6 +193,7 @@ const BAD: [name: string, values: string[], rule: RegExp][] = [
   ['TRUST_PROXY', ['true', '17', '-1'], /whole number from 0 to 16/],
   ['WORKERS', ['0', 'all', '257'], /whole number from 1 to 256/],
   ['SHUTDOWN_GRACE', ['25', 'now'], /duration like/],
+  ['TRACING', ['on', '1'], /one of off, otel/],
   ['LOG_LEVEL', ['verbose', 'INFO'], /one of trace, debug, info, warn, error, fatal, silent/],
 ]
 
@@ -228,6 +235,7 @@ const CLASHES: [settings: Settings, fault: RegExp][] = [
   [{ HOST: '0.0.0.0', HMAC_SECRET: 'super-secret-key' }, /^HOST=/],
   [{ IDEMPOTENCY_STORE: 'redis' }, /^IDEMPOTENCY_STORE=redis needs REDIS_URL/],
   [{ METRICS_PORT: '8080' }, /^METRICS_PORT=8080: it is the same as PORT/],
+  [{ TRACING: 'otel', OTEL_SDK_DISABLED: 'true' }, /^TRACING=otel and OTEL_SDK_DISABLED=true/],
   [{ WORKERS: '2', DATABASE_URL: 'postgres://p' }, /^WORKERS=2 needs REDIS_URL/],
   [{ WORKERS: '2', REDIS_URL: 'redis://r' }, /^WORKERS=2 needs DATABASE_URL/],
 ]
@@ -261,7 +269,7 @@ test('durations are whole numbers of ms, s, m or h', () => {
   )
 })
 
-/** Every variable that readConfig asks for. */
+/** Every variable that readConfig asks for, but for those of OpenTelemetry, which documents them. */
 function settingsRead(): string[] {
   const names = new Set<string>()
   readConfig(
@@ -275,7 +283,7 @@ function settingsRead(): string[] {
       },
     ),
   )
-  return [...names].sort()
+  return [...names].filter((name) => !name.startsWith('OTEL_')).sort()
 }
 
 test('readConfig, serve --help and printConfig know the same settings', () => {
