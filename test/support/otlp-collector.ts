@@ -12,8 +12,6 @@ const span = z.object({
   name: z.string(),
   kind: z.number(),
   traceState: z.string().optional(),
-  startTimeUnixNano: z.string(),
-  endTimeUnixNano: z.string(),
   attributes: z.array(z.object({ key: z.string(), value: z.unknown() })).default([]),
   status: z.object({ code: z.number().optional() }).default({}),
 })
