@@ -1,8 +1,9 @@
 import type { Server } from 'node:http'
 import { setTimeout as sleep } from 'node:timers/promises'
 import { type Database, openDatabase } from '../internal/database/database.ts'
-import { migrate } from '../internal/database/migrate.ts'
+import { migrate, newerMigrations } from '../internal/database/migrate.ts'
 import { connectRedis, type RedisConnection } from '../internal/database/redis.ts'
+import { requireServerVersion } from '../internal/database/server-version.ts'
 import { Drain } from '../internal/http/drain.ts'
 import type { HealthOptions } from '../internal/http/health.ts'
 import { createServer, listen } from '../internal/http/server.ts'
@@ -39,8 +40,7 @@ export async function openService(
   const spans = config.tracing ? await openSpans(logger) : undefined
   const clientsIn = openClients(config, logger)
   const database = await reachableDatabase(config, progress)
-  const applied = await migrate(database, SQL_DIRECTORY)
-  if (applied.length > 0) logger.info({ applied }, 'migrated')
+  await bringUpToDate(database, logger)
   const clients = await clientsIn(database)
   const redis = config.redisUrl === undefined ? undefined : openRedis(config.redisUrl, logger)
   if (redis !== undefined) await connected(redis)
@@ -57,7 +57,10 @@ export async function openService(
     version: VERSION,
   }
   const parts = { config, clients, database, redis, drain, health, logger, metrics, scrape, spans }
-  const server = createServer(pipeline(parts).callback())
+  const server = createServer(pipeline(parts).callback(), (reason, fault) => {
+    metrics.requestsRefused.inc({ reason })
+    logger.info({ reason, fault }, 'request refused')
+  })
   const port = await listen(server, config.host, place.port ?? config.port)
   const metricsServer =
     config.metricsPort === undefined || worker !== undefined
@@ -90,6 +93,18 @@ export async function openService(
   }
 }
 
+async function bringUpToDate(database: Database, logger: Logger): Promise<void> {
+  const applied = await migrate(database, SQL_DIRECTORY)
+  if (applied.length > 0) logger.info({ applied }, 'migrated')
+  const newer = await newerMigrations(database, SQL_DIRECTORY)
+  if (newer.length > 0) {
+    logger.warn(
+      { newer },
+      `the database was migrated by a version newer than ${VERSION}: upgrade this one too`,
+    )
+  }
+}
+
 /** Loaded only where it is wanted: it is an optional dependency. */
 async function openSpans(logger: Logger): Promise<Spans | undefined> {
   const { openTelemetry } = await import('../internal/telemetry/open-telemetry.ts')
@@ -98,6 +113,8 @@ async function openSpans(logger: Logger): Promise<Spans | undefined> {
     onTrouble: (reason) => logger.warn({ reason }, 'OpenTelemetry has trouble'),
   })
 }
+
+const REFUSAL = /^(28|3D)|CERT|ERR_TLS/
 
 /** The database of the settings, or the embedded one, once it answers. */
 async function reachableDatabase(config: Config, progress: (text: string) => void): Promise<Database> {
@@ -111,7 +128,7 @@ async function reachableDatabase(config: Config, progress: (text: string) => voi
   for (;;) {
     try {
       await database.ping()
-      return database
+      break
     } catch (error) {
       const reason = describeCause(error)
       if (Date.now() > untilMs || isRefusal(underlyingCause(error))) {
@@ -121,11 +138,13 @@ async function reachableDatabase(config: Config, progress: (text: string) => voi
       await sleep(1_000)
     }
   }
+  await requireServerVersion(database)
+  return database
 }
 
-/** Wrong user, password or database name: waiting does not help. */
+/** Wrong user, password or database name, or a certificate that is not accepted: waiting does not help. */
 function isRefusal(error: unknown): boolean {
-  return error instanceof Error && 'code' in error && /^(28|3D)/.test(String(error.code))
+  return error instanceof Error && 'code' in error && REFUSAL.test(String(error.code))
 }
 
 function openRedis(url: string, logger: Logger): RedisConnection {

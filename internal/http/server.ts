@@ -25,8 +25,11 @@ const KEEP_ALIVE_TIMEOUT_MS = 65_000
 /** After a refusal on the bare connection: for its sender to read the answer and to hang up. */
 const LINGER_MS = 2_000
 
+/** Told of each request that was answered here; `fault` is Node's code for what its parser met, never what was sent. */
+export type OnRefused = (reason: ProblemCode, fault: string) => void
+
 /** An HTTP server that answers with problem documents even where no request reaches the application. */
-export function createServer(listener: RequestListener): Server {
+export function createServer(listener: RequestListener, onRefused: OnRefused = () => {}): Server {
   const server = createHttpServer(
     {
       maxHeaderSize: MAX_HEADER_BYTES,
@@ -52,18 +55,22 @@ export function createServer(listener: RequestListener): Server {
       return
     }
     // Requests that came whole before the fault must get their own answers first: ours would be taken for theirs.
+    const [reason, detail] = clientProblem(error.code)
+    onRefused(reason, error.code ?? 'none')
     void owed(socket).then(() => {
-      if (socket.writable) refuse(socket, clientProblem(error.code))
+      if (socket.writable) refuse(socket, [reason, detail])
     })
   })
   server.on('checkExpectation', (_req: IncomingMessage, res: ServerResponse) => {
     const problem = new ServiceError('invalid_request', 'The only expectation met is 100-continue.')
     const id = randomUUID()
+    onRefused(problem.code, 'EXPECT')
     res
       .writeHead(problem.status, { 'Content-Type': PROBLEM_TYPE, 'X-Request-Id': id })
       .end(problemJson(problem, id))
   })
   server.on('connect', (_req: IncomingMessage, socket: Duplex) => {
+    onRefused('method_not_allowed', 'CONNECT')
     void owed(socket).then(() => refuse(socket, ['method_not_allowed', 'This is no proxy.']))
   })
   return server

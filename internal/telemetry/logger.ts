@@ -1,6 +1,7 @@
 import { mkdirSync, openSync } from 'node:fs'
 import { dirname } from 'node:path'
-import { type DestinationStream, destination, type Logger, pino } from 'pino'
+import { type DestinationStream, type Logger, pino } from 'pino'
+import { LogDestination } from './log-destination.ts'
 
 export type { Logger } from 'pino'
 
@@ -12,23 +13,18 @@ export interface LoggerOptions {
   worker?: number | undefined
 }
 
-/** Lines wait at most this long, or until there are 4 KiB of them: a write for each line costs more than the line. */
-const FLUSH_MS = 250
-const BUFFER_BYTES = 4096
-/** What several processes write to one pipe stays whole up to PIPE_BUF, 4 KiB on Linux; beyond it lines would mix. */
-const SHARED = { minLength: BUFFER_BYTES / 2, maxWrite: BUFFER_BYTES }
-
 /**
  * JSON lines: `{"level","time","service","msg",…}`. Errors are reduced to what is known to be harmless: the errors
- * of drivers carry whole commands, with values and passwords in them. Throws if the file cannot be opened.
+ * of drivers carry whole commands, with values and passwords in them. Throws if the file cannot be opened; one that
+ * cannot be written later on, as on a full disk, is told on standard error, where an operator looks who misses lines.
  */
 export function createLogger(options: LoggerOptions): Logger & { flushSync: () => void } {
-  const stream = destination({
-    dest: openFile(options.file),
-    sync: false,
-    ...(options.worker === undefined ? { minLength: BUFFER_BYTES } : SHARED),
+  const stream = new LogDestination({
+    fd: openFile(options.file),
+    shared: options.worker !== undefined,
+    onTrouble: (reason) => void process.stderr.write(`oncekey: the log cannot be written: ${reason}\n`),
+    onMended: (lost) => logger.warn({ lost }, 'the log can be written again'),
   })
-  setInterval(() => stream.flush(), FLUSH_MS).unref()
   const logger = createPino(options, stream)
   return Object.assign(logger, { flushSync: () => stream.flushSync() })
 }
