@@ -20,7 +20,8 @@ const MAX_SHARED_WRITE_BYTES = 4_096
 const MAX_WAITING_BYTES = 8 * 1_048_576
 /** At the end of the process, for a pipe whose reader is slow. */
 const FINAL_WAIT_MS = 500
-const FINAL_PAUSE_MS = 10
+/** Until a pipe that is full is tried again. */
+const PAUSE_MS = 10
 
 const all = new Set<LogDestination>()
 process.on('exit', () => {
@@ -87,7 +88,7 @@ export class LogDestination {
           return
         }
         if (performance.now() > untilMs) return
-        Atomics.wait(new Int32Array(new SharedArrayBuffer(4)), 0, 0, FINAL_PAUSE_MS)
+        Atomics.wait(new Int32Array(new SharedArrayBuffer(4)), 0, 0, PAUSE_MS)
       }
     }
   }
@@ -105,7 +106,8 @@ export class LogDestination {
         return
       }
       this.#rest = chunk
-      if (!isBusy(error)) this.#failed(error)
+      if (isBusy(error)) setTimeout(() => this.#next(), PAUSE_MS).unref()
+      else this.#failed(error)
     })
   }
 

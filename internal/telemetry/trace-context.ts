@@ -13,9 +13,10 @@ export interface Received {
   tracestate?: string
 }
 
-/** Later versions may add members behind these; version ff and ids of zeros are invalid. */
-const TRACEPARENT =
-  /^(?!ff)(?<version>[0-9a-f]{2})-(?!0{32})(?<trace>[0-9a-f]{32})-(?!0{16})(?<parent>[0-9a-f]{16})-(?<flags>[0-9a-f]{2})(?<more>-.*)?$/
+/** Version, trace, parent, flags. Later versions may add to it; version ff and ids of zeros are invalid. */
+const TRACEPARENT = /^(?!ff)[0-9a-f]{2}-(?!0{32})[0-9a-f]{32}-(?!0{16})[0-9a-f]{16}-[0-9a-f]{2}(?:-.*)?$/
+/** Of version 00, whole. */
+const LENGTH = 55
 const SAMPLED = 1
 
 const SIMPLE_KEY = '[a-z][a-z0-9_\\-*/]{0,255}'
@@ -33,15 +34,15 @@ export function parseTraceContext(
   tracestate: string | undefined,
 ): Received | undefined {
   if (traceparent === undefined) return undefined
-  const { version, trace, parent, flags, more } = TRACEPARENT.exec(traceparent)?.groups ?? {}
-  if (trace === undefined || parent === undefined || flags === undefined) return undefined
-  if (version === '00' && more !== undefined) return undefined
-  return {
-    traceId: trace,
-    parentSpanId: parent,
-    sampled: (Number.parseInt(flags, 16) & SAMPLED) === SAMPLED,
-    ...(tracestate !== undefined && isTracestate(tracestate) ? { tracestate } : {}),
+  if (!TRACEPARENT.test(traceparent)) return undefined
+  if (traceparent.length > LENGTH && traceparent.startsWith('00')) return undefined
+  const received: Received = {
+    traceId: traceparent.slice(3, 35),
+    parentSpanId: traceparent.slice(36, 52),
+    sampled: (Number.parseInt(traceparent.slice(53, LENGTH), 16) & SAMPLED) === SAMPLED,
   }
+  if (tracestate !== undefined && isTracestate(tracestate)) received.tracestate = tracestate
+  return received
 }
 
 /** A list that is not valid is dropped as a whole. */
@@ -64,7 +65,7 @@ export function unrecordedTrace(received: Received | undefined): Trace {
   const spanId = randomHex(8)
   return received === undefined
     ? { traceId: randomHex(16), spanId, sampled: false, recorded: false }
-    : { ...received, spanId, recorded: false }
+    : Object.assign(received, { spanId, recorded: false })
 }
 
 /**
