@@ -73,7 +73,7 @@ test('beyond what may wait lines are lost whole, and their number is told', asyn
   const fd = openSync(file, constants.O_RDWR | constants.O_NONBLOCK)
   let lost = 0
   const destination = new LogDestination({
-    ...{ fd, shared: true },
+    ...{ fd, shared: false },
     onTrouble: assert.fail,
     onMended: (lines) => {
       lost += lines
