@@ -84,14 +84,10 @@ describe('WORKERS=2', () => {
     const other = await startService({ ...settings, WORKERS: '1' })
     t.after(() => other.kill())
     const load = startLoad({ urls: [service.url, other.url], clients: 8 })
-    for (const wholeGroup of [false, true]) {
-      await load.more(150)
-      // systemd tells each process of a service, not the first only.
-      if (wholeGroup) for (const pid of workerPids(service).slice(-2)) process.kill(pid, 'SIGTERM')
-      assert.deepEqual(await service.stop(), { code: 0, signal: null })
-      assert.ok(workerPids(service).every((pid) => !alive(pid)))
-      if (!wholeGroup) await service.restart()
-    }
+    await load.more(150)
+    assert.deepEqual(await service.stop(), { code: 0, signal: null })
+    assert.ok(workerPids(service).every((pid) => !alive(pid)))
+    await service.restart()
     const history = await load.finish()
     checkOrders(await readOrdersAt(databaseUrl), history.sent)
     for (const { key, finals } of history.sent) {
@@ -99,6 +95,20 @@ describe('WORKERS=2', () => {
       assert.equal(first.length, 1, `the first answer for ${key} did not reach its client`)
     }
     t.diagnostic(summary(history))
+
+    // systemd tells each process of a service, not the first only.
+    const lock = await holdOrders(databaseUrl)
+    const late = postOrder(service.url, newKey(), orderBody())
+    await until(
+      'the order is under way',
+      async () => (await metric(service.url, 'http_requests_under_way')) > 1,
+    )
+    for (const pid of workerPids(service).slice(-2)) process.kill(pid, 'SIGTERM')
+    service.signal('SIGTERM')
+    await until('it stops', async () => (await send(`${service.url}/readyz`)).code === 'shutting_down')
+    await lock.release()
+    assert.equal((await late).status, 201)
+    assert.deepEqual(await service.ended(), { code: 0, signal: null })
   })
 
   test('a second signal ends all at once', async (t) => {
