@@ -72,7 +72,16 @@ describe('WORKERS=2', () => {
 
     assert.equal(await metric(metricsUrl, 'workers_running'), 2)
     assert.equal(await metric(metricsUrl, 'worker_restarts_total'), 1)
-    assert.ok((await metric(metricsUrl, 'orders_placed_total')) >= before)
+    const placed = await metric(metricsUrl, 'orders_placed_total')
+    assert.ok(placed >= before)
+    const [, second = 0] = workerPids(service)
+    process.kill(second, 'SIGKILL')
+    await until('the other one is replaced too', () => workerPids(service).length === 4)
+    assert.equal(
+      await metric(metricsUrl, 'orders_placed_total'),
+      placed,
+      'what the dead have counted remains',
+    )
     assert.equal((await send(`${service.url}/metrics`)).status, 404, '/metrics is on the private port only')
     const { worker, restart_in_ms } = lines(service).find(({ msg }) => msg === 'a worker ended') ?? {}
     assert.deepEqual({ worker, restart_in_ms }, { worker: 1, restart_in_ms: 100 })
