@@ -39,9 +39,10 @@ export const PROBLEM_TEXTS: Record<ProblemCode, ProblemText> = {
   },
   idempotency_key_invalid: {
     retry: 'corrected',
-    meaning: 'The Idempotency-Key is empty, too long, sent twice, or has characters that are not allowed.',
+    meaning:
+      'The Idempotency-Key is empty, too short or too long, sent twice, or has characters that are not allowed.',
     remedy:
-      'Send exactly one key of 1 to 255 printable ASCII characters. Without double quotes around it: no spaces, quotes, commas, semicolons or backslashes.',
+      'Send exactly one key of 1 to 255 printable ASCII characters. Without double quotes around it: no spaces, quotes, commas, semicolons or backslashes. For payments: 16 to 255 characters of A-Z, a-z, 0-9, _ and -.',
     example: {
       detail:
         'The Idempotency-Key is not valid: it must be 1 to 255 characters of printable ASCII, bare or in double quotes.',
@@ -49,8 +50,9 @@ export const PROBLEM_TEXTS: Record<ProblemCode, ProblemText> = {
   },
   signature_missing: {
     retry: 'corrected',
-    meaning: 'This route needs a signature and the request has none.',
-    remedy: 'Sign the bytes that you send with your secret and send the signature as X-Signature.',
+    meaning: 'This route needs a signature (under /api/v1: or an API key) and the request has none.',
+    remedy:
+      'Sign the bytes that you send with your secret and send the signature as X-Signature, or, under /api/v1, send Authorization: Bearer and your API key.',
     example: {
       detail:
         'Send exactly one X-Signature: t=<Unix seconds>,v1=<64 hex digits>, an HMAC-SHA256 made with your secret, and X-Client-Id.',
@@ -76,9 +78,10 @@ export const PROBLEM_TEXTS: Record<ProblemCode, ProblemText> = {
   },
   api_key_invalid: {
     retry: 'corrected',
-    meaning: 'The API key is not known, is not well formed, or came together with a signature.',
+    meaning:
+      'The API key is not known, is not well formed, was sent twice, or came together with a signature. Which keys are known is not told.',
     remedy: 'Send Authorization: Bearer and your key, and nothing else that says who you are.',
-    example: { detail: 'The API key is not valid.' },
+    example: { detail: 'The API key is not valid. Send exactly one Authorization: Bearer and your key.' },
   },
   scheme_not_allowed: {
     retry: 'corrected',

@@ -1,5 +1,6 @@
 import { createHash } from 'node:crypto'
 import type Koa from 'koa'
+import type { ServiceError } from './service-error.ts'
 
 /** The body as it came over the wire: what is signed and what is fingerprinted. */
 export class WireBody {
@@ -17,10 +18,10 @@ export class WireBody {
   }
 }
 
-/** Who signed the request. */
+/** Who sent the request. */
 export interface Caller {
   client: string
-  /** The scheme that matched, e.g. `v1`. */
+  /** How the caller proved it: the scheme of the signature (e.g. `v1`), `bearer`, or `open` where nobody has to. */
   scheme: string
 }
 
@@ -35,7 +36,20 @@ export interface Attempt {
   readonly signal: AbortSignal
   /** The handler found the answer of an earlier attempt instead of making one: it is marked as a replay. */
   replayed: boolean
+  /**
+   * For handlers that pass the request on to somebody who cannot be asked: records, before anything is sent, that
+   * from now on nobody may run it again blindly. When it rejects, nothing may be sent.
+   */
+  dispatched(): Promise<void>
+  /** What the handler knows of its effect, where neither its status nor what it throws says it. */
+  effect?: Effect
 }
+
+/**
+ * 'answer': store and replay it. 'nothing happened': free the key. Otherwise nobody may run it blindly again, and
+ * `unknown` says why.
+ */
+export type Effect = 'answer' | 'nothing happened' | { unknown: string }
 
 /** A JSON body. */
 export interface JsonBody {
@@ -68,6 +82,8 @@ export interface RequestState {
   caller?: Caller
   attempt?: Attempt
   json?: JsonBody
+  /** What the problem document says that was put on `ctx`; a stage may have replaced it by another answer since. */
+  problem?: ServiceError
 }
 
 export type Stage = Koa.Middleware<RequestState>

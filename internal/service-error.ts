@@ -53,8 +53,8 @@ interface Extras {
   /** When a retry makes sense, in milliseconds; becomes `Retry-After` and `retry_after_ms`. */
   retryAfterMs?: number
   errors?: FieldFault[]
-  /** Headers the answer must carry, such as `Allow`. */
-  headers?: Record<string, string>
+  /** Headers the answer must carry, such as `Allow`; a list is sent as a line for each. */
+  headers?: Record<string, string | string[]>
   /** What went wrong underneath: logged, never shown. */
   cause?: unknown
   /** 'unknown': the request may have taken effect, so that nobody may report it as failed for certain. */
@@ -66,7 +66,7 @@ export class ServiceError extends Error {
   readonly status: number
   readonly retryAfterMs: number | undefined
   readonly errors: FieldFault[] | undefined
-  readonly headers: Record<string, string>
+  readonly headers: Record<string, string | string[]>
   readonly effect: 'none' | 'unknown'
 
   /** `detail` is shown to the partner: plain words, no internals, no secrets. */

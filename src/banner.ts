@@ -1,5 +1,6 @@
 import { createHmac } from 'node:crypto'
-import { type Config, DEMO_SECRET } from './config.ts'
+import type { Config } from './config.ts'
+import { DEMO_SECRET, demoCredentials } from './demo-credentials.ts'
 
 const BODY = '{"user_id":"user-1","item":"book","amount":500}'
 
@@ -14,14 +15,20 @@ export function banner(config: Config, port: number): string {
   return `
 oncekey is ready on ${url}
 
-  DEMO MODE: for trying it out on this machine. ${
-    config.hmacSecret === DEMO_SECRET
-      ? `The secret "${DEMO_SECRET}" is published,\n  so only loopback can connect.`
-      : 'Set NODE_ENV=production for real use.'
-  }
+  DEMO MODE: for trying it out on this machine. ${demo(config)}
   ${stores}
 ${config.hmacSecret === undefined ? '' : example(config.hmacSecret, url)}
 `
+}
+
+function demo(config: Config): string {
+  const published = demoCredentials(config).map(({ what, value }) => `The ${what} "${value}"`)
+  if (published.length === 0) return 'Set NODE_ENV=production for real use.'
+  const [subject, verb] = [
+    published.join(' and ').replace(' and The', ' and the'),
+    published.length === 1 ? 'is' : 'are',
+  ]
+  return `${subject} ${verb} published,\n  so only loopback can connect.`
 }
 
 /** v0 covers only the body, so this command still works when it is pasted tomorrow. */

@@ -1,17 +1,24 @@
 /**
- * The client for partners, `oncekey/client`: a signed, retrying fetch. It stands on WebCrypto and fetch alone, so that
- * it runs in Node.js and in browsers (keep the secret out of public pages: who has it can order).
+ * The client for partners, `oncekey/client`: a retrying fetch that signs, or sends an API key. It stands on WebCrypto
+ * and fetch alone, so that it runs in Node.js and in browsers (keep secret and key out of public pages: who has them
+ * can order and pay).
  */
+import { type AuditLogs, createAuditLogs } from './client/audit-logs.ts'
+import { bearer, type Credentials, signature } from './client/credentials.ts'
 import { createOrders, type Orders } from './client/orders.ts'
+import { createPayments, type Payments } from './client/payments.ts'
+import { type RateLimits, readRateLimits } from './client/rate-limits.ts'
 import { createRequest, type SendRequest } from './client/request.ts'
 import { RetryBudget } from './client/retry-budget.ts'
-import { type RetryPolicy, retryPolicy } from './client/retry-policy.ts'
+import { type FoundRetryConfig, readRetryConfig, serviceRules } from './client/retry-config.ts'
+import { DEFAULT_RETRY_ON, type RetryPolicy, retryPolicy } from './client/retry-policy.ts'
 import { sleep } from './client/signals.ts'
 import { createSignedFetch, type SignedFetch } from './client/signed-fetch.ts'
 import { createSigner } from './client/signer.ts'
-import type { RetryNotice, Transport } from './client/transport.ts'
+import type { Effort, RetryNotice, Transport } from './client/transport.ts'
 
 export type { Answer } from './client/answer.ts'
+export type { AuditEntry, AuditList, AuditLogs, AuditOptions, AuditPage } from './client/audit-logs.ts'
 export type {
   CreatedOrder,
   CreateOptions,
@@ -21,8 +28,16 @@ export type {
   OrderList,
   OrderPage,
   Orders,
-  PageOptions,
 } from './client/orders.ts'
+export type { PageOptions } from './client/pages.ts'
+export type {
+  CreatedPayment,
+  FoundPayment,
+  Payment,
+  PaymentInput,
+  Payments,
+  PayOptions,
+} from './client/payments.ts'
 export {
   type FieldFault,
   type GaveUp,
@@ -33,19 +48,22 @@ export {
   type RateLimitStanding,
   type ServiceCode,
 } from './client/problem-error.ts'
+export type { RateLimit, RateLimits } from './client/rate-limits.ts'
 export type { RequestInput, SendRequest } from './client/request.ts'
+export type { FoundRetryConfig, RetryConfig } from './client/retry-config.ts'
 export { DEFAULT_RETRY, type RetryPolicy } from './client/retry-policy.ts'
 export type { SignedFetch, SignedInit } from './client/signed-fetch.ts'
 export type { Effort, RetryNotice, Sent } from './client/transport.ts'
 
-export interface ClientOptions {
+/** All options but those that say who is calling. */
+export interface ClientSettings {
   /** Where the service is, e.g. `https://orders.example`. */
   baseUrl: string | URL
-  /** Your client id; without one `default`. */
-  client?: string
-  secret: string
-  /** What differs from DEFAULT_RETRY. */
-  retry?: Partial<RetryPolicy>
+  /**
+   * What differs from DEFAULT_RETRY, or `service`: as the service recommends, read from it once, with the first
+   * request. What it does not say, and what is wrong with it, is as in DEFAULT_RETRY.
+   */
+  retry?: Partial<RetryPolicy> | 'service'
   /** A longer answer is refused. Default: 4 MiB. */
   maxAnswerBytes?: number
   /** Told before each wait for a retry; for your log. */
@@ -59,8 +77,32 @@ export interface ClientOptions {
   sleep?: (ms: number, signal: AbortSignal | undefined) => Promise<void>
 }
 
+/** Signs every request. */
+export interface SigningOptions extends ClientSettings {
+  /** Your client id; without one `default`. */
+  client?: string
+  secret: string
+  apiKey?: never
+}
+
+/** Sends an API key with every request, as `Authorization: Bearer`: for `/api/v1`, not for orders. */
+export interface ApiKeyOptions extends ClientSettings {
+  apiKey: string
+  client?: never
+  secret?: never
+}
+
+export type ClientOptions = SigningOptions | ApiKeyOptions
+
 export interface Client {
+  /** They need a signature. */
   readonly orders: Orders
+  readonly payments: Payments
+  readonly auditLogs: AuditLogs
+  /** Where the caller stands in each limit of payments, without using any. */
+  rateLimits(options?: Effort): Promise<RateLimits>
+  /** How the service recommends to retry. */
+  retryConfig(options?: Effort): Promise<FoundRetryConfig>
   /** Signed and retried like an order, for routes that have no method here. */
   readonly request: SendRequest
   /** One signed attempt for any route of the service; a relative URL is resolved against `baseUrl`. */
@@ -69,16 +111,16 @@ export interface Client {
 
 const MAX_ANSWER_BYTES = 4 * 1024 * 1024
 
-/** Throws RangeError or TypeError that names the option with its value (never the secret). */
+/** Throws RangeError or TypeError that names the option with its value (never the secret or the API key). */
 export function createClient(options: ClientOptions): Client {
   const base = baseUrl(options.baseUrl)
-  const { now = Date.now, random = Math.random, maxAnswerBytes = MAX_ANSWER_BYTES } = options
+  const { now = Date.now, random = Math.random, maxAnswerBytes = MAX_ANSWER_BYTES, retry = {} } = options
   if (!(maxAnswerBytes >= 1)) throw new RangeError(`maxAnswerBytes must be at least 1, not ${maxAnswerBytes}`)
-  const signer = createSigner(options.client ?? 'default', options.secret)
-  const policy = retryPolicy(options.retry)
-  const transport: Transport = {
-    signer,
-    policy,
+  if (typeof retry === 'string' && retry !== 'service')
+    throw new RangeError(`retry must be an object or "service", not ${JSON.stringify(retry)}`)
+  const policy = retryPolicy(retry === 'service' ? {} : retry)
+  const sending = {
+    credentials: credentials(options),
     maxAnswerBytes,
     now,
     random,
@@ -87,9 +129,27 @@ export function createClient(options: ClientOptions): Client {
     budget: new RetryBudget(policy.budgetRatio, policy.budgetReserve, now),
     onRetry: options.onRetry,
     sleep: options.sleep ?? sleep,
+  } satisfies Omit<Transport, 'rules'>
+  const own = { policy, on: DEFAULT_RETRY_ON }
+  const rules = retry === 'service' ? serviceRules(sending, base) : async () => own
+  const request = createRequest({ ...sending, rules }, base)
+  return {
+    orders: createOrders(request),
+    payments: createPayments(request),
+    auditLogs: createAuditLogs(request),
+    rateLimits: (effort) => readRateLimits(request, effort),
+    retryConfig: (effort) => readRetryConfig(request, effort),
+    request,
+    signedFetch: createSignedFetch(sending, base),
   }
-  const request = createRequest(transport, base)
-  return { orders: createOrders(request), request, signedFetch: createSignedFetch(transport, base) }
+}
+
+function credentials({ client, secret, apiKey }: ClientOptions): Credentials {
+  if (apiKey === undefined) return signature(createSigner(client ?? 'default', secret))
+  // The types say so; a program in JavaScript hears it here.
+  if (client !== undefined || secret !== undefined)
+    throw new TypeError('give either apiKey, or client and secret')
+  return bearer(apiKey)
 }
 
 /** Ends in a slash, so that a path before it stays when routes are resolved. */

@@ -1,11 +1,19 @@
 import { existsSync } from 'node:fs'
 import { isIP } from 'node:net'
 import { availableParallelism } from 'node:os'
+import {
+  parseSimulatedGateway,
+  SIMULATED_DEFAULTS,
+  type SimulatedGatewaySettings,
+  simulatedGatewayText,
+} from '../internal/payments/simulated-gateway.ts'
 import type { OnOutage } from '../internal/ratelimit/outage-limiter.ts'
 import { type Limit, parseRateLimits } from '../internal/ratelimit/rate-limits.ts'
+import { type ApiKey, parseApiKeys } from '../internal/signature/api-keys.ts'
 import { SCHEMES, type Scheme } from '../internal/signature/client-registry.ts'
 import type { Keyring } from '../internal/signature/keyring.ts'
 import { parseSealKey, type SealKey } from '../internal/signature/seal.ts'
+import { DEMO_API_KEY, DEMO_SECRET, demoCredentials } from './demo-credentials.ts'
 
 export interface Config {
   production: boolean
@@ -19,6 +27,8 @@ export interface Config {
   clientsFile: string | undefined
   /** SECRETS_KEY, then SECRETS_KEY_OLD; empty without. */
   secretsKeys: Keyring
+  /** For `Authorization: Bearer`. */
+  apiKeys: readonly ApiKey[]
   minScheme: Scheme
   signatureToleranceMs: number
   /** Test environments only: tells partners which mistake made their signature invalid. */
@@ -29,7 +39,13 @@ export interface Config {
   /** undefined: each API has its own defaults. */
   rateLimits: readonly Limit[] | undefined
   rateLimitOnOutage: OnOutage
+  /** undefined: payments are simulated. */
+  gatewayUrl: string | undefined
+  gatewayTimeoutMs: number
+  simulatedGateway: SimulatedGatewaySettings
   maxBodyBytes: number
+  /** Sidecar only: the largest answer that is recorded. */
+  maxResponseBytes: number
   trustProxy: number
   /** Processes that share the port; 1 is a process without a primary. */
   workers: number
@@ -51,13 +67,37 @@ export class ConfigError extends Error {
   }
 }
 
-export const DEMO_SECRET = 'super-secret-key'
 export const SIGNATURE_TOLERANCE_MS = 300_000
 const LOG_LEVELS = ['trace', 'debug', 'info', 'warn', 'error', 'fatal', 'silent']
+/** Nobody waits longer for an answer; what takes longer is found out by asking. */
+const MAX_GATEWAY_TIMEOUT_MS = 120_000
 const MAX_INT32 = 2_147_483_647
 
+/** What the settings are for, where commands differ. */
+export interface SettingsUse {
+  /** Signatures are checked, so that somebody must be able to make one. */
+  verifies: boolean
+  /** API keys are taken beside signatures. */
+  takesApiKeys: boolean
+  /** The keys' store beside which no database is used; undefined: one always is. */
+  storeWithoutDatabase?: 'redis'
+  /** Where the embedded database is if DATA_DIR does not say it: two services cannot share one. */
+  dataDir: string
+}
+
+const SERVE: SettingsUse = { verifies: true, takesApiKeys: true, dataDir: '.oncekey' }
+
+/** For a command whose options stand in for variables: the environment with these in their places. */
+export function environmentWith(
+  options: Record<string, string | undefined>,
+  env: NodeJS.ProcessEnv = process.env,
+): NodeJS.ProcessEnv {
+  const given = Object.entries(options).filter(([, value]) => value !== undefined)
+  return { ...env, ...Object.fromEntries(given) }
+}
+
 /** Reads and checks every setting. Throws ConfigError with all faults at once; secrets are never quoted. */
-export function readConfig(env: NodeJS.ProcessEnv = process.env): Config {
+export function readConfig(env: NodeJS.ProcessEnv = process.env, use: SettingsUse = SERVE): Config {
   const faults: string[] = []
   const production = env.NODE_ENV === 'production'
 
@@ -82,13 +122,16 @@ export function readConfig(env: NodeJS.ProcessEnv = process.env): Config {
     metricsPort: read<number | undefined>('METRICS_PORT', undefined, whole(0, 65_535)),
     databaseUrl: read<string | undefined>('DATABASE_URL', undefined, url(/^postgres(ql)?:\/\//)),
     redisUrl: read<string | undefined>('REDIS_URL', undefined, redisUrl),
-    dataDir: read('DATA_DIR', '.oncekey', (text) => text),
-    hmacSecret: optional('HMAC_SECRET') ?? (production ? undefined : DEMO_SECRET),
+    dataDir: read('DATA_DIR', use.dataDir, (text) => text),
+    hmacSecret: use.verifies
+      ? (optional('HMAC_SECRET') ?? (production ? undefined : DEMO_SECRET))
+      : undefined,
     clientsFile: read<string | undefined>('CLIENTS_FILE', undefined, file),
     secretsKeys: ['SECRETS_KEY', 'SECRETS_KEY_OLD'].flatMap((name) => {
       const key = read<SealKey | undefined>(name, undefined, parseSealKey)
       return key === undefined ? [] : [key]
     }),
+    apiKeys: use.takesApiKeys ? read('API_KEYS', production ? [] : [DEMO_API_KEY], parseApiKeys) : [],
     minScheme: read<Scheme>('MIN_SCHEME', 'v0', oneOf(SCHEMES)),
     signatureToleranceMs: read('SIGNATURE_TOLERANCE', SIGNATURE_TOLERANCE_MS, duration(1_000)),
     signatureHints: read('SIGNATURE_HINTS', '0', oneOf(['0', '1'] as const)) === '1',
@@ -105,7 +148,11 @@ export function readConfig(env: NodeJS.ProcessEnv = process.env): Config {
       'local',
       oneOf(['local', 'open', 'closed'] as const),
     ),
+    gatewayUrl: read<string | undefined>('GATEWAY_URL', undefined, gatewayUrl),
+    gatewayTimeoutMs: read('GATEWAY_TIMEOUT', 10_000, duration(100)),
+    simulatedGateway: read('SIMULATED_GATEWAY', SIMULATED_DEFAULTS, parseSimulatedGateway),
     maxBodyBytes: read('MAX_BODY_BYTES', 65_536, whole(1, 64 * 1024 * 1024)),
+    maxResponseBytes: read('MAX_RESPONSE_BYTES', 1_048_576, whole(0, 64 * 1024 * 1024)),
     trustProxy: read('TRUST_PROXY', 0, whole(0, 16)),
     workers: read('WORKERS', 1, workers),
     shutdownGraceMs: read('SHUTDOWN_GRACE', 25_000, duration(0)),
@@ -114,12 +161,23 @@ export function readConfig(env: NodeJS.ProcessEnv = process.env): Config {
     logLevel: read('LOG_LEVEL', 'info', oneOf(LOG_LEVELS)),
     logFile: optional('LOG_FILE'),
   }
-  faults.push(...clashes(config, optional))
+  faults.push(...clashes(config, use, optional))
   if (optional('SECRETS_KEY_OLD') !== undefined && optional('SECRETS_KEY') === undefined) {
     faults.push('SECRETS_KEY_OLD needs SECRETS_KEY, the key that takes its place')
   }
+  if (config.gatewayUrl !== undefined && optional('SIMULATED_GATEWAY') !== undefined) {
+    faults.push('SIMULATED_GATEWAY: with GATEWAY_URL nothing is simulated; leave one of them out')
+  }
+  if (config.gatewayTimeoutMs > MAX_GATEWAY_TIMEOUT_MS) {
+    faults.push(`GATEWAY_TIMEOUT=${config.gatewayTimeoutMs}ms: must be at most ${MAX_GATEWAY_TIMEOUT_MS} ms`)
+  }
   if (faults.length > 0) throw new ConfigError(faults)
   return config
+}
+
+/** For commands that open the stores and serve nobody: in production, too, nobody has to be able to sign. */
+export function readStoreConfig(env: NodeJS.ProcessEnv = process.env): Config {
+  return readConfig({ ...env, NODE_ENV: undefined, HOST: undefined })
 }
 
 /** OpenTelemetry's own variables, which set-ups for many services give to each of them. */
@@ -129,27 +187,30 @@ function exportsTraces(given: (name: string) => string | undefined): boolean {
 }
 
 /** What is wrong with settings that are each fine by themselves. */
-function clashes(config: Config, given: (name: string) => string | undefined): string[] {
+function clashes(config: Config, use: SettingsUse, given: (name: string) => string | undefined): string[] {
   const faults: string[] = []
   const hasRedis = given('REDIS_URL') !== undefined
-  const { hmacSecret, clientsFile, secretsKeys } = config
+  const { hmacSecret, clientsFile, secretsKeys, apiKeys } = config
   if (
+    use.verifies &&
     config.production &&
     hmacSecret === undefined &&
     clientsFile === undefined &&
-    secretsKeys.length === 0
+    secretsKeys.length === 0 &&
+    apiKeys.length === 0
   ) {
-    faults.push(
-      'HMAC_SECRET, CLIENTS_FILE or SECRETS_KEY must be set in production: nobody could sign a request',
-    )
+    const settings = use.takesApiKeys
+      ? 'CLIENTS_FILE, SECRETS_KEY or API_KEYS'
+      : 'CLIENTS_FILE or SECRETS_KEY'
+    faults.push(`HMAC_SECRET, ${settings} must be set in production: nobody could send a request`)
   }
-  if (config.production && config.hmacSecret === DEMO_SECRET) {
-    faults.push('HMAC_SECRET is the published default: choose another one in production')
-  }
-  if (config.hmacSecret === DEMO_SECRET && !isLoopback(config.host)) {
-    faults.push(
-      `HOST=${config.host}: with the default secret the service listens on loopback only; set HMAC_SECRET`,
-    )
+  const published = demoCredentials(config)
+  for (const { setting } of config.production ? published : [])
+    faults.push(`${setting} is the published default: choose another one in production`)
+  if (published.length > 0 && !isLoopback(config.host)) {
+    const defaults = published.map(({ what }) => `the default ${what}`).join(' and ')
+    const settings = published.map(({ setting }) => setting).join(' and ')
+    faults.push(`HOST=${config.host}: with ${defaults} the service listens on loopback only; set ${settings}`)
   }
   if (config.idempotencyStore === 'redis' && !hasRedis) {
     faults.push('IDEMPOTENCY_STORE=redis needs REDIS_URL')
@@ -164,7 +225,7 @@ function clashes(config: Config, given: (name: string) => string | undefined): s
     const setting = `WORKERS=${given('WORKERS')}`
     if (!hasRedis)
       faults.push(`${setting} needs REDIS_URL: each process would count the rate limits for itself`)
-    if (given('DATABASE_URL') === undefined) {
+    if (given('DATABASE_URL') === undefined && config.idempotencyStore !== use.storeWithoutDatabase) {
       faults.push(`${setting} needs DATABASE_URL: the embedded database belongs to one process`)
     }
   }
@@ -182,6 +243,7 @@ const SECRETS = new Set([
   'SECRETS_KEY',
   'SECRETS_KEY_OLD',
   'API_KEYS',
+  'GATEWAY_URL',
 ])
 
 function isSecret(name: string): boolean {
@@ -196,7 +258,7 @@ export function parseDuration(text: string): number {
   return Number(match[1]) * unit
 }
 
-function duration(minMs: number): (text: string) => number {
+export function duration(minMs: number): (text: string) => number {
   return (text) => {
     const ms = parseDuration(text)
     if (ms < minMs) throw new Error(`must be at least ${minMs} ms`)
@@ -205,7 +267,7 @@ function duration(minMs: number): (text: string) => number {
   }
 }
 
-function whole(min: number, max: number): (text: string) => number {
+export function whole(min: number, max: number): (text: string) => number {
   return (text) => {
     const number = /^\d{1,10}$/.test(text) ? Number(text) : Number.NaN
     if (!(number >= min && number <= max)) throw new Error(`must be a whole number from ${min} to ${max}`)
@@ -213,7 +275,7 @@ function whole(min: number, max: number): (text: string) => number {
   }
 }
 
-function oneOf<T extends string>(allowed: readonly T[]): (text: string) => T {
+export function oneOf<T extends string>(allowed: readonly T[]): (text: string) => T {
   return (text) => {
     const found = allowed.find((one) => one === text)
     if (found === undefined) throw new Error(`must be one of ${allowed.join(', ')}`)
@@ -227,6 +289,15 @@ function url(scheme: RegExp): (text: string) => string {
       throw new Error(`must be a URL that matches ${scheme.source}`)
     return text
   }
+}
+
+/** Paths are put behind it, so it ends with one. Credentials may be in it. */
+function gatewayUrl(text: string): string {
+  const parsed = /^https?:\/\//.test(text) && URL.canParse(text) ? new URL(text) : undefined
+  if (parsed === undefined || parsed.search !== '' || parsed.hash !== '') {
+    throw new Error('must be an http:// or https:// URL without query and fragment')
+  }
+  return text
 }
 
 function redisUrl(text: string): string {
@@ -273,6 +344,7 @@ export function printConfig(config: Config): string {
     ['CLIENTS_FILE', config.clientsFile],
     ['SECRETS_KEY', mask(config.secretsKeys[0]?.id)],
     ['SECRETS_KEY_OLD', mask(config.secretsKeys[1]?.id)],
+    ['API_KEYS', config.apiKeys.length === 0 ? 'none' : mask('')],
     ['MIN_SCHEME', config.minScheme],
     ['SIGNATURE_TOLERANCE', seconds(config.signatureToleranceMs)],
     ['SIGNATURE_HINTS', config.signatureHints ? 1 : 0],
@@ -281,7 +353,14 @@ export function printConfig(config: Config): string {
     ['IDEMPOTENCY_LEASE', seconds(config.idempotencyLeaseMs)],
     ['RATE_LIMITS', limits === undefined ? '' : limits.join(',') || 'none'],
     ['RATE_LIMIT_ON_OUTAGE', config.rateLimitOnOutage],
+    ['GATEWAY_URL', maskUrl(config.gatewayUrl)],
+    ['GATEWAY_TIMEOUT', seconds(config.gatewayTimeoutMs)],
+    [
+      'SIMULATED_GATEWAY',
+      config.gatewayUrl === undefined ? simulatedGatewayText(config.simulatedGateway) : '',
+    ],
     ['MAX_BODY_BYTES', config.maxBodyBytes],
+    ['MAX_RESPONSE_BYTES', config.maxResponseBytes],
     ['TRUST_PROXY', config.trustProxy],
     ['WORKERS', config.workers],
     ['SHUTDOWN_GRACE', seconds(config.shutdownGraceMs)],

@@ -13,6 +13,10 @@ const COMMANDS: Record<string, Command | undefined> = {
     does: 'the order service',
     run: async (args) => (await import('./commands/serve.ts')).serve(args),
   },
+  proxy: {
+    does: 'the sidecar in front of any backend',
+    run: async (args) => (await import('./commands/proxy.ts')).proxy(args),
+  },
   sign: {
     does: 'signs a request: prints the headers, or with --curl a ready curl command',
     run: async (args) => (await import('./commands/sign.ts')).sign(args),
@@ -32,6 +36,22 @@ const COMMANDS: Record<string, Command | undefined> = {
   clients: {
     does: 'partners and their secrets: add, list, rotate, revoke, reseal',
     run: async (args) => (await import('./commands/clients.ts')).clients(args),
+  },
+  keys: {
+    does: 'requests whose outcome is unknown: list, show, resolve, release, log',
+    run: async (args) => (await import('./commands/keys.ts')).keys(args),
+  },
+  audit: {
+    does: 'the audit trail of payments: verify, heads, export',
+    run: async (args) => (await import('./commands/audit.ts')).audit(args),
+  },
+  backend: {
+    does: 'a demo backend that counts how often it was called, to try the sidecar with',
+    run: async (args) => (await import('./commands/backend.ts')).backend(args),
+  },
+  faults: {
+    does: 'a TCP proxy that delays, cuts, resets and swallows, to try faults with',
+    run: async (args) => (await import('./commands/faults.ts')).faults(args),
   },
   doctor: {
     does: 'checks connections, versions, settings and clocks; exit code 1 on a fault',

@@ -1,11 +1,12 @@
 import type { Database } from '../internal/database/database.ts'
 import { listen } from '../internal/database/listen.ts'
-import type { ClientRegistry } from '../internal/signature/client-registry.ts'
+import { type ClientRegistry, OPEN_CLIENT } from '../internal/signature/client-registry.ts'
 import { CLIENTS_CHANNEL } from '../internal/signature/client-table.ts'
 import { type ClientsFile, openClientsFile } from '../internal/signature/clients-file.ts'
 import { openTableRegistry } from '../internal/signature/table-registry.ts'
 import type { Logger } from '../internal/telemetry/logger.ts'
-import { type Config, DEMO_SECRET, isLoopback } from './config.ts'
+import { type Config, isLoopback } from './config.ts'
+import { DEMO_SECRET } from './demo-credentials.ts'
 
 export interface Clients extends ClientRegistry {
   close(): Promise<void>
@@ -61,7 +62,8 @@ export function openClients(config: Config, logger: Logger): (database: Database
     idsInTable = table.ids
     reportTwice()
     return {
-      find: (client) => settings.find(client) ?? table.find(client),
+      // Whoever wrote that row: its owner would share the keys and payments of callers without credentials.
+      find: (client) => (client === OPEN_CLIENT ? undefined : (settings.find(client) ?? table.find(client))),
       // Nobody else can change the embedded database, and without a key no secret of the table can be opened.
       ...(databaseUrl === undefined || config.secretsKeys.length === 0 ? {} : { catchUp: table.catchUp }),
       async close() {

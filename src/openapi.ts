@@ -1,3 +1,4 @@
+import { auditApi, listAuditLogsOperation } from '../internal/audit/openapi.ts'
 import {
   docsApi,
   docsOperation,
@@ -17,7 +18,7 @@ import {
   readyzOperation,
   workApi,
 } from '../internal/http/openapi.ts'
-import { idempotencyApi } from '../internal/idempotency/openapi.ts'
+import { idempotencyApi, paymentKeyApi } from '../internal/idempotency/openapi.ts'
 import type { Operation, RoomApi, Route, StageApi } from '../internal/openapi/describe.ts'
 import { openApiDocument } from '../internal/openapi/document.ts'
 import {
@@ -26,14 +27,21 @@ import {
   ordersApi,
   placeOrderOperation,
 } from '../internal/orders/openapi.ts'
-import { rateLimitApi } from '../internal/ratelimit/openapi.ts'
+import { createPaymentOperation, getPaymentOperation, paymentsApi } from '../internal/payments/openapi.ts'
+import {
+  limitsApi,
+  rateLimitApi,
+  rateLimitHeadersApi,
+  rateLimitsOperation,
+  retryConfigOperation,
+} from '../internal/ratelimit/openapi.ts'
 import type { Stage } from '../internal/request-state.ts'
-import { signatureApi } from '../internal/signature/openapi.ts'
+import { authenticateApi, signatureApi } from '../internal/signature/openapi.ts'
 import type { Config } from './config.ts'
 import { VERSION } from './package-root.ts'
 
-const DESCRIPTION = `An order service whose partners sign their requests with HMAC-SHA256. A request with an idempotency
-key takes effect once: however often it is retried, there is one order and one answer.
+const DESCRIPTION = `An order and payment service whose partners sign their requests with HMAC-SHA256. A request with an idempotency
+key takes effect once: however often it is retried, there is one order, or one charge, and one answer.
 
 Errors are problem documents (RFC 9457). Go by their \`code\`; the [error catalogue](/problems) says what each means and
 what to do. Money is never computed in binary floating point, so read amounts as decimals.`
@@ -53,7 +61,9 @@ export function openApiPage(config: Config): Stage {
 export function describeApi({ metricsPort }: Pick<Config, 'metricsPort'>): Record<string, unknown> {
   const open = [edgeApi]
   const signed = [...open, workApi, rawBodyApi, signatureApi, rateLimitApi]
+  const authenticated = [...open, workApi, rawBodyApi, authenticateApi]
   const once = [...signed, idempotencyApi, jsonBodyApi]
+  const paidOnce = [...authenticated, rateLimitApi, paymentKeyApi, jsonBodyApi]
   const info = {
     title: 'oncekey',
     version: VERSION,
@@ -64,9 +74,14 @@ export function describeApi({ metricsPort }: Pick<Config, 'metricsPort'>): Recor
   return openApiDocument(info, [
     ...routes(ordersApi, once, [placeOrderOperation]),
     ...routes(ordersApi, signed, [listOrdersOperation, getOrderOperation]),
+    ...routes(paymentsApi, paidOnce, [createPaymentOperation]),
+    ...routes(paymentsApi, [...authenticated, rateLimitApi], [getPaymentOperation]),
+    ...routes(limitsApi, [...authenticated, rateLimitHeadersApi], [rateLimitsOperation]),
+    ...routes(limitsApi, open, [retryConfigOperation]),
     ...routes(healthApi, open, [livezOperation, readyzOperation, healthOperation]),
     ...routes(healthApi, open, metricsPort === undefined ? [metricsOperation] : []),
     ...routes(docsApi, open, [problemsOperation, problemOperation, openApiOperation, docsOperation]),
+    ...routes(auditApi, [...authenticated, rateLimitApi], [listAuditLogsOperation]),
   ])
 }
 

@@ -1,5 +1,9 @@
 import Router from '@koa/router'
 import Koa from 'koa'
+import { auditLog } from '../internal/audit/audit-log.ts'
+import { listAuditLogs } from '../internal/audit/audit-logs.ts'
+import { audited } from '../internal/audit/audited.ts'
+import type { Observations } from '../internal/audit/observations.ts'
 import type { Database } from '../internal/database/database.ts'
 import type { RedisConnection } from '../internal/database/redis.ts'
 import type { Drain } from '../internal/http/drain.ts'
@@ -10,20 +14,30 @@ import { onDemand } from '../internal/http/on-demand.ts'
 import { problems, renderProblem } from '../internal/http/problems.ts'
 import { rawBody } from '../internal/http/raw-body.ts'
 import { requestId } from '../internal/http/request-id.ts'
-import { IdempotencyEngine } from '../internal/idempotency/engine.ts'
+import { type EngineOptions, IdempotencyEngine, OUTCOMES } from '../internal/idempotency/engine.ts'
 import { idempotency } from '../internal/idempotency/idempotency.ts'
+import { type KeyGrammar, keyInHeader } from '../internal/idempotency/idempotency-key.ts'
 import { postgresStore } from '../internal/idempotency/postgres-store.ts'
 import { redisStore } from '../internal/idempotency/redis-store.ts'
+import type { IdempotencyStore } from '../internal/idempotency/store.ts'
 import { timedStore } from '../internal/idempotency/timed-store.ts'
 import { orderStore } from '../internal/orders/order-store.ts'
 import { getOrder, listOrders, placeOrder } from '../internal/orders/orders.ts'
+import { type Completer, startCompleter } from '../internal/payments/completer.ts'
+import type { GuardedGateway } from '../internal/payments/guarded-gateway.ts'
+import { payOnce, settleMsOf } from '../internal/payments/pay-once.ts'
+import { paymentStore } from '../internal/payments/payment-store.ts'
+import { createPayment, getPayment, PAYMENTS_SCOPE, paymentAnswer } from '../internal/payments/payments.ts'
 import type { Limiter } from '../internal/ratelimit/limiter.ts'
 import { MemoryLimiter } from '../internal/ratelimit/memory-limiter.ts'
 import { OutageLimiter } from '../internal/ratelimit/outage-limiter.ts'
 import { rateLimit } from '../internal/ratelimit/rate-limit.ts'
-import { parseRateLimits } from '../internal/ratelimit/rate-limits.ts'
+import { type Limit, parseRateLimits } from '../internal/ratelimit/rate-limits.ts'
 import { RedisLimiter } from '../internal/ratelimit/redis-limiter.ts'
-import type { RequestState, StageContext } from '../internal/request-state.ts'
+import { showRateLimits } from '../internal/ratelimit/show-rate-limits.ts'
+import type { RequestState, Stage, StageContext } from '../internal/request-state.ts'
+import { apiKeys } from '../internal/signature/api-keys.ts'
+import { authenticate } from '../internal/signature/authenticate.ts'
 import type { ClientRegistry } from '../internal/signature/client-registry.ts'
 import { verifySignature } from '../internal/signature/verify-signature.ts'
 import type { Logger } from '../internal/telemetry/logger.ts'
@@ -31,8 +45,10 @@ import type { Metrics } from '../internal/telemetry/metrics.ts'
 import { observe } from '../internal/telemetry/observe.ts'
 import { type Spans, type Traced, traced } from '../internal/telemetry/spans.ts'
 import { trace } from '../internal/telemetry/trace.ts'
-import { type Config, DEMO_SECRET } from './config.ts'
+import type { Config } from './config.ts'
+import { demoCredentials } from './demo-credentials.ts'
 import { metricsPage, type Scrape } from './metrics-app.ts'
+import { retryConfig } from './retry-config.ts'
 
 /** What the pipeline is made of: connections and collectors, opened by whoever runs it. */
 export interface Parts {
@@ -40,6 +56,8 @@ export interface Parts {
   clients: ClientRegistry
   database: Database
   redis: RedisConnection | undefined
+  gateway: GuardedGateway
+  observations: Observations
   drain: Drain
   health: HealthOptions
   logger: Logger
@@ -51,25 +69,32 @@ export interface Parts {
 }
 
 /** A client that sends a byte a second would hold a connection and a request for ever. */
-const BODY_TIMEOUT_MS = 15_000
+export const BODY_TIMEOUT_MS = 15_000
 /** The longest that a handler may hold its key. */
 const MAX_HOLD_MS = 600_000
-const ORDER_LIMITS = parseRateLimits('client=10/60s')
+/** What each API allows unless RATE_LIMITS replaces it for all of them. */
+const LIMITS = {
+  orders: parseRateLimits('client=10/60s'),
+  pay: parseRateLimits('global=10/1s:token-bucket:10'),
+  v1: parseRateLimits('global=1000/60s,client=100/60s,endpoint=10/60s,client=20/1s:token-bucket:50'),
+  // The sidecar limits nothing unless it is told to.
+  proxy: [],
+} as const
+type Api = keyof typeof LIMITS
+/** The verbs of the store that have a span, where spans are recorded. */
+const STORE_SPANS = { claim: 'claim', complete: 'complete', release: 'release' }
+/** Of a payment's key: what every gateway takes, and long enough not to be met by chance. */
+const PAYMENT_KEY = {
+  pattern: /^[A-Za-z0-9_-]{16,255}$/,
+  rule: 'it must be 16 to 255 characters of A-Z, a-z, 0-9, _ and -',
+}
 
 /** The order service. A request walks through the stages from top to bottom. */
 export function pipeline(parts: Parts): Koa<RequestState> {
   const { config, clients, drain, logger, metrics, spans } = parts
   const spanned = traced(spans)
   const report = (ctx: StageContext, error: unknown) =>
-    logger.error(
-      {
-        request_id: ctx.state.requestId,
-        trace_id: ctx.state.trace?.traceId,
-        span_id: ctx.state.trace?.spanId,
-        err: error,
-      },
-      'request failed',
-    )
+    logger.error({ ...idsOf(ctx.state), err: error }, 'request failed')
   const renderError = (ctx: StageContext, error: unknown) => renderProblem(ctx, error, report)
 
   const app = new Koa<RequestState>()
@@ -88,37 +113,103 @@ export function pipeline(parts: Parts): Koa<RequestState> {
   app.use(drain.stage()).use(acceptJson())
   app.use(router.routes()).use(router.allowedMethods())
 
-  const signed = [
-    rawBody({ maxBodyBytes: config.maxBodyBytes, timeoutMs: BODY_TIMEOUT_MS }),
+  const bytes = rawBody({ maxBodyBytes: config.maxBodyBytes, timeoutMs: BODY_TIMEOUT_MS })
+  const signature = signatures(config, clients, metrics)
+  const signed = [bytes, spanned.stage('signature', signature)] as const
+  const authenticated = [
+    bytes,
     spanned.stage(
       'signature',
-      verifySignature({
-        registry: clients,
-        minScheme: config.minScheme,
-        toleranceMs: config.signatureToleranceMs,
-        hints: config.signatureHints,
-        now: Date.now,
-        onVerified: (scheme, result) => metrics.signatures.inc({ scheme, result }),
+      authenticate({
+        verifySignature: signature,
+        apiKeys: apiKeys(config.apiKeys),
+        onAuthenticated: (scheme, result) => metrics.signatures.inc({ scheme, result }),
       }),
     ),
   ] as const
-  const limited = limits(parts, spanned)
+  const { limited, standing } = limits(parts, spanned)
   // One for all routes: what shares a store shares its group commit.
-  const keys = engine(parts, spanned)
-  const once = (scope: string) => idempotency({ engine: keys, scope, renderError })
+  // What an earlier attempt left, an order or a payment, is found through its constraint.
+  const keys = engine(parts, { onUnknown: 'takeover', maxAgeMs: MAX_HOLD_MS }, spanned)
+  const once = (scope: string, grammar?: KeyGrammar) =>
+    idempotency({ engine: keys, scope, renderError, keyOf: keyInHeader(['idempotency-key'], grammar) })
 
-  const orders = spanned.calls(orderStore(parts.database), { place: 'order' })
+  const orders = spanned.calls(
+    orderStore(parts.database, {
+      onBatch: (items) => metrics.batchItems.observe({ group: 'orders' }, items),
+    }),
+    { place: 'order' },
+  )
   router.post(
     '/orders',
     ...signed,
-    limited('POST /orders'),
+    limited('orders', 'POST /orders'),
     once('POST /orders'),
     jsonBody(),
     placeOrder({ orders, now: Date.now, onPlaced: () => metrics.orders.inc() }),
   )
-  router.get('/orders', ...signed, limited('GET /orders'), listOrders(orders))
-  router.get('/orders/:id', ...signed, limited('GET /orders/:id'), getOrder(orders))
+  router.get('/orders', ...signed, limited('orders', 'GET /orders'), listOrders(orders))
+  router.get('/orders/:id', ...signed, limited('orders', 'GET /orders/:id'), getOrder(orders))
+
+  // Right behind authentication: it sees what every later stage refuses.
+  const watched = (route: string) => audited({ route, observe: (seen) => parts.observations.add(seen) })
+  const pay = payOnce({
+    ...{
+      database: parts.database,
+      store: payments(parts),
+      gateway: spanned.calls(parts.gateway, { charge: 'payment gateway', find: 'payment lookup' }),
+      now: Date.now,
+    },
+    answer: paymentAnswer,
+    onTrouble: ({ client, id, reason, cause }) =>
+      logger.warn(
+        { client, transaction_id: id, reason, err: cause },
+        'the payment gateway did not do its part',
+      ),
+  })
+  router.post(
+    '/api/v1/payments',
+    ...authenticated,
+    watched(PAYMENTS_SCOPE),
+    limited('v1', PAYMENTS_SCOPE),
+    once(PAYMENTS_SCOPE, PAYMENT_KEY),
+    jsonBody(),
+    createPayment(pay),
+  )
+  router.get(
+    '/api/v1/payments/:transaction_id',
+    ...authenticated,
+    limited('v1', 'GET /api/v1/payments/:transaction_id'),
+    getPayment(parts.database),
+  )
+  router.get('/api/v1/rate-limits', ...authenticated, standing('v1', PAYMENTS_SCOPE))
+  const trail = auditLog(parts.database)
+  router.get(
+    '/api/v1/audit-logs',
+    ...authenticated,
+    limited('v1', 'GET /api/v1/audit-logs'),
+    listAuditLogs(trail),
+  )
   return app
+}
+
+/** What settles, in the background, the payments that a crash or a timeout left open. */
+export function completer(parts: Parts): Completer {
+  const { database, gateway, logger } = parts
+  return startCompleter({
+    ...{ database, store: payments(parts), gateway, answer: paymentAnswer, random: Math.random },
+    onSettled: ({ client, id, state }) =>
+      logger.info({ client, transaction_id: id, state }, 'a payment that was left open is settled'),
+    onTrouble: (error) =>
+      logger.warn({ err: error }, 'payments that were left open could not be asked about'),
+  })
+}
+
+function payments({ config, database, metrics }: Parts) {
+  return paymentStore(database, {
+    settleMs: settleMsOf(config.gatewayTimeoutMs),
+    onBatch: (step, items) => metrics.batchItems.observe({ group: `payment_${step}` }, items),
+  })
 }
 
 /** Routes for everybody: they answer while the service drains, and without Accept. */
@@ -129,6 +220,7 @@ function open(parts: Parts): Router<RequestState> {
   router.get('/readyz', readyz(options))
   router.get('/health', health(options))
   if (config.metricsPort === undefined) router.get('/metrics', metricsPage(scrape))
+  router.get('/api/v1/retry-config', retryConfig())
   documents(router, config)
   return router
 }
@@ -139,7 +231,8 @@ function documents(router: Router<RequestState>, config: Config): void {
   const docsPages = () => import('../internal/docs/docs-page.ts')
   // The page signs as the client for partners does.
   const signer = new URL('./client/signer.js', import.meta.url)
-  const hint = config.hmacSecret === DEMO_SECRET ? `Demo mode: the secret is ${DEMO_SECRET}.` : ''
+  const known = demoCredentials(config).map(({ what, value }) => `the ${what} is ${value}`)
+  const hint = known.length === 0 ? '' : `Demo mode: ${known.join(', ')}.`
   router.get(
     '/problems',
     onDemand(async () => (await problemPages()).problemsPage()),
@@ -162,22 +255,37 @@ function documents(router: Router<RequestState>, config: Config): void {
   )
 }
 
-function engine({ config, database, redis, logger, metrics }: Parts, spanned: Traced): IdempotencyEngine {
-  const ttlMs = config.idempotencyTtlMs
-  const store =
-    config.idempotencyStore === 'redis' && redis !== undefined
-      ? redisStore(redis, { ttlMs })
-      : postgresStore(database, { ttlMs })
+export function signatures(config: Config, registry: ClientRegistry, metrics: Metrics): Stage {
+  return verifySignature({
+    registry,
+    minScheme: config.minScheme,
+    toleranceMs: config.signatureToleranceMs,
+    hints: config.signatureHints,
+    now: Date.now,
+    onVerified: (scheme, result) => metrics.signatures.inc({ scheme, result }),
+  })
+}
+
+export interface StoreParts extends Pick<Parts, 'config' | 'redis' | 'logger' | 'metrics'> {
+  /** undefined: the keys are in Redis. */
+  database: Database | undefined
+}
+
+export function engine(
+  parts: StoreParts,
+  options: Pick<EngineOptions, 'onUnknown' | 'maxAgeMs' | 'lookup'>,
+  spanned: Traced = traced(undefined),
+): IdempotencyEngine {
+  const { config, logger, metrics } = parts
+  // From the start, at 0: Prometheus sees a first one only as the change from there.
+  for (const outcome of OUTCOMES) metrics.idempotencyOutcomes.inc({ outcome }, 0)
+  const store = spanned.calls(keyStore(parts), STORE_SPANS)
   return new IdempotencyEngine({
-    store: timedStore(
-      spanned.calls(store, { claim: 'claim', complete: 'complete', release: 'release' }),
-      (operation, seconds) =>
-        metrics.storeDuration.observe({ store: config.idempotencyStore, operation }, seconds),
+    store: timedStore(store, (operation, seconds) =>
+      metrics.storeDuration.observe({ store: config.idempotencyStore, operation }, seconds),
     ),
     leaseMs: config.idempotencyLeaseMs,
-    maxAgeMs: MAX_HOLD_MS,
-    // An order that an earlier attempt placed is found through its constraint.
-    onUnknown: 'takeover',
+    ...options,
     onOutcome(outcome) {
       metrics.idempotencyOutcomes.inc({ outcome })
       if (outcome === 'replay') metrics.replays.inc()
@@ -191,7 +299,17 @@ function engine({ config, database, redis, logger, metrics }: Parts, spanned: Tr
   })
 }
 
-function limits({ config, redis, logger, metrics }: Parts, spanned: Traced) {
+function keyStore({ config, database, redis, metrics }: StoreParts): IdempotencyStore {
+  const ttlMs = config.idempotencyTtlMs
+  if (config.idempotencyStore === 'redis' && redis !== undefined) return redisStore(redis, { ttlMs })
+  if (database === undefined) throw new Error('the keys need a database where they are not in Redis')
+  return postgresStore(database, {
+    ttlMs,
+    onBatch: (group, items) => metrics.batchItems.observe({ group }, items),
+  })
+}
+
+export function limits({ config, redis, logger, metrics }: StoreParts, spanned: Traced = traced(undefined)) {
   const local = new MemoryLimiter({ now: Date.now })
   const limiter: Limiter =
     redis === undefined
@@ -203,24 +321,37 @@ function limits({ config, redis, logger, metrics }: Parts, spanned: Traced) {
           onChange: (outage, cause) =>
             logger.warn({ err: cause }, `the outage of the rate limiter ${outage}`),
         })
-  const group = config.rateLimits === undefined ? 'orders' : 'all'
-  return (route: string) =>
-    spanned.stage(
-      'limit',
-      rateLimit({
-        limiter,
-        limits: config.rateLimits ?? ORDER_LIMITS,
-        group,
-        route,
-        onDecision(scope, decision) {
-          metrics.rateLimitDecisions.inc({ scope, decision })
-          if (decision === 'refused') metrics.rateLimitExceeded.inc()
-        },
-      }),
-    )
+  /** One set for all routes, or each API's own. */
+  const applied = (api: Api, route: string) =>
+    config.rateLimits === undefined
+      ? { limiter, limits: countedOn(api, route), group: api, route }
+      : { limiter, limits: config.rateLimits, group: 'all', route }
+  return {
+    limited: (api: Api, route: string) =>
+      spanned.stage(
+        'limit',
+        rateLimit({
+          ...applied(api, route),
+          onDecision(scope, decision) {
+            metrics.rateLimitDecisions.inc({ scope, decision })
+            if (decision === 'refused') metrics.rateLimitExceeded.inc()
+          },
+        }),
+      ),
+    standing: (api: Api, route: string) => showRateLimits(applied(api, route)),
+  }
+}
+
+function countedOn(api: Api, route: string): readonly Limit[] {
+  return LIMITS[api].filter(({ scope }) => scope !== 'endpoint' || route === PAYMENTS_SCOPE)
 }
 
 /** The pattern that matched: one of the routes above, so that metrics stay few. */
 function routeOf(ctx: StageContext): string {
   return '_matchedRoute' in ctx && typeof ctx._matchedRoute === 'string' ? ctx._matchedRoute : 'unmatched'
+}
+
+/** What finds the lines of a request, here and at whoever took part in it. */
+export function idsOf({ requestId, trace }: RequestState) {
+  return { request_id: requestId, trace_id: trace?.traceId, span_id: trace?.spanId }
 }

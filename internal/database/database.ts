@@ -15,6 +15,10 @@ export interface Database {
   run<T>(statement: (sql: Sql) => PromiseLike<T>, deadlineMs?: number): Promise<T>
   /** Resolves when the database answers within the deadline. */
   ping(): Promise<void>
+  /** The clock of the database, in Unix milliseconds. Rejects as `run` does. */
+  clockMs(): Promise<number>
+  /** Statements under way, those that wait for a connection among them, and how many connections there are. */
+  load(): { underWay: number; connections: number }
   close(): Promise<void>
 }
 
@@ -27,6 +31,7 @@ export interface DatabaseOptions {
   socket?: () => Duplex
 }
 
+const MAX_CONNECTIONS = 6
 /** An fsync on a busy disk can take a second; a partner should have an answer within three. */
 const DEADLINE_MS = 2_500
 
@@ -46,6 +51,7 @@ export function openDatabase(url: string | undefined, options: DatabaseOptions =
   const connect = () => createPool(url, usualDeadlineMs, options)
   let pool = connect()
   let closed = false
+  let underWay = 0
   /** Since a missed deadline: resolves when the database has answered again. */
   let revival: Promise<void> | undefined
 
@@ -74,8 +80,9 @@ export function openDatabase(url: string | undefined, options: DatabaseOptions =
   ): Promise<T> => {
     if (revival !== undefined) await withDeadline(revival, GRACE_MS, 'database', 'none')
     const used = pool
+    underWay++
     try {
-      return await withDeadline(Promise.resolve(statement(used)), deadlineMs, 'database')
+      return withoutHoles(await withDeadline(Promise.resolve(statement(used)), deadlineMs, 'database'))
     } catch (error) {
       if (error instanceof ServiceError || codeOf(error) === 'CONNECT_TIMEOUT') {
         replace(used)
@@ -83,6 +90,8 @@ export function openDatabase(url: string | undefined, options: DatabaseOptions =
       }
       if (error instanceof ServiceError) throw error
       throw isOutage(error) ? storeUnavailable(error, nothingHappened(error) ? 'none' : 'unknown') : error
+    } finally {
+      underWay--
     }
   }
 
@@ -91,6 +100,14 @@ export function openDatabase(url: string | undefined, options: DatabaseOptions =
     async ping() {
       await run((sql) => sql`SELECT 1`)
     },
+    async clockMs() {
+      const [row] = await run((sql) => sql`SELECT extract(epoch FROM clock_timestamp()) * 1000 AS ms`)
+      return Number(row?.ms)
+    },
+    load: () => ({
+      underWay,
+      connections: options.socket === undefined ? (options.maxConnections ?? MAX_CONNECTIONS) : 1,
+    }),
     async close() {
       closed = true
       await pool.end({ timeout: 2 })
@@ -115,10 +132,21 @@ function createPool(url: string | undefined, deadlineMs: number, options: Databa
   if (url === undefined) throw new Error('a database needs a URL or a socket')
   return postgres(url, {
     ...common,
-    max: options.maxConnections ?? 6,
+    max: options.maxConnections ?? MAX_CONNECTIONS,
     // Nothing else: PgBouncer refuses connections that ask for settings it does not know.
     connection: { application_name: 'oncekey' },
   })
+}
+
+/**
+ * postgres.js 3.4.9 goes on counting where a statement that failed after its first rows had stopped: on that connection
+ * the rows of the next result come after as many holes, so that its first row would seem not to be there.
+ */
+function withoutHoles<T>(result: T): T {
+  if (Array.isArray(result) && result.length > 0 && !(0 in result)) {
+    result.splice(0, result.length, ...result.filter(() => true))
+  }
+  return result
 }
 
 function codeOf(error: unknown): string {

@@ -3,6 +3,8 @@ export interface GroupOptions {
   inFlight?: number
   /** The most items in one batch: keeps a statement, and what is lost with it, small. */
   maxItems?: number
+  /** Told how many items each batch has. */
+  onBatch?: (items: number) => void
   /** True for an error that the data of one item can cause; then the items of the batch are run singly. */
   isItemFault: (error: unknown) => boolean
 }
@@ -22,7 +24,7 @@ export function groupCommit<Item, Answer>(
     resolve: (answer: Answer) => void
     reject: (error: unknown) => void
   }
-  const { inFlight = 1, maxItems = 128, isItemFault } = options
+  const { inFlight = 1, maxItems = 128, isItemFault, onBatch } = options
   let waiting: Waiting[] = []
   let running = 0
 
@@ -48,6 +50,7 @@ export function groupCommit<Item, Answer>(
       const batch = waiting.slice(0, maxItems)
       waiting = waiting.slice(maxItems)
       running++
+      onBatch?.(batch.length)
       void settle(batch).finally(() => {
         running--
         pump()

@@ -27,6 +27,11 @@ export interface RedisConnection {
     keys: readonly string[],
     args: readonly (string | number | Buffer)[],
   ): Promise<unknown>
+  /**
+   * The keys that match a glob pattern, a few at a time, on every master of a cluster. What is there all the time is
+   * given at least once; Redis may give a key twice. For operators: Redis looks at every key it has.
+   */
+  scan(match: string): AsyncIterable<readonly string[]>
   /** Resolves when Redis answers PING within the deadline; rejects with `store_unavailable`. */
   ping(): Promise<void>
   /** What the server says of itself; its clock as Unix milliseconds. */
@@ -46,6 +51,8 @@ export interface RedisConnectionOptions {
 const DEADLINE_MS = 1_000
 /** Soon enough to be back within a second, slow enough not to hammer a Redis that is loading. */
 const RECONNECT_MS = 200
+/** Keys that Redis looks at in one step of a scan: a millisecond at most, so that others hardly wait. */
+const SCAN_COUNT = 1_000
 
 /**
  * Connects to `redis://`, `rediss://`, a comma list of them (Redis Cluster) or `redis+sentinel://h:p,h:p/name`.
@@ -88,6 +95,17 @@ export function connectRedis(url: string, options: RedisConnectionOptions = {}):
       } catch (error) {
         if (!isReply(error, 'NOSCRIPT')) throw error
         return await send(() => scripts.evalBuffer(script.lua, keys.length, ...keys, ...args))
+      }
+    },
+    async *scan(match) {
+      await send(() => client.ping())
+      for (const node of client instanceof Cluster ? client.nodes('master') : [client]) {
+        let cursor = '0'
+        do {
+          const [next, keys] = await send(() => node.scan(cursor, 'MATCH', match, 'COUNT', SCAN_COUNT))
+          cursor = next
+          if (keys.length > 0) yield keys
+        } while (cursor !== '0')
       }
     },
     async ping() {

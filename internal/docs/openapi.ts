@@ -122,7 +122,8 @@ export const docsOperation: Operation = {
   method: 'get',
   path: '/docs',
   summary: 'A page to read and try the API on',
-  description: 'It signs in the browser; what is typed in leaves it only as signatures.',
+  description:
+    'It signs in the browser: a secret that is typed in leaves it only as signatures, an API key goes to this service only.',
   answers: { 200: { description: 'The page.', headers: { ETag: ETAG }, content: html('oncekey API') } },
   problems: [],
 }

@@ -29,27 +29,32 @@ export class Drain {
     return await Promise.race([idle, late]).finally(() => clearTimeout(timer))
   }
 
+  /** Counts a request; throws `shutting_down` once stopping. Each one that got in must leave() once. */
+  enter(): void {
+    if (this.#stopping) {
+      throw new ServiceError('shutting_down', 'The service is shutting down. Try again with the same key.', {
+        retryAfterMs: 1_000,
+        headers: { Connection: 'close' },
+      })
+    }
+    this.#underWay++
+  }
+
+  leave(): void {
+    this.#underWay--
+    if (this.#underWay === 0) this.#idle?.()
+  }
+
   /** Where work begins; health checks and metrics stand before it. */
   stage(): Stage {
     return async (ctx, next) => {
-      if (this.#stopping) {
-        throw new ServiceError(
-          'shutting_down',
-          'The service is shutting down. Try again with the same key.',
-          {
-            retryAfterMs: 1_000,
-            headers: { Connection: 'close' },
-          },
-        )
-      }
-      this.#underWay++
+      this.enter()
       try {
         await next()
       } finally {
-        this.#underWay--
         // An answer under way when the stop began tells its client not to use the connection again.
         if (this.#stopping) ctx.set('Connection', 'close')
-        if (this.#underWay === 0) this.#idle?.()
+        this.leave()
       }
     }
   }

@@ -14,26 +14,40 @@ const SINGLE = new Map<string, ProblemCode>([
   ['idempotency-key', 'idempotency_key_invalid'],
 ])
 
+export interface GuardOptions {
+  /** Checks the request target by itself, instead of taking paths that begin with one slash. */
+  checkTarget?: (req: IncomingMessage) => void
+}
+
 /**
  * Refuses what Node's parser lets through and what would mean different things to different readers: other versions
  * of HTTP, other request targets than a path, a missing or second Host, more transfer codings than chunked, very many
  * headers.
  */
-export function guard(): Stage {
+export function guard(options: GuardOptions = {}): Stage {
+  const check = requestCheck(options)
+  return async function guard(ctx, next) {
+    check(ctx.req)
+    await next()
+  }
+}
+
+/** The same for requests that reach no stage. Throws `invalid_request` or `headers_too_large`. */
+export function requestCheck(options: GuardOptions = {}): (req: IncomingMessage) => void {
+  const { checkTarget = checkPath } = options
   /** Connections on which nobody can say where a request began. */
   const doubtful = new WeakSet<Socket>()
-  return async function guard(ctx, next) {
-    if (doubtful.has(ctx.req.socket) || !isFramed(ctx.req)) {
+  return (req) => {
+    if (doubtful.has(req.socket) || !isFramed(req)) {
       // Node parses on and brings what follows the doubtful body as requests: they may be a part of it.
-      doubtful.add(ctx.req.socket)
+      doubtful.add(req.socket)
       throw new ServiceError('invalid_request', 'The only transfer coding taken is chunked, with HTTP/1.1.', {
         headers: { Connection: 'close' },
       })
     }
-    checkVersion(ctx.req)
-    checkTarget(ctx.req)
-    checkHeaders(ctx.req)
-    await next()
+    checkVersion(req)
+    checkTarget(req)
+    checkHeaders(req)
   }
 }
 
@@ -48,7 +62,7 @@ function checkVersion(req: IncomingMessage): void {
   throw new ServiceError('invalid_request', 'The protocol must be HTTP/1.1 or HTTP/1.0.')
 }
 
-function checkTarget(req: IncomingMessage): void {
+function checkPath(req: IncomingMessage): void {
   const target = req.url ?? ''
   // An absolute target, or one that begins with //, names a host of its own; a fragment never comes over the wire.
   if (target.startsWith('/') && !target.startsWith('//') && !target.includes('#')) return

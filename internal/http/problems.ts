@@ -26,14 +26,35 @@ export type ReportDefect = (ctx: StageContext, error: unknown) => void
  * reported with its cause and shown as a bare 500. Outages are reported too, for their cause.
  */
 export function renderProblem(ctx: StageContext, thrown: unknown, report: ReportDefect): void {
+  const { problem, status, headers, body } = problemAnswer(thrown, ctx.state.requestId ?? '')
+  ctx.state.problem = problem
+  if (status >= 500) report(ctx, thrown)
+  ctx.status = status
+  ctx.set(headers)
+  ctx.body = body
+}
+
+export interface ProblemAnswer {
+  problem: ServiceError
+  status: number
+  headers: Record<string, string>
+  body: string
+}
+
+/** The whole answer to what was thrown, for who has no `ctx` to put it on. */
+export function problemAnswer(thrown: unknown, requestId: string): ProblemAnswer {
   const error = toServiceError(thrown)
-  if (error.status >= 500) report(ctx, thrown)
-  ctx.status = error.status
-  ctx.set(error.headers)
-  if (error.retryAfterMs !== undefined) ctx.set('Retry-After', retryAfter(error.retryAfterMs))
-  ctx.set('Cache-Control', 'no-store')
-  ctx.set('Content-Type', PROBLEM_TYPE)
-  ctx.body = problemJson(error, ctx.state.requestId ?? '')
+  return {
+    problem: error,
+    status: error.status,
+    headers: {
+      ...error.headers,
+      ...(error.retryAfterMs === undefined ? {} : { 'Retry-After': retryAfter(error.retryAfterMs) }),
+      'Cache-Control': 'no-store',
+      'Content-Type': PROBLEM_TYPE,
+    },
+    body: problemJson(error, requestId),
+  }
 }
 
 /** Whole seconds, rounded up, at least 1: RFC 9110 knows no smaller unit. */
@@ -66,6 +87,8 @@ export function problems(report: ReportDefect): Stage {
   return async function problems(ctx, next) {
     try {
       await next()
+      // A stage behind has written the answer to the connection by itself.
+      if (ctx.respond === false) return
       const unanswered = ctx.body === undefined || ctx.body === null ? UNANSWERED[ctx.status] : undefined
       if (unanswered === undefined) return
       // To a method that it does not know the router says so at any path, also where there is nothing.

@@ -8,6 +8,8 @@ export interface BodyLimits {
   maxBodyBytes: number
   /** From the moment the headers are read until the whole body is there. */
   timeoutMs: number
+  /** Takes a body with a Content-Encoding as the bytes that came, for who passes it on unread. */
+  anyEncoding?: boolean
 }
 
 /** Reads the body as it comes over the wire: what is signed, fingerprinted and, behind them, parsed. */
@@ -48,7 +50,7 @@ async function readWire(ctx: StageContext, limits: BodyLimits): Promise<Buffer> 
   const length = req.headers['content-length']
   if (length === undefined && req.headers['transfer-encoding'] === undefined) return EMPTY
   try {
-    if (req.headers['content-encoding'] !== undefined) {
+    if (req.headers['content-encoding'] !== undefined && limits.anyEncoding !== true) {
       throw new ServiceError('unsupported_media_type', 'Send the body without a Content-Encoding.')
     }
     if (Number(length) > limits.maxBodyBytes) throw tooLarge(limits.maxBodyBytes)

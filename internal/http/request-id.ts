@@ -1,4 +1,5 @@
 import { randomUUID } from 'node:crypto'
+import type { IncomingMessage } from 'node:http'
 import type { Stage } from '../request-state.ts'
 
 /** A caller's own id is taken if it cannot do harm in a log line or a header. */
@@ -7,10 +8,14 @@ const ACCEPTED = /^[\w.-]{1,64}$/
 /** Every answer carries `X-Request-Id`: the caller's, or a new one. */
 export function requestId(): Stage {
   return async function requestId(ctx, next) {
-    const given = ctx.req.headers['x-request-id']
-    const id = typeof given === 'string' && ACCEPTED.test(given) ? given : randomUUID()
+    const id = requestIdOf(ctx.req)
     ctx.state.requestId = id
     ctx.set('X-Request-Id', id)
     await next()
   }
+}
+
+export function requestIdOf(req: IncomingMessage): string {
+  const given = req.headers['x-request-id']
+  return typeof given === 'string' && ACCEPTED.test(given) ? given : randomUUID()
 }

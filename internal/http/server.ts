@@ -25,16 +25,21 @@ const KEEP_ALIVE_TIMEOUT_MS = 65_000
 /** After a refusal on the bare connection: for its sender to read the answer and to hang up. */
 const LINGER_MS = 2_000
 
-/** Told of each request that was answered here; `fault` is Node's code for what its parser met, never what was sent. */
-export type OnRefused = (reason: ProblemCode, fault: string) => void
+export interface ServerOptions {
+  /** The longest that a request may take to arrive, headers and body. */
+  requestTimeoutMs?: number
+  /** Told of each request that is answered here; `fault` is Node's code for what its parser met, never what was sent. */
+  onRefused?: (reason: ProblemCode, fault: string) => void
+}
 
 /** An HTTP server that answers with problem documents even where no request reaches the application. */
-export function createServer(listener: RequestListener, onRefused: OnRefused = () => {}): Server {
+export function createServer(listener: RequestListener, options: ServerOptions = {}): Server {
+  const { onRefused = () => {} } = options
   const server = createHttpServer(
     {
       maxHeaderSize: MAX_HEADER_BYTES,
       headersTimeout: HEADERS_TIMEOUT_MS,
-      requestTimeout: REQUEST_TIMEOUT_MS,
+      requestTimeout: options.requestTimeoutMs ?? REQUEST_TIMEOUT_MS,
       keepAliveTimeout: KEEP_ALIVE_TIMEOUT_MS,
       connectionsCheckingInterval: 1_000,
       // The guard stage asks for Host, with a problem document.

@@ -8,26 +8,42 @@
  *   attempt      how often the key has been claimed: more than 1 means that a holder let its lease run out
  *   takeover     claiming a key whose lease ran out; the handler then looks for what was left behind
  *   replay       the stored answer again, byte for byte
+ *   dispatched   recorded as possibly sent: from then on nobody takes over, the outcome is the answer or unknown
+ *   unknown      sent, perhaps, with nobody who knows what became of it; until it is resolved it is not run again
+ *   resolve      an operator, or a lookup, says what became of it
  */
 import { randomBytes } from 'node:crypto'
-import { keyReused, ServiceError } from '../service-error.ts'
+import { ServiceError } from '../service-error.ts'
 import { Heartbeat } from './heartbeat.ts'
-import type { Answer, Claim, IdempotencyStore, KeyId } from './store.ts'
+import { type Lookup, Lookups } from './lookups.ts'
+import { ANSWERED, inProgress, refusal } from './refusal.ts'
+import type { Answer, Claim, IdempotencyStore, KeyId, UnknownReason } from './store.ts'
 
-export type Outcome = 'fresh' | 'replay' | 'in_progress' | 'mismatch' | 'outcome_unknown' | 'takeover'
+export const OUTCOMES = ['fresh', 'replay', 'in_progress', 'mismatch', 'outcome_unknown', 'takeover'] as const
+export type Outcome = (typeof OUTCOMES)[number]
 
 /** What a handler came back with, and what that means for the key. */
 export interface Handled {
   answer: Answer
   /** 'answer': store and replay it. 'nothing happened': free the key. 'unknown': nobody may run it blindly again. */
   effect: 'answer' | 'nothing happened' | 'unknown'
+  /** Of an unknown effect. 'answer_too_large' and 'answer_streamed' hold the key for good, whatever `onUnknown` says. */
+  reason?: UnknownReason
   /** The answer is that of an earlier attempt. */
   replayed: boolean
 }
 
 export interface Holding {
   attempt: number
+  /** Aborted when the lock is lost or its maximum age is reached. Once dispatched, an outage of the store is neither. */
   readonly signal: AbortSignal
+  /**
+   * To be awaited before the first byte leaves for where it takes effect, by handlers that cannot find out later what
+   * an earlier attempt did. With `onUnknown: 'hold'` it is recorded: whatever happens to this process, nobody runs the
+   * request again. Rejects with ServiceError `request_in_progress` (the lock is lost) or `store_unavailable`; then
+   * nothing may be sent, and the handler should let the error through: the key is freed.
+   */
+  dispatched(): Promise<void>
 }
 
 export interface EngineOptions {
@@ -39,14 +55,14 @@ export interface EngineOptions {
    * for handlers that can find out what happened. 'hold': it stays held until somebody resolves it.
    */
   onUnknown: 'takeover' | 'hold'
+  /** Asked when a claim finds an unknown outcome: at most once a second for each key, and once at a time. */
+  lookup?: Lookup
   now?: () => number
   onOutcome?: (outcome: Outcome) => void
   /** A verb after the handler failed or came too late: nothing is lost by it, but somebody should know. */
   onTrouble?: (verb: string, id: KeyId, reason: unknown) => void
 }
 
-/** A holder is mostly done within a second; one that died is noticed when its lease runs out. */
-const RETRY_SOON_MS = 1_000
 const AGAIN_EVERY_MS = 1_000
 /** Verbs that wait for a store that is away. Beyond it keys are left to their leases: memory must not grow. */
 const MAX_WAITING = 10_000
@@ -55,11 +71,18 @@ const MAX_WAITING = 10_000
 export class IdempotencyEngine {
   readonly #options: EngineOptions
   readonly #now: () => number
+  readonly #lookups: Lookups | undefined
   #waiting = 0
 
   constructor(options: EngineOptions) {
     this.#options = options
-    this.#now = options.now ?? Date.now
+    const now = options.now ?? Date.now
+    this.#now = now
+    const { lookup, store, onTrouble } = options
+    if (lookup !== undefined) {
+      const trouble = (id: KeyId, reason: unknown) => onTrouble?.('lookup', id, reason)
+      this.#lookups = new Lookups({ lookup, store, now, onTrouble: trouble })
+    }
   }
 
   /**
@@ -73,8 +96,7 @@ export class IdempotencyEngine {
     handle: (holding: Holding) => Promise<Handled>,
   ): Promise<{ answer: Answer; replayed: boolean }> {
     const { store, leaseMs, maxAgeMs, onOutcome } = this.#options
-    const token = randomBytes(16).toString('hex')
-    const claim = await this.#claim(id, fingerprint, token)
+    const { claim, token } = await this.#claimOrLookUp(id, fingerprint)
     if (claim.outcome !== 'acquired') {
       onOutcome?.(claim.outcome === 'unknown' ? 'outcome_unknown' : claim.outcome)
       if (claim.outcome === 'replay') return { answer: claim.answer, replayed: true }
@@ -87,10 +109,19 @@ export class IdempotencyEngine {
       maxAgeMs,
       now: this.#now,
     })
+    let notSent: unknown
     const holding: Holding = {
       attempt: claim.attempt,
       get signal() {
         return heartbeat.signal
+      },
+      dispatched: async () => {
+        try {
+          await this.#dispatch(id, token, heartbeat)
+        } catch (error) {
+          notSent = error
+          throw error
+        }
       },
     }
     try {
@@ -101,9 +132,26 @@ export class IdempotencyEngine {
       return { answer: handled.answer, replayed: handled.replayed }
     } catch (error) {
       heartbeat.stop()
-      await this.#settle(id, token, { effect: 'unknown' })
+      const refused = notSent !== undefined && error === notSent
+      await this.#settle(
+        id,
+        token,
+        refused ? { effect: 'nothing happened' } : { effect: 'unknown', reason: 'handler_failed' },
+      )
       throw error
     }
+  }
+
+  /** What became of an unknown request is looked up once, and what is recorded then decides. */
+  async #claimOrLookUp(id: KeyId, fingerprint: string): Promise<{ claim: Claim; token: string }> {
+    const claimed = async () => {
+      const token = randomBytes(16).toString('hex')
+      return { claim: await this.#claim(id, fingerprint, token), token }
+    }
+    const first = await claimed()
+    if (this.#lookups === undefined || first.claim.outcome !== 'unknown') return first
+    if (ANSWERED.has(first.claim.reason)) return first
+    return (await this.#lookups.settle(id, first.claim)) ? await claimed() : first
   }
 
   /** A claim whose reply was lost is asked again with the same token, which gives the same answer. */
@@ -124,15 +172,44 @@ export class IdempotencyEngine {
     }
   }
 
+  /** Resolves when the handler may send; what it rejects with says that nothing was sent. */
+  async #dispatch(id: KeyId, token: string, heartbeat: Heartbeat): Promise<void> {
+    const { store, leaseMs, onUnknown } = this.#options
+    const lost = () => heartbeat.lostBecause !== undefined
+    if (lost()) throw inProgress()
+    if (onUnknown === 'takeover') return
+    const askedMs = this.#now()
+    try {
+      if (!(await twice(() => store.dispatch(id, token)))) throw inProgress()
+    } catch (error) {
+      if (!isAway(error)) throw error
+      // Whatever the store did, this request has not been sent.
+      throw new ServiceError('store_unavailable', error.message, {
+        cause: error.cause,
+        ...(error.retryAfterMs === undefined ? {} : { retryAfterMs: error.retryAfterMs }),
+      })
+    }
+    // A process that was stopped in between: somebody may have looked, found nothing, and freed the key.
+    if (lost() || this.#now() - askedMs >= leaseMs) throw inProgress()
+    heartbeat.outliveOutages()
+  }
+
   /** Never throws: the handler has done its work and its answer goes out, whatever becomes of the record. */
-  async #settle(id: KeyId, token: string, handled: Handled | { effect: 'unknown' }): Promise<void> {
+  async #settle(
+    id: KeyId,
+    token: string,
+    handled: Handled | { effect: 'unknown' | 'nothing happened'; reason?: UnknownReason },
+  ): Promise<void> {
     const { store, onUnknown, onTrouble } = this.#options
     const [verb, call] = ((): [string, () => Promise<boolean>] => {
       if (handled.effect === 'answer') return ['complete', () => store.complete(id, token, handled.answer)]
       if (handled.effect === 'nothing happened') {
         return ['release', () => store.release(id, token, 'nothing happened')]
       }
-      if (onUnknown === 'hold') return ['release', () => store.release(id, token, 'unknown')]
+      const { reason = 'not_told' } = handled
+      if (onUnknown === 'hold' || ANSWERED.has(reason)) {
+        return ['release', () => store.release(id, token, 'unknown', reason)]
+      }
       // A lease that ends now: the retry takes over at once instead of waiting for it to run out.
       return ['renew', () => store.renew(id, token, 0)]
     })()
@@ -163,28 +240,20 @@ export class IdempotencyEngine {
   }
 }
 
-function isAway(error: unknown): boolean {
+/** A verb whose reply was lost is asked again: it does its work once. */
+async function twice<T>(ask: () => Promise<T>): Promise<T> {
+  try {
+    return await ask()
+  } catch (error) {
+    if (!mayHaveHappened(error)) throw error
+    return await ask()
+  }
+}
+
+function isAway(error: unknown): error is ServiceError {
   return error instanceof ServiceError && error.code === 'store_unavailable'
 }
 
 function mayHaveHappened(error: unknown): boolean {
   return error instanceof ServiceError && error.effect === 'unknown'
-}
-
-function refusal(claim: Exclude<Claim, { outcome: 'acquired' | 'replay' }>): ServiceError {
-  switch (claim.outcome) {
-    case 'mismatch':
-      return keyReused()
-    case 'in_progress':
-      return new ServiceError(
-        'request_in_progress',
-        'The first request with this key is still under way. Try again with the same key.',
-        { retryAfterMs: Math.max(1, Math.min(claim.retryAfterMs, RETRY_SOON_MS)) },
-      )
-    case 'unknown':
-      return new ServiceError(
-        'outcome_unknown',
-        'It is not known whether the request with this key took effect. It is not run again until that is known.',
-      )
-  }
 }

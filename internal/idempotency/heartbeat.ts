@@ -16,6 +16,8 @@ export class Heartbeat {
   // Made when somebody asks: most handlers end before the first beat.
   #controller: AbortController | undefined
   #lostBecause: string | undefined
+  #outlivesOutages = false
+  #stopped = false
 
   constructor(options: HeartbeatOptions) {
     this.#options = options
@@ -37,12 +39,22 @@ export class Heartbeat {
     return this.#lostBecause
   }
 
+  /** For a key that nobody takes over: while the store is away the work goes on, and is recorded when it is back. */
+  outliveOutages(): void {
+    this.#outlivesOutages = true
+  }
+
   stop(): void {
+    this.#stopped = true
     clearTimeout(this.#timer)
   }
 
   #schedule(): void {
-    this.#timer = setTimeout(() => void this.#beat(), this.#options.leaseMs / 3)
+    // It was stopped while the store was asked.
+    if (this.#stopped) return
+    const { leaseMs, maxAgeMs, now } = this.#options
+    const leftMs = Math.max(0, this.#startedMs + maxAgeMs - now())
+    this.#timer = setTimeout(() => void this.#beat(), Math.min(leaseMs / 3, leftMs))
   }
 
   async #beat(): Promise<void> {
@@ -54,13 +66,15 @@ export class Heartbeat {
     // Before the call: the store counts the new lease from some moment after this one.
     const askedMs = now()
     try {
-      if (!(await renew())) {
+      const renewed = await renew()
+      if (this.#stopped) return
+      if (!renewed) {
         this.#lose('another attempt has taken the key over')
         return
       }
       this.#renewedMs = askedMs
     } catch (error) {
-      if (now() - this.#renewedMs >= leaseMs) {
+      if (!this.#outlivesOutages && now() - this.#renewedMs >= leaseMs) {
         this.#lose(`the lease ran out while the store was away: ${String(error)}`)
         return
       }

@@ -1,3 +1,5 @@
+import { headerValues } from '../header-values.ts'
+import type { StageContext } from '../request-state.ts'
 import { ServiceError } from '../service-error.ts'
 
 /** A bare key: visible ASCII without what would make it a string, a list or a parameter (RFC 9651). */
@@ -5,11 +7,24 @@ const BARE = /^[!#-+\--:<-[\]-~]{1,255}$/
 /** An sf-string: printable ASCII in double quotes, with \" and \\ as its only escapes. */
 const QUOTED = /^"((?:[ !#-[\]-~]|\\["\\])*)"$/
 
+/** What a route demands of keys beyond the common rules. */
+export interface KeyGrammar {
+  pattern: RegExp
+  /** In words: "it must be …". */
+  rule: string
+}
+
 /**
  * The key of the request from the header lines as they came; `"abc"` and `abc` are the same key.
  * Throws `idempotency_key_missing` or `idempotency_key_invalid`.
  */
-export function parseIdempotencyKey(values: readonly string[]): string {
+export function parseIdempotencyKey(values: readonly string[], grammar?: KeyGrammar): string {
+  const key = parseKey(values)
+  if (grammar !== undefined && !grammar.pattern.test(key)) throw invalid(grammar.rule)
+  return key
+}
+
+function parseKey(values: readonly string[]): string {
   const [value, ...more] = values
   if (value === undefined) {
     throw new ServiceError(
@@ -26,6 +41,18 @@ export function parseIdempotencyKey(values: readonly string[]): string {
   if (key.length < 1 || key.length > 255)
     throw invalid(`it has ${key.length} characters, 1 to 255 are allowed`)
   return key
+}
+
+/** Reads the key from the headers of these names, in lower case; two of them may be used at once for one key. */
+export function keyInHeader(names: readonly string[], grammar?: KeyGrammar): (ctx: StageContext) => string {
+  return function keyInHeader({ req: { rawHeaders } }) {
+    const keys = names.flatMap((name) => {
+      const values = headerValues(rawHeaders, name)
+      return values.length === 0 ? [] : [parseIdempotencyKey(values, grammar)]
+    })
+    if (new Set(keys).size > 1) throw invalid(`${names.join(' and ')} name two different keys`)
+    return keys[0] ?? parseIdempotencyKey([])
+  }
 }
 
 function invalid(reason: string): ServiceError {

@@ -1,20 +1,27 @@
 import { createHash } from 'node:crypto'
 import { Readable } from 'node:stream'
 import { buffer } from 'node:stream/consumers'
-import { headerValues } from '../header-values.ts'
 import { type Attempt, required, type Stage, type StageContext } from '../request-state.ts'
 import { ServiceError } from '../service-error.ts'
 import type { Handled, IdempotencyEngine } from './engine.ts'
-import { parseIdempotencyKey } from './idempotency-key.ts'
-import type { Answer } from './store.ts'
+import { keyInHeader } from './idempotency-key.ts'
+import { type Answer, parseReason } from './store.ts'
 
 export interface IdempotencyOptions {
   engine: IdempotencyEngine
   /** Method and route pattern, e.g. `POST /orders`: keys of different routes never meet. */
-  scope: string
+  scope: string | ((ctx: StageContext) => string)
+  /** Throws `idempotency_key_missing` or `idempotency_key_invalid`; reads `Idempotency-Key` by default. */
+  keyOf?: (ctx: StageContext) => string
   /** Turns what the handler threw into an answer on `ctx`, so that it can be stored like any other. */
   renderError: (ctx: StageContext, error: unknown) => void
+  /** What belongs to the request besides method, target and body: with another of it the key stands for another. */
+  alsoFingerprinted?: (ctx: StageContext) => string
+  /** Whether a header of the answer is stored and replayed, by its name in lower case. */
+  isRecorded?: (name: string) => boolean
 }
+
+const REPLAYED_HEADERS = new Set(['content-type', 'location'])
 
 /**
  * Runs the stages behind it once for each key and answers every retry with the same status, bytes, `Content-Type`
@@ -22,16 +29,22 @@ export interface IdempotencyOptions {
  * lost, and the retry gets it.
  */
 export function idempotency(options: IdempotencyOptions): Stage {
-  const { engine, scope, renderError } = options
+  const { engine, renderError, keyOf = keyInHeader(['idempotency-key']), alsoFingerprinted } = options
+  const isRecorded = options.isRecorded ?? ((name) => REPLAYED_HEADERS.has(name))
+  const scopeOf = (ctx: StageContext) =>
+    typeof options.scope === 'string' ? options.scope : options.scope(ctx)
   return async function idempotency(ctx, next) {
-    const key = parseIdempotencyKey(headerValues(ctx.req.rawHeaders, 'idempotency-key'))
+    const key = keyOf(ctx)
     const { client } = required(ctx, 'caller', 'verifySignature')
     const body = required(ctx, 'body', 'rawBody')
+    const more = alsoFingerprinted === undefined ? '' : `\n${alsoFingerprinted(ctx)}`
     const fingerprint = createHash('sha256')
-      .update(`${ctx.req.method}\n${ctx.req.url}\n${body.sha256}`)
+      .update(`${ctx.req.method}\n${ctx.req.url}\n${body.sha256}${more}`)
       .digest('hex')
 
-    const { answer, replayed } = await engine.run({ client, scope, key }, fingerprint, async (holding) => {
+    const id = { client, scope: scopeOf(ctx), key }
+    let isStored = true
+    const { answer, replayed } = await engine.run(id, fingerprint, async (holding) => {
       const attempt: Attempt = {
         key,
         fingerprint,
@@ -40,13 +53,29 @@ export function idempotency(options: IdempotencyOptions): Stage {
           return holding.signal
         },
         replayed: false,
+        dispatched: () => holding.dispatched(),
       }
       ctx.state.attempt = attempt
-      return handled(ctx, attempt, await outcomeOf(next, (error) => renderError(ctx, error)))
+      const error = await outcomeOf(next, (thrown) => renderError(ctx, thrown))
+      const effect = attempt.effect ?? effectOf(ctx.status, error)
+      isStored = effect === 'answer'
+      if (isStored) {
+        return { answer: await capture(ctx, isRecorded), effect: 'answer', replayed: attempt.replayed }
+      }
+      // It goes out as it stands on ctx: it may be a stream, of any length.
+      const unknown = typeof effect === 'string' ? {} : { reason: parseReason(effect.unknown) }
+      return {
+        answer: NOT_STORED,
+        effect: typeof effect === 'string' ? effect : 'unknown',
+        ...unknown,
+        replayed: false,
+      }
     })
-    send(ctx, answer, replayed)
+    if (isStored) send(ctx, answer, replayed)
   }
 }
+
+const NOT_STORED: Answer = { status: 0, headers: {}, body: Buffer.alloc(0) }
 
 /** undefined: the handler returned; otherwise what it threw, already rendered. */
 async function outcomeOf(next: () => Promise<unknown>, render: (error: unknown) => void): Promise<unknown> {
@@ -57,12 +86,6 @@ async function outcomeOf(next: () => Promise<unknown>, render: (error: unknown) 
     render(error)
     return error
   }
-}
-
-async function handled(ctx: StageContext, attempt: Attempt, error: unknown): Promise<Handled> {
-  const answer = await capture(ctx)
-  const effect = effectOf(answer.status, error)
-  return { answer, effect, replayed: attempt.replayed && effect === 'answer' }
 }
 
 /** Problems about the key itself: stored, they would stand in the way of the request that the key belongs to. */
@@ -83,16 +106,19 @@ export function effectOf(status: number, error: unknown): Handled['effect'] {
   return 'nothing happened'
 }
 
-const REPLAYED_HEADERS = ['Content-Type', 'Location']
-
-async function capture(ctx: StageContext): Promise<Answer> {
+async function capture(ctx: StageContext, isRecorded: (name: string) => boolean): Promise<Answer> {
   const body = await bytesOf(ctx.body)
-  const headers: Record<string, string> = {}
-  for (const name of REPLAYED_HEADERS) {
-    // Koa's get() gives undefined for a header that is not there, whatever its type says.
-    if (ctx.res.hasHeader(name)) headers[name] = ctx.response.get(name)
+  const headers: Answer['headers'] = {}
+  for (const name of ctx.res.getHeaderNames()) {
+    const value = isRecorded(name) ? ctx.res.getHeader(name) : undefined
+    if (value !== undefined) headers[titleCase(name)] = Array.isArray(value) ? value : String(value)
   }
   return { status: ctx.status, headers, body }
+}
+
+/** `content-type` as it is usually written; Node gives names in lower case. */
+function titleCase(name: string): string {
+  return name.replace(/(?:^|-)[a-z]/g, (start) => start.toUpperCase())
 }
 
 async function bytesOf(body: unknown): Promise<Buffer> {
@@ -109,4 +135,10 @@ function send(ctx: StageContext, answer: Answer, replayed: boolean): void {
   ctx.set(answer.headers)
   if (replayed) ctx.set('Idempotent-Replayed', 'true')
   ctx.body = answer.body
+  // Koa gives bytes a type of its own where there was none.
+  if (!hasType(answer)) ctx.remove('Content-Type')
+}
+
+function hasType({ headers }: Answer): boolean {
+  return Object.keys(headers).some((name) => name.toLowerCase() === 'content-type')
 }

@@ -33,3 +33,24 @@ export const idempotencyApi: StageApi = {
     },
   },
 }
+
+/** The same on a route whose keys are restricted to what every payment gateway takes. */
+export const paymentKeyApi: StageApi = {
+  ...idempotencyApi,
+  parameters: {
+    PaymentKey: {
+      in: 'header',
+      name: 'Idempotency-Key',
+      required: true,
+      description:
+        'Your own name for this request, such as a UUID: a new one for each request, the same on every retry of it. 16 to 255 characters of `A-Z a-z 0-9 _ -`; in double quotes it is the same key.',
+      schema: {
+        type: 'string',
+        minLength: 16,
+        maxLength: 257,
+        pattern: '^(?:[A-Za-z0-9_-]{16,255}|"[A-Za-z0-9_-]{16,255}")$',
+      },
+      examples: { uuid: '5b6a2f9e-8d0c-4a4e-9c55-1f2d3a1b6c49', quoted: '"payment-0000004711"' },
+    },
+  },
+}

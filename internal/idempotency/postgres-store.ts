@@ -1,11 +1,15 @@
 import { type Database, isRowFault } from '../database/database.ts'
 import { groupCommit } from '../database/group-commit.ts'
 import { parseHeaders } from './answer-headers.ts'
-import type { Answer, Claim, IdempotencyStore, KeyId } from './store.ts'
+import { boundedScope } from './bounded-scope.ts'
+import { resolutionEntry } from './key-records.ts'
+import { type Answer, type Claim, type IdempotencyStore, type KeyId, parseReason } from './store.ts'
 
 export interface PostgresStoreOptions {
   /** How long an answer is replayed, and how long an abandoned claim is remembered. */
   ttlMs: number
+  /** Told how many items of a verb share each statement. */
+  onBatch?: (verb: 'claim' | 'dispatch' | 'complete', items: number) => void
 }
 
 interface ClaimItem {
@@ -15,6 +19,11 @@ interface ClaimItem {
   leaseMs: number
 }
 
+interface DispatchItem {
+  id: KeyId
+  token: string
+}
+
 interface CompleteItem {
   id: KeyId
   token: string
@@ -22,15 +31,15 @@ interface CompleteItem {
 }
 
 /**
- * The store in Postgres: one function of `sql/002_idempotency_keys.sql` for each verb. Claims, and completions,
- * that arrive while one statement is under way share the next one. A replay writes nothing.
+ * The store in Postgres: one function of `sql/002_idempotency_keys.sql` or `sql/006_dispatched_keys.sql` for each
+ * verb. Claims, dispatches, and completions, that arrive while one statement is under way share the next one. A
+ * replay writes nothing.
  */
 export function postgresStore(database: Database, options: PostgresStoreOptions): IdempotencyStore {
-  const { ttlMs } = options
+  const { ttlMs, onBatch } = options
   const claim = groupCommit(
     async (items: readonly ClaimItem[]): Promise<Claim[]> => {
-      const rows = inKeyOrder(items, ({ id, fingerprint, token, leaseMs }) => ({
-        ...id,
+      const rows = inKeyOrder(items, ({ fingerprint, token, leaseMs }) => ({
         fingerprint,
         token,
         lease_ms: leaseMs,
@@ -40,18 +49,30 @@ export function postgresStore(database: Database, options: PostgresStoreOptions)
         SELECT r.n, c.*
         FROM json_to_recordset(${rows}::text::json)
           AS r(n integer, client text, scope text, key text, fingerprint text, token text, lease_ms integer)
-        CROSS JOIN LATERAL oncekey_claim(r.client, r.scope, r.key, decode(r.fingerprint, 'hex'),
+        CROSS JOIN LATERAL oncekey_claim_key(r.client, r.scope, r.key, decode(r.fingerprint, 'hex'),
           decode(r.token, 'hex'), r.lease_ms, ${ttlMs}::bigint) AS c`,
       )
       return inOrder(answers, items.length, parseClaim)
     },
-    { isItemFault: isRowFault },
+    { isItemFault: isRowFault, onBatch: (items) => onBatch?.('claim', items) },
+  )
+
+  const dispatch = groupCommit(
+    async (items: readonly DispatchItem[]): Promise<boolean[]> => {
+      const rows = inKeyOrder(items, ({ token }) => ({ token }))
+      const answers = await database.run(
+        (sql) => sql`
+        SELECT r.n, oncekey_dispatch(r.client, r.scope, r.key, decode(r.token, 'hex')) AS done
+        FROM json_to_recordset(${rows}::text::json) AS r(n integer, client text, scope text, key text, token text)`,
+      )
+      return inOrder(answers, items.length, (row) => row.done === true)
+    },
+    { isItemFault: isRowFault, onBatch: (items) => onBatch?.('dispatch', items) },
   )
 
   const complete = groupCommit(
     async (items: readonly CompleteItem[]): Promise<boolean[]> => {
-      const rows = inKeyOrder(items, ({ id, token, answer }) => ({
-        ...id,
+      const rows = inKeyOrder(items, ({ token, answer }) => ({
         token,
         status: answer.status,
         headers: JSON.stringify(answer.headers),
@@ -60,48 +81,50 @@ export function postgresStore(database: Database, options: PostgresStoreOptions)
       const answers = await database.run(
         (sql) => sql`
         SELECT r.n, oncekey_complete(r.client, r.scope, r.key, decode(r.token, 'hex'), r.status, r.headers,
-          decode(r.body, 'base64')) AS done
+          decode(r.body, 'base64'), ${ttlMs}::bigint) AS done
         FROM json_to_recordset(${rows}::text::json)
           AS r(n integer, client text, scope text, key text, token text, status smallint, headers text, body text)`,
       )
       return inOrder(answers, items.length, (row) => row.done === true)
     },
-    { isItemFault: isRowFault },
+    { isItemFault: isRowFault, onBatch: (items) => onBatch?.('complete', items) },
   )
 
   return {
     claim: (id, fingerprint, token, leaseMs) => claim({ id, fingerprint, token, leaseMs }),
+    dispatch: (id, token) => dispatch({ id, token }),
     complete: (id, token, answer) => complete({ id, token, answer }),
     async renew(id, token, leaseMs) {
+      const scope = boundedScope(id.scope)
       const [row] = await database.run(
         (sql) => sql`
-          SELECT oncekey_renew(${id.client}, ${id.scope}, ${id.key}, decode(${token}, 'hex'), ${leaseMs}::integer) AS done`,
+          SELECT oncekey_renew(${id.client}, ${scope}, ${id.key}, decode(${token}, 'hex'), ${leaseMs}::integer) AS done`,
       )
       return row?.done === true
     },
-    async release(id, token, outcome) {
+    async release(id, token, outcome, reason = 'not_told') {
+      const scope = boundedScope(id.scope)
       const [row] = await database.run(
         (sql) => sql`
-          SELECT oncekey_release(${id.client}, ${id.scope}, ${id.key}, decode(${token}, 'hex'), ${outcome}) AS done`,
+          SELECT oncekey_release(${id.client}, ${scope}, ${id.key}, decode(${token}, 'hex'), ${outcome}, ${reason}) AS done`,
       )
       return row?.done === true
+    },
+    async resolve(id, held, outcome, resolver) {
+      const scope = boundedScope(id.scope)
+      const { event, entry } = resolutionEntry(id, outcome, resolver)
+      const [status, headers, body] =
+        outcome === 'nothing happened'
+          ? [null, null, null]
+          : [outcome.status, JSON.stringify(outcome.headers), outcome.body.toString('base64')]
+      const [row] = await database.run(
+        (sql) => sql`
+          SELECT oncekey_resolve(${id.client}, ${scope}, ${id.key}, decode(${held}, 'hex'), ${status}::smallint,
+            ${headers}::text, decode(${body}::text, 'base64'), ${ttlMs}::bigint, ${resolver.by}, ${event}, ${entry}) AS outcome`,
+      )
+      return row?.outcome === 'resolved'
     },
   }
-}
-
-/** How many forgotten records one sweep removes: keeps the statement far from its deadline. */
-const SWEEP = 5_000
-
-/** Removes records whose time is over; returns how many. Safe to run from many processes at once. */
-export async function sweepExpired(database: Database): Promise<number> {
-  const removed = await database.run(
-    (sql) => sql`
-      DELETE FROM idempotency_keys WHERE (client, scope, key) IN (
-        SELECT client, scope, key FROM idempotency_keys
-        WHERE expires_at <= now() AND (state <> 'in_progress' OR lease_until <= now())
-        LIMIT ${SWEEP} FOR UPDATE SKIP LOCKED)`,
-  )
-  return removed.count
 }
 
 /**
@@ -112,7 +135,10 @@ function inKeyOrder<Item extends { id: KeyId }>(items: readonly Item[], row: (it
   const order = (id: KeyId) => `${id.client}\n${id.scope}\n${id.key}`
   return JSON.stringify(
     items
-      .map((item, n) => ({ sort: order(item.id), row: { n, ...row(item) } }))
+      .map((item, n) => {
+        const id = { ...item.id, scope: boundedScope(item.id.scope) }
+        return { sort: order(id), row: { n, ...id, ...row(item) } }
+      })
       .sort((a, b) => (a.sort < b.sort ? -1 : a.sort > b.sort ? 1 : 0))
       .map((entry) => entry.row),
   )
@@ -141,8 +167,14 @@ function parseClaim(row: Row): Claim {
     case 'in_progress':
       return { outcome: 'in_progress', retryAfterMs: Number(row.wait_ms) }
     case 'unknown':
-      return { outcome: 'unknown' }
+      if (!(row.held instanceof Buffer)) throw new Error('an unknown record has no token')
+      return {
+        outcome: 'unknown',
+        reason: parseReason(String(row.reason)),
+        sinceMs: Number(row.since_ms),
+        held: row.held.toString('hex'),
+      }
     default:
-      throw new Error(`oncekey_claim answered ${String(row.outcome)}`)
+      throw new Error(`oncekey_claim_key answered ${String(row.outcome)}`)
   }
 }

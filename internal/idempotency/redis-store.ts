@@ -1,11 +1,15 @@
 import { loadScript, type RedisConnection } from '../database/redis.ts'
 import { parseHeaders } from './answer-headers.ts'
-import type { Answer, Claim, IdempotencyStore, KeyId } from './store.ts'
+import { resolutionEntry } from './key-records.ts'
+import { redisNames } from './redis-names.ts'
+import { type Answer, type Claim, type IdempotencyStore, parseReason } from './store.ts'
 
 const CLAIM = loadScript(new URL('./claim.lua', import.meta.url))
+const DISPATCH = loadScript(new URL('./dispatch.lua', import.meta.url))
 const RENEW = loadScript(new URL('./renew.lua', import.meta.url))
 const COMPLETE = loadScript(new URL('./complete.lua', import.meta.url))
 const RELEASE = loadScript(new URL('./release.lua', import.meta.url))
+const RESOLVE = loadScript(new URL('./resolve.lua', import.meta.url))
 
 export interface RedisStoreOptions {
   /** How long an answer is replayed, and how long an abandoned claim is remembered. */
@@ -16,39 +20,55 @@ export interface RedisStoreOptions {
 
 /** One script for each verb, one hash for each key, tagged by client so that it works on a Redis Cluster. */
 export function redisStore(redis: RedisConnection, options: RedisStoreOptions): IdempotencyStore {
-  const { ttlMs, prefix = 'oncekey' } = options
-  const record = (id: KeyId) => [`${prefix}:key:{${id.client}}:${id.scope}:${id.key}`]
+  const { ttlMs, prefix } = options
+  const names = redisNames(prefix)
 
   return {
     async claim(id, fingerprint, token, leaseMs) {
-      return parseClaim(await redis.run(CLAIM, record(id), [fingerprint, token, leaseMs, ttlMs]))
+      return parseClaim(await redis.run(CLAIM, [names.record(id)], [fingerprint, token, leaseMs, ttlMs]))
+    },
+    async dispatch(id, token) {
+      return word(await redis.run(DISPATCH, [names.record(id)], [token])) === 'dispatched'
     },
     async renew(id, token, leaseMs) {
-      return word(await redis.run(RENEW, record(id), [token, leaseMs])) === 'renewed'
+      return word(await redis.run(RENEW, [names.record(id)], [token, leaseMs])) === 'renewed'
     },
     async complete(id, token, answer) {
       const args = [token, ttlMs, answer.status, JSON.stringify(answer.headers), answer.body]
-      return word(await redis.run(COMPLETE, record(id), args)) === 'completed'
+      return word(await redis.run(COMPLETE, [names.record(id)], args)) === 'completed'
     },
-    async release(id, token, outcome) {
-      return word(await redis.run(RELEASE, record(id), [token, outcome])) === 'released'
+    async release(id, token, outcome, reason = 'not_told') {
+      return word(await redis.run(RELEASE, [names.record(id)], [token, outcome, reason])) === 'released'
+    },
+    async resolve(id, held, outcome, resolver) {
+      const { event, entry } = resolutionEntry(id, outcome, resolver)
+      const args = [held, event, entry, ttlMs, resolver.by]
+      const answer =
+        outcome === 'nothing happened' ? [] : [outcome.status, JSON.stringify(outcome.headers), outcome.body]
+      const keys = [names.record(id), names.log(id.client)]
+      return word(await redis.run(RESOLVE, keys, [...args, ...answer])) === 'resolved'
     },
   }
 }
 
 function parseClaim(reply: unknown): Claim {
-  const [outcome, first, headers, body]: unknown[] = Array.isArray(reply) ? reply : []
+  const [outcome, first, second, third]: unknown[] = Array.isArray(reply) ? reply : []
   switch (word(outcome)) {
     case 'acquired':
       return { outcome: 'acquired', attempt: Number(first) }
     case 'replay':
-      return { outcome: 'replay', answer: parseAnswer(first, headers, body) }
+      return { outcome: 'replay', answer: parseAnswer(first, second, third) }
     case 'mismatch':
       return { outcome: 'mismatch' }
     case 'in_progress':
       return { outcome: 'in_progress', retryAfterMs: Number(first) }
     case 'unknown':
-      return { outcome: 'unknown' }
+      return {
+        outcome: 'unknown',
+        reason: parseReason(word(first)),
+        sinceMs: Number(second),
+        held: word(third),
+      }
     default:
       throw new Error(`claim.lua answered ${word(outcome)}`)
   }

@@ -1,7 +1,7 @@
 /** Whose key, on which method and route: two clients, or two routes, never see each other's keys. */
 export interface KeyId {
   client: string
-  /** Method and route pattern, e.g. `POST /orders`. */
+  /** Method and route pattern, e.g. `POST /orders`; for forwarded requests method and path. See bounded-scope.ts. */
   scope: string
   key: string
 }
@@ -9,9 +9,36 @@ export interface KeyId {
 /** What was answered, as it is replayed: byte for byte. */
 export interface Answer {
   status: number
-  /** Only those that are replayed: `Content-Type` and `Location`. */
-  headers: Record<string, string>
+  /** Only those that are replayed; a list for a header that came in several lines. */
+  headers: Record<string, string | string[]>
   body: Buffer
+}
+
+/** Why nobody knows what became of a request, or why its answer cannot be given again. */
+export const UNKNOWN_REASONS = [
+  'backend_timeout',
+  'connection_lost',
+  'answer_truncated',
+  'answer_malformed',
+  /** These two: it took effect and was answered, but there is nothing to replay. */
+  'answer_too_large',
+  'answer_streamed',
+  'backend_error',
+  'max_duration',
+  'handler_failed',
+  /** Whoever sent it stopped renewing: the process died, or the store was away for longer than the lease. */
+  'lease_lost',
+  'not_told',
+] as const
+export type UnknownReason = (typeof UNKNOWN_REASONS)[number]
+
+/** A request that was sent, or may have been, and whose outcome nobody has recorded. */
+export interface Unknown {
+  reason: UnknownReason
+  /** Since it was dispatched; without a dispatch since it became unknown. On the store's clock. */
+  sinceMs: number
+  /** Names this state of the record: what `resolve` compares with. */
+  held: string
 }
 
 export type Claim =
@@ -22,20 +49,51 @@ export type Claim =
   | { outcome: 'mismatch' }
   | { outcome: 'in_progress'; retryAfterMs: number }
   /** Held until somebody finds out what happened. */
-  | { outcome: 'unknown' }
+  | ({ outcome: 'unknown' } & Unknown)
+
+/** Who says what became of an unknown request, and why: goes into the audit trail. */
+export interface Resolver {
+  /** The name of an operator, or `lookup`. */
+  by: string
+  reason?: string | undefined
+}
 
 /**
- * Four verbs, each one atomic step inside the store, on the store's clock. There is no get and no set: whoever
+ * Six verbs, each one atomic step inside the store, on the store's clock. There is no get and no set: whoever
  * reads and then writes has lost. Every verb may be sent twice with the same token and does its work once.
  * Each rejects with ServiceError `store_unavailable` within a deadline when the store is away.
  */
 export interface IdempotencyStore {
   /** `token`: 32 hex digits, made by the caller for this one claim. `fingerprint`: 64 hex digits. */
   claim(id: KeyId, fingerprint: string, token: string, leaseMs: number): Promise<Claim>
+  /**
+   * To be called before the first byte leaves for where it takes effect: from now on the outcome is unknown unless
+   * it is completed or released. When the lease runs out nobody takes over, and the record no longer expires.
+   * false: the key is no longer ours, nothing may be sent.
+   */
+  dispatch(id: KeyId, token: string): Promise<boolean>
   /** Lets the lease end `leaseMs` from now. false: the key is no longer ours, stop. */
   renew(id: KeyId, token: string, leaseMs: number): Promise<boolean>
-  /** Compare-and-set on the token. false: someone took over, and nothing was recorded. */
+  /** Compare-and-set on the token. false: someone took over, or resolved it, and nothing was recorded. */
   complete(id: KeyId, token: string, answer: Answer): Promise<boolean>
-  /** 'nothing happened' frees the key, 'unknown' holds it. false: the key was not ours. */
-  release(id: KeyId, token: string, outcome: 'nothing happened' | 'unknown'): Promise<boolean>
+  /** 'nothing happened' frees the key, 'unknown' holds it without end. false: the key was not ours. */
+  release(
+    id: KeyId,
+    token: string,
+    outcome: 'nothing happened' | 'unknown',
+    reason?: UnknownReason,
+  ): Promise<boolean>
+  /**
+   * Says what became of a request whose outcome is unknown, with an audit entry in the same step: its answer, which
+   * is replayed from now on, or that nothing happened, which frees the key. Compares with `held`, as a claim or
+   * `KeyRecords.show` gave it. false: it is not that any more, and nothing was done; claim again to see what is.
+   */
+  resolve(id: KeyId, held: string, outcome: Answer | 'nothing happened', resolver: Resolver): Promise<boolean>
+}
+
+const REASONS: ReadonlyMap<unknown, UnknownReason> = new Map(UNKNOWN_REASONS.map((one) => [one, one]))
+
+/** As a store wrote it: '' and what another version knows are 'not_told'. */
+export function parseReason(text: string): UnknownReason {
+  return REASONS.get(text) ?? 'not_told'
 }

@@ -17,8 +17,10 @@ export function timedStore(
   }
   return {
     claim: (...args) => timed('claim', store.claim(...args)),
+    dispatch: (...args) => timed('dispatch', store.dispatch(...args)),
     renew: (...args) => timed('renew', store.renew(...args)),
     complete: (...args) => timed('complete', store.complete(...args)),
     release: (...args) => timed('release', store.release(...args)),
+    resolve: (...args) => timed('resolve', store.resolve(...args)),
   }
 }

@@ -28,12 +28,9 @@ export interface Parameter {
   examples: Readonly<Record<string, string | number>>
 }
 
-export interface SecurityScheme {
-  type: 'apiKey'
-  in: 'header'
-  name: string
-  description: string
-}
+export type SecurityScheme =
+  | { type: 'apiKey'; in: 'header'; name: string; description: string }
+  | { type: 'http'; scheme: 'bearer'; description: string }
 
 /** What a stage adds to each operation behind it. */
 export interface StageApi {

@@ -1,6 +1,6 @@
 import { z } from 'zod'
 import type { Operation, RoomApi } from '../openapi/describe.ts'
-import { DEFAULT_LIMIT, MAX_LIMIT } from './cursor.ts'
+import { DEFAULT_LIMIT, MAX_LIMIT } from '../page-limit.ts'
 import { amountNumber } from './money.ts'
 import { name, orderRequest } from './order-request.ts'
 

@@ -33,9 +33,15 @@ export interface OrderStore {
   list(client: string, limit: number, before: string | undefined): Promise<Order[]>
 }
 
-export function orderStore(database: Database): OrderStore {
+export interface OrderStoreOptions {
+  /** Told how many orders share each statement. */
+  onBatch?: (items: number) => void
+}
+
+export function orderStore(database: Database, { onBatch }: OrderStoreOptions = {}): OrderStore {
   const insert = groupCommit((items: readonly Placement[]) => insertTwice(database, items), {
     isItemFault: isRowFault,
+    ...(onBatch === undefined ? {} : { onBatch }),
   })
   return {
     async place(placement) {

@@ -1,4 +1,6 @@
-import type { StageApi } from '../openapi/describe.ts'
+import { z } from 'zod'
+import type { Operation, RoomApi, StageApi } from '../openapi/describe.ts'
+import { ALGORITHMS, SCOPES } from './rate-limits.ts'
 
 const count = { type: 'integer', minimum: 0 }
 
@@ -25,4 +27,150 @@ export const rateLimitApi: StageApi = {
       example: '"client";r=7;t=42',
     },
   },
+}
+
+/** Where a route tells of the limits and uses none: the headers alone. */
+export const rateLimitHeadersApi: StageApi = { problems: [], headers: rateLimitApi.headers ?? {} }
+
+const whole = z.int().min(0)
+
+const limit = z.object({
+  name: z.string(),
+  scope: z.enum(SCOPES).meta({ description: 'What it counts; `endpoint`: a client on one route' }),
+  algorithm: z.enum(ALGORITHMS),
+  quota: whole.meta({ description: 'Requests in the window; tokens that flow in during it' }),
+  window_ms: whole,
+  burst: whole.optional().meta({ description: 'What a token bucket holds when it is full' }),
+  remaining: whole,
+  allowed: z.boolean().meta({ description: 'Whether it admits one more request now' }),
+  reset_at: z.iso.datetime().meta({ description: 'When `remaining` grows' }),
+  reset_after_ms: whole.meta({ description: 'The same as a wait' }),
+  retry_after_ms: whole.meta({ description: 'Until it admits a request again; 0 if it does now' }),
+})
+
+const rateLimits = z.object({
+  limits: z.array(limit).meta({ description: 'Empty where nothing is limited' }),
+  tightest: z.string().nullable().meta({ description: 'The `name` of the limit to mind most' }),
+})
+
+const ms = z.number().min(0)
+
+const retryConfig = z.object({
+  max_attempts: z.int().min(1).meta({ description: 'Including the first' }),
+  base_delay_ms: ms.meta({ description: 'Ceiling of the wait before the first retry' }),
+  max_delay_ms: ms.meta({ description: 'No ceiling is higher' }),
+  multiplier: z.number().min(1).meta({ description: 'Of the ceiling from one retry to the next' }),
+  jitter: z.literal('full').meta({ description: 'Draw each wait evenly from 0 to its ceiling' }),
+  attempt_timeout_ms: ms.meta({ description: 'From sending to the last byte of the answer' }),
+  deadline_ms: ms.meta({ description: 'For all attempts and waits' }),
+  honour_retry_after: z
+    .boolean()
+    .meta({ description: 'Wait at least `retry_after_ms` (or Retry-After), and the drawn wait on top' }),
+  retry_on: z.object({
+    statuses: z.array(z.int()).meta({ description: 'Unless the problem says `"retryable": false`' }),
+    codes: z
+      .array(z.string())
+      .meta({ description: '`network_error`: the connection failed; `timeout`: no answer came in time' }),
+  }),
+  example_delays_ms: z.array(ms).meta({ description: 'The ceiling of each wait' }),
+  example_delays_with_jitter_ms: z
+    .array(ms)
+    .meta({ description: 'The waits of one request, as they may be drawn' }),
+})
+
+export const limitsApi: RoomApi = {
+  tag: { name: 'Limits and retries', description: 'For clients that pace themselves.' },
+  schemas: { RateLimits: rateLimits, RateLimit: limit, RetryConfig: retryConfig },
+}
+
+const RESET = '2026-01-01T00:01:00.000Z'
+const ALL = { allowed: true, retry_after_ms: 0 }
+
+export const rateLimitsOperation: Operation = {
+  id: 'getRateLimits',
+  method: 'get',
+  path: '/api/v1/rate-limits',
+  summary: 'Where you stand in each limit',
+  description:
+    'Before your next `POST /api/v1/payments`. It uses nothing of any limit, and is answered also when one is used up.',
+  answers: {
+    200: {
+      description: 'The limits, in the order of `RateLimit-Policy`.',
+      content: {
+        'application/json': {
+          schema: 'RateLimits',
+          examples: {
+            standing: {
+              summary: 'A window that was used, and a full bucket',
+              value: {
+                limits: [
+                  {
+                    ...{ name: 'endpoint', scope: 'endpoint', algorithm: 'sliding-window' },
+                    ...{ quota: 10, window_ms: 60_000, remaining: 7, ...ALL },
+                    ...{ reset_at: RESET, reset_after_ms: 42_000 },
+                  },
+                  {
+                    ...{ name: 'client-1s', scope: 'client', algorithm: 'token-bucket' },
+                    ...{ quota: 20, window_ms: 1_000, burst: 50, remaining: 50, ...ALL },
+                    ...{ reset_at: '2026-01-01T00:00:18.000Z', reset_after_ms: 0 },
+                  },
+                ],
+                tightest: 'endpoint',
+              },
+            },
+            unlimited: { summary: 'Nothing is limited', value: { limits: [], tightest: null } },
+          },
+        },
+      },
+    },
+  },
+  problems: ['store_unavailable'],
+}
+
+export const retryConfigOperation: Operation = {
+  id: 'getRetryConfig',
+  method: 'get',
+  path: '/api/v1/retry-config',
+  summary: 'How to retry',
+  description:
+    'What the client for partners does by itself. Retry with the same key and the same bytes; a problem that says `"retryable": false` ends it, but for `outcome_unknown`.',
+  answers: {
+    200: {
+      description: 'The same for everybody, until the next version of the service.',
+      headers: {
+        ETag: {
+          description: 'For `If-None-Match`.',
+          schema: { type: 'string' },
+          example: '"0YEkgSzUc8NfIJe3cvU8Ew"',
+        },
+      },
+      content: {
+        'application/json': {
+          schema: 'RetryConfig',
+          examples: {
+            recommended: {
+              summary: 'What is recommended',
+              value: {
+                max_attempts: 10,
+                base_delay_ms: 200,
+                max_delay_ms: 10_000,
+                multiplier: 2,
+                jitter: 'full',
+                attempt_timeout_ms: 15_000,
+                deadline_ms: 60_000,
+                honour_retry_after: true,
+                retry_on: {
+                  statuses: [408, 425, 429, 500, 502, 503, 504],
+                  codes: ['network_error', 'timeout', 'request_in_progress', 'outcome_unknown'],
+                },
+                example_delays_ms: [200, 400, 800, 1_600, 3_200, 6_400, 10_000, 10_000, 10_000],
+                example_delays_with_jitter_ms: [124, 94, 683, 755, 289, 4_533, 3_262, 9_443, 5_623],
+              },
+            },
+          },
+        },
+      },
+    },
+  },
+  problems: [],
 }

@@ -1,9 +1,10 @@
-import { required, type Stage, type StageContext } from '../request-state.ts'
+import { required, type Stage } from '../request-state.ts'
 import { ServiceError } from '../service-error.ts'
-import type { Decision, Limiter, LimitStatus } from './limiter.ts'
+import type { Limiter } from './limiter.ts'
+import { rateLimitHeaders } from './rate-limit-headers.ts'
 import type { Limit, Scope } from './rate-limits.ts'
 
-interface RateLimitOptions {
+export interface AppliedLimits {
   limiter: Limiter
   /** What applies to this route; none: the stage does nothing. */
   limits: readonly Limit[]
@@ -11,6 +12,9 @@ interface RateLimitOptions {
   group: string
   /** The route's pattern, e.g. `POST /orders`: what `endpoint` counts. */
   route: string
+}
+
+interface RateLimitOptions extends AppliedLimits {
   /** Told once a request, with the scope of the tightest limit. */
   onDecision?: (scope: Scope, decision: 'allowed' | 'refused') => void
 }
@@ -21,7 +25,7 @@ interface RateLimitOptions {
  */
 export function rateLimit(options: RateLimitOptions): Stage {
   const { limiter, limits, group, route, onDecision } = options
-  const policies = limits.map(policy).join(', ')
+  const setHeaders = rateLimitHeaders(limits)
 
   return async function limitRate(ctx, next) {
     if (limits.length === 0) return next()
@@ -30,7 +34,7 @@ export function rateLimit(options: RateLimitOptions): Stage {
     const { tightest } = decision
     // Nothing is known of the limits while their store is away and the setting is `open`.
     if (tightest === undefined) return next()
-    setHeaders(ctx, policies, decision, tightest)
+    setHeaders(ctx, decision, tightest)
     onDecision?.(tightest.scope, decision.allowed ? 'allowed' : 'refused')
     if (!decision.allowed) {
       throw new ServiceError('rate_limited', `The limit "${tightest.name}" is used up.`, {
@@ -39,26 +43,4 @@ export function rateLimit(options: RateLimitOptions): Stage {
     }
     return next()
   }
-}
-
-/** `RateLimit-Policy` and `RateLimit` after draft-ietf-httpapi-ratelimit-headers, lists of all that apply. */
-function setHeaders(ctx: StageContext, policies: string, decision: Decision, tightest: LimitStatus): void {
-  ctx.set('X-RateLimit-Limit', String(tightest.limit))
-  ctx.set('X-RateLimit-Remaining', String(tightest.remaining))
-  ctx.set('X-RateLimit-Reset', String(seconds(tightest.resetAtMs)))
-  ctx.set('RateLimit-Policy', policies)
-  const states = decision.statuses.map(
-    (status) => `"${status.name}";r=${status.remaining};t=${seconds(status.resetAfterMs)}`,
-  )
-  ctx.set('RateLimit', states.join(', '))
-}
-
-/** The draft knows whole seconds only: a shorter window is called one second. */
-function policy(limit: Limit): string {
-  const burst = limit.burst === limit.quota ? '' : `;burst=${limit.burst}`
-  return `"${limit.name}";q=${limit.quota};w=${seconds(limit.windowMs)}${burst}`
-}
-
-function seconds(ms: number): number {
-  return Math.ceil(ms / 1_000)
 }

@@ -27,6 +27,9 @@ export const MAX_SECRETS = 3
 /** Who signs without `X-Client-Id`. */
 export const DEFAULT_CLIENT = 'default'
 
+/** Who calls an open route without credentials. Nobody else may have this name. */
+export const OPEN_CLIENT = 'anonymous'
+
 export const CLIENT_ID = /^[A-Za-z0-9._-]{1,64}$/
 
 export interface ClientSecret {

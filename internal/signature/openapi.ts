@@ -34,7 +34,7 @@ export const signatureApi: StageApi = {
   },
   headers: {
     'WWW-Authenticate': {
-      description: 'What RFC 9110 asks for with every 401.',
+      description: 'What RFC 9110 asks for with every 401: how to say who is calling, a line for each way.',
       schema: { type: 'string' },
       example: 'Signature realm="oncekey"',
       on: (status) => status === 401,
@@ -67,4 +67,17 @@ export const signatureApi: StageApi = {
     const always = [['signatureV1'], ['messageSignatureInput', 'messageSignature']]
     return body === undefined ? always : [...always, ['signatureV0']]
   },
+}
+
+const BEARER = `Your API key. Whoever reads it can use it, so send it over https only. A signing client and the user of an API key who have the same name are the same caller: they share payments, keys and limits.`
+
+/** Who is calling, where an API key is enough. Not together with a signature. */
+export const authenticateApi: StageApi = {
+  ...signatureApi,
+  problems: ['api_key_invalid', ...signatureApi.problems],
+  securitySchemes: {
+    apiKey: { type: 'http', scheme: 'bearer', description: BEARER },
+    ...signatureApi.securitySchemes,
+  },
+  security: (operation) => [['apiKey'], ...(signatureApi.security?.(operation) ?? [])],
 }

@@ -1,6 +1,6 @@
 import { isUtf8 } from 'node:buffer'
 import { z } from 'zod'
-import { CLIENT_ID, type Client, lasting, MAX_SECRETS, SCHEMES } from './client-registry.ts'
+import { CLIENT_ID, type Client, lasting, MAX_SECRETS, OPEN_CLIENT, SCHEMES } from './client-registry.ts'
 
 export interface ClientRules {
   /** Clients that are defined elsewhere and so must not be in the file. */
@@ -39,6 +39,7 @@ export function parseClients(bytes: Buffer, file: string, rules: ClientRules): M
     const fault = (path: readonly PropertyKey[], rule: string) =>
       faults.push(`${pointer([id, ...path])} ${rule}`)
     if (!CLIENT_ID.test(id)) fault([], 'is not a client id: 1 to 64 of A-Z a-z 0-9 . _ -')
+    if (id === OPEN_CLIENT) fault([], 'is reserved for callers without credentials')
     if (rules.taken.includes(id)) fault([], 'is already defined outside this file (HMAC_SECRET)')
     const parsed = entry.safeParse(value)
     if (!parsed.success) {

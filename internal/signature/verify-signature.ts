@@ -8,7 +8,7 @@ import { type SignatureFault, type VerifySettings, verify } from './verify.ts'
 export const V0_DEPRECATED_AT = 1767225600
 
 /** RFC 9110 (15.5.2) asks for a challenge with every 401; generic HTTP clients and proxies expect one. */
-const CHALLENGE = 'Signature realm="oncekey"'
+export const SIGNATURE_CHALLENGE = 'Signature realm="oncekey"'
 
 export interface VerifySignatureOptions extends VerifySettings {
   registry: ClientRegistry
@@ -48,7 +48,7 @@ export function verifySignature(options: VerifySignatureOptions): Stage {
     if (secretExpiresAtMs !== undefined)
       ctx.set('X-Secret-Expires', new Date(secretExpiresAtMs).toISOString())
     if (!verdict.ok) {
-      const headers = verdict.code === 'scheme_not_allowed' ? {} : { 'WWW-Authenticate': CHALLENGE }
+      const headers = verdict.code === 'scheme_not_allowed' ? {} : { 'WWW-Authenticate': SIGNATURE_CHALLENGE }
       const hint =
         hints && verdict.code === 'signature_invalid' ? hintFor(request, registry, now()) : undefined
       const detail = hint === undefined ? verdict.detail : `${verdict.detail} Hint: ${hint}.`

@@ -10,12 +10,11 @@ export interface LogDestinationOptions {
   onMended: (lostLines: number) => void
 }
 
-/** Lines wait at most this long, or until there are 4 KiB of them: a write for each line costs more than the line. */
+/** Lines wait at most this long, or until there are enough of them: a write for each costs more than the line. */
 const FLUSH_MS = 250
-const BATCH_BYTES = 4_096
-const MAX_WRITE_BYTES = 16_384
+const ALONE = { batchBytes: 12_288, maxWriteBytes: 16_384 }
 /** PIPE_BUF of Linux: what several processes write to one pipe stays whole up to here; beyond it lines would mix. */
-const MAX_SHARED_WRITE_BYTES = 4_096
+const SHARED = { batchBytes: 3_072, maxWriteBytes: 4_096 }
 /** What waits for a disk that is full, or for a slow reader. Beyond it lines are lost: memory must not grow, and orders matter more. */
 const MAX_WAITING_BYTES = 8 * 1_048_576
 /** At the end of the process, for a pipe whose reader is slow. */
@@ -35,7 +34,7 @@ process.on('exit', () => {
  */
 export class LogDestination {
   readonly #options: LogDestinationOptions
-  readonly #maxWriteBytes: number
+  readonly #sizes: { batchBytes: number; maxWriteBytes: number }
   /** Whole lines, together as large as one write may be. */
   readonly #batches: string[] = []
   #lastBatchBytes = 0
@@ -48,7 +47,7 @@ export class LogDestination {
 
   constructor(options: LogDestinationOptions) {
     this.#options = options
-    this.#maxWriteBytes = options.shared ? MAX_SHARED_WRITE_BYTES : MAX_WRITE_BYTES
+    this.#sizes = options.shared ? SHARED : ALONE
     setInterval(() => this.#next(), FLUSH_MS).unref()
     all.add(this)
   }
@@ -61,7 +60,7 @@ export class LogDestination {
     }
     this.#waitingBytes += bytes
     const last = this.#batches.length - 1
-    if (last >= 0 && this.#lastBatchBytes + bytes <= this.#maxWriteBytes) {
+    if (last >= 0 && this.#lastBatchBytes + bytes <= this.#sizes.maxWriteBytes) {
       this.#batches[last] += line
       this.#lastBatchBytes += bytes
     } else {
@@ -69,13 +68,12 @@ export class LogDestination {
       this.#lastBatchBytes = bytes
     }
     // A place that fails is tried again by the clock, not by each line.
-    if (this.#waitingBytes >= BATCH_BYTES && !this.#failing) this.#next()
+    if (this.#waitingBytes >= this.#sizes.batchBytes && !this.#failing) this.#next()
   }
 
-  /** Everything that waits, now. What cannot be written is lost. */
+  /** Everything that waits, now; what is being written ends by itself. What cannot be written is lost. */
   flushSync(): void {
     const untilMs = performance.now() + FINAL_WAIT_MS
-    // What is being written is with the operating system already.
     for (;;) {
       const chunk = this.#take()
       if (chunk === undefined) return
@@ -102,7 +100,7 @@ export class LogDestination {
       this.#writing = false
       if (error === null) {
         this.#wrote(chunk, written)
-        if (this.#rest !== undefined || this.#waitingBytes >= BATCH_BYTES) this.#next()
+        if (this.#rest !== undefined || this.#waitingBytes >= this.#sizes.batchBytes) this.#next()
         return
       }
       this.#rest = chunk

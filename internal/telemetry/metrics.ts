@@ -3,6 +3,9 @@ import { Counter, collectDefaultMetrics, Gauge, Histogram, Registry } from 'prom
 /** From a replay on loopback to the deadline of a store. */
 const SECONDS = [0.001, 0.0025, 0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1, 2.5, 5, 10]
 
+/** From a lone request to a full batch (128). */
+const BATCH_ITEMS = [1, 2, 4, 8, 16, 32, 64, 127]
+
 export type Metrics = ReturnType<typeof createMetrics>
 
 /** All metrics of the service. Every label has a fixed, small set of values: never a path, key or client as sent. */
@@ -12,6 +15,12 @@ export function createMetrics() {
   const registers = [registry]
   return {
     registry,
+    buildInfo: new Gauge({
+      name: 'oncekey_build_info',
+      help: 'Always 1',
+      labelNames: ['version'],
+      registers,
+    }),
     requestDuration: new Histogram({
       name: 'http_request_duration_seconds',
       help: 'Time from the headers to the end of the answer',
@@ -55,7 +64,7 @@ export function createMetrics() {
     }),
     signatures: new Counter({
       name: 'signature_verifications_total',
-      help: 'Signatures by scheme and result',
+      help: 'Signatures and API keys by scheme and result',
       labelNames: ['scheme', 'result'],
       registers,
     }),
@@ -70,6 +79,40 @@ export function createMetrics() {
       help: 'Requests refused with 429',
       registers,
     }),
+    circuitState: new Gauge({
+      name: 'circuit_state',
+      help: 'Of the circuit breaker: 0 closed, 1 half-open, 2 open',
+      labelNames: ['name'],
+      // Of several processes that show themselves as one: the one that is worst off.
+      aggregator: 'max',
+      registers,
+    }),
+    gatewayDuration: new Histogram({
+      name: 'payment_gateway_duration_seconds',
+      help: 'Time that a call of the payment gateway took, by what came of it',
+      labelNames: ['outcome'],
+      buckets: SECONDS,
+      registers,
+    }),
+    upstreamDuration: new Histogram({
+      name: 'proxy_upstream_duration_seconds',
+      help: 'Time from a request to the backend until its answer was there whole, or it failed',
+      labelNames: ['outcome'],
+      buckets: [...SECONDS, 30, 60, 300],
+      registers,
+    }),
+    batchItems: new Histogram({
+      name: 'group_commit_items',
+      help: 'Items that shared one statement',
+      labelNames: ['group'],
+      buckets: BATCH_ITEMS,
+      registers,
+    }),
     orders: new Counter({ name: 'orders_placed_total', help: 'Orders committed by this process', registers }),
+    auditEntriesLost: new Counter({
+      name: 'audit_entries_lost_total',
+      help: 'Replays, conflicts and refusals that could not be written into the audit trail',
+      registers,
+    }),
   }
 }

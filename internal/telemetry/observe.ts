@@ -1,5 +1,5 @@
 import { performance } from 'node:perf_hooks'
-import type { Stage, StageContext } from '../request-state.ts'
+import type { Stage, StageContext, Trace } from '../request-state.ts'
 import type { Logger } from './logger.ts'
 import type { Metrics } from './metrics.ts'
 
@@ -13,33 +13,59 @@ const MAX_PATH = 200
  * Neither header values nor bodies nor queries are logged.
  */
 export function observe(metrics: Metrics, logger: Logger, routeOf: (ctx: StageContext) => string): Stage {
+  const observed = observer(metrics, logger)
   return async function observe(ctx, next) {
-    const startedMs = performance.now()
-    metrics.requestsUnderWay.inc()
+    const done = observed()
     try {
       await next()
     } finally {
+      const { method, status, req, state } = ctx
+      const client = state.caller?.client
+      done({
+        ...{ requestId: state.requestId, trace: state.trace, client },
+        ...{ method, route: routeOf(ctx), target: req.url, status },
+      })
+    }
+  }
+}
+
+export interface Observation {
+  requestId: string | undefined
+  trace: Trace | undefined
+  client?: string | undefined
+  method: string
+  /** From a fixed set. */
+  route: string
+  /** As it came; only the path of it is logged. */
+  target: string | undefined
+  status: number
+}
+
+/** The same for requests that reach no stage: call it when one begins, and what it returns when the request ends. */
+export function observer(metrics: Metrics, logger: Logger): () => (seen: Observation) => void {
+  return () => {
+    const startedMs = performance.now()
+    metrics.requestsUnderWay.inc()
+    return ({ requestId, trace, client, method: sent, route, target = '', status }) => {
       metrics.requestsUnderWay.dec()
       const durationMs = performance.now() - startedMs
-      const route = routeOf(ctx)
-      const method = METHODS.has(ctx.method) ? ctx.method : 'other'
-      metrics.requestDuration.observe({ method, route, status: ctx.status }, durationMs / 1000)
-      if (logger.isLevelEnabled('info')) {
-        logger.info(
-          {
-            request_id: ctx.state.requestId,
-            trace_id: ctx.state.trace?.traceId,
-            span_id: ctx.state.trace?.spanId,
-            client: ctx.state.caller?.client,
-            method,
-            route,
-            path: (ctx.req.url ?? '').split('?', 1)[0]?.slice(0, MAX_PATH),
-            status: ctx.status,
-            duration_ms: Math.round(durationMs * 100) / 100,
-          },
-          'request',
-        )
-      }
+      const method = METHODS.has(sent) ? sent : 'other'
+      metrics.requestDuration.observe({ method, route, status }, durationMs / 1000)
+      if (!logger.isLevelEnabled('info')) return
+      logger.info(
+        {
+          request_id: requestId,
+          trace_id: trace?.traceId,
+          span_id: trace?.spanId,
+          client,
+          method,
+          route,
+          path: target.split('?', 1)[0]?.slice(0, MAX_PATH),
+          status,
+          duration_ms: Math.round(durationMs * 100) / 100,
+        },
+        'request',
+      )
     }
   }
 }

@@ -1,6 +1,7 @@
-import type { Stage, StageContext } from '../request-state.ts'
+import type { IncomingMessage } from 'node:http'
+import type { Stage, StageContext, Trace } from '../request-state.ts'
 import type { Spans } from './spans.ts'
-import { parseTraceContext, unrecordedTrace } from './trace-context.ts'
+import { parseTraceContext, type Received, unrecordedTrace } from './trace-context.ts'
 
 export interface TraceOptions {
   /** undefined: traces are passed on, no span is recorded. */
@@ -15,11 +16,7 @@ const NOT_RECORDED = new Set(['/livez', '/readyz', '/health', '/metrics'])
 /** Takes the trace of the request in, or begins one: `ctx.state.trace`. */
 export function trace({ spans, routeOf }: TraceOptions): Stage {
   return async function trace(ctx, next) {
-    const { traceparent, tracestate } = ctx.req.headers
-    const received = parseTraceContext(
-      typeof traceparent === 'string' ? traceparent : undefined,
-      typeof tracestate === 'string' ? tracestate : undefined,
-    )
+    const received = receivedBy(ctx.req)
     if (spans === undefined || NOT_RECORDED.has(ctx.path)) {
       ctx.state.trace = unrecordedTrace(received)
       await next()
@@ -32,4 +29,17 @@ export function trace({ spans, routeOf }: TraceOptions): Stage {
       return { method, route: routeOf(ctx), status, requestId: ctx.state.requestId }
     })
   }
+}
+
+/** The same for requests that reach no stage, without a span. */
+export function traceOf(req: IncomingMessage): Trace {
+  return unrecordedTrace(receivedBy(req))
+}
+
+function receivedBy({ headers }: IncomingMessage): Received | undefined {
+  const { traceparent, tracestate } = headers
+  return parseTraceContext(
+    typeof traceparent === 'string' ? traceparent : undefined,
+    typeof tracestate === 'string' ? tracestate : undefined,
+  )
 }

@@ -16,8 +16,16 @@ export interface Answer {
 
 export type Read = { ok: true; answer: Answer } | { ok: false; problem: Problem }
 
-/** Reads an answer to its end, at most `maxBytes`. Rejects only when the connection fails on the way. */
-export async function readAnswer(response: Response, maxBytes: number, nowMs: number): Promise<Read> {
+/**
+ * Reads an answer to its end, at most `maxBytes`. `outcomes` are statuses that are no problems, beside 2xx. Rejects
+ * only when the connection fails on the way.
+ */
+export async function readAnswer(
+  response: Response,
+  maxBytes: number,
+  nowMs: number,
+  outcomes: readonly number[],
+): Promise<Read> {
   const { status, headers } = response
   const requestId = headers.get('X-Request-Id') ?? undefined
   const rateLimit = rateLimitOf(headers)
@@ -27,7 +35,9 @@ export async function readAnswer(response: Response, maxBytes: number, nowMs: nu
     const detail = `The answer ${status} has more than ${maxBytes} bytes.`
     return { ok: false, problem: localProblem('answer_too_large', detail, about) }
   }
-  if (response.ok) {
+  const isOutcome =
+    outcomes.includes(status) && /^application\/json\b/i.test(headers.get('Content-Type') ?? '')
+  if (response.ok || isOutcome) {
     const replayed = headers.get('Idempotent-Replayed') === 'true'
     return { ok: true, answer: { status, headers, bytes, replayed, requestId, rateLimit } }
   }

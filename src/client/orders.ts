@@ -1,8 +1,9 @@
-import { type Answer, isObject, parseJson } from './answer.ts'
+import { isObject } from './answer.ts'
 import { newKey } from './idempotency-key.ts'
-import { localProblem, ProblemError, type RateLimitStanding } from './problem-error.ts'
+import { type Listing, listing, nextCursorOf, type Page, type PageOptions } from './pages.ts'
 import type { SendRequest } from './request.ts'
-import type { Effort, Sent } from './transport.ts'
+import { type About, aboutOf, type Created, parsed, read, withQuery } from './result.ts'
+import type { Effort } from './transport.ts'
 
 export interface OrderInput {
   /** 1 to 255 characters, no control characters. */
@@ -24,28 +25,16 @@ export interface Order {
   created_at: string
 }
 
-interface About {
-  requestId: string | undefined
-  rateLimit: RateLimitStanding | undefined
-  /** How many attempts it took. */
-  attempts: number
-}
-
-export interface CreatedOrder extends About {
+export interface CreatedOrder extends Created {
   order: Order
-  key: string
-  /** The service had answered this key before, perhaps an earlier attempt of this very call: nothing was done again. */
-  replayed: boolean
 }
 
 export interface FoundOrder extends About {
   order: Order
 }
 
-export interface OrderPage extends About {
+export interface OrderPage extends About, Page {
   orders: Order[]
-  /** Where the next page begins; null: this is the last one. */
-  nextCursor: string | null
 }
 
 export interface CreateOptions extends Effort {
@@ -53,17 +42,8 @@ export interface CreateOptions extends Effort {
   key?: string | undefined
 }
 
-export interface PageOptions extends Effort {
-  /** Orders a page: 1 to 100; the service's default is 20. */
-  limit?: number | undefined
-  /** `nextCursor` of an earlier page. */
-  cursor?: string | undefined
-}
-
 /** All own orders, newest first, read page by page as they are asked for. */
-export interface OrderList extends AsyncIterable<Order> {
-  pages(): AsyncIterable<OrderPage>
-}
+export type OrderList = Listing<Order, OrderPage>
 
 export interface Orders {
   /** Places an order once, however often it has to be sent. Rejects with ProblemError. */
@@ -76,30 +56,10 @@ export interface Orders {
 }
 
 export function createOrders(request: SendRequest): Orders {
-  const read = async <T>(path: string, effort: Effort, parse: (value: unknown) => T | undefined) => {
-    const { signal, deadlineMs } = effort
-    const sent = await request(path, { signal, deadlineMs })
-    return { value: parsed(sent, undefined, parse), about: aboutOf(sent) }
-  }
   const page = async (options: PageOptions = {}): Promise<OrderPage> => {
-    const query = new URLSearchParams()
-    if (options.limit !== undefined) query.set('limit', String(options.limit))
-    if (options.cursor !== undefined) query.set('cursor', options.cursor)
-    const search = query.toString()
-    const { value, about } = await read(search === '' ? 'orders' : `orders?${search}`, options, pageOf)
+    const { limit, cursor } = options
+    const { value, about } = await read(request, withQuery('orders', { limit, cursor }), options, pageOf)
     return { ...value, ...about }
-  }
-  async function* pages(options: PageOptions): AsyncGenerator<OrderPage, void, undefined> {
-    let { cursor } = options
-    for (;;) {
-      const one = await page({ ...options, cursor })
-      yield one
-      if (one.nextCursor === null) return
-      cursor = one.nextCursor
-    }
-  }
-  async function* orders(options: PageOptions): AsyncGenerator<Order, void, undefined> {
-    for await (const one of pages(options)) yield* one.orders
   }
 
   return {
@@ -114,33 +74,13 @@ export function createOrders(request: SendRequest): Orders {
       return { order, key, replayed: sent.replayed, ...aboutOf(sent) }
     },
     async get(id, options = {}) {
-      const { value, about } = await read(`orders/${encodeURIComponent(id)}`, options, orderAnswer)
+      const path = `orders/${encodeURIComponent(id)}`
+      const { value, about } = await read(request, path, options, orderAnswer)
       return { order: value, ...about }
     },
     page,
-    list: (options = {}) => ({
-      pages: () => pages(options),
-      [Symbol.asyncIterator]: () => orders(options),
-    }),
+    list: (options = {}) => listing(page, ({ orders }) => orders, options),
   }
-}
-
-function aboutOf({ requestId, rateLimit, attempts }: Sent): About {
-  return { requestId, rateLimit, attempts }
-}
-
-/** `key`: undefined for what was only read. */
-function parsed<T>(sent: Sent, key: string | undefined, parse: (value: unknown) => T | undefined): T {
-  const value = parse(parseJson(sent.bytes))
-  if (value !== undefined) return value
-  const effect = key === undefined ? 'none' : 'unknown'
-  throw new ProblemError(unexpected(sent), { key, attempts: sent.attempts, effect, gaveUp: 'not retryable' })
-}
-
-function unexpected({ status, headers, requestId, rateLimit }: Answer) {
-  const type = headers.get('Content-Type') ?? 'no content type'
-  const detail = `The answer ${status} (${type}) is not what the service answers: is baseUrl right?`
-  return localProblem('unexpected_answer', detail, { status, requestId, rateLimit })
 }
 
 function orderAnswer(value: unknown): Order | undefined {
@@ -149,10 +89,10 @@ function orderAnswer(value: unknown): Order | undefined {
 
 function pageOf(value: unknown): { orders: Order[]; nextCursor: string | null } | undefined {
   if (!isObject(value) || !Array.isArray(value.orders)) return undefined
-  const nextCursor = value.next_cursor
+  const nextCursor = nextCursorOf(value)
   const orders = value.orders.flatMap((one: unknown) => orderOf(one) ?? [])
   if (orders.length !== value.orders.length) return undefined
-  return typeof nextCursor === 'string' || nextCursor === null ? { orders, nextCursor } : undefined
+  return nextCursor === undefined ? undefined : { orders, nextCursor }
 }
 
 /** Members that a later service adds are passed on. */

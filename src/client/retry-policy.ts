@@ -57,23 +57,44 @@ function entries<K extends string, V>(record: Record<K, V>): [K, V][] {
   return keys.map((key) => [key, record[key]])
 }
 
-const RETRYABLE_STATUS = new Set([408, 425, 429, 500, 502, 503, 504])
-/** Passing states of a key: the answer comes, or somebody finds out what happened. */
-const RETRYABLE_CODES = new Set(['network_error', 'timeout', 'request_in_progress', 'outcome_unknown'])
+/** What is tried again. */
+export interface RetryOn {
+  /** Unless the answer says `retryable: false`. */
+  statuses: readonly number[]
+  /** Passing states of a key: the answer comes, or somebody finds out what happened. */
+  codes: readonly string[]
+}
+
+export const DEFAULT_RETRY_ON: RetryOn = {
+  statuses: [408, 425, 429, 500, 502, 503, 504],
+  codes: ['network_error', 'timeout', 'request_in_progress', 'outcome_unknown'],
+}
+
+/** All that `send` goes by. */
+export interface RetryRules {
+  policy: RetryPolicy
+  on: RetryOn
+}
+
+export const DEFAULT_RULES: RetryRules = { policy: DEFAULT_RETRY, on: DEFAULT_RETRY_ON }
+
 /** Whatever their status: the same again would end the same. */
 const FINAL_CODES = new Set(['aborted', 'answer_too_large', 'idempotency_key_reused'])
 
 /** Whether the same request with the same key may succeed later. */
-export function isRetryable({ code, status, retryable }: Problem): boolean {
+export function isRetryable({ code, status, retryable }: Problem, on: RetryOn = DEFAULT_RETRY_ON): boolean {
   if (FINAL_CODES.has(code)) return false
-  if (RETRYABLE_CODES.has(code)) return true
+  if (on.codes.includes(code)) return true
   if (status === 409) return retryable === true
-  return RETRYABLE_STATUS.has(status) && retryable !== false
+  return on.statuses.includes(status) && retryable !== false
 }
+
+/** Of the ceiling from one retry to the next. */
+export const MULTIPLIER = 2
 
 /**
  * Milliseconds before retry number `retry` (0 is the first): what the service asked for, and on top of it "full
- * jitter", uniformly from 0 to min(cap, base * 2^retry), so that clients that failed together do not return together.
+ * jitter", uniformly from 0 to `delayCeiling`, so that clients that failed together do not return together.
  */
 export function retryDelay(
   policy: Pick<RetryPolicy, 'baseMs' | 'capMs'>,
@@ -81,9 +102,13 @@ export function retryDelay(
   retryAfterMs: number | undefined,
   random: () => number,
 ): number {
+  return (retryAfterMs ?? 0) + random() * delayCeiling(policy, retry)
+}
+
+/** min(cap, base * 2^retry) milliseconds. */
+export function delayCeiling(policy: Pick<RetryPolicy, 'baseMs' | 'capMs'>, retry: number): number {
   // 2^1023 is the largest power that is a number; 0 * Infinity is none.
-  const ceiling = Math.min(policy.capMs, policy.baseMs * 2 ** Math.min(retry, 1_023))
-  return (retryAfterMs ?? 0) + random() * ceiling
+  return Math.min(policy.capMs, policy.baseMs * MULTIPLIER ** Math.min(retry, 1_023))
 }
 
 /**

@@ -40,6 +40,14 @@ export function follow(signal: AbortSignal | undefined): {
   return { controller, release: onAbort(signal, () => controller.abort(signal?.reason)) }
 }
 
+/** The value, or undefined as soon as the signal is aborted. */
+export function unlessAborted<T>(value: Promise<T>, signal: AbortSignal | undefined): Promise<T | undefined> {
+  return new Promise((resolve, reject) => {
+    const release = onAbort(signal, () => resolve(undefined))
+    void value.then(resolve, reject).finally(() => release())
+  })
+}
+
 /** As a function: the compiler would take a value that it has seen once for one that stays. */
 export function isOver(signal: AbortSignal | undefined): boolean {
   return signal?.aborted === true

@@ -12,8 +12,11 @@ export type SignedFetch = (url: string | URL, init?: SignedInit) => Promise<Resp
  * One signed attempt, whatever comes of it: no retries, no deadline, no key of its own. It covers the
  * `Idempotency-Key` of `init.headers` as it stands there. A redirect is an error unless `init.redirect` is given.
  */
-export function createSignedFetch(transport: Transport, base: URL): SignedFetch {
-  const { signer, fetch, now } = transport
+export function createSignedFetch(
+  transport: Pick<Transport, 'credentials' | 'fetch' | 'now'>,
+  base: URL,
+): SignedFetch {
+  const { credentials, fetch, now } = transport
   return async function signedFetch(input, init = {}) {
     const { url, target }: Target = targetOf(input, base)
     const { body: given, ...rest } = init
@@ -23,11 +26,8 @@ export function createSignedFetch(transport: Transport, base: URL): SignedFetch 
     const key = headers.get('Idempotency-Key') ?? ''
     if (!/^[ -~]*$/.test(key)) throw new RangeError('Idempotency-Key must be printable ASCII')
     const timestamp = Math.floor(now() / 1_000)
-    headers.set('X-Client-Id', signer.client)
-    headers.set(
-      'X-Signature',
-      await signer.sign({ timestamp, method, target, key, body: body ?? new Uint8Array() }),
-    )
+    const request = { timestamp, method, target, key, body: body ?? new Uint8Array() }
+    for (const [name, value] of Object.entries(await credentials.headers(request))) headers.set(name, value)
     if (body !== undefined && !headers.has('Content-Type')) headers.set('Content-Type', 'application/json')
     const sent = { redirect: 'error' as const, ...rest, method, headers }
     return await fetch(url, body === undefined ? sent : { ...sent, body })

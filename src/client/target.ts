@@ -11,12 +11,12 @@ export interface Target {
 
 /**
  * Throws TypeError for another origin than that of `base`: a signature does not name the host, so that whoever got
- * it could use it at the right one.
+ * it could use it at the right one; whoever got an API key has it.
  */
 export function targetOf(input: string | URL, base: URL): Target {
   const url = new URL(input, base)
   if (url.origin !== base.origin)
-    throw new TypeError(`this client signs for ${base.origin}, not for ${url.origin}`)
+    throw new TypeError(`this client sends to ${base.origin}, not to ${url.origin}`)
   url.hash = ''
   return { url: url.href, target: url.pathname + url.search }
 }

@@ -1,15 +1,16 @@
 import { type Answer, type Read, readAnswer } from './answer.ts'
+import type { Credentials } from './credentials.ts'
 import { type GaveUp, localProblem, type Problem, ProblemError } from './problem-error.ts'
 import type { RetryBudget } from './retry-budget.ts'
-import { isRetryable, type RetryPolicy, retryDelay } from './retry-policy.ts'
-import { follow, isOver } from './signals.ts'
-import type { Signer } from './signer.ts'
+import { isRetryable, type RetryRules, retryDelay } from './retry-policy.ts'
+import { follow, isOver, unlessAborted } from './signals.ts'
 
 /** What a client is made of. */
 export interface Transport {
-  signer: Signer
+  credentials: Credentials
   fetch: typeof globalThis.fetch
-  policy: RetryPolicy
+  /** Never rejects. */
+  rules: () => Promise<RetryRules>
   budget: RetryBudget
   maxAnswerBytes: number
   onRetry: ((retry: RetryNotice) => void) | undefined
@@ -38,6 +39,8 @@ export interface Outgoing {
   /** `key` as it stands in the header. */
   keyHeader: string
   body: Uint8Array<ArrayBuffer> | undefined
+  /** Statuses that are answers and no problems, beside 2xx, where they come as JSON. */
+  outcomes: readonly number[]
 }
 
 export interface Effort {
@@ -54,14 +57,23 @@ export type Sent = Answer & { attempts: number }
  * attempt. Only what may be sent twice is: GET, HEAD and requests with a key. Rejects with ProblemError.
  */
 export async function send(transport: Transport, outgoing: Outgoing, effort: Effort = {}): Promise<Sent> {
-  const { policy, budget, now, random, sleep, onRetry } = transport
+  const { budget, now, random, sleep, onRetry } = transport
   const { signal } = effort
-  const endMs = now() + (effort.deadlineMs ?? policy.deadlineMs)
+  const startedMs = now()
   const reading = outgoing.method === 'GET' || outgoing.method === 'HEAD'
   const repeatable = reading || outgoing.key !== undefined
   let effect: 'none' | 'unknown' = 'none'
   if (isOver(signal))
     throw new ProblemError(aborted(signal), { key: outgoing.key, attempts: 0, effect, gaveUp: 'aborted' })
+  const rules = await unlessAborted(transport.rules(), signal)
+  if (rules === undefined)
+    throw new ProblemError(aborted(signal), { key: outgoing.key, attempts: 0, effect, gaveUp: 'aborted' })
+  const { policy, on } = rules
+  const endMs = startedMs + (effort.deadlineMs ?? policy.deadlineMs)
+  if (now() >= endMs) {
+    const late = localProblem('timeout', 'The deadline was over before the first attempt.')
+    throw new ProblemError(late, { key: outgoing.key, attempts: 0, effect, gaveUp: 'deadline' })
+  }
   budget.request()
 
   for (let attempt = 1; ; attempt++) {
@@ -73,7 +85,7 @@ export async function send(transport: Transport, outgoing: Outgoing, effort: Eff
       new ProblemError(last, { key: outgoing.key, attempts: attempt, effect, gaveUp })
 
     if (isOver(signal)) throw fail('aborted', problem.code === 'aborted' ? problem : aborted(signal))
-    if (!repeatable || !isRetryable(problem)) throw fail('not retryable')
+    if (!repeatable || !isRetryable(problem, on)) throw fail('not retryable')
     if (attempt >= policy.maxAttempts) throw fail('attempts')
     const delayMs = retryDelay(policy, attempt - 1, problem.retryAfterMs, random)
     if (now() + delayMs >= endMs) throw fail('deadline')
@@ -87,14 +99,14 @@ export async function send(transport: Transport, outgoing: Outgoing, effort: Eff
 }
 
 /** One attempt. Rejects only with a defect of this side. */
-async function tryOnce(
-  transport: Transport,
+export async function tryOnce(
+  transport: Omit<Transport, 'rules'>,
   outgoing: Outgoing,
   timeoutMs: number,
-  signal: AbortSignal | undefined,
+  signal?: AbortSignal,
 ): Promise<Read> {
   const { method, url, body } = outgoing
-  const headers = await signedHeaders(transport, outgoing)
+  const headers = await headersOf(transport, outgoing)
   const { controller, release } = follow(signal)
   let late = false
   const timer = setTimeout(() => {
@@ -111,7 +123,7 @@ async function tryOnce(
       redirect: 'manual',
       credentials: 'omit',
     })
-    return await readAnswer(response, transport.maxAnswerBytes, transport.now())
+    return await readAnswer(response, transport.maxAnswerBytes, transport.now(), outgoing.outcomes)
   } catch (cause) {
     if (isOver(signal)) return { ok: false, problem: aborted(signal) }
     const problem = late
@@ -124,10 +136,12 @@ async function tryOnce(
   }
 }
 
-async function signedHeaders(transport: Transport, outgoing: Outgoing): Promise<Record<string, string>> {
-  const { signer, now } = transport
+async function headersOf(
+  { credentials, now }: Pick<Transport, 'credentials' | 'now'>,
+  outgoing: Outgoing,
+): Promise<Record<string, string>> {
   const { method, target, key, keyHeader, body } = outgoing
-  const signature = await signer.sign({
+  const own = await credentials.headers({
     timestamp: Math.floor(now() / 1_000),
     method,
     target,
@@ -136,8 +150,7 @@ async function signedHeaders(transport: Transport, outgoing: Outgoing): Promise<
   })
   return {
     Accept: 'application/json, application/problem+json',
-    'X-Client-Id': signer.client,
-    'X-Signature': signature,
+    ...own,
     ...(key === undefined ? {} : { 'Idempotency-Key': keyHeader }),
     ...(body === undefined ? {} : { 'Content-Type': 'application/json' }),
   }

@@ -1,6 +1,6 @@
 import { parseArgs } from 'node:util'
 import type { Database } from '../../internal/database/database.ts'
-import { CLIENT_ID, SCHEMES } from '../../internal/signature/client-registry.ts'
+import { CLIENT_ID, OPEN_CLIENT, SCHEMES } from '../../internal/signature/client-registry.ts'
 import { listClients } from '../../internal/signature/list-clients.ts'
 import { parseDuration, readConfig } from '../config.ts'
 import { addOne, resealAll, revokeOne, rotateOne, type Setting } from './change-clients.ts'
@@ -99,6 +99,7 @@ function parseVerb(name: string, operands: string[], options: Options): Verb {
     throw new Error(`NAME=${client}: must be 1 to 64 of A-Z a-z 0-9 . _ -`)
   }
   if (name === 'add') {
+    if (client === OPEN_CLIENT) throw new Error(`NAME=${client}: is reserved for callers without credentials`)
     const minScheme = parseMinScheme(options['min-scheme'])
     return (database, setting) => addOne(database, setting, client, minScheme)
   }

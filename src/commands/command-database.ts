@@ -7,10 +7,11 @@ import { describeCause } from '../underlying-cause.ts'
 
 /**
  * The database for a command that works on it once, up to date. Throws plain Errors for the operator: it is away, it
- * lacks migrations, or it is the embedded one and a running service has it.
+ * lacks migrations, or it is the embedded one and a running service has it. `instead`: what can be used without
+ * stopping that service, followed by ', or '; empty if there is nothing but a database server.
  */
-export async function openCommandDatabase(config: Config): Promise<Database> {
-  if (config.databaseUrl === undefined) return await openOwn(config.dataDir)
+export async function openCommandDatabase(config: Config, instead = 'CLIENTS_FILE, or '): Promise<Database> {
+  if (config.databaseUrl === undefined) return await openOwn(config.dataDir, instead)
   const database = await openServer(config.databaseUrl)
   const pending = await pendingMigrations(database, SQL_DIRECTORY)
   if (pending.length === 0) return database
@@ -31,7 +32,7 @@ export async function openServer(url: string): Promise<Database> {
   return database
 }
 
-async function openOwn(dataDir: string): Promise<Database> {
+async function openOwn(dataDir: string, instead: string): Promise<Database> {
   const { openEmbedded } = await import('../../internal/database/embedded.ts')
   try {
     const database = await openEmbedded(dataDir, (text) => process.stderr.write(`oncekey: ${text}\n`))
@@ -42,7 +43,7 @@ async function openOwn(dataDir: string): Promise<Database> {
     if (inUse === undefined) throw error
     throw new Error(
       `${inUse}; the embedded database is for one process: stop that one for as long as this command takes, ` +
-        'or use CLIENTS_FILE, or a PostgreSQL server with DATABASE_URL',
+        `or use ${instead}a PostgreSQL server with DATABASE_URL`,
     )
   }
 }

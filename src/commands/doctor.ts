@@ -1,4 +1,5 @@
 import { parseArgs } from 'node:util'
+import { clockSkewMs } from '../../internal/database/clock-skew.ts'
 import { type Database, openDatabase } from '../../internal/database/database.ts'
 import { BREAKING, newerMigrations, pendingMigrations } from '../../internal/database/migrate.ts'
 import { connectRedis, type RedisConnection } from '../../internal/database/redis.ts'
@@ -12,7 +13,7 @@ import { describeCause } from '../underlying-cause.ts'
 
 const HELP = `Usage: oncekey doctor
 
-Checks the settings, the database (connection, version, clock, migrations, secrets of clients) and Redis (connection,
+Checks the settings (and tells how many API keys are set), the database (connection, version, clock, migrations, secrets of clients) and Redis (connection,
 version, clock, maxmemory-policy): a line each, exit code 1 if one of them is at fault.
 `
 
@@ -50,10 +51,18 @@ async function examine(): Promise<Finding[]> {
   }
   return [
     { ok: true, check: 'settings', detail: 'valid' },
+    apiKeys(config),
     ...clientsFile(config),
     ...(await checkDatabase(config)),
     ...(await checkRedis(config)),
   ]
+}
+
+function apiKeys({ apiKeys }: Config): Finding {
+  const users = new Set(apiKeys.map(({ user }) => user)).size
+  const detail =
+    apiKeys.length === 0 ? 'none' : `${apiKeys.length} set, of ${users} user${users === 1 ? '' : 's'}`
+  return { ok: true, check: 'api keys', detail }
 }
 
 function clientsFile(config: Config): Finding[] {
@@ -93,8 +102,8 @@ async function databaseVersion(database: Database): Promise<Finding> {
 
 async function databaseClock(database: Database): Promise<Finding> {
   const sentMs = Date.now()
-  const [row] = await database.run((sql) => sql`SELECT extract(epoch FROM clock_timestamp()) * 1000 AS ms`)
-  return clock('database clock', Number(row?.ms), sentMs, Date.now())
+  const theirMs = await database.clockMs()
+  return clock('database clock', theirMs, sentMs, Date.now())
 }
 
 /** `newer`: what a newer version has applied. That is fine while nodes are upgraded, unless a name says otherwise. */
@@ -190,12 +199,9 @@ export function redisVersion(version: string): Finding {
   }
 }
 
-/**
- * What a clock that was asked at `sentMs` and answered by `receivedMs`, both ours, says of the skew. It was read some
- * time in between, so that only what lies outside is certain.
- */
+/** What the clock of a store says that was asked at `sentMs` and answered by `receivedMs`, both ours. */
 export function clock(check: string, theirMs: number, sentMs: number, receivedMs: number): Finding {
-  const skewMs = Math.round(Math.max(theirMs - receivedMs, 0) + Math.min(theirMs - sentMs, 0))
+  const skewMs = clockSkewMs(theirMs, sentMs, receivedMs)
   const ok = Math.abs(skewMs) <= MAX_SKEW_MS
   return { ok, check, detail: `${skewMs} ms from ours${ok ? '' : `, at most ${MAX_SKEW_MS} ms are fine`}` }
 }

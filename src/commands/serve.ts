@@ -1,12 +1,11 @@
 import { parseArgs } from 'node:util'
-import { setFlagsFromString } from 'node:v8'
 import { banner } from '../banner.ts'
 import { printConfig, readConfig } from '../config.ts'
-import { run } from '../run.ts'
+import { runService } from '../run-service.ts'
 
 const HELP = `Usage: oncekey serve [--print-config]
 
-Serves the order service on HOST:PORT (default http://127.0.0.1:8080).
+Serves orders and payments on HOST:PORT (default http://127.0.0.1:8080).
 
   --print-config  shows the settings in force, secrets masked, and exits
   --help          this
@@ -21,15 +20,21 @@ Settings (environment variables; durations like 500ms, 30s, 10m, 24h):
   CLIENTS_FILE           JSON {client: {secrets: [...], min_scheme}}, re-read when it changes
   SECRETS_KEY            32 bytes, base64: opens the secrets of "oncekey clients" in the database
   SECRETS_KEY_OLD        the key before it, while it is being changed
+  API_KEYS               user:key,user:key for "Authorization: Bearer", or none (demo: test-user:test-api-key)
   MIN_SCHEME             weakest signature scheme accepted: v0 (default), v1, rfc9421
   SIGNATURE_TOLERANCE    how far a timestamp may be off (300s)
   SIGNATURE_HINTS        1: a 401 names the likely mistake; for test environments only (0)
   IDEMPOTENCY_STORE      redis or postgres (redis if REDIS_URL is set)
   IDEMPOTENCY_TTL        how long an answer is replayed (24h)
   IDEMPOTENCY_LEASE      lock on a request under way, renewed at a third of it (30s)
-  RATE_LIMITS            scope=quota/window[:algorithm[:burst]],... or none (orders: client=10/60s)
+  RATE_LIMITS            scope=quota/window[:algorithm[:burst]],... or none, for all routes
+                         (each API has its defaults; orders: client=10/60s)
   RATE_LIMIT_ON_OUTAGE   local (default), open or closed
+  GATEWAY_URL            the payment gateway, http:// or https://; without it payments are simulated
+  GATEWAY_TIMEOUT        how long a charge may take before it is asked about (10s)
+  SIMULATED_GATEWAY      delay=50ms,decline=0,failure=0,seed=1 (rates from 0 to 1)
   MAX_BODY_BYTES         65536
+  MAX_RESPONSE_BYTES     for oncekey proxy: the largest answer that is recorded (1048576)
   TRUST_PROXY            trusted hops in front, for the client address (0)
   WORKERS                processes that share the port, or auto: one a core; needs both servers (1)
   METRICS_PORT           a listener of its own for /metrics (default: the same port)
@@ -53,15 +58,11 @@ export async function serve(args: string[]): Promise<number | undefined> {
     process.stdout.write(printConfig(config))
     return 0
   }
-  // By default the heap may grow to four times what is alive before it is collected: 150 MiB resident for 19 MiB of
-  // objects, at no more throughput than with this (measured: 123 MiB).
-  setFlagsFromString('--heap-growing-percent=30')
-  const progress = (text: string) => process.stderr.write(`oncekey: ${text}\n`)
-  await run(
+  await runService(
     config,
     // Loaded only where it runs: the primary of several workers serves nothing itself.
-    async (place) => (await import('../service.ts')).openService(config, progress, place),
-    (port) => process.stderr.write(banner(config, port)),
+    async (progress, place) => (await import('../service.ts')).openService(config, progress, place),
+    (port) => banner(config, port),
   )
   return undefined
 }

@@ -1,4 +1,5 @@
-import { DEMO_SECRET, parseDuration, secretFromEnv } from '../config.ts'
+import { parseDuration, secretFromEnv } from '../config.ts'
+import { DEMO_SECRET } from '../demo-credentials.ts'
 
 export interface Settings {
   url: string

@@ -8,7 +8,9 @@ import { type Database, openDatabase } from '../../internal/database/database.ts
 import { openEmbedded } from '../../internal/database/embedded.ts'
 import { migrate } from '../../internal/database/migrate.ts'
 import { connectRedis, type RedisConnection } from '../../internal/database/redis.ts'
-import { postgresStore, sweepExpired } from '../../internal/idempotency/postgres-store.ts'
+import { postgresRecords } from '../../internal/idempotency/postgres-records.ts'
+import { postgresStore } from '../../internal/idempotency/postgres-store.ts'
+import { redisRecords } from '../../internal/idempotency/redis-records.ts'
 import { redisStore } from '../../internal/idempotency/redis-store.ts'
 import type { IdempotencyStore } from '../../internal/idempotency/store.ts'
 import { ServiceError } from '../../internal/service-error.ts'
@@ -21,15 +23,16 @@ import { idempotencyStoreContract, type Subject } from './idempotency-store.ts'
 const DAY_MS = 86_400_000
 
 function onRedis(redis: RedisConnection, close: () => Promise<void>): Subject {
-  const prefix = `test-${randomUUID()}`
+  const prefix = `test-*[${randomUUID()}]?`
   const withTtl = (ttlMs: number) => redisStore(redis, { ttlMs, prefix })
-  return { store: withTtl(DAY_MS), withTtl, close }
+  return { store: withTtl(DAY_MS), withTtl, records: redisRecords(redis, { ttlMs: DAY_MS, prefix }), close }
 }
 
 async function onPostgres(database: Database, close: () => Promise<void>): Promise<Subject> {
   await migrate(database, SQL_DIRECTORY)
   const withTtl = (ttlMs: number) => postgresStore(database, { ttlMs })
-  return { store: withTtl(DAY_MS), withTtl, close }
+  const records = postgresRecords(database, { ttlMs: DAY_MS, page: 100 })
+  return { store: withTtl(DAY_MS), withTtl, records, close }
 }
 
 idempotencyStoreContract('Redis', async () => {
@@ -71,7 +74,9 @@ async function refusesInTime(store: IdempotencyStore, deadlineMs: number): Promi
   const answer = { status: 201, headers: {}, body: Buffer.from('x') }
   const verbs: (() => Promise<unknown>)[] = [
     () => store.claim(id, 'a'.repeat(64), token, 1000),
+    () => store.dispatch(id, token),
     () => store.renew(id, token, 1000),
+    () => store.resolve(id, token, answer, { by: 'jane' }),
     () => store.complete(id, token, answer),
     () => store.release(id, token, 'nothing happened'),
   ]
@@ -124,26 +129,4 @@ test('PostgreSQL: hanging or gone, every verb is refused within its deadline, an
   )
   await server.kill()
   await refusesInTime(store, 700)
-})
-
-test('PostgreSQL: a sweep removes what is over and nothing else', async (t) => {
-  const { url, drop } = await createDatabase()
-  const database = openDatabase(url)
-  const { store, withTtl, close } = await onPostgres(database, async () => {
-    await database.close()
-    await drop()
-  })
-  t.after(close)
-  const token = () => randomBytes(16).toString('hex')
-  const id = (key: string) => ({ client: 'acme', scope: 's', key })
-  await withTtl(1).claim(id('over'), 'a'.repeat(64), token(), 0)
-  await withTtl(1).claim(id('over but held'), 'a'.repeat(64), token(), 60_000)
-  await store.claim(id('young'), 'a'.repeat(64), token(), 0)
-  await new Promise((resolve) => setTimeout(resolve, 20))
-  assert.equal(await sweepExpired(database), 1)
-  const rows = await database.run((sql) => sql`SELECT key FROM idempotency_keys ORDER BY key`)
-  assert.deepEqual(
-    rows.map((row) => row.key),
-    ['over but held', 'young'],
-  )
 })

@@ -2,12 +2,15 @@ import assert from 'node:assert/strict'
 import { randomBytes, randomUUID } from 'node:crypto'
 import { after, before, describe, test } from 'node:test'
 import { setTimeout as sleep } from 'node:timers/promises'
+import { IdempotencyEngine } from '../../internal/idempotency/engine.ts'
+import type { KeyRecord, KeyRecords } from '../../internal/idempotency/key-records.ts'
 import type { Answer, IdempotencyStore, KeyId } from '../../internal/idempotency/store.ts'
 
 export interface Subject {
   store: IdempotencyStore
   /** The same store with answers and records that live for `ttlMs`. */
   withTtl(ttlMs: number): IdempotencyStore
+  records: KeyRecords
   close(): Promise<void>
 }
 
@@ -15,6 +18,8 @@ const FINGERPRINT = 'a'.repeat(64)
 const OTHER = 'b'.repeat(64)
 /** Shorter than any test takes to notice, longer than a slow machine takes between two calls. */
 const LEASE_MS = 5_000
+/** Where a whole server is looked through. */
+const HOUR_MS = 3_600_000
 
 const token = () => randomBytes(16).toString('hex')
 const newId = (): KeyId => ({ client: 'acme', scope: 'POST /orders', key: randomUUID() })
@@ -31,10 +36,12 @@ export function idempotencyStoreContract(name: string, open: () => Promise<Subje
 
 function contract(open: () => Promise<Subject>): void {
   let store: IdempotencyStore
+  let records: KeyRecords
   let subject: Subject
   before(async () => {
     subject = await open()
     store = subject.store
+    records = subject.records
   })
   after(() => subject.close())
   const acquire = async (id: KeyId, leaseMs = LEASE_MS) => {
@@ -155,9 +162,9 @@ function contract(open: () => Promise<Subject>): void {
 
   test('a lease runs out on the clock of the store', async () => {
     const id = newId()
-    await acquire(id, 60)
+    await acquire(id, 600)
     assert.equal((await store.claim(id, FINGERPRINT, token(), LEASE_MS)).outcome, 'in_progress')
-    await sleep(100)
+    await sleep(700)
     assert.equal((await store.claim(id, FINGERPRINT, token(), LEASE_MS)).outcome, 'acquired')
   })
 
@@ -180,8 +187,345 @@ function contract(open: () => Promise<Subject>): void {
     const id = newId()
     const mine = await acquire(id, 0)
     assert.equal(await store.release(id, mine, 'unknown'), true)
-    assert.deepEqual(await store.claim(id, FINGERPRINT, token(), LEASE_MS), { outcome: 'unknown' })
+    await isUnknown(id, 'not_told')
     assert.equal(await store.complete(id, mine, ANSWER), false)
+  })
+
+  /** The token that the claim shows as the one of the holder. */
+  const isUnknown = async (id: KeyId, reason: string, within = store): Promise<string> => {
+    const claim = await within.claim(id, FINGERPRINT, token(), LEASE_MS)
+    assert.ok(claim.outcome === 'unknown', claim.outcome)
+    assert.equal(claim.reason, reason)
+    assert.ok(claim.sinceMs >= 0 && claim.sinceMs < 60_000, `${claim.sinceMs}`)
+    return claim.held
+  }
+  const shown = async (id: KeyId): Promise<KeyRecord> => {
+    const record = await records.show(id)
+    assert.ok(record !== undefined, 'there is no record')
+    return record
+  }
+  const unknown = async (): Promise<{ id: KeyId; held: string }> => {
+    const id = newId()
+    const mine = await acquire(id)
+    await store.dispatch(id, mine)
+    await store.release(id, mine, 'unknown', 'connection_lost')
+    return { id, held: mine }
+  }
+  const JANE = { by: 'jane', reason: 'seen in the ledger' }
+
+  test('a dispatched key is under way while its lease holds, and unknown after it, never taken over', async () => {
+    const id = newId()
+    const mine = await acquire(id)
+    assert.equal(await store.dispatch(id, mine), true)
+    assert.equal((await store.claim(id, FINGERPRINT, token(), LEASE_MS)).outcome, 'in_progress')
+    assert.equal(await store.renew(id, mine, 0), true)
+    assert.equal(await isUnknown(id, 'lease_lost'), mine)
+    assert.deepEqual(await store.claim(id, OTHER, token(), LEASE_MS), { outcome: 'mismatch' })
+  })
+
+  test('of concurrent claims after the lease of a dispatched key none is acquired', async () => {
+    const id = newId()
+    await store.dispatch(id, await acquire(id, 0))
+    const claims = await Promise.all(
+      Array.from({ length: 20 }, () => store.claim(id, FINGERPRINT, token(), LEASE_MS)),
+    )
+    assert.deepEqual(
+      claims.map(({ outcome }) => outcome),
+      claims.map(() => 'unknown'),
+    )
+  })
+
+  test('dispatched twice with the same token is dispatched once', async () => {
+    const id = newId()
+    const mine = await acquire(id)
+    assert.equal(await store.dispatch(id, mine), true)
+    await sleep(30)
+    assert.equal(await store.dispatch(id, mine), true)
+    const { sinceMs = 0 } = await shown(id)
+    assert.ok(sinceMs >= 30, `it counts from the first: ${sinceMs}`)
+  })
+
+  test('a stale token, and one of a settled key, cannot dispatch', async () => {
+    const id = newId()
+    const stale = await acquire(id, 0)
+    const current = token()
+    await store.claim(id, FINGERPRINT, current, LEASE_MS)
+    assert.equal(await store.dispatch(id, stale), false)
+    assert.equal((await shown(id)).sinceMs, undefined, 'it is not dispatched')
+    await store.complete(id, current, ANSWER)
+    assert.equal(await store.dispatch(id, current), false)
+    assert.equal(await store.dispatch(newId(), current), false)
+  })
+
+  test('the holder of a dispatched key may be late: its answer counts after the lease, too', async () => {
+    const id = newId()
+    const mine = await acquire(id, 0)
+    await store.dispatch(id, mine)
+    await isUnknown(id, 'lease_lost')
+    assert.equal(await store.renew(id, mine, LEASE_MS), true)
+    assert.equal((await store.claim(id, FINGERPRINT, token(), LEASE_MS)).outcome, 'in_progress')
+    await store.renew(id, mine, 0)
+    assert.equal(await store.complete(id, mine, ANSWER), true)
+    assert.equal((await store.claim(id, FINGERPRINT, token(), LEASE_MS)).outcome, 'replay')
+  })
+
+  test('a dispatched key of which nothing was sent is free again', async () => {
+    const id = newId()
+    const mine = await acquire(id)
+    await store.dispatch(id, mine)
+    assert.equal(await store.release(id, mine, 'nothing happened'), true)
+    assert.deepEqual(await store.claim(id, OTHER, token(), LEASE_MS), { outcome: 'acquired', attempt: 1 })
+  })
+
+  test('the reason of an unknown outcome is told to whoever claims', async () => {
+    for (const reason of ['backend_timeout', 'answer_too_large', 'lease_lost'] as const) {
+      const id = newId()
+      const mine = await acquire(id)
+      await store.dispatch(id, mine)
+      assert.equal(await store.release(id, mine, 'unknown', reason), true)
+      assert.equal(await isUnknown(id, reason), mine)
+    }
+  })
+
+  test('what is dispatched or unknown has no time to live, and an answer gets one again', async () => {
+    const hour = subject.withTtl(3_600_000)
+    const ids = [newId(), newId(), newId()] as const
+    const [lost, held, answered] = ids
+    const mine = token()
+    for (const id of ids) {
+      await hour.claim(id, FINGERPRINT, mine, 0)
+      assert.ok((await shown(id)).expiresMs !== undefined)
+      if (id !== held) await hour.dispatch(id, mine)
+    }
+    await hour.release(held, mine, 'unknown', 'handler_failed')
+    await isUnknown(lost, 'lease_lost')
+    await isUnknown(held, 'handler_failed')
+    for (const id of [lost, held]) assert.equal((await shown(id)).expiresMs, undefined)
+    assert.equal(await hour.complete(answered, mine, ANSWER), true)
+    const { expiresMs = 0 } = await shown(answered)
+    assert.ok(expiresMs > 3_500_000 && expiresMs <= 3_600_000, `${expiresMs}`)
+  })
+
+  test('an unknown key that is resolved replays the answer, and only for its time', async () => {
+    const { id, held } = await unknown()
+    assert.equal(await subject.withTtl(3_600_000).resolve(id, held, ANSWER, JANE), true)
+    assert.deepEqual(await store.claim(id, FINGERPRINT, token(), LEASE_MS), {
+      outcome: 'replay',
+      answer: ANSWER,
+    })
+    const { expiresMs = 0 } = await shown(id)
+    assert.ok(expiresMs > 3_500_000 && expiresMs <= 3_600_000, `${expiresMs}`)
+  })
+
+  test('a resolved key says who resolved it; its holder, coming late, is told that it lost', async () => {
+    const id = newId()
+    const mine = await acquire(id, 0)
+    await store.dispatch(id, mine)
+    assert.equal(await store.resolve(id, mine, ANSWER, JANE), true)
+    assert.equal(await store.complete(id, mine, { ...ANSWER, status: 200 }), false)
+    const { state, status, resolvedBy, reason, sinceMs } = await shown(id)
+    assert.deepEqual(
+      [state, status, resolvedBy, reason, sinceMs],
+      ['completed', 201, 'jane', undefined, undefined],
+    )
+  })
+
+  test('a released key is free for the next attempt, and its holder cannot complete', async () => {
+    const { id, held } = await unknown()
+    assert.equal(await store.resolve(id, held, 'nothing happened', JANE), true)
+    assert.equal(await store.complete(id, held, ANSWER), false)
+    assert.equal(await records.show(id), undefined)
+    assert.deepEqual(await store.claim(id, FINGERPRINT, token(), LEASE_MS), {
+      outcome: 'acquired',
+      attempt: 1,
+    })
+  })
+
+  test('nobody resolves or releases what is under way, completed, or another attempt by now', async () => {
+    const open = newId()
+    const mine = await acquire(open)
+    const refused = async (id: KeyId, held: string) => {
+      assert.equal(await store.resolve(id, held, ANSWER, JANE), false)
+      assert.equal(await store.resolve(id, held, 'nothing happened', JANE), false)
+    }
+    await refused(open, mine)
+    await store.dispatch(open, mine)
+    await refused(open, mine)
+    await store.complete(open, mine, ANSWER)
+    await refused(open, mine)
+    assert.equal((await store.claim(open, FINGERPRINT, token(), LEASE_MS)).outcome, 'replay')
+
+    const idle = newId()
+    await refused(idle, await acquire(idle, 0))
+    assert.equal((await store.claim(idle, FINGERPRINT, token(), LEASE_MS)).outcome, 'acquired')
+
+    const { id, held } = await unknown()
+    await refused(id, token())
+    assert.equal(await store.resolve(id, held, 'nothing happened', JANE), true)
+    const next = token()
+    await store.claim(id, FINGERPRINT, next, LEASE_MS)
+    await store.dispatch(id, next)
+    await store.release(id, next, 'unknown', 'backend_timeout')
+    await refused(id, held)
+    assert.equal(await isUnknown(id, 'backend_timeout'), next)
+  })
+
+  test('of 20 who resolve one key at once, one does, and the log has one entry', async () => {
+    const { id, held } = await unknown()
+    const answers = Array.from({ length: 20 }, (_, i) => ({ ...ANSWER, body: Buffer.from(`${i}`) }))
+    const done = await Promise.all(
+      answers.map((answer, i) => store.resolve(id, held, answer, { by: `operator ${i}` })),
+    )
+    assert.equal(done.filter(Boolean).length, 1)
+    const winner = done.indexOf(true)
+    const claim = await store.claim(id, FINGERPRINT, token(), LEASE_MS)
+    assert.deepEqual(claim, { outcome: 'replay', answer: answers[winner] })
+    const entries = (await logOf('acme')).filter(({ key }) => key === id.key)
+    assert.deepEqual(
+      entries.map(({ by }) => by),
+      [`operator ${winner}`],
+    )
+  })
+
+  const logOf = async (client: string | undefined) => {
+    const entries = []
+    for await (const entry of records.log(client)) entries.push(entry)
+    return entries
+  }
+
+  test('the log tells who said what, when and why, of one client or of all', async () => {
+    const client = `log-${randomUUID()}`
+    const made = []
+    for (const outcome of [ANSWER, 'nothing happened'] as const) {
+      const id = { ...newId(), client }
+      const mine = await acquire(id, 0)
+      await store.dispatch(id, mine)
+      assert.equal(await store.resolve(id, mine, outcome, JANE), true)
+      assert.equal(await store.resolve(id, mine, outcome, JANE), false, 'it is noted once')
+      made.push(id)
+    }
+    const entries = await logOf(client)
+    const { scope } = newId()
+    const expected = { client, by: 'jane', reason: 'seen in the ledger', scope }
+    assert.deepEqual(
+      entries.map(({ at: _, ...rest }) => rest),
+      [
+        { ...expected, event: 'key.resolved', key: made[0]?.key, status: 201 },
+        { ...expected, event: 'key.released', key: made[1]?.key },
+      ],
+    )
+    for (const { at } of entries) assert.ok(Math.abs(Date.parse(at) - Date.now()) < 60_000, at)
+    const all = await logOf(undefined)
+    assert.equal(all.filter((entry) => entry.client === client).length, 2)
+    assert.deepEqual(await logOf(`${client}-no`), [])
+  })
+
+  test('every record of a client is listed once, in every state, over many pages', async () => {
+    const client = `list-${randomUUID()}`
+    const ids = Array.from(
+      { length: 600 },
+      (_, i): KeyId => ({ client, scope: `POST /a:b%3A/${i % 7}`, key: `${i}:*` }),
+    )
+    await acquire({ ...newId(), client: `${client}x` })
+    const settle = async (id: KeyId, i: number) => {
+      const mine = await acquire(id, HOUR_MS)
+      if (i % 4 === 1) await store.complete(id, mine, ANSWER)
+      if (i % 4 >= 2) await store.dispatch(id, mine)
+      if (i % 4 === 3) await store.release(id, mine, 'unknown', 'answer_truncated')
+    }
+    // Not all at once: on a busy machine they would miss the deadline of the store.
+    for (let i = 0; i < ids.length; i += 50) {
+      await Promise.all(ids.slice(i, i + 50).map((id, n) => settle(id, i + n)))
+    }
+    const lost = { client, scope: 'POST /lost', key: 'k' }
+    await store.dispatch(lost, await acquire(lost, 0))
+    const names = async (state?: KeyRecord['state']) => {
+      const seen = new Set<string>()
+      for await (const record of records.list({ client, state })) {
+        assert.ok(state === undefined || record.state === state)
+        seen.add(`${record.id.scope} ${record.id.key}`)
+      }
+      return seen
+    }
+    const all = await names()
+    assert.equal(all.size, 601)
+    for (const { scope, key } of ids) assert.ok(all.has(`${scope} ${key}`), `${scope} ${key}`)
+    assert.equal((await names('completed')).size, 150)
+    assert.equal((await names('in_progress')).size, 300)
+    const open = await names('unknown')
+    assert.equal(open.size, 151)
+    assert.ok(open.has('POST /lost k'), 'a dispatched key whose lease ran out is unknown')
+  })
+
+  test('a record is shown as it is, with its times', async () => {
+    const id = newId()
+    assert.equal(await records.show(id), undefined)
+    const mine = await acquire(id)
+    const open = await shown(id)
+    assert.deepEqual([open.id, open.state, open.attempt, open.held], [id, 'in_progress', 1, mine])
+    assert.ok(open.leaseMs !== undefined && open.leaseMs > 0 && open.leaseMs <= LEASE_MS)
+    assert.ok(open.expiresMs !== undefined && open.expiresMs > 80_000_000)
+    assert.deepEqual([open.sinceMs, open.reason, open.status], [undefined, undefined, undefined])
+    await store.dispatch(id, mine)
+    const sent = await shown(id)
+    assert.deepEqual([sent.state, sent.expiresMs], ['in_progress', undefined])
+    assert.ok(sent.sinceMs !== undefined && sent.leaseMs !== undefined)
+    await store.renew(id, mine, 0)
+    const lost = await shown(id)
+    assert.deepEqual([lost.state, lost.reason, lost.leaseMs], ['unknown', 'lease_lost', undefined])
+    await store.complete(id, mine, ANSWER)
+    const done = await shown(id)
+    assert.deepEqual(
+      [done.state, done.status, done.resolvedBy, done.leaseMs],
+      ['completed', 201, undefined, undefined],
+    )
+    assert.ok(done.expiresMs !== undefined && done.expiresMs > 80_000_000)
+  })
+
+  test('two nodes that look up different things agree on one answer', async () => {
+    const { id } = await unknown()
+    const node = (name: string) =>
+      new IdempotencyEngine({
+        store,
+        leaseMs: LEASE_MS,
+        maxAgeMs: 60_000,
+        onUnknown: 'hold',
+        lookup: async () => {
+          await sleep(20)
+          return { ...ANSWER, body: Buffer.from(name) }
+        },
+      })
+    const nodes = [node('one'), node('two')]
+    const answers = await Promise.all(
+      Array.from({ length: 20 }, (_, i) =>
+        nodes[i % 2]?.run(id, FINGERPRINT, () => assert.fail('it was run again')),
+      ),
+    )
+    const bodies = new Set(answers.map((one) => one?.answer.body.toString()))
+    assert.equal(bodies.size, 1)
+    assert.ok(answers.every((one) => one?.replayed))
+    assert.equal((await shown(id)).resolvedBy, 'lookup')
+  })
+
+  test('a scope of 16 KiB is one scope, and another one that ends differently is another', async () => {
+    const path = `POST /${'ä/'.repeat(8_000)}`
+    const id = { ...newId(), scope: `${path}1` }
+    await store.complete(id, await acquire(id), ANSWER)
+    assert.equal((await store.claim(id, FINGERPRINT, token(), LEASE_MS)).outcome, 'replay')
+    assert.equal((await shown(id)).state, 'completed')
+    await acquire({ ...id, scope: `${path}2` })
+  })
+
+  test('scopes and keys with separators in them never meet', async () => {
+    const { client, key } = newId()
+    for (const [scope, rest] of [
+      ['POST /a', `b:${key}`],
+      ['POST /a:b', key],
+      ['POST /a%3Ab', key],
+      ['POST /a}:b', key],
+    ] as const) {
+      await acquire({ client, scope, key: rest })
+    }
   })
 
   test('clients and scopes never see each other', async () => {
@@ -200,13 +544,13 @@ function contract(open: () => Promise<Subject>): void {
   })
 
   test('after its time an answer is forgotten', async () => {
-    const short = subject.withTtl(150)
+    const short = subject.withTtl(800)
     const id = newId()
     const mine = token()
     await short.claim(id, FINGERPRINT, mine, 50)
     await short.complete(id, mine, ANSWER)
     assert.equal((await short.claim(id, FINGERPRINT, token(), 50)).outcome, 'replay')
-    await sleep(250)
+    await sleep(900)
     assert.deepEqual(await short.claim(id, OTHER, token(), 50), { outcome: 'acquired', attempt: 1 })
   })
 

@@ -1,7 +1,13 @@
 import assert from 'node:assert/strict'
 import { randomUUID } from 'node:crypto'
 import { after, test } from 'node:test'
-import { type ClientOptions, createClient, type Order, ProblemError } from '../../src/client.ts'
+import {
+  createClient,
+  DEFAULT_RETRY,
+  type Order,
+  ProblemError,
+  type SigningOptions,
+} from '../../src/client.ts'
 import { readOrdersAt } from '../support/check-orders.ts'
 import { createDatabase } from '../support/servers.ts'
 import { startService } from '../support/service.ts'
@@ -16,7 +22,7 @@ after(async () => {
 
 const INPUT = { user_id: 'user-1', item: 'bücher ✓', amount: '19.90' }
 
-function partner(options: Partial<ClientOptions> = {}) {
+function partner(options: Partial<SigningOptions> = {}) {
   return createClient({ baseUrl: service.url, secret: 'super-secret-key', ...options })
 }
 
@@ -165,4 +171,27 @@ test('a client that used up its limit waits as long as the service says', async 
   } finally {
     await limited.stop()
   }
+})
+
+test('the limits and how to retry are read with an API key, and with a signature', async (t) => {
+  const limited = await startService({ ...settings, API_KEYS: 'ann:key-of-ann-0001' })
+  t.after(() => limited.stop())
+  const byKey = createClient({ baseUrl: limited.url, apiKey: 'key-of-ann-0001', retry: 'service' })
+  const signing = partner({ baseUrl: limited.url, retry: 'service' })
+  for (const client of [byKey, signing]) {
+    const { limits, tightest, rateLimit } = await client.rateLimits()
+    assert.deepEqual(
+      limits.map(({ name, remaining }) => `${name} ${remaining}`),
+      ['global 1000', 'client-60s 100', 'endpoint 10', 'client-1s 50'],
+    )
+    assert.equal(tightest, 'endpoint')
+    assert.equal(rateLimit?.remaining, 10)
+    const { config } = await client.retryConfig()
+    assert.equal(config.max_attempts, DEFAULT_RETRY.maxAttempts)
+    assert.equal(config.max_delay_ms, DEFAULT_RETRY.capMs)
+  }
+  const refused = await failure(byKey.orders.create(INPUT))
+  assert.equal(`${refused.code} ${refused.effect}`, 'signature_missing none')
+  const stranger = createClient({ baseUrl: limited.url, apiKey: 'key-of-nobody' })
+  assert.equal((await failure(stranger.rateLimits())).code, 'api_key_invalid')
 })

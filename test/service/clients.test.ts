@@ -88,6 +88,18 @@ test('a client added by the command can sign at once on every node, and again af
   assert.equal((await order(second, 'added', `${secret}x`)).status, 401)
 })
 
+test('a row of the name that callers without credentials have is nobody', async (t) => {
+  const database = openDatabase(created.url)
+  t.after(() => database.close())
+  const { secret } = await add(database, 'anonymous', KEY.key)
+  // The table is known to be read again once another row of it is in force.
+  const later = await add(database, 'after-anonymous', KEY.key)
+  const [node] = nodes
+  assert.equal((await order(node, 'after-anonymous', later.secret)).status, 201)
+  const reply = await order(node, 'anonymous', secret)
+  assert.equal(`${reply.status} ${reply.code}`, '401 signature_invalid')
+})
+
 test('rotations under load lose no request: the new secret works as soon as it exists, the old until its end', async (t) => {
   const database = openDatabase(created.url)
   t.after(() => database.close())

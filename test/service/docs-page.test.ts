@@ -11,6 +11,7 @@ const { url } = world.service
 const SECRET = 'super-secret-key'
 const PLACE = '#operations-Orders-placeOrder'
 const LIST = '#operations-Orders-listOrders'
+const LIMITS = '#operations-Limits_and_retries-getRateLimits'
 const UUID = /^[0-9a-f]{8}-[0-9a-f]{4}-4[0-9a-f]{3}-[89ab][0-9a-f]{3}-[0-9a-f]{12}$/
 
 interface Watched {
@@ -55,7 +56,7 @@ async function tryOut(page: Page, operation: string): Promise<void> {
 /** Clicks Execute and reads what the page shows of the answer. */
 async function execute(page: Page, operation: string): Promise<{ status: string; text: string }> {
   const [response] = await Promise.all([
-    page.waitForResponse((one) => one.url().startsWith(`${url}/orders`)),
+    page.waitForResponse((one) => /\/(orders|api\/v1\/)/.test(one.url())),
     page.click(`${operation} .execute`),
   ])
   const id = (await response.allHeaders())['x-request-id'] ?? ''
@@ -117,6 +118,23 @@ describe('/docs in Chromium', { concurrency: 3 }, () => {
     assert.match(listed.text, /next_cursor/)
     await page.fill('#client', 'nobody')
     assert.equal((await execute(page, LIST)).status, '401')
+    assert.deepEqual(complaints, [])
+    await page.close()
+  })
+
+  test('an API key is sent where one is enough, and nowhere else', async () => {
+    const { page, complaints } = await open('/docs')
+    await page.fill('#api-key', 'test-api-key')
+    await tryOut(page, LIMITS)
+    assert.equal((await execute(page, LIMITS)).status, '200')
+    await tryOut(page, LIST)
+    assert.equal((await execute(page, LIST)).status, '401')
+    assert.match(await page.innerText('#note'), /Type in the secret: /)
+    await page.fill('#api-key', '')
+    assert.equal((await execute(page, LIMITS)).status, '401')
+    assert.match(await page.innerText('#note'), /Type in the secret or an API key: /)
+    await page.fill('#secret', SECRET)
+    assert.equal((await execute(page, LIMITS)).status, '200')
     assert.deepEqual(complaints, [])
     await page.close()
   })

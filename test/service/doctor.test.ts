@@ -45,11 +45,13 @@ async function setPolicy(url: string, policy: string): Promise<void> {
 test('a healthy installation is told line by line, with exit code 0', async (t) => {
   const redis = await startRedis()
   t.after(() => redis.stop())
-  const settings = { DATABASE_URL: created.url, SECRETS_KEY: KEY.text, REDIS_URL: redis.url }
+  const API_KEYS = 'ann:key-of-ann-1,ann:key-of-ann-2,bob:key-of-bob-1'
+  const settings = { DATABASE_URL: created.url, SECRETS_KEY: KEY.text, REDIS_URL: redis.url, API_KEYS }
   const { code, lines } = await doctor(settings)
   assert.equal(code, 0, lines.join('\n'))
   const expected = [
     /^ok {4}settings: valid$/,
+    /^ok {4}api keys: 3 set, of 2 users$/,
     /^ok {4}database: PostgreSQL \d+/,
     /^ok {4}database clock: -?\d+ ms from ours$/,
     /^ok {4}migrations: all applied$/,

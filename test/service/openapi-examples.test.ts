@@ -59,8 +59,12 @@ async function call(
 
 /** What is another one each time: the rest of an example is what the service answers. */
 function masked(value: unknown): unknown {
-  const volatile = new Set(['id', 'created_at', 'idempotency_key', 'request_id'])
-  return JSON.parse(JSON.stringify(value), (name, one) => (volatile.has(name) ? name : one))
+  const volatile = new Set(['id', 'transaction_id', 'created_at', 'idempotency_key', 'request_id'])
+  return JSON.parse(JSON.stringify(value), (name, one) => {
+    if (volatile.has(name)) return name
+    // One example of a problem serves all routes.
+    return name === 'detail' ? one.replace(/^The (order|payment) /, 'The order ') : one
+  })
 }
 
 const key = () => ({ 'Idempotency-Key': randomUUID() })
@@ -70,6 +74,7 @@ async function needed(operation: DescribedOperation): Promise<Record<string, str
   for (const { name, required, examples } of operation.parameters) {
     if (name === 'Idempotency-Key') Object.assign(values, key())
     else if (operation.id === 'getOrder' && name === 'id') values.id = await placedId()
+    else if (name === 'transaction_id') values[name] = await paidId()
     else if (required) values[name] = String(Object.values(examples)[0]?.value)
   }
   return values
@@ -80,6 +85,13 @@ async function placedId(): Promise<string> {
   const [body = ''] = operation.bodies.map(([, text]) => text)
   const { text } = await call(operation, { parameters: key(), body })
   return atExpression(JSON.parse(text), '$response.body#/order/id')
+}
+
+async function paidId(): Promise<string> {
+  const operation = api.operation('createPayment')
+  const [body = ''] = operation.bodies.map(([, text]) => text)
+  const { text } = await call(operation, { parameters: key(), body })
+  return atExpression(JSON.parse(text), '$response.body#/payment/transaction_id')
 }
 
 const withBody = api.operations.filter(({ bodies }) => bodies.length > 0)
@@ -116,8 +128,8 @@ describe('every example of a parameter', () => {
         test(`${operation.id}: ${name} ${label} is taken`, async () => {
           const parameters = { ...(await needed(operation)), [name]: String(value) }
           const reply = await call(operation, { parameters, body })
-          // An order with the id of an example is nobody's.
-          if (operation.id === 'getOrder' && name === 'id') assert.equal(reply.status, 404)
+          // What has the id of an example is nobody's.
+          if (['id', 'transaction_id'].includes(name)) assert.equal(reply.status, 404)
           else assert.ok(reply.status < 300, reply.text)
           if (name === 'X-Request-Id') assert.equal(reply.headers.get(name), String(value))
         })
@@ -140,15 +152,17 @@ describe('every scheme', () => {
 
 describe('links', () => {
   test('each leads from an answer to the operation it names', async () => {
-    const place = api.operation('placeOrder')
+    const [place, pay] = [api.operation('placeOrder'), api.operation('createPayment')]
     const [body = ''] = place.bodies.map(([, text]) => text)
+    const [payment = ''] = pay.bodies.map(([, text]) => text)
     await call(place, { parameters: key(), body })
     const followed = new Set<string>()
-    for (const [operation, parameters] of [
-      [place, key()],
-      [api.operation('listOrders'), { limit: '1' }],
+    for (const [operation, parameters, sent] of [
+      [place, key(), body],
+      [pay, key(), payment],
+      [api.operation('listOrders'), { limit: '1' }, ''],
     ] as const) {
-      const reply = await call(operation, { parameters, body: operation === place ? body : '' })
+      const reply = await call(operation, { parameters, body: sent })
       for (const [name, link] of Object.entries(operation.responses.get(reply.status)?.links ?? {})) {
         const values = Object.entries(link.parameters).map(([parameter, expression]): [string, string] => [
           parameter,

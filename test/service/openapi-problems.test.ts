@@ -1,28 +1,62 @@
 import assert from 'node:assert/strict'
 import { randomUUID } from 'node:crypto'
+import { createServer } from 'node:http'
 import { connect } from 'node:net'
+import { text } from 'node:stream/consumers'
 import { after, describe, test } from 'node:test'
 import { setTimeout as sleep } from 'node:timers/promises'
 import postgres from 'postgres'
+import { listen } from '../../internal/http/server.ts'
 import { sign } from '../../internal/signature/schemes.ts'
 import { ApiDocument, type DescribedOperation } from '../support/api-document.ts'
 import { holdOrders } from '../support/hold-orders.ts'
 import { one, type RawAnswer } from '../support/raw-http.ts'
 import { DEMO_SECRET, newKey, type RawOrder, signedGet, signedOrder } from '../support/raw-order.ts'
-import { createDatabase, startPostgres } from '../support/servers.ts'
+import { createDatabase, freePort, startPostgres } from '../support/servers.ts'
 import { type Service, startService } from '../support/service.ts'
 
-/** Four services: one that is well, one without quota, one without a database, one that is broken and about to end. */
+/** A payment gateway that charges, fails to say so for `lost`, and does not answer lookups of `silent`. */
+const charges = new Map<string, string>()
+const gateway = createServer((request, response) => {
+  void text(request).then((body) => {
+    const key = String(request.headers['idempotency-key'])
+    const { description } = request.method === 'POST' ? JSON.parse(body) : { description: undefined }
+    if (request.method === 'POST') charges.set(key, description)
+    const found = charges.get(String(request.url).split('/').at(-1) ?? '')
+    const status =
+      request.method === 'POST' ? (description === 'lost' ? 500 : 200) : found === 'silent' ? 500 : 404
+    response.writeHead(status).end(JSON.stringify({ id: 'ch_1', status: 'completed' }))
+  })
+})
+const gatewayPort = await listen(gateway, '127.0.0.1', 0)
+
+/**
+ * Seven services: one that is well, one without quota, one without a database, one without the store of its
+ * limits, one that is broken and about to end, one
+ * whose payment gateway is as above, one whose payment gateway is not there.
+ */
 const [database, broken, away] = await Promise.all([createDatabase(), createDatabase(), startPostgres()])
 const RATE_LIMITS = 'client=100000/60s'
-const [well, spent, cut, ending] = await Promise.all([
+const [well, spent, cut, blind, ending, troubled, alone] = await Promise.all([
   startService({ DATABASE_URL: database.url, RATE_LIMITS }),
   startService({ DATABASE_URL: database.url, RATE_LIMITS: 'client=1/60s' }),
   startService({ DATABASE_URL: away.url, RATE_LIMITS }),
+  startService({
+    ...{ DATABASE_URL: database.url, RATE_LIMITS, RATE_LIMIT_ON_OUTAGE: 'closed' },
+    ...{ REDIS_URL: `redis://127.0.0.1:${await freePort()}`, IDEMPOTENCY_STORE: 'postgres' },
+  }),
   startService({ DATABASE_URL: broken.url, RATE_LIMITS }),
+  startService({ DATABASE_URL: database.url, RATE_LIMITS, GATEWAY_URL: `http://127.0.0.1:${gatewayPort}` }),
+  startService({
+    DATABASE_URL: database.url,
+    RATE_LIMITS,
+    GATEWAY_URL: `http://127.0.0.1:${await freePort()}`,
+  }),
 ])
 after(async () => {
-  await Promise.all([well, spent, cut, ending].map((service) => service.kill()))
+  await Promise.all([well, spent, cut, blind, ending, troubled, alone].map((service) => service.kill()))
+  gateway.close()
+  gateway.closeAllConnections()
   await Promise.all([database.drop(), broken.drop(), away.stop()])
 })
 const api = new ApiDocument(JSON.parse(await (await fetch(`${well.url}/openapi.json`)).text()))
@@ -37,7 +71,10 @@ function ask(
 }
 
 function bytesOf({ method, path, signed }: DescribedOperation, change: Partial<RawOrder>): Buffer {
-  const target = path.replace('{id}', randomUUID()).replace('{code}', 'rate_limited')
+  const target = path
+    .replace('{id}', randomUUID())
+    .replace('{transaction_id}', randomUUID())
+    .replace('{code}', 'rate_limited')
   if (method === 'POST') return signedOrder({ target, ...change })
   return signedGet(target, { ...(signed ? {} : { signature: undefined }), ...change })
 }
@@ -55,6 +92,8 @@ const PROVOKED: Record<string, (operation: DescribedOperation) => Promise<RawAns
   unsupported_media_type: (operation) => ask(operation, { body: '{}', headers: ['Content-Encoding: gzip'] }),
   signature_missing: (operation) => ask(operation, { signature: undefined }),
   signature_invalid: (operation) => ask(operation, { signature: '0'.repeat(64) }),
+  api_key_invalid: (operation) =>
+    ask(operation, { signature: undefined, headers: ['Authorization: Bearer not-a-key-of-anybody'] }),
   timestamp_out_of_range: (operation) => ask(operation, { timestamp: 1 }),
   scheme_not_allowed: (operation) =>
     ask(operation, { body: '', signature: sign({ scheme: 'v0', secret: DEMO_SECRET, body: '' }) }),
@@ -70,13 +109,14 @@ const PROVOKED: Record<string, (operation: DescribedOperation) => Promise<RawAns
     return await ask(operation, { key, body: '{}' })
   },
   async request_in_progress(operation) {
-    const key = newKey()
-    const lock = await holdOrders(database.url)
-    const first = ask(operation, { key })
+    const pays = operation.id === 'createPayment'
+    const request = { key: newKey(), ...(pays ? { body: payment() } : {}) }
+    const lock = await holdOrders(database.url, pays ? 'payments' : 'orders')
+    const first = ask(operation, request)
     await sleep(300)
-    const second = await ask(operation, { key })
+    const second = await ask(operation, request)
     await lock.release()
-    assert.equal((await first).status, 201)
+    assert.equal((await first).status, pays ? 200 : 201)
     return second
   },
   invalid_json: (operation) => ask(operation, { body: '{' }),
@@ -84,7 +124,23 @@ const PROVOKED: Record<string, (operation: DescribedOperation) => Promise<RawAns
   not_found: (operation) => (operation.signed ? ask(operation) : ask({ ...operation, path: '/problems/no' })),
   async store_unavailable(operation) {
     await gone
-    return await ask(operation, {}, cut)
+    // The limits are in a store of their own.
+    return await ask(operation, {}, operation.id === 'getRateLimits' ? blind : cut)
+  },
+  backend_unreachable: (operation) => unreachable(operation),
+  async circuit_open(operation) {
+    await unreachable(operation)
+    let answer = await ask(operation, { body: payment() }, alone)
+    for (let n = 0; n < 10 && answer.status === 502; n++)
+      answer = await ask(operation, { body: payment() }, alone)
+    return answer
+  },
+  backend_timeout: (operation) => ask(operation, { body: payment('lost') }, troubled),
+  async outcome_unknown(operation) {
+    const request = { key: newKey(), body: payment('silent') }
+    await ask(operation, request, troubled)
+    await forget(request.key)
+    return await ask(operation, request, troubled)
   },
   async shutting_down(operation) {
     await signalled
@@ -92,20 +148,47 @@ const PROVOKED: Record<string, (operation: DescribedOperation) => Promise<RawAns
   },
   async internal_error(operation) {
     await dropped
-    return await ask(operation, {}, ending)
+    return await ask(operation, operation.id === 'createPayment' ? { body: payment() } : {}, ending)
   },
+}
+
+function payment(description = 'well'): string {
+  return JSON.stringify({ amount: '1', currency: 'EUR', payment_method: 'pm_test_4242', description })
+}
+
+/** Once: a second request may find the circuit open already. */
+let first502: Promise<RawAnswer> | undefined
+function unreachable(operation: DescribedOperation): Promise<RawAnswer> {
+  const send = () => ask(operation, { body: payment() }, alone)
+  if (operation.id !== 'createPayment') return send()
+  first502 ??= send()
+  return first502
+}
+
+/** As after a day in which the gateway did not say what became of it. */
+async function forget(key: string): Promise<void> {
+  const sql = postgres(database.url, { max: 1, onnotice: () => {} })
+  await sql`
+    UPDATE payments SET state = 'unknown', answer_status = NULL, answer_body = NULL, settled_at = NULL,
+      check_at = now() + interval '1 hour'
+    WHERE idempotency_key = ${key}`
+  await sql`DELETE FROM idempotency_keys WHERE key = ${key}`
+  await sql.end()
 }
 
 const gone = away.kill()
 const dropped = (async () => {
   const sql = postgres(broken.url, { max: 1, onnotice: () => {} })
-  await sql`DROP TABLE orders`
+  await sql`DROP TABLE orders, payments, audit_log CASCADE`
   await sql.end()
 })()
 
 const all = api.operations.flatMap((operation) => operation.codes.map((each) => ({ operation, ...each })))
 // Only a defect can bring these about: there is nothing to break behind a route without a store.
-const impossible = all.filter(({ operation, code }) => code === 'internal_error' && !operation.signed)
+const impossible = all.filter(
+  ({ operation, code }) =>
+    code === 'internal_error' && (!operation.signed || operation.id === 'getRateLimits'),
+)
 const possible = all.filter((each) => !impossible.includes(each))
 const [last, first] = [true, false].map((isLast) =>
   possible.filter(({ code }) => (code === 'shutting_down') === isLast),

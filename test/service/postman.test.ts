@@ -89,13 +89,16 @@ test('every route of the pipeline is requested', () => {
   }
 })
 
-test('the one secret is a variable of type secret in the environment, with the value of the demo', () => {
+test('the secret and the API key are variables of type secret in the environment, with the values of the demo', () => {
   const { values } = z
     .object({ values: z.array(z.object({ key: z.string(), value: z.string(), type: z.string() })) })
     .parse(read(ENVIRONMENT))
   assert.deepEqual(
-    values.filter(({ key, type }) => type === 'secret' || /secret|password|token/.test(key)),
-    [{ key: 'secret', value: 'super-secret-key', type: 'secret' }],
+    values.filter(({ key, type }) => type === 'secret' || /secret|password|token|key/.test(key)),
+    [
+      { key: 'secret', value: 'super-secret-key', type: 'secret' },
+      { key: 'api_key', value: 'test-api-key', type: 'secret' },
+    ],
   )
-  assert.doesNotMatch(readFileSync(COLLECTION, 'utf8'), /super-secret-key/)
+  assert.doesNotMatch(readFileSync(COLLECTION, 'utf8'), /super-secret-key|test-api-key/)
 })

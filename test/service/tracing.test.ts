@@ -1,6 +1,8 @@
 import assert from 'node:assert/strict'
+import { once } from 'node:events'
 import { cpSync, mkdirSync, mkdtempSync, rmSync, symlinkSync } from 'node:fs'
 import { readdir } from 'node:fs/promises'
+import { createServer, type IncomingHttpHeaders } from 'node:http'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import { test } from 'node:test'
@@ -105,6 +107,34 @@ test('without OpenTelemetry the trace of the caller is in the log, or one of our
   for (const line of [given, malformed, none]) assert.match(String(line?.span_id), /^[0-9a-f]{16}$/)
   for (const line of [malformed, none]) assert.match(String(line?.trace_id), /^(?!4bf92f)[0-9a-f]{32}$/)
   assert.notEqual(malformed?.trace_id, none?.trace_id)
+})
+
+test('the payment gateway gets the trace of the caller', async (t) => {
+  const seen: IncomingHttpHeaders[] = []
+  const gateway = createServer((req, res) => {
+    seen.push(req.headers)
+    res.writeHead(200, { 'Content-Type': 'application/json' }).end('{"id":"c1","status":"completed"}')
+  }).listen(0, '127.0.0.1')
+  await once(gateway, 'listening')
+  t.after(() => gateway.close().closeAllConnections())
+  const address = gateway.address()
+  const gatewayPort = typeof address === 'object' && address !== null ? address.port : 0
+  const { service, close } = await startServiceOnDatabase({ GATEWAY_URL: `http://127.0.0.1:${gatewayPort}` })
+  t.after(close)
+  const paid = await send(`${service.url}/api/v1/payments`, {
+    method: 'POST',
+    headers: {
+      ...{ Authorization: 'Bearer test-api-key', 'Content-Type': 'application/json' },
+      ...{ 'Idempotency-Key': newKey(), traceparent: `00-${TRACE}-${PARENT}-01`, tracestate: 'rojo=1' },
+    },
+    body: '{"amount":"5.00","currency":"USD","payment_method":"card"}',
+  })
+  assert.equal(paid.status, 200, paid.body.toString())
+  const { traceparent, tracestate } = seen.at(-1) ?? {}
+  assert.deepEqual(
+    { traceparent, tracestate },
+    { traceparent: `00-${TRACE}-${PARENT}-01`, tracestate: 'rojo=1' },
+  )
 })
 
 test('a collector that is away costs a line in the log, no request and no second at the end', async (t) => {

@@ -6,16 +6,19 @@ export interface OrdersLock {
 }
 
 /**
- * Locks the orders table: requests that place an order have their key and wait. Below 2.5 s, the deadline of a
+ * Locks the orders table, or that of payments: requests that place an order, or pay, have their key and wait. Below 2.5 s, the deadline of a
  * statement, none of them fails by it. A lock that a failed test does not release ends by itself
  * after 10 s.
  */
-export async function holdOrders(databaseUrl: string): Promise<OrdersLock> {
+export async function holdOrders(
+  databaseUrl: string,
+  table: 'orders' | 'payments' = 'orders',
+): Promise<OrdersLock> {
   const sql = postgres(databaseUrl, { max: 1, onnotice: () => {} })
   const connection = await sql.reserve()
   await connection`SET idle_in_transaction_session_timeout = '10s'`
   await connection`BEGIN`
-  await connection`LOCK TABLE orders IN ACCESS EXCLUSIVE MODE`
+  await connection`LOCK TABLE ${connection(table)} IN ACCESS EXCLUSIVE MODE`
   return {
     async release() {
       await connection`COMMIT`

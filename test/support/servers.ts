@@ -13,8 +13,9 @@ import {
   rmSync,
 } from 'node:fs'
 import { connect, createServer } from 'node:net'
-import { delimiter, join } from 'node:path'
+import { join } from 'node:path'
 import postgres from 'postgres'
+import { inPath } from './programs.ts'
 import { ServerProcess, type User } from './server-process.ts'
 
 /** The shared servers: test.sh starts them and sets the variables. */
@@ -219,11 +220,6 @@ function debianPostgres(): string | undefined {
   if (!existsSync(versions)) return undefined
   const [newest] = readdirSync(versions).sort((a, b) => Number(b) - Number(a))
   return newest === undefined ? undefined : join(versions, newest, 'bin')
-}
-
-function inPath(program: string): string | undefined {
-  const directories = (process.env.PATH ?? '').split(delimiter)
-  return directories.map((directory) => join(directory, program)).find((file) => existsSync(file))
 }
 
 /** PostgreSQL refuses to run as root. */

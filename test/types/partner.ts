@@ -2,7 +2,16 @@
  * A partner's program, compiled by the `types` stage and by test/service/client-package.test.ts against the built
  * package, with the types of browsers alone. It is never run: what must not compile is marked @ts-expect-error.
  */
-import { type Client, createClient, type Order, ProblemError } from 'oncekey/client'
+import {
+  type AuditEntry,
+  type Client,
+  createClient,
+  type Order,
+  type Payment,
+  ProblemError,
+  type RateLimit,
+  type RetryConfig,
+} from 'oncekey/client'
 
 const client: Client = createClient({
   baseUrl: new URL('https://orders.example'),
@@ -46,6 +55,34 @@ export async function newest(): Promise<Order[]> {
   return [...all, order]
 }
 
+const payer: Client = createClient({
+  baseUrl: 'https://orders.example',
+  apiKey: 'from a safe place',
+  retry: 'service',
+})
+
+export async function pay(key: string): Promise<Payment['status']> {
+  const input = { amount: '19.90', currency: 'EUR', payment_method: 'card-1', metadata: { basket: '7' } }
+  const { payment, replayed, attempts } = await payer.payments.create(input, { key, deadlineMs: 20_000 })
+  const { payment: again } = await payer.payments.get(payment.transaction_id)
+  if (payment.status === 'declined') report(`declined ${replayed} ${attempts} ${again.description ?? ''}`)
+  return payment.status
+}
+
+export async function look(): Promise<[AuditEntry[], RateLimit[], RetryConfig]> {
+  const entries: AuditEntry[] = []
+  for await (const entry of payer.auditLogs.list({ eventType: 'payment.completed' })) entries.push(entry)
+  const { limits, tightest } = await payer.rateLimits()
+  report(tightest ?? 'unlimited')
+  return [entries, limits, (await payer.retryConfig()).config]
+}
+
+// @ts-expect-error an API key and a secret are two ways to say who calls
+export const both = createClient({ baseUrl: 'https://orders.example', apiKey: 'a', secret: 'b' })
+// @ts-expect-error a payment has a currency
+export const free = payer.payments.create({ amount: 1, payment_method: 'card-1' })
+// @ts-expect-error the recommendation has one name
+export const often = createClient({ baseUrl: 'https://orders.example', apiKey: 'a', retry: 'often' })
 // @ts-expect-error an order has an item
 export const incomplete = client.orders.create({ user_id: 'user-1', amount: 1 })
 // @ts-expect-error the secret is not optional

@@ -1,7 +1,7 @@
 import assert from 'node:assert/strict'
 import { type TestContext, test } from 'node:test'
 import { sign } from '../../internal/signature/schemes.ts'
-import { type ClientOptions, createClient, ProblemError } from '../../src/client.ts'
+import { createClient, ProblemError, type SigningOptions } from '../../src/client.ts'
 import {
   type Arrived,
   answer,
@@ -22,7 +22,7 @@ const STARTED_MS = 1_767_225_600_250
 const HTML = answer(502, '<html>Bad Gateway</html>', { 'Content-Type': 'text/html' })
 
 /** A client whose waits pass at once, on a clock of its own, with the longest jitter. */
-async function partner(t: TestContext, script: Step[], options: Partial<ClientOptions> = {}) {
+async function partner(t: TestContext, script: Step[], options: Partial<SigningOptions> = {}) {
   const server = await scriptedServer(t, ...script)
   const clock = { ms: STARTED_MS }
   const waits: number[] = []

@@ -10,6 +10,7 @@ for (const [args, message] of [
   [['add'], /^NAME=: must be 1 to 64 of/],
   [['add', 'a b'], /^NAME=a b: must be 1 to 64 of/],
   [['add', 'x'.repeat(65)], /^NAME=x{65}: must be/],
+  [['add', 'anonymous'], /^NAME=anonymous: is reserved for callers without credentials$/],
   [['add', 'acme', 'zeta'], /^zeta: add takes one NAME/],
   [['list', 'acme'], /^acme: list takes no NAME/],
   [['reseal', 'acme'], /^acme: reseal takes no NAME/],

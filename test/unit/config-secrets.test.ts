@@ -26,6 +26,11 @@ const BAD_SECRETS: [name: string, values: string[], rule: RegExp][] = [
     /must be a URL/,
   ],
   [
+    'API_KEYS',
+    [SECRET, `ann:${SECRET}`, `a b:${SECRET}-and-more`, `ann:${SECRET}-and-more,bob:${SECRET}-and-more`],
+    /must be user:key,user:key: entry \d/,
+  ],
+  [
     'REDIS_URL',
     [
       `http://:${SECRET}@r`,
@@ -68,6 +73,8 @@ test('a bad SECRETS_KEY is refused without showing it', () => {
 const MASKED: [name: string, value: string, shown: string][] = [
   ['HMAC_SECRET', SECRET, '********'],
   ['SECRETS_KEY', KEY, '********'],
+  ['API_KEYS', `ann:${SECRET}-and-more`, '********'],
+  ['API_KEYS', 'none', 'none'],
   ['DATABASE_URL', 'postgres://db:5432/x', 'postgres://db:5432/x'],
   ['DATABASE_URL', `postgres://u:${SECRET}@db:5432/x`, 'postgres://********@db:5432/x'],
   ['DATABASE_URL', `postgres://u:p@${SECRET}@db/x`, 'postgres://********@db/x'],

@@ -11,6 +11,7 @@ import {
   parseDuration,
   printConfig,
   readConfig,
+  readStoreConfig,
 } from '../../src/config.ts'
 
 type Settings = Record<string, string>
@@ -47,6 +48,7 @@ const DEFAULTS: Config = {
   hmacSecret: 'super-secret-key',
   clientsFile: undefined,
   secretsKeys: [],
+  apiKeys: [{ user: 'test-user', key: 'test-api-key' }],
   minScheme: 'v0',
   signatureToleranceMs: 300_000,
   signatureHints: false,
@@ -55,7 +57,11 @@ const DEFAULTS: Config = {
   idempotencyLeaseMs: 30_000,
   rateLimits: undefined,
   rateLimitOnOutage: 'local',
+  gatewayUrl: undefined,
+  gatewayTimeoutMs: 10_000,
+  simulatedGateway: { delayMs: 50, declineRate: 0, failureRate: 0, seed: 1 },
   maxBodyBytes: 65_536,
+  maxResponseBytes: 1_048_576,
   trustProxy: 0,
   workers: 1,
   shutdownGraceMs: 25_000,
@@ -77,8 +83,18 @@ test('an empty setting is no setting', () => {
 const GOOD: [settings: Settings, inForce: Partial<Config>][] = [
   [{ HOST: '::1' }, { host: '::1' }],
   [
-    { HOST: '0.0.0.0', HMAC_SECRET: 'own' },
-    { host: '0.0.0.0', hmacSecret: 'own' },
+    { HOST: '0.0.0.0', HMAC_SECRET: 'own', API_KEYS: 'none' },
+    { host: '0.0.0.0', hmacSecret: 'own', apiKeys: [] },
+  ],
+  [
+    { API_KEYS: 'ann:key-of-ann-1, ann:key-of-ann-2,bob:~./+_-AZ09==' },
+    {
+      apiKeys: [
+        { user: 'ann', key: 'key-of-ann-1' },
+        { user: 'ann', key: 'key-of-ann-2' },
+        { user: 'bob', key: '~./+_-AZ09==' },
+      ],
+    },
   ],
   [{ PORT: '0' }, { port: 0 }],
   [{ PORT: '65535' }, { port: 65_535 }],
@@ -126,6 +142,7 @@ const GOOD: [settings: Settings, inForce: Partial<Config>][] = [
   ],
   [{ RATE_LIMIT_ON_OUTAGE: 'closed' }, { rateLimitOnOutage: 'closed' }],
   [{ MAX_BODY_BYTES: '1' }, { maxBodyBytes: 1 }],
+  [{ MAX_RESPONSE_BYTES: '0' }, { maxResponseBytes: 0 }],
   [{ TRUST_PROXY: '2' }, { trustProxy: 2 }],
   [{ WORKERS: '1' }, {}],
   [
@@ -146,15 +163,25 @@ const GOOD: [settings: Settings, inForce: Partial<Config>][] = [
   [{ LOG_FILE: 'a.log' }, { logFile: 'a.log' }],
   [
     { NODE_ENV: 'production', HMAC_SECRET: 'own' },
-    { production: true, host: '0.0.0.0', hmacSecret: 'own' },
+    { production: true, host: '0.0.0.0', hmacSecret: 'own', apiKeys: [] },
   ],
   [
     { NODE_ENV: 'production', CLIENTS_FILE: HERE },
-    { production: true, host: '0.0.0.0', hmacSecret: undefined, clientsFile: HERE },
+    { production: true, host: '0.0.0.0', hmacSecret: undefined, apiKeys: [], clientsFile: HERE },
   ],
   [
     { NODE_ENV: 'production', SECRETS_KEY: KEY },
-    { production: true, host: '0.0.0.0', hmacSecret: undefined, secretsKeys: [parseSealKey(KEY)] },
+    {
+      ...{ production: true, host: '0.0.0.0', hmacSecret: undefined, apiKeys: [] },
+      secretsKeys: [parseSealKey(KEY)],
+    },
+  ],
+  [
+    { NODE_ENV: 'production', API_KEYS: 'ann:key-of-ann' },
+    {
+      ...{ production: true, host: '0.0.0.0', hmacSecret: undefined },
+      apiKeys: [{ user: 'ann', key: 'key-of-ann' }],
+    },
   ],
   [{ NODE_ENV: 'test' }, {}],
 ]
@@ -221,14 +248,33 @@ test('all faults are told at once', () => {
 
 /** Settings that are fine by themselves and not together. */
 const CLASHES: [settings: Settings, fault: RegExp][] = [
-  [{ NODE_ENV: 'production' }, /^HMAC_SECRET, CLIENTS_FILE or SECRETS_KEY must be set in production/],
-  [{ NODE_ENV: 'production', HMAC_SECRET: '' }, /^HMAC_SECRET, CLIENTS_FILE or SECRETS_KEY must be set/],
+  [
+    { NODE_ENV: 'production' },
+    /^HMAC_SECRET, CLIENTS_FILE, SECRETS_KEY or API_KEYS must be set in production/,
+  ],
+  [
+    { NODE_ENV: 'production', HMAC_SECRET: '', API_KEYS: '' },
+    /^HMAC_SECRET, CLIENTS_FILE, SECRETS_KEY or API_KEYS/,
+  ],
+  [{ NODE_ENV: 'production', API_KEYS: 'none' }, /^HMAC_SECRET, CLIENTS_FILE, SECRETS_KEY or API_KEYS/],
+  [
+    { NODE_ENV: 'production', API_KEYS: 'own:test-api-key', HOST: '127.0.0.1' },
+    /^API_KEYS is the published default/,
+  ],
   [
     { NODE_ENV: 'production', HMAC_SECRET: 'super-secret-key', HOST: '127.0.0.1' },
     /^HMAC_SECRET is the published default/,
   ],
   [{ SECRETS_KEY_OLD: OLD_KEY }, /^SECRETS_KEY_OLD needs SECRETS_KEY/],
-  [{ HOST: '0.0.0.0' }, /^HOST=0\.0\.0\.0: with the default secret .* loopback only; set HMAC_SECRET/],
+  [
+    { HOST: '0.0.0.0' },
+    /^HOST=0\.0\.0\.0: with the default secret and the default API key .* loopback only; set HMAC_SECRET and API_KEYS$/,
+  ],
+  [
+    { HOST: '0.0.0.0', HMAC_SECRET: 'own' },
+    /^HOST=0\.0\.0\.0: with the default API key .* loopback only; set API_KEYS$/,
+  ],
+  [{ HOST: '0.0.0.0', API_KEYS: 'ann:key-of-ann' }, /^HOST=.* with the default secret .*; set HMAC_SECRET$/],
   [{ HOST: '::' }, /^HOST=::: /],
   [{ HOST: '192.168.0.1' }, /^HOST=192\.168\.0\.1: /],
   [{ HOST: '127.0.0.1.example' }, /^HOST=127\.0\.0\.1\.example: /],
@@ -310,7 +356,10 @@ test('what printConfig shows can be set again to the same effect, but for the se
     )
     const again = readConfig({
       ...shown,
-      ...pick(settings, ['HMAC_SECRET', 'DATABASE_URL', 'REDIS_URL', 'SECRETS_KEY', 'SECRETS_KEY_OLD']),
+      ...(shown.API_KEYS === 'none' ? {} : { API_KEYS: '' }),
+      ...pick(settings, [
+        ...['HMAC_SECRET', 'DATABASE_URL', 'REDIS_URL', 'SECRETS_KEY', 'SECRETS_KEY_OLD', 'API_KEYS'],
+      ]),
     })
     assert.deepEqual({ ...again, hmacSecret: config.hmacSecret }, config)
   }
@@ -319,3 +368,9 @@ test('what printConfig shows can be set again to the same effect, but for the se
 function pick(settings: Settings, names: string[]): Settings {
   return Object.fromEntries(Object.entries(settings).filter(([name]) => names.includes(name)))
 }
+
+test('a command that only opens the stores needs no secret in production, and its settings are checked all the same', () => {
+  const env = { NODE_ENV: 'production', HOST: '0.0.0.0', REDIS_URL: 'redis://127.0.0.1:1' }
+  assert.equal(readStoreConfig(env).idempotencyStore, 'redis')
+  assert.throws(() => readStoreConfig({ ...env, REDIS_URL: 'nowhere' }), ConfigError)
+})

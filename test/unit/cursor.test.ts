@@ -1,13 +1,14 @@
 import assert from 'node:assert/strict'
 import { test } from 'node:test'
-import { parseCursor, parseLimit } from '../../internal/orders/cursor.ts'
+import { parseCursor } from '../../internal/orders/cursor.ts'
+import { parseLimit } from '../../internal/page-limit.ts'
 import { ServiceError } from '../../internal/service-error.ts'
 
 const ID = '0198c1c8-0000-7000-8000-000000000000'
 
 const refused = (error: unknown) => error instanceof ServiceError && error.code === 'invalid_request'
 
-test('a page has 20 orders unless asked for 1 to 100', () => {
+test('a page has 20 entries unless asked for 1 to 100', () => {
   assert.equal(parseLimit(undefined), 20)
   for (const limit of [1, 2, 99, 100]) assert.equal(parseLimit(String(limit)), limit)
 })

@@ -37,6 +37,19 @@ test('a lone call runs at the end of the current turn', async () => {
   assert.equal(await answer, 42)
 })
 
+test('the size of each batch is told', async () => {
+  const sizes: number[] = []
+  const { call, batchAt } = stalled({ maxItems: 2, onBatch: (items) => sizes.push(items) })
+  const answers = [call(1), call(2), call(3)]
+  for (const index of [0, 1]) {
+    await turn()
+    batchAt(index).succeed()
+    await turn()
+  }
+  assert.deepEqual(await Promise.all(answers), [2, 4, 6])
+  assert.deepEqual(sizes, [2, 1])
+})
+
 test('calls of one turn share a batch, and calls that come meanwhile share the next', async () => {
   const { call, batches, batchAt } = stalled()
   const first = [call(1), call(2)]

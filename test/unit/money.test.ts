@@ -1,7 +1,10 @@
 import assert from 'node:assert/strict'
 import { test } from 'node:test'
 import fc from 'fast-check'
-import { AmountFault, parseAmount } from '../../internal/orders/money.ts'
+import { AmountFault, parseAmount as parse } from '../../internal/money.ts'
+
+/** With the decimals of an order. */
+const parseAmount = (text: string) => parse(text, 2)
 
 const ACCEPTED: Record<string, string> = {
   '500': '500',

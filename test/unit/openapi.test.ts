@@ -78,10 +78,12 @@ describe('the OpenAPI document', () => {
     }
   })
 
-  test('says who may sign how: v0 only where there is a body', () => {
+  test('says who may sign how: v0 only where there is a body, and an API key only under /api/v1', () => {
     const security = JSON.stringify([['signatureV1'], ['messageSignatureInput', 'messageSignature']])
     for (const operation of api.operations.filter(({ signed }) => signed)) {
-      const names = operation.security.map((one) => Object.keys(one))
+      const all = operation.security.map((one) => Object.keys(one))
+      const names = all.filter(([name]) => name !== 'apiKey')
+      assert.equal(all.length > names.length, operation.path.startsWith('/api/v1/'), operation.id)
       const withoutBody = names.filter(([name]) => name !== 'signatureV0')
       assert.equal(JSON.stringify(withoutBody), security, operation.id)
       assert.equal(names.length > withoutBody.length, operation.bodies.length > 0, operation.id)

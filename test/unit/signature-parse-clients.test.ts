@@ -41,6 +41,11 @@ const FAULTS: [name: string, content: unknown, message: RegExp][] = [
   ['a list', [SECRET], /one JSON object/],
   ['null', null, /one JSON object/],
   ['a client id outside the grammar', { 'a b/c': { secrets: [SECRET] } }, /\/a b~1c is not a client id/],
+  [
+    'the name of callers without credentials',
+    { anonymous: { secrets: [SECRET] } },
+    /\/anonymous is reserved/,
+  ],
   ['an empty client id', { '': { secrets: [SECRET] } }, /\/ is not a client id/],
   ['a client id of 65', { ['x'.repeat(65)]: { secrets: [SECRET] } }, /\/x{65} is not a client id/],
   ['a client that is a secret', { acme: SECRET }, /\/acme must be \{"secrets"/],

@@ -1,4 +1,4 @@
-// Shows /openapi.json with Swagger UI, and signs what is sent from it. Nothing that is typed in is stored.
+// Shows /openapi.json with Swagger UI, and signs what is sent from it, or adds the API key. Nothing that is typed in is stored.
 import { createSigner } from '/docs/signer.js'
 
 const PROBLEM_TYPE = 'application/problem+json'
@@ -6,6 +6,7 @@ const KEY_FORMAT = 'key'
 
 const client = input('client')
 const secret = input('secret')
+const apiKey = input('api-key')
 const note = element('note')
 const usualNote = note.textContent
 
@@ -14,11 +15,11 @@ followColorScheme()
 
 /** @type {ApiDocument} */
 const spec = await (await fetch('/openapi.json')).json()
-const signed = signedPaths(spec)
+const protectedOperations = findProtected(spec)
 SwaggerUIBundle({
   domNode: element('api'),
   spec: forThisPage(spec),
-  requestInterceptor: signRequest,
+  requestInterceptor: sayWhoCalls,
   plugins: [ourParts],
   // Badges and suggestions of others' services.
   validatorUrl: null,
@@ -29,14 +30,17 @@ SwaggerUIBundle({
 })
 
 /**
- * The operations that want a signature, as patterns of `METHOD path`.
+ * The operations that want to know who calls, as patterns of `METHOD path`, and whether an API key is enough.
  * @param {ApiDocument} document
  */
-function signedPaths(document) {
+function findProtected(document) {
   return Object.entries(document.paths).flatMap(([path, methods]) =>
     Object.entries(methods)
-      .filter(([, operation]) => (operation.security ?? []).length > 0)
-      .map(([method]) => new RegExp(`^${method.toUpperCase()} ${path.replace(/\{\w+\}/g, '[^/]+')}$`)),
+      .filter(([, { security = [] }]) => security.length > 0)
+      .map(([method, { security = [] }]) => ({
+        pattern: new RegExp(`^${method.toUpperCase()} ${path.replace(/\{\w+\}/g, '[^/]+')}$`),
+        takesKey: security.some((schemes) => 'apiKey' in schemes),
+      })),
   )
 }
 
@@ -63,7 +67,10 @@ function forThisPage(document) {
   if (keySchema !== undefined) keySchema.format = KEY_FORMAT
   const schemes = Object.entries(securitySchemes)
   copy.info.description += `\n\n## Signing\n\n${schemes
-    .map(([name, { name: header, description }]) => `**${name}** (\`${header}\`) ${description}`)
+    .map(
+      ([name, { name: header = 'Authorization: Bearer', description }]) =>
+        `**${name}** (\`${header}\`) ${description}`,
+    )
     .join('\n\n')}`
   return copy
 }
@@ -82,13 +89,20 @@ function shorten(response) {
 }
 
 /** @param {OutgoingRequest} request as Swagger UI is about to send it */
-async function signRequest(request) {
+async function sayWhoCalls(request) {
   const url = new URL(request.url, location.href)
-  const isSigned = signed.some((pattern) => pattern.test(`${request.method.toUpperCase()} ${url.pathname}`))
-  if (!isSigned) return request
+  const operation = protectedOperations.find(({ pattern }) =>
+    pattern.test(`${request.method.toUpperCase()} ${url.pathname}`),
+  )
+  if (operation === undefined) return request
   say(usualNote, false)
+  if (operation.takesKey && apiKey.value !== '') {
+    request.headers.Authorization = `Bearer ${apiKey.value.trim()}`
+    return request
+  }
   if (secret.value === '') {
-    say('Type in the secret: this request was sent without a signature.', true)
+    const missing = operation.takesKey ? 'the secret or an API key' : 'the secret'
+    say(`Type in ${missing}: this request was sent without a signature.`, true)
     return request
   }
   const { headers, method, body = '' } = request

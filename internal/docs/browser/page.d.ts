@@ -24,7 +24,7 @@ interface ApiDocument {
   paths: Record<string, Record<string, DocumentOperation>>
   components: {
     parameters: Record<string, DocumentParameter>
-    securitySchemes: Record<string, { name: string; description: string }>
+    securitySchemes: Record<string, { name?: string; description: string }>
   }
 }
 

@@ -1,0 +1,58 @@
+import { parseLimit } from '../page-limit.ts'
+import { required, type Stage } from '../request-state.ts'
+import { ServiceError } from '../service-error.ts'
+import { type AuditLog, EVENT_TYPE, type WrittenEntry } from './audit-log.ts'
+
+type Parameter = string | string[] | undefined
+
+/**
+ * `GET /api/v1/audit-logs?event_type=&limit=&cursor=`: own entries, newest first:
+ * `{"entries":[{"seq","at","event_type",…,"hash"}],"next_cursor":string|null}`, with the members of each entry between
+ * its type and its hash. `limit` 1 to 100, default 20. Entries that are written while a partner pages never move the
+ * later pages.
+ */
+export function listAuditLogs(log: AuditLog): Stage {
+  return async function listAuditLogs(ctx) {
+    const { client } = required(ctx, 'caller', 'authentication')
+    const limit = parseLimit(ctx.query.limit)
+    const before = parseCursor(ctx.query.cursor)
+    const eventType = parseEventType(ctx.query.event_type)
+    // One more than asked for tells whether there is another page.
+    const found = await log.list(client, { eventType, limit: limit + 1, before })
+    const page = found.slice(0, limit)
+    const last = page.at(-1)
+    const next = found.length > limit && last !== undefined ? `"${last.seq}"` : 'null'
+    ctx.set('Content-Type', 'application/json; charset=utf-8')
+    ctx.body = `{"entries":[${page.map(entryJson).join(',')}],"next_cursor":${next}}`
+  }
+}
+
+/** The members go in as they were written, so that an amount stays the decimal that it was. */
+export function entryJson({ seq, at, eventType, entry, hash }: WrittenEntry): string {
+  const members = entry.trim().slice(1, -1).trim()
+  return (
+    `{"seq":${seq},"at":"${at}","event_type":"${eventType}",` +
+    `${members === '' ? '' : `${members},`}"hash":"${hash}"}`
+  )
+}
+
+/** The number of the last entry of the page before, which nobody but us needs to know. Throws `invalid_request`. */
+export function parseCursor(value: Parameter): number | undefined {
+  if (value === undefined) return undefined
+  // 15 digits: exact as a number, and fewer than a bigint has.
+  if (typeof value === 'string' && /^[1-9]\d{0,14}$/.test(value)) return Number(value)
+  throw new ServiceError('invalid_request', 'cursor must be the next_cursor of an earlier page.')
+}
+
+/** Longer than any type there is. */
+const MAX_EVENT_TYPE = 64
+
+/** One type, exactly; also one that we have never heard of. Throws `invalid_request`. */
+export function parseEventType(value: Parameter): string | undefined {
+  if (value === undefined) return undefined
+  if (typeof value === 'string' && value.length <= MAX_EVENT_TYPE && EVENT_TYPE.test(value)) return value
+  throw new ServiceError(
+    'invalid_request',
+    'event_type must be one type of entry, such as payment.completed.',
+  )
+}

@@ -1,0 +1,41 @@
+import type { ProblemCode } from '../service-error.ts'
+
+/**
+ * What the payments room itself does not write down, because nothing happens to a payment:
+ * `payment.replayed`: answered with the stored answer. `payment.conflict`: refused for what is known of its key.
+ * `payment.refused`: refused, and for certain without effect. `payment.unresolved`: answered with an error that leaves
+ * open whether it took effect; what came of it follows as the payment's own entry.
+ */
+export type ObservedEvent = 'payment.replayed' | 'payment.conflict' | 'payment.refused' | 'payment.unresolved'
+
+/** How a request was answered. */
+export interface Outcome {
+  status: number
+  replayed: boolean
+  /** undefined: not with a problem document, or with a stored one. */
+  problem: { code: ProblemCode; effect: 'none' | 'unknown' } | undefined
+}
+
+/** Something to be written down of one request. */
+export interface Observation {
+  client: string
+  eventType: ObservedEvent
+  requestId: string
+  /** Method and pattern, such as `POST /pay`. */
+  route: string
+  status: number
+  code: ProblemCode | undefined
+  key: string | undefined
+}
+
+const CONFLICTS = new Set<ProblemCode>(['idempotency_key_reused', 'request_in_progress', 'outcome_unknown'])
+/** They say by themselves that nobody knows whether there was an effect. */
+const OPEN = new Set<ProblemCode>(['internal_error', 'backend_timeout'])
+
+/** undefined: nothing to observe. A first answer, also a decline, is in the trail with the payment itself. */
+export function observedEvent({ replayed, problem }: Outcome): ObservedEvent | undefined {
+  if (replayed) return 'payment.replayed'
+  if (problem === undefined) return undefined
+  if (CONFLICTS.has(problem.code)) return 'payment.conflict'
+  return problem.effect === 'unknown' || OPEN.has(problem.code) ? 'payment.unresolved' : 'payment.refused'
+}

@@ -1,0 +1,10 @@
+-- dispatch: from now on the outcome is unknown unless it is completed or released, and the record does not expire.
+-- KEYS[1]  the record
+-- ARGV     token
+-- answers  'dispatched' (now, or by the same call before) | 'lost'
+local r = redis.call('HMGET', KEYS[1], 'token', 'state')
+if r[1] ~= ARGV[1] or r[2] ~= 'in_progress' then return 'lost' end
+local time = redis.call('TIME')
+redis.call('HSETNX', KEYS[1], 'dispatched_at', time[1] * 1000 + math.floor(time[2] / 1000))
+redis.call('PERSIST', KEYS[1])
+return 'dispatched'

@@ -1,0 +1,99 @@
+import type { Answer, IdempotencyStore, KeyId, Unknown } from './store.ts'
+
+/**
+ * Finds out what became of a request. 'nothing happened' lets it run again: it must be certain, also that the request
+ * is not still on its way (`sinceMs` tells how long ago it was sent). An answer is replayed from then on.
+ * What it throws, and silence until the signal is aborted, count as 'unknown'.
+ */
+export type Lookup = (
+  id: KeyId,
+  unknown: Pick<Unknown, 'reason' | 'sinceMs'>,
+  signal: AbortSignal,
+) => Promise<Answer | 'nothing happened' | 'unknown'>
+
+export interface LookupsOptions {
+  lookup: Lookup
+  store: IdempotencyStore
+  now: () => number
+  onTrouble: (id: KeyId, reason: unknown) => void
+}
+
+/** A retry should have its answer, or 409, within the three seconds that a partner is promised. */
+const DEADLINE_MS = 2_000
+/** What was unknown a moment ago is not asked again: retries come in herds. */
+const AGAIN_AFTER_MS = 1_000
+/** Lookups under way at once: a backend that was down for a minute should not meet a thousand of them. */
+const MAX_UNDER_WAY = 64
+/** Keys whose last lookup is remembered: a few hundred bytes each. */
+const MAX_REMEMBERED = 10_000
+
+interface Remembered {
+  settled: Promise<boolean>
+  /** undefined: under way. */
+  endedMs: number | undefined
+}
+
+/** Asks what became of unknown requests and records it: once at a time for each key, and once a second. */
+export class Lookups {
+  readonly #options: LookupsOptions
+  readonly #remembered = new Map<string, Remembered>()
+  #underWay = 0
+
+  constructor(options: LookupsOptions) {
+    this.#options = options
+  }
+
+  /** true: the record may have changed, claim the key again. Never rejects. */
+  settle(id: KeyId, unknown: Unknown): Promise<boolean> {
+    const { now } = this.#options
+    const name = JSON.stringify([id.client, id.scope, id.key])
+    const last = this.#remembered.get(name)
+    if (last !== undefined && (last.endedMs === undefined || now() - last.endedMs < AGAIN_AFTER_MS)) {
+      return last.settled
+    }
+    this.#forgetOld()
+    if (this.#underWay >= MAX_UNDER_WAY || this.#remembered.size >= MAX_REMEMBERED) {
+      return Promise.resolve(false)
+    }
+    const remembered: Remembered = { settled: this.#find(id, unknown), endedMs: undefined }
+    this.#remembered.delete(name)
+    this.#remembered.set(name, remembered)
+    this.#underWay++
+    void remembered.settled.finally(() => {
+      this.#underWay--
+      remembered.endedMs = now()
+    })
+    return remembered.settled
+  }
+
+  async #find(id: KeyId, { reason, sinceMs, held }: Unknown): Promise<boolean> {
+    const { lookup, store, onTrouble } = this.#options
+    try {
+      const signal = AbortSignal.timeout(DEADLINE_MS)
+      const found = await Promise.race([lookup(id, { reason, sinceMs }, signal), silence(signal)])
+      if (found === 'unknown') return false
+      // false: another node, or an operator, was faster; what was recorded then is what everybody gets.
+      await store.resolve(id, held, found, { by: 'lookup' })
+      return true
+    } catch (error) {
+      onTrouble(id, error)
+      return false
+    }
+  }
+
+  /** Oldest first, as they were asked. */
+  #forgetOld(): void {
+    const { now } = this.#options
+    for (const [name, { endedMs }] of this.#remembered) {
+      if (endedMs === undefined) continue
+      if (now() - endedMs < AGAIN_AFTER_MS) return
+      this.#remembered.delete(name)
+    }
+  }
+}
+
+function silence(signal: AbortSignal): Promise<never> {
+  return new Promise((_, reject) => {
+    signal.addEventListener('abort', () => reject(signal.reason), { once: true })
+  })
+}

@@ -1,0 +1,84 @@
+import { loadScript, type RedisConnection } from '../database/redis.ts'
+import {
+  type KeyRecord,
+  type KeyRecords,
+  parseResolution,
+  parseState,
+  type Resolution,
+} from './key-records.ts'
+import { redisNames } from './redis-names.ts'
+import { type RedisStoreOptions, redisStore } from './redis-store.ts'
+import { type KeyId, parseReason } from './store.ts'
+
+const SHOW = loadScript(new URL('./show.lua', import.meta.url))
+const LOG = loadScript(new URL('./log.lua', import.meta.url))
+/** Entries read in one step. */
+const LOG_PAGE = 200
+
+/** The keys of `redisStore` with the same options, for operators. */
+export function redisRecords(redis: RedisConnection, options: RedisStoreOptions): KeyRecords {
+  const names = redisNames(options.prefix)
+  const show = async (id: KeyId) => parseShown(id, await redis.run(SHOW, [names.record(id)], []))
+
+  return {
+    async *list({ state, client }) {
+      for await (const page of redis.scan(names.records(client))) {
+        const records = await Promise.all(page.map((name) => show(names.recordOf(name))))
+        for (const record of records) {
+          // Forgotten between the two looks.
+          if (record === undefined) continue
+          if (state === undefined || record.state === state) yield record
+        }
+      }
+    },
+    show,
+    resolve: redisStore(redis, options).resolve,
+    async *log(client) {
+      for await (const page of redis.scan(names.logs(client))) {
+        for (const name of page) yield* resolutions(redis, name, names.clientOf(name))
+      }
+    },
+  }
+}
+
+async function* resolutions(redis: RedisConnection, name: string, client: string): AsyncIterable<Resolution> {
+  let from = '-'
+  for (;;) {
+    const page = list(await redis.run(LOG, [name], [from, LOG_PAGE]))
+    for (const entry of page) {
+      const [id, fields] = list(entry)
+      const [, event, , json] = list(fields).map(text)
+      const [milliseconds = ''] = text(id).split('-')
+      yield parseResolution(client, new Date(Number(milliseconds)), event ?? '', json ?? '')
+      from = `(${text(id)}`
+    }
+    if (page.length < LOG_PAGE) return
+  }
+}
+
+function parseShown(id: KeyId, reply: unknown): KeyRecord | undefined {
+  const [state = '', held = '', attempt, reason = '', status, resolvedBy, sinceMs, leaseMs, expiresMs] =
+    list(reply).map(text)
+  if (state === 'absent') return undefined
+  const number = (one: string | undefined) => (one ? Number(one) : undefined)
+  return {
+    id,
+    state: parseState(state),
+    held,
+    attempt: Number(attempt),
+    reason: state === 'unknown' ? parseReason(reason) : undefined,
+    sinceMs: state === 'completed' ? undefined : number(sinceMs),
+    leaseMs: number(leaseMs),
+    expiresMs: number(expiresMs),
+    status: number(status),
+    resolvedBy: resolvedBy || undefined,
+  }
+}
+
+function list(reply: unknown): unknown[] {
+  return Array.isArray(reply) ? reply : []
+}
+
+function text(reply: unknown): string {
+  return reply instanceof Buffer ? reply.toString() : String(reply ?? '')
+}

@@ -1,0 +1,125 @@
+import type { Database } from '../database/database.ts'
+import type { GuardedGateway } from './guarded-gateway.ts'
+import type { Payment } from './payment.ts'
+import type { PaymentStore, StoredAnswer, Turn } from './payment-store.ts'
+import { type DuePayment, takeDue } from './read-payments.ts'
+
+export interface CompleterOptions {
+  database: Database
+  store: PaymentStore
+  gateway: GuardedGateway
+  answer: (payment: Payment) => StoredAnswer
+  /** 0 to less than 1: spreads the nodes. */
+  random: () => number
+  onSettled?: (payment: Payment) => void
+  onTrouble?: (error: unknown) => void
+  everyMs?: number
+}
+
+export interface Completer {
+  /** One round: how many payments were asked about. */
+  round(): Promise<number>
+  /** Resolves when the round under way has ended; no other begins. */
+  close(): Promise<void>
+}
+
+/** A partner whose request was lost should find its payment settled a moment later. */
+const EVERY_MS = 1_000
+/** Asked about at once. A round stays within its lease, and a node that dies in it holds few payments. */
+const BATCH = 16
+/** Longer than a lookup and the statement after it; a retry that comes meanwhile waits as long at the most. */
+const LEASE_MS = 8_000
+/** Between two questions about one payment: doubled each time. */
+const MIN_CHECK_MS = 1_000
+const MAX_CHECK_MS = 600_000
+/** By then every gateway has made up its mind, and a partner has stopped waiting. */
+const EXPIRY_MS = 86_400_000
+const ROUNDS_IN_A_ROW = 10
+
+/**
+ * Settles payments that a crash or a timeout has left open, by asking the gateway. It never charges: the whole payment
+ * method is not kept, on purpose, so only the partner's retry can. After a day without a charge the payment is
+ * declined (nobody was charged, and nobody will be); after a day without an answer its state is `unknown`, and it is
+ * asked on at the slowest pace. Any number of nodes may run one.
+ */
+export function startCompleter(options: CompleterOptions): Completer {
+  const { database, store, gateway, random, onTrouble, everyMs = EVERY_MS } = options
+
+  const round = async (): Promise<number> => {
+    // Asking while the gateway is given a rest would only put the questions off.
+    if (gateway.restMs() !== undefined) return 0
+    const due = await takeDue(database, { limit: BATCH, leaseMs: LEASE_MS, expiryMs: EXPIRY_MS })
+    const done = await Promise.allSettled(due.map((one) => complete(one)))
+    for (const one of done) if (one.status === 'rejected') onTrouble?.(one.reason)
+    return due.length
+  }
+
+  const complete = async ({ payment, attempt, checks, expired }: DuePayment): Promise<void> => {
+    const turn: Turn = { client: payment.client, id: payment.id, attempt, requestId: undefined }
+    const found = await gateway.find(payment.gatewayKey)
+    if (found.outcome === 'completed' || found.outcome === 'declined') {
+      await settle(turn, { ...payment, state: found.outcome }, found.chargeId, undefined)
+    } else if (found.outcome === 'none' && expired) {
+      await settle(turn, { ...payment, state: 'declined' }, undefined, 'expired')
+    } else {
+      const silent = expired && payment.state !== 'unknown'
+      await store.letGo(turn, {
+        state: expired ? 'unknown' : payment.state === 'unknown' ? 'unknown' : 'processing',
+        checkMs: pauseMs(checks, random()),
+        by: 'completer',
+        reason: silent ? 'no answer for a day' : undefined,
+      })
+    }
+  }
+
+  const settle = async (
+    turn: Turn,
+    payment: Payment & { state: 'completed' | 'declined' },
+    chargeId: string | undefined,
+    reason: string | undefined,
+  ) => {
+    const settled = await store.settle(turn, {
+      state: payment.state,
+      ...{ chargeId, answer: options.answer(payment), event: 'payment.recovered', by: 'completer', reason },
+    })
+    if (settled) options.onSettled?.(payment)
+  }
+
+  let closed = false
+  let timer: NodeJS.Timeout | undefined
+  let running: Promise<void> = Promise.resolve()
+  const run = async () => {
+    try {
+      for (let n = 0; n < ROUNDS_IN_A_ROW && !closed; n++) if ((await round()) < BATCH) break
+    } catch (error) {
+      onTrouble?.(error)
+    }
+    schedule()
+  }
+  const schedule = () => {
+    if (closed) return
+    timer = setTimeout(
+      () => {
+        running = run()
+      },
+      everyMs * (0.75 + random() / 2),
+    )
+    timer.unref()
+  }
+  schedule()
+
+  return {
+    round,
+    async close() {
+      closed = true
+      clearTimeout(timer)
+      await running
+    },
+  }
+}
+
+/** Full jitter above the least pause: 1 s to the double of the pause before, 10 minutes at the most. */
+export function pauseMs(checks: number, random: number): number {
+  const ceiling = Math.min(MAX_CHECK_MS, MIN_CHECK_MS * 2 ** Math.min(checks, 20))
+  return MIN_CHECK_MS + random * (ceiling - MIN_CHECK_MS)
+}

@@ -1,0 +1,117 @@
+import { Agent as HttpAgent } from 'node:http'
+import { Agent as HttpsAgent } from 'node:https'
+import { z } from 'zod'
+import type { Charge, Charged, PaymentGateway, Unanswered } from './gateway.ts'
+import { type HttpResult, httpExchange } from './http-exchange.ts'
+
+export interface HttpGatewayOptions {
+  /** May hold credentials (basic authentication), which are sent and never shown. */
+  url: string
+  /** For a charge, from the start to the whole answer. */
+  timeoutMs: number
+}
+
+/** A gateway that is there takes a connection within milliseconds, one far away within some hundred. */
+const CONNECT_TIMEOUT_MS = 3_000
+/** A lookup is cheap, may be repeated, and somebody waits for it. */
+const FIND_TIMEOUT_MS = 2_000
+/** Servers close idle connections after 5 s and more: one that has been idle for less is not about to be closed. */
+const IDLE_MS = 2_000
+const MAX_CONNECTIONS = 256
+/** An answer has some hundred bytes. */
+const MAX_ANSWER_BYTES = 65_536
+
+const answer = z.object({ id: z.string().min(1).max(255), status: z.enum(['completed', 'declined']) })
+
+/**
+ * `POST {url}/charges` with the key as `Idempotency-Key`, answer 2xx `{"id","status":"completed"|"declined"}`;
+ * `GET {url}/charges/{key}`, answer 200 with the same or 404.
+ */
+export function httpGateway({ url, timeoutMs }: HttpGatewayOptions): PaymentGateway {
+  const base = new URL(url)
+  const options = { keepAlive: true, timeout: IDLE_MS, maxSockets: MAX_CONNECTIONS }
+  const agent = base.protocol === 'https:' ? new HttpsAgent(options) : new HttpAgent(options)
+  const at = (path: string) => {
+    const full = new URL(base)
+    full.pathname = `${base.pathname.replace(/\/$/, '')}${path}`
+    return full
+  }
+  const common = { agent, connectTimeoutMs: CONNECT_TIMEOUT_MS, maxBytes: MAX_ANSWER_BYTES }
+
+  return {
+    async charge(charge, { mayLeave, headers = {} }) {
+      const body = chargeJson(charge)
+      const result = await httpExchange({
+        ...common,
+        ...{ method: 'POST', url: at('/charges'), body, timeoutMs, mayLeave },
+        headers: {
+          ...headers,
+          Accept: 'application/json',
+          'Content-Type': 'application/json',
+          'Content-Length': String(Buffer.byteLength(body)),
+          'Idempotency-Key': charge.key,
+        },
+      })
+      if (result.outcome === 'unsent') return { outcome: 'unsent', cause: result.cause }
+      if (result.outcome !== 'answered') return { outcome: result.outcome, cause: result.cause }
+      const { status } = result
+      if (status === 429) return { outcome: 'busy', retryAfterMs: secondsMs(result.retryAfter) }
+      if (status >= 400 && status < 500 && !MAYBE.has(status)) return { outcome: 'refused', status }
+      return charged(result)
+    },
+    async find(key) {
+      const result = await httpExchange({
+        ...common,
+        ...{ method: 'GET', url: at(`/charges/${key}`), body: undefined, mayLeave: () => true },
+        timeoutMs: Math.min(timeoutMs, FIND_TIMEOUT_MS),
+        headers: { Accept: 'application/json' },
+      })
+      if (result.outcome === 'answered') {
+        return result.status === 404 ? { outcome: 'none' } : charged(result)
+      }
+      return { outcome: result.outcome === 'timeout' ? 'timeout' : 'error', cause: result.cause }
+    },
+    close: () => agent.destroy(),
+  }
+}
+
+/** 4xx that do not say that nothing was charged: the request took too long, or met another one with its key. */
+const MAYBE = new Set([408, 409, 425])
+
+function charged(result: HttpResult & { outcome: 'answered' }): Charged | Unanswered {
+  const { status, body } = result
+  if (status < 200 || status > 299) return failed(`the gateway answered ${status}`)
+  try {
+    const { id, status: outcome } = answer.parse(JSON.parse(body.toString()))
+    return { outcome, chargeId: id }
+  } catch {
+    // What it says is not repeated: it may quote what was sent.
+    return failed(`the gateway answered ${status} with something else than a charge`)
+  }
+}
+
+function failed(message: string): Unanswered {
+  return { outcome: 'error', cause: new Error(message) }
+}
+
+/** The amount goes in as its decimal text. */
+function chargeJson(charge: Charge): string {
+  const { amount, currency, description, paymentMethod, metadata } = charge
+  const members = [
+    `"amount":${amount}`,
+    ...member('currency', currency),
+    ...member('description', description),
+    ...member('payment_method', paymentMethod),
+    ...(metadata === undefined ? [] : [`"metadata":${metadata}`]),
+  ]
+  return `{${members.join(',')}}`
+}
+
+function member(name: string, value: string | undefined): string[] {
+  return value === undefined ? [] : [`"${name}":${JSON.stringify(value)}`]
+}
+
+/** A Retry-After in seconds; at most a minute of it is believed. */
+function secondsMs(text: string | undefined): number | undefined {
+  return text !== undefined && /^\d{1,6}$/.test(text) ? Math.min(Number(text), 60) * 1_000 : undefined
+}

@@ -1,0 +1,318 @@
+import { ExponentialBackoff, fullJitterGenerator, handleWhenResult, retry } from 'cockatiel'
+import { v7 as uuidv7 } from 'uuid'
+import type { Database } from '../database/database.ts'
+import { storeUnavailable } from '../database/deadline.ts'
+import { keyReused, ServiceError } from '../service-error.ts'
+import type { Charge, Charged, ChargeResult, FindResult } from './gateway.ts'
+import type { GuardedGateway } from './guarded-gateway.ts'
+import { gatewayKeyOf, maskPaymentMethod, type Payment } from './payment.ts'
+import type { Begun, Leaving, PaymentStore, StoredAnswer, Turn } from './payment-store.ts'
+import { readKey } from './read-payments.ts'
+
+/** What a request asks for, whatever its route. */
+export interface PaymentIntent {
+  client: string
+  /** Method and route, e.g. `POST /api/v1/payments`: keys of different routes never meet. */
+  scope: string
+  key: string
+  /** 64 hex digits. */
+  fingerprint: string
+  requestId: string | undefined
+  /** Exact decimal text. */
+  amount: string
+  currency: string | undefined
+  userId: string | undefined
+  description: string | undefined
+  paymentMethod: string | undefined
+  /** A JSON object. */
+  metadata: string | undefined
+  /** To be sent to the gateway with the charge, such as `traceparent`. */
+  headers?: Readonly<Record<string, string>>
+}
+
+export interface Paid {
+  id: string
+  answer: StoredAnswer
+  /** An earlier attempt has settled it: this is its answer. */
+  replayed: boolean
+}
+
+export interface PayOnceOptions {
+  database: Database
+  store: PaymentStore
+  gateway: GuardedGateway
+  /** The answer for a settled payment, whose `state` it is; the same for the same payment, byte for byte. */
+  answer: (payment: Payment) => StoredAnswer
+  now: () => number
+  /** Told once for each payment that this process has settled. */
+  onSettled?: (payment: Payment) => void
+  /** Told when the gateway did not do its part; `client`, `id` and the reason are for the log. */
+  onTrouble?: (trouble: { client: string; id: string; reason: string; cause: unknown }) => void
+}
+
+/**
+ * How long after `sent_at` was asked for a charge may leave. A process that was stopped in between, or a connection
+ * that took long, must not send when others already count on nothing more leaving.
+ */
+const LEAVE_WITHIN_MS = 2_000
+/** After the last moment in which the gateway may answer us, for what it has got to show in its lookups. */
+const SHOW_WITHIN_MS = 3_000
+
+/**
+ * After this long since `sent_at` a charge that the gateway does not find was not made and will not be. The gateway is
+ * trusted to have done what it does by the end of our patience and a little more; for one that deduplicates by key
+ * nothing depends on it.
+ */
+export function settleMsOf(gatewayTimeoutMs: number): number {
+  return LEAVE_WITHIN_MS + gatewayTimeoutMs + SHOW_WITHIN_MS
+}
+
+/** The gateway is asked at most three times within a second or so, and by the completer after that. */
+const ASK_AGAIN = { maxAttempts: 2, firstDelayMs: 200, maxDelayMs: 800 }
+/** From the end of an attempt that does not know to the first question of the completer. */
+const CHECK_SOON_MS = 1_000
+const RETRY_SOON_MS = 1_000
+
+/** Makes each payment once: charges, or finds out what became of the charge of an earlier attempt. */
+export function payOnce(options: PayOnceOptions): (intent: PaymentIntent) => Promise<Paid> {
+  const { database, store, gateway, now, onTrouble } = options
+  const askAgain = retry(handleWhenResult(isOpen), {
+    maxAttempts: ASK_AGAIN.maxAttempts,
+    backoff: new ExponentialBackoff({
+      initialDelay: ASK_AGAIN.firstDelayMs,
+      maxDelay: ASK_AGAIN.maxDelayMs,
+      generator: fullJitterGenerator,
+    }),
+  })
+  const ask = (payment: Payment): Promise<FindResult> =>
+    askAgain.execute(() => gateway.find(payment.gatewayKey))
+
+  async function pay(intent: PaymentIntent): Promise<Paid> {
+    const restMs = gateway.restMs()
+    if (restMs !== undefined) return await withoutGateway(intent, restMs)
+    const payment = paymentOf(intent, now())
+    const leave = leaveWithin(LEAVE_WITHIN_MS)
+    const begun = await store.begin({
+      payment,
+      fingerprint: intent.fingerprint,
+      requestId: intent.requestId,
+    })
+    switch (begun.outcome) {
+      case 'begun':
+        return await orUnknown(first({ intent, payment, attempt: 1 }, leave))
+      case 'taken_over': {
+        const taken = { ...payment, id: begun.id, createdAt: begun.createdAt }
+        return await orUnknown(next({ intent, payment: taken, attempt: begun.attempt }, begun))
+      }
+      case 'settled':
+        return { id: begun.id, answer: begun.answer, replayed: true }
+      case 'in_progress':
+        throw inProgress(Math.min(begun.waitMs, RETRY_SOON_MS))
+      case 'mismatch':
+        throw keyReused()
+    }
+  }
+
+  /** While the gateway is given a rest nothing is begun, and what is known is told. */
+  async function withoutGateway(intent: PaymentIntent, restMs: number): Promise<Paid> {
+    const state = await readKey(database, intent)
+    if (state.outcome === 'mismatch') throw keyReused()
+    if (state.outcome === 'settled') return { id: state.id, answer: state.answer, replayed: true }
+    throw resting(restMs, state.outcome === 'open' ? 'unknown' : 'none')
+  }
+
+  async function first(work: Work, leave: () => boolean): Promise<Paid> {
+    const result = await gateway.charge(chargeOf(work), leaving(work, leave))
+    switch (result.outcome) {
+      case 'completed':
+      case 'declined':
+        return await settle(work, result, undefined)
+      case 'unsent':
+      case 'refused':
+      case 'busy':
+        return await abandon(work, result)
+      default:
+        trouble(work, 'a charge was not answered', result.cause)
+        return await findOut(work, result.outcome)
+    }
+  }
+
+  /** After a charge that was sent and not answered. */
+  async function findOut(work: Work, why: string): Promise<Paid> {
+    const found = await ask(work.payment)
+    if (isCharged(found)) return await settle(work, found, 'retry')
+    return await giveUp(work, `${why}, then ${found.outcome}`, timedOut())
+  }
+
+  async function next(work: Work, begun: Begun & { outcome: 'taken_over' }): Promise<Paid> {
+    const found = await ask(work.payment)
+    if (isCharged(found)) return await settle(work, found, 'retry')
+    const state = begun.unknown ? 'unknown' : 'processing'
+    if (found.outcome !== 'none') {
+      trouble(work, 'a lookup was not answered', found.cause)
+      return await giveUp(work, `asked: ${found.outcome}`, begun.unknown ? unknown() : timedOut(), state)
+    }
+    // It was not charged, yet: as long as the earlier charge may be on its way, a new one could be the second.
+    if (begun.waitMs > 0) return await giveUp(work, 'not charged yet', inProgress(begun.waitMs), state)
+    const leave = leaveWithin(LEAVE_WITHIN_MS)
+    if (!(await store.sendAgain(turnOf(work)))) return await takenFrom(work)
+    const result = await gateway.charge(chargeOf(work), leaving(work, leave))
+    if (isCharged(result)) return await settle(work, result, undefined)
+    trouble(work, 'a charge was not made', 'cause' in result ? result.cause : result.outcome)
+    return await findOut(work, result.outcome)
+  }
+
+  async function settle(work: Work, charged: Charged, by: 'retry' | undefined): Promise<Paid> {
+    const payment: Payment = { ...work.payment, state: charged.outcome }
+    const answer = options.answer(payment)
+    const settled = await store.settle(turnOf(work), {
+      state: charged.outcome,
+      chargeId: charged.chargeId,
+      answer,
+      event: by === undefined ? `payment.${charged.outcome}` : 'payment.recovered',
+      by,
+      reason: undefined,
+    })
+    if (!settled) return await takenFrom(work)
+    options.onSettled?.(payment)
+    return { id: payment.id, answer, replayed: false }
+  }
+
+  /** Nothing was charged, for certain. */
+  async function abandon(work: Work, result: NotCharged): Promise<Paid> {
+    const reason = result.outcome === 'refused' ? `refused with ${result.status}` : result.outcome
+    trouble(
+      work,
+      `the gateway did not take a charge: ${reason}`,
+      'cause' in result ? result.cause : undefined,
+    )
+    if (!(await store.abandon(turnOf(work), reason))) return await takenFrom(work)
+    const restMs = gateway.restMs()
+    if (restMs !== undefined) throw resting(restMs, 'none')
+    if (result.outcome === 'busy') throw resting(result.retryAfterMs ?? RETRY_SOON_MS, 'none')
+    throw new ServiceError(
+      'backend_unreachable',
+      result.outcome === 'refused'
+        ? 'The payment gateway does not take the charge. Nothing was charged.'
+        : 'The payment gateway cannot be reached. Nothing was charged.',
+      { retryAfterMs: RETRY_SOON_MS, cause: 'cause' in result ? result.cause : undefined },
+    )
+  }
+
+  async function giveUp(
+    work: Work,
+    reason: string,
+    error: ServiceError,
+    state: Leaving['state'] = 'processing',
+  ): Promise<never> {
+    await store.letGo(turnOf(work), { state, checkMs: CHECK_SOON_MS, by: 'retry', reason })
+    throw error
+  }
+
+  /** Another attempt has taken over; it may have settled the payment. */
+  async function takenFrom({ intent }: Work): Promise<Paid> {
+    const state = await readKey(database, intent)
+    if (state.outcome === 'settled') return { id: state.id, answer: state.answer, replayed: true }
+    throw inProgress(RETRY_SOON_MS)
+  }
+
+  const trouble = ({ payment: { client, id } }: Work, reason: string, cause: unknown) =>
+    onTrouble?.({ client, id, reason, cause })
+
+  return pay
+}
+
+/** Once a payment is begun, a store that is away leaves open what happened, even where its last step did not. */
+async function orUnknown<T>(work: Promise<T>): Promise<T> {
+  try {
+    return await work
+  } catch (error) {
+    if (!(error instanceof ServiceError) || error.code !== 'store_unavailable') throw error
+    throw storeUnavailable(error, 'unknown')
+  }
+}
+
+type NotCharged = Exclude<ChargeResult, { outcome: Charged['outcome'] | 'timeout' | 'error' }>
+
+interface Work {
+  intent: PaymentIntent
+  payment: Payment
+  attempt: number
+}
+
+function paymentOf(intent: PaymentIntent, nowMs: number): Payment {
+  const { client, scope, key, paymentMethod } = intent
+  return {
+    ...{ client, scope, key, id: uuidv7({ msecs: nowMs }), state: 'processing' },
+    ...{ amount: intent.amount, currency: intent.currency, userId: intent.userId },
+    ...{ description: intent.description, metadata: intent.metadata },
+    paymentMethod: paymentMethod === undefined ? undefined : maskPaymentMethod(paymentMethod),
+    gatewayKey: gatewayKeyOf(client, scope, key),
+    createdAt: new Date(nowMs),
+  }
+}
+
+function chargeOf({ intent, payment }: Work): Charge {
+  const { amount, currency, description, metadata, gatewayKey } = payment
+  return { key: gatewayKey, amount, currency, description, metadata, paymentMethod: intent.paymentMethod }
+}
+
+function leaving({ intent }: Work, mayLeave: () => boolean) {
+  return intent.headers === undefined ? { mayLeave } : { mayLeave, headers: intent.headers }
+}
+
+function turnOf({ intent, payment, attempt }: Work): Turn {
+  return { client: payment.client, id: payment.id, attempt, requestId: intent.requestId }
+}
+
+/**
+ * True for so long from now, by the monotonic clock and by the other one: the first stands still while a machine
+ * sleeps, the second may be set back.
+ */
+function leaveWithin(ms: number): () => boolean {
+  const [monotonicMs, wallMs] = [performance.now(), Date.now()]
+  return () => performance.now() - monotonicMs < ms && Date.now() - wallMs < ms
+}
+
+function isCharged<T extends { outcome: string }>(result: T | Charged): result is Charged {
+  return result.outcome === 'completed' || result.outcome === 'declined'
+}
+
+/** Of a question: it was not answered, or with "no such charge", which may change. */
+function isOpen(result: unknown): boolean {
+  if (typeof result !== 'object' || result === null || !('outcome' in result)) return false
+  return result.outcome !== 'completed' && result.outcome !== 'declined'
+}
+
+function inProgress(retryAfterMs: number): ServiceError {
+  return new ServiceError(
+    'request_in_progress',
+    'The first request with this key is still under way. Try again with the same key.',
+    { retryAfterMs: Math.max(1, retryAfterMs) },
+  )
+}
+
+function timedOut(): ServiceError {
+  return new ServiceError(
+    'backend_timeout',
+    'The payment gateway did not answer in time. Ask again with the same key.',
+    { retryAfterMs: RETRY_SOON_MS, effect: 'unknown' },
+  )
+}
+
+function unknown(): ServiceError {
+  return new ServiceError(
+    'outcome_unknown',
+    'The payment gateway has not said for a day whether it charged. It is asked on.',
+  )
+}
+
+function resting(restMs: number, effect: 'none' | 'unknown'): ServiceError {
+  return new ServiceError(
+    'circuit_open',
+    effect === 'none'
+      ? 'The payment gateway is being given a rest. Nothing was charged.'
+      : 'The payment gateway is being given a rest. Whether it charged is asked after that.',
+    { retryAfterMs: restMs, effect },
+  )
+}

@@ -1,0 +1,66 @@
+import { createHash } from 'node:crypto'
+
+export type PaymentState = 'processing' | 'completed' | 'declined' | 'unknown'
+
+/** A payment as the service keeps it. `amount` is a plain decimal text, exact. */
+export interface Payment {
+  client: string
+  /** Its transaction id. */
+  id: string
+  /** The route that it came by, e.g. `POST /api/v1/payments`. */
+  scope: string
+  key: string
+  state: PaymentState
+  amount: string
+  currency: string | undefined
+  userId: string | undefined
+  description: string | undefined
+  /** Masked. */
+  paymentMethod: string | undefined
+  /** A JSON object. */
+  metadata: string | undefined
+  /** What the gateway knows the charge by. */
+  gatewayKey: string
+  createdAt: Date
+}
+
+/**
+ * What may be shown of a payment method: its last 4 characters, if those are not most of it. Never the whole: it is
+ * neither stored nor logged.
+ */
+export function maskPaymentMethod(method: string): string {
+  const characters = Array.from(method)
+  return characters.length < 8 ? '****' : `****${characters.slice(-4).join('')}`
+}
+
+/**
+ * The key that the gateway sees: the same for every attempt of a payment, and telling nothing of whose it is. None of
+ * the three parts can have a line feed in it.
+ */
+export function gatewayKeyOf(client: string, scope: string, key: string): string {
+  return createHash('sha256').update(`${client}\n${scope}\n${key}`).digest('hex')
+}
+
+/**
+ * The payment as partners see it: `{"payment":{"transaction_id","status","amount",…,"created_at"}}`, without the
+ * members that it does not have. The amount goes in as its decimal text, a JSON number that never was a binary one.
+ */
+export function paymentJson(payment: Payment): string {
+  const text = JSON.stringify
+  const members = [
+    `"transaction_id":${text(payment.id)}`,
+    `"status":${text(payment.state)}`,
+    `"amount":${payment.amount}`,
+    ...member('currency', payment.currency, text),
+    ...member('user_id', payment.userId, text),
+    ...member('description', payment.description, text),
+    ...member('payment_method', payment.paymentMethod, text),
+    ...member('metadata', payment.metadata, (json) => json),
+    `"created_at":${text(payment.createdAt.toISOString())}`,
+  ]
+  return `{"payment":{${members.join(',')}}}`
+}
+
+function member(name: string, value: string | undefined, write: (value: string) => string): string[] {
+  return value === undefined ? [] : [`"${name}":${write(value)}`]
+}

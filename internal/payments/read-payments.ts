@@ -1,0 +1,124 @@
+import type { Database, Sql } from '../database/database.ts'
+import type { Payment, PaymentState } from './payment.ts'
+import type { StoredAnswer } from './payment-store.ts'
+
+const columns = (sql: Sql) =>
+  sql`client, id, scope, idempotency_key, state, trim_scale(amount)::text AS amount, currency, user_id, description,
+    payment_method, metadata, gateway_key, created_at`
+
+export async function findPayment(
+  database: Database,
+  client: string,
+  id: string,
+): Promise<Payment | undefined> {
+  const [row] = await database.run(
+    (sql) => sql`SELECT ${columns(sql)} FROM payments WHERE client = ${client} AND id = ${id}`,
+  )
+  return row === undefined ? undefined : parsePayment(row)
+}
+
+/** What the key stands for. */
+export type KeyState =
+  | { outcome: 'none' }
+  | { outcome: 'open' }
+  | { outcome: 'mismatch' }
+  | { outcome: 'settled'; id: string; answer: StoredAnswer }
+
+/** Looks without taking anything. */
+export async function readKey(
+  database: Database,
+  of: { client: string; scope: string; key: string; fingerprint: string },
+): Promise<KeyState> {
+  const [row] = await database.run(
+    (sql) => sql`
+      SELECT id, encode(fingerprint, 'hex') AS fingerprint, answer_status, answer_body FROM payments
+      WHERE client = ${of.client} AND scope = ${of.scope} AND idempotency_key = ${of.key}`,
+  )
+  if (row === undefined) return { outcome: 'none' }
+  if (row.fingerprint !== of.fingerprint) return { outcome: 'mismatch' }
+  if (!(row.answer_body instanceof Buffer)) return { outcome: 'open' }
+  return {
+    outcome: 'settled',
+    id: String(row.id),
+    answer: { status: Number(row.answer_status), body: row.answer_body },
+  }
+}
+
+/** A payment that somebody should ask the gateway about, taken by its new attempt. */
+export interface DuePayment {
+  payment: Payment
+  attempt: number
+  /** How often it was asked about, this time included. */
+  checks: number
+  /** No charge can have left for so long that one that does not show was never made. */
+  expired: boolean
+}
+
+export interface TakeDue {
+  limit: number
+  leaseMs: number
+  /** Since the last charge that may have left. */
+  expiryMs: number
+}
+
+/**
+ * Takes payments whose time to be asked about has come, each by a new attempt that fences the one before. What
+ * another node is just taking is left to it: nobody waits.
+ */
+export async function takeDue(
+  database: Database,
+  { limit, leaseMs, expiryMs }: TakeDue,
+): Promise<DuePayment[]> {
+  const rows = await database.run(
+    (sql) => sql`
+      WITH due AS MATERIALIZED (
+        SELECT client, id FROM payments
+        WHERE check_at <= clock_timestamp() AND lease_until <= clock_timestamp()
+        ORDER BY check_at LIMIT ${limit} FOR UPDATE SKIP LOCKED)
+      UPDATE payments AS p
+      SET attempt = p.attempt + 1, checks = p.checks + 1,
+        lease_until = clock_timestamp() + make_interval(secs => ${leaseMs / 1000}),
+        check_at = clock_timestamp() + make_interval(secs => ${leaseMs / 1000})
+      FROM due WHERE p.client = due.client AND p.id = due.id
+      RETURNING p.client, p.id, scope, idempotency_key, state, trim_scale(amount)::text AS amount, currency, user_id,
+        description, payment_method, metadata, gateway_key, created_at, attempt, checks,
+        sent_at <= clock_timestamp() - make_interval(secs => ${expiryMs / 1000}) AS expired`,
+  )
+  return rows.map((row) => ({
+    payment: parsePayment(row),
+    attempt: Number(row.attempt),
+    checks: Number(row.checks),
+    expired: row.expired === true,
+  }))
+}
+
+function parsePayment(row: Record<string, unknown>): Payment {
+  if (!(row.created_at instanceof Date)) throw new Error('a payment without a time of creation')
+  return {
+    client: String(row.client),
+    id: String(row.id),
+    scope: String(row.scope),
+    key: String(row.idempotency_key),
+    state: parseState(row.state),
+    amount: String(row.amount),
+    currency: optional(row.currency),
+    userId: optional(row.user_id),
+    description: optional(row.description),
+    paymentMethod: optional(row.payment_method),
+    metadata: optional(row.metadata),
+    gatewayKey: String(row.gateway_key),
+    createdAt: row.created_at,
+  }
+}
+
+const STATES: readonly PaymentState[] = ['processing', 'completed', 'declined', 'unknown']
+
+function parseState(value: unknown): PaymentState {
+  const state = STATES.find((one) => one === value)
+  if (state === undefined) throw new Error(`a payment in state ${String(value)}`)
+  return state
+}
+
+function optional(value: unknown): string | undefined {
+  return typeof value === 'string' ? value : undefined
+}

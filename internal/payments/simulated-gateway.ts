@@ -1,0 +1,116 @@
+import { createHash } from 'node:crypto'
+import { setTimeout as sleep } from 'node:timers/promises'
+import type { Charged, PaymentGateway, Unanswered } from './gateway.ts'
+
+export interface SimulatedGatewaySettings {
+  delayMs: number
+  /** 0..1. */
+  declineRate: number
+  /** 0..1: of the charges, a third each is not sent, is lost before it was charged, is lost after it. */
+  failureRate: number
+  seed: number
+}
+
+/** As a gateway not far away; and nothing that surprises whoever tries the service for the first time. */
+export const SIMULATED_DEFAULTS: SimulatedGatewaySettings = {
+  delayMs: 50,
+  declineRate: 0,
+  failureRate: 0,
+  seed: 1,
+}
+
+/** 10 MB or so. */
+const REMEMBERED = 100_000
+
+/**
+ * A gateway inside this process: nobody is charged. It deduplicates by key. A payment method that ends in `declined`
+ * is always declined. Its memory is bounded and ends with the process: after a restart, or in another process, it has
+ * never heard of a charge.
+ */
+export function simulatedGateway(
+  settings: SimulatedGatewaySettings,
+  remembered = REMEMBERED,
+): PaymentGateway {
+  const { delayMs, declineRate, failureRate, seed } = settings
+  const charges = new Map<string, Charged>()
+  let drawn = 0
+  /** 0 to less than 1, by the seed and the number of the draw. */
+  const draw = () => {
+    const digest = createHash('sha256').update(`${seed}\n${drawn++}`).digest()
+    return digest.readUInt32BE() / 2 ** 32
+  }
+  const charged = (key: string, declined: boolean): Charged => {
+    const known = charges.get(key)
+    if (known !== undefined) return known
+    const charge: Charged = {
+      outcome: declined ? 'declined' : 'completed',
+      chargeId: `ch_${key.slice(0, 24)}`,
+    }
+    charges.set(key, charge)
+    const [oldest] = charges.keys()
+    if (charges.size > remembered && oldest !== undefined) charges.delete(oldest)
+    return charge
+  }
+
+  return {
+    async charge({ key, paymentMethod }, { mayLeave }) {
+      const failure = draw() < failureRate ? draw() : undefined
+      const declined = draw() < declineRate || paymentMethod?.endsWith('declined') === true
+      if (failure !== undefined && failure < 1 / 3) return { outcome: 'unsent', cause: simulated('unsent') }
+      if (!mayLeave())
+        return { outcome: 'unsent', cause: new Error('the time in which it may leave is over') }
+      await sleep(delayMs)
+      if (failure === undefined) return charged(key, declined)
+      if (failure > 2 / 3) charged(key, declined)
+      return lost()
+    },
+    async find(key) {
+      await sleep(delayMs)
+      return charges.get(key) ?? { outcome: 'none' }
+    },
+    close() {},
+  }
+}
+
+function lost(): Unanswered {
+  return { outcome: 'error', cause: simulated('lost') }
+}
+
+function simulated(what: string): Error {
+  return new Error(`simulated: the request was ${what}`)
+}
+
+/** `delay=50ms,decline=0.05,failure=0,seed=1`, each of them optional. Throws an Error that says the rule. */
+export function parseSimulatedGateway(text: string): SimulatedGatewaySettings {
+  const settings = { ...SIMULATED_DEFAULTS }
+  const seen = new Set<string>()
+  for (const part of text.split(',')) {
+    const [, name = '', value = ''] = /^([a-z]+)=([0-9a-z.]+)$/.exec(part) ?? []
+    if (seen.has(name)) throw new Error(`${name} is there twice`)
+    seen.add(name)
+    if (name === 'delay') settings.delayMs = milliseconds(value)
+    else if (name === 'decline') settings.declineRate = rate(value)
+    else if (name === 'failure') settings.failureRate = rate(value)
+    else if (name === 'seed' && /^\d{1,9}$/.test(value)) settings.seed = Number(value)
+    else throw new Error('must be a list like delay=50ms,decline=0.05,failure=0,seed=1')
+  }
+  return settings
+}
+
+/** The same settings as text, as they are printed. */
+export function simulatedGatewayText(settings: SimulatedGatewaySettings): string {
+  const { delayMs, declineRate, failureRate, seed } = settings
+  return `delay=${delayMs}ms,decline=${declineRate},failure=${failureRate},seed=${seed}`
+}
+
+function milliseconds(text: string): number {
+  const [, number] = /^(\d{1,5})ms$/.exec(text) ?? []
+  if (number === undefined) throw new Error('delay must be like 50ms, at most 99999ms')
+  return Number(number)
+}
+
+function rate(text: string): number {
+  const number = /^(?:0|1|[01]?\.\d{1,9})$/.test(text) ? Number(text) : Number.NaN
+  if (!(number >= 0 && number <= 1)) throw new Error('decline and failure must be numbers from 0 to 1')
+  return number
+}

@@ -1,0 +1,55 @@
+import { isHopByHop } from './connection-headers.ts'
+
+/** Headers of an answer: name and value by turns, in the order and spelling of the backend. */
+export type HeaderLines = string[]
+
+/** Said to the sidecar and not to its clients. */
+const FOR_US = new Set(['idempotency-outcome'])
+/** The answer has the one of this service. */
+const OURS = new Set(['x-request-id'])
+
+/** As undici gives them with an answer. */
+export function headerLines(raw: unknown): HeaderLines {
+  if (!Array.isArray(raw)) return []
+  return raw.map((part: unknown) => (part instanceof Buffer ? part.toString('latin1') : String(part)))
+}
+
+/** What of the backend's answer goes to the client: everything but what belongs to the connection. */
+export function answerHeaders(lines: readonly string[]): HeaderLines {
+  let dropped: Set<string> | undefined
+  const kept: HeaderLines = []
+  for (let i = 0; i + 1 < lines.length; i += 2) {
+    const name = lines[i] ?? ''
+    const value = lines[i + 1] ?? ''
+    const lower = name.toLowerCase()
+    if (lower === 'connection' && !/^(?:close|keep-alive)$/i.test(value)) {
+      dropped ??= new Set()
+      for (const option of value.toLowerCase().split(',')) dropped.add(option.trim())
+    }
+    if (isHopByHop(lower) || FOR_US.has(lower) || OURS.has(lower)) continue
+    kept.push(name, value)
+  }
+  return dropped === undefined ? kept : without(kept, dropped)
+}
+
+function without(lines: HeaderLines, names: ReadonlySet<string>): HeaderLines {
+  return lines.filter((_, i) => !names.has((lines[i - (i % 2)] ?? '').toLowerCase()))
+}
+
+/** A header's value; of several lines the first. `name` in lower case. */
+export function headerOf(lines: readonly string[], name: string): string | undefined {
+  for (let i = 0; i + 1 < lines.length; i += 2) if (lines[i]?.toLowerCase() === name) return lines[i + 1]
+  return undefined
+}
+
+/**
+ * Of the one answer that went out and not of the answer to the request: its time, its session, its length, which is
+ * made anew, and what this service says in it.
+ */
+const NOT_RECORDED =
+  /^(?:set-cookie2?|date|age|content-length|x-request-id|(?:x-)?ratelimit.*|x-secret-expires|idempotent-replayed|idempotency-(?:outcome|status))$/
+
+/** Whether a header of a backend's answer is stored and replayed, by its name in lower case. */
+export function isRecorded(name: string): boolean {
+  return !NOT_RECORDED.test(name) && !isHopByHop(name)
+}

@@ -1,0 +1,91 @@
+import type { IncomingMessage } from 'node:http'
+import { PassThrough, type Readable } from 'node:stream'
+import { type Dispatcher, Pool } from 'undici'
+import { forwardedHeaders, type RequestIds } from './forwarded-headers.ts'
+import { splitTarget, type Target } from './target.ts'
+import type { UpstreamOutcome } from './upstream-failure.ts'
+
+export interface BackendOptions {
+  target: Target
+  trustProxy: number
+  /** Tells callers apart, in lower case. */
+  clientHeader: string | undefined
+  connectTimeoutMs: number
+  /** Until the status of an answer, and then between two pieces of it. */
+  timeoutMs: number
+  onOutcome: (outcome: UpstreamOutcome, seconds: number) => void
+}
+
+/** One request as it goes to the backend. */
+export interface Call {
+  method: string
+  path: string
+  headers: string[]
+  body: Buffer | Readable | null
+}
+
+/**
+ * A connection that the backend closes in the moment we write to it leaves open whether it has read the request. Most
+ * servers keep idle connections for at least 2 s: ours are closed before. A backend that announces its time
+ * (`Keep-Alive: timeout=…`) is taken at its word, less a second.
+ */
+const KEEP_ALIVE_MS = 1_000
+const KEEP_ALIVE_MAX_MS = 60_000
+/** Backends may set many cookies; clients of this service are held to 16 KiB. */
+const MAX_HEADER_BYTES = 65_536
+
+/** The pool of connections to the one target. Nothing is pipelined and nothing is ever sent twice. */
+export class Backend {
+  readonly #options: BackendOptions
+  readonly #pool: Pool
+
+  constructor(options: BackendOptions) {
+    this.#options = options
+    this.#pool = new Pool(options.target.origin, {
+      pipelining: 1,
+      connect: { timeout: options.connectTimeoutMs },
+      headersTimeout: options.timeoutMs,
+      bodyTimeout: options.timeoutMs,
+      keepAliveTimeout: KEEP_ALIVE_MS,
+      keepAliveMaxTimeout: KEEP_ALIVE_MAX_MS,
+      maxHeaderSize: MAX_HEADER_BYTES,
+    })
+  }
+
+  /** The request for the backend, with nothing of its target interpreted. Throws `invalid_request`. */
+  callFor(req: IncomingMessage, ids: RequestIds, body: Call['body']): Call {
+    const { pathAndQuery, host } = splitTarget(req.url ?? '')
+    return {
+      method: req.method ?? 'GET',
+      path: this.#options.target.basePath + pathAndQuery,
+      headers: forwardedHeaders(req, ids, host, this.#options),
+      body,
+    }
+  }
+
+  send(call: Call, handler: Dispatcher.DispatchHandler): void {
+    this.#pool.dispatch(call, handler)
+  }
+
+  /** A request has ended, `startedMs` after performance.timeOrigin begun. */
+  ended(outcome: UpstreamOutcome, startedMs: number): void {
+    this.#options.onOutcome(outcome, (performance.now() - startedMs) / 1_000)
+  }
+
+  async close(): Promise<void> {
+    await this.#pool.destroy()
+  }
+}
+
+/**
+ * The body of a request as a stream for the backend, null without one. A backend that answers before it has read all
+ * of it ends this stream and not the client's connection, on which the answer must still go out.
+ */
+export function bodyStream(req: IncomingMessage): Readable | null {
+  const { 'content-length': length, 'transfer-encoding': coding } = req.headers
+  if (coding === undefined && !(Number(length) > 0)) return null
+  const body = new PassThrough()
+  // What the backend did not want is read and thrown away: the next request comes behind it.
+  body.once('close', () => req.resume())
+  return req.pipe(body)
+}

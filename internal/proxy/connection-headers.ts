@@ -1,0 +1,56 @@
+import { headerValues } from '../header-values.ts'
+import { ServiceError } from '../service-error.ts'
+
+/** Of the connection and not of the message (RFC 9110, 7.6.1), or meant for this proxy alone. */
+const HOP_BY_HOP = new Set([
+  'connection',
+  'keep-alive',
+  'proxy-authenticate',
+  'proxy-authentication-info',
+  'proxy-authorization',
+  'proxy-connection',
+  'te',
+  'trailer',
+  'transfer-encoding',
+  'upgrade',
+])
+
+/**
+ * Headers that stages go by, here or in the backend. Whoever names one of them in Connection wants it to vanish
+ * between who checks it and who goes by it; nobody honest does.
+ */
+const OF_THE_MESSAGE =
+  /^(?:host|authorization|cookie|origin|referer|date|via|forwarded|signature|signature-input|traceparent|tracestate|content-.*|(?:x-)?idempotency-.*|x-signature|x-client-id|x-request-id|x-forwarded-.*|x-real-ip|x-api-key|.*auth.*|.*token.*)$/
+
+export function isHopByHop(name: string): boolean {
+  return HOP_BY_HOP.has(name)
+}
+
+/** The names in the Connection header, in lower case. */
+function connectionOptions(rawHeaders: readonly string[]): string[] {
+  const values = headerValues(rawHeaders, 'connection')
+  if (values.length === 0) return []
+  return values
+    .flatMap((value) =>
+      value
+        .toLowerCase()
+        .split(',')
+        .map((name) => name.trim()),
+    )
+    .filter(Boolean)
+}
+
+/**
+ * The names of the headers that a request has only for this connection. `clientHeader` tells callers apart, so it
+ * belongs to the message too. Throws `invalid_request` for one that does.
+ */
+export function droppedHeaders(rawHeaders: readonly string[], clientHeader: string | undefined): Set<string> {
+  const options = connectionOptions(rawHeaders)
+  if (options.some((name) => !HOP_BY_HOP.has(name) && (name === clientHeader || OF_THE_MESSAGE.test(name)))) {
+    throw new ServiceError(
+      'invalid_request',
+      'The Connection header names a header that belongs to the message and must reach the backend.',
+    )
+  }
+  return new Set(options)
+}

@@ -1,0 +1,153 @@
+import { Readable } from 'node:stream'
+import type { Dispatcher } from 'undici'
+import { answerHeaders, type HeaderLines, headerLines, headerOf } from './answer-headers.ts'
+import { isStreamed } from './answer-meaning.ts'
+import type { Backend, Call } from './backend.ts'
+import { faultOf, outcomeOf, type UpstreamFault, WATCHDOG } from './upstream-failure.ts'
+
+export interface ExchangeLimits {
+  /** An answer with more bytes is not held back but passed on as a stream. */
+  maxResponseBytes: number
+  /** The backend has this long for its whole answer. A stream may go on longer, while there is somebody to read it. */
+  maxDurationMs: number
+  /** Ends the exchange as if the backend had taken too long. */
+  signal?: AbortSignal
+}
+
+/** How a request that must be known to have ended one way or another did end. */
+export type Exchanged =
+  | { kind: 'whole'; status: number; headers: HeaderLines; body: Buffer; outcome: string | undefined }
+  /** Too large, or of a kind that must go out as it comes; `body` fails where the backend cut it. */
+  | {
+      kind: 'stream'
+      status: number
+      headers: HeaderLines
+      body: Readable
+      why: 'answer_too_large' | 'answer_streamed'
+    }
+  | { kind: 'failed'; fault: UpstreamFault; cause: Error }
+
+/**
+ * Sends one request once and collects its answer. It never rejects, and goes on whatever becomes of the client:
+ * also the rest of a stream that nobody reads any more is taken from the backend, which may still be at work.
+ */
+export function exchange(backend: Backend, call: Call, limits: ExchangeLimits): Promise<Exchanged> {
+  return new Promise((resolve) => {
+    backend.send(call, new Collecting(backend, limits, resolve))
+  })
+}
+
+class Collecting implements Dispatcher.DispatchHandler {
+  readonly #startedMs = performance.now()
+  readonly #backend: Backend
+  readonly #limits: ExchangeLimits
+  readonly #resolve: (exchanged: Exchanged) => void
+  readonly #timer: NodeJS.Timeout
+  readonly #onAbort = () => this.#expire()
+  #controller: Dispatcher.DispatchController | undefined
+  #expired = false
+  #status = 0
+  #headers: HeaderLines = []
+  #outcome: string | undefined
+  #chunks: Buffer[] = []
+  #size = 0
+  #rest: Readable | undefined
+
+  constructor(backend: Backend, limits: ExchangeLimits, resolve: (exchanged: Exchanged) => void) {
+    this.#backend = backend
+    this.#limits = limits
+    this.#resolve = resolve
+    this.#timer = setTimeout(this.#onAbort, limits.maxDurationMs)
+    limits.signal?.addEventListener('abort', this.#onAbort, { once: true })
+  }
+
+  onRequestStart(controller: Dispatcher.DispatchController): void {
+    if (this.#controller !== undefined) {
+      controller.abort(new Error('a request is not sent twice'))
+      return
+    }
+    if (this.#expired) {
+      controller.abort(expiry())
+      return
+    }
+    this.#controller = controller
+  }
+
+  onResponseStart(controller: Dispatcher.DispatchController, status: number): void {
+    if (status < 200) return
+    this.#status = status
+    const lines = headerLines(controller.rawHeaders)
+    this.#headers = answerHeaders(lines)
+    this.#outcome = headerOf(lines, 'idempotency-outcome')
+    if (isStreamed(headerOf(this.#headers, 'content-type'), headerOf(this.#headers, 'x-accel-buffering'))) {
+      this.#stream('answer_streamed')
+    } else if (Number(headerOf(this.#headers, 'content-length')) > this.#limits.maxResponseBytes) {
+      this.#stream('answer_too_large')
+    }
+  }
+
+  onResponseData(controller: Dispatcher.DispatchController, chunk: Buffer): void {
+    if (this.#rest !== undefined) {
+      if (!this.#rest.destroyed && !this.#rest.push(chunk)) controller.pause()
+      return
+    }
+    this.#chunks.push(chunk)
+    this.#size += chunk.length
+    if (this.#size > this.#limits.maxResponseBytes) this.#stream('answer_too_large')
+  }
+
+  onResponseEnd(): void {
+    this.#settle(outcomeOf(this.#status))
+    if (this.#rest !== undefined) {
+      this.#rest.push(null)
+      return
+    }
+    const body = Buffer.concat(this.#chunks, this.#size)
+    this.#resolve({ kind: 'whole', ...this.#head(), body, outcome: this.#outcome })
+  }
+
+  onResponseError(_: unknown, error: Error): void {
+    // Who did not get so far that a request was begun cannot have sent anything, not even after its time.
+    const fault = faultOf(error, this.#controller !== undefined, this.#status > 0)
+    this.#settle(fault)
+    if (this.#rest === undefined) this.#resolve({ kind: 'failed', fault, cause: error })
+    else this.#rest.destroy(error)
+  }
+
+  /** From here on the answer is passed on as it comes. */
+  #stream(why: 'answer_too_large' | 'answer_streamed'): void {
+    const rest = new Readable({
+      read: () => this.#controller?.resume(),
+      destroy: (error, done) => {
+        // Nobody reads any more: the backend may finish, within its time.
+        if (performance.now() - this.#startedMs >= this.#limits.maxDurationMs) this.#expire()
+        else this.#controller?.resume()
+        done(error)
+      },
+    })
+    for (const chunk of this.#chunks) rest.push(chunk)
+    this.#chunks = []
+    this.#rest = rest
+    this.#resolve({ kind: 'stream', ...this.#head(), body: rest, why })
+  }
+
+  #head() {
+    return { status: this.#status, headers: this.#headers }
+  }
+
+  #expire(): void {
+    if (this.#rest !== undefined && !this.#rest.destroyed) return
+    this.#expired = true
+    this.#controller?.abort(expiry())
+  }
+
+  #settle(outcome: UpstreamFault | ReturnType<typeof outcomeOf>): void {
+    clearTimeout(this.#timer)
+    this.#limits.signal?.removeEventListener('abort', this.#onAbort)
+    this.#backend.ended(outcome, this.#startedMs)
+  }
+}
+
+function expiry(): Error {
+  return Object.assign(new Error('the backend had its longest time'), { code: WATCHDOG })
+}

@@ -1,0 +1,85 @@
+import type { IncomingMessage } from 'node:http'
+import type { Trace } from '../request-state.ts'
+import { outgoingTrace } from '../telemetry/trace-context.ts'
+import { droppedHeaders, isHopByHop } from './connection-headers.ts'
+import type { Target } from './target.ts'
+
+/** What finds the request again, here and at the backend. */
+export interface RequestIds {
+  requestId: string
+  /** A malformed one of the client has been replaced. */
+  trace: Trace
+}
+
+export interface ForwardedHeadersOptions {
+  target: Target
+  /** Trusted proxies in front of this one. 0: what the request says of its way here is forged, and is replaced. */
+  trustProxy: number
+  /** Tells callers apart, in lower case. */
+  clientHeader: string | undefined
+}
+
+/** What a request says of its way here besides the headers that are set below. */
+const FORGEABLE =
+  /^(?:forwarded|x-forwarded-.*|x-real-ip|x-client-ip|x-cluster-client-ip|true-client-ip|cf-connecting-ip)$/
+/** Set here, whatever came. `expect` was met by this server; `http2-settings` belongs to an upgrade. */
+const REPLACED = new Set([
+  'host',
+  'expect',
+  'http2-settings',
+  'via',
+  'x-request-id',
+  'traceparent',
+  'tracestate',
+  'x-forwarded-for',
+  'x-forwarded-host',
+  'x-forwarded-proto',
+])
+
+/**
+ * The headers for the backend, name and value by turns, each line that is passed on as it came. Names with an
+ * underscore are dropped: CGI-like backends read `X_Forwarded_For` and `X-Forwarded-For` as the same header.
+ * Throws `invalid_request` if the Connection header names a header of the message.
+ */
+export function forwardedHeaders(
+  req: IncomingMessage,
+  { requestId, trace }: RequestIds,
+  absoluteHost: string | undefined,
+  options: ForwardedHeadersOptions,
+): string[] {
+  const { rawHeaders, headers } = req
+  const dropped = droppedHeaders(rawHeaders, options.clientHeader)
+  const trusted = options.trustProxy > 0
+  const lines: string[] = ['Host', options.target.host]
+  for (let i = 0; i + 1 < rawHeaders.length; i += 2) {
+    const name = rawHeaders[i] ?? ''
+    const lower = name.toLowerCase()
+    if (REPLACED.has(lower) || isHopByHop(lower) || dropped.has(lower) || name.includes('_')) continue
+    if (!trusted && FORGEABLE.test(lower)) continue
+    lines.push(name, rawHeaders[i + 1] ?? '')
+  }
+  const before = (name: string) => {
+    const value = trusted ? headers[name] : undefined
+    return Array.isArray(value) ? value.join(', ') : value
+  }
+  const came = before('x-forwarded-for')
+  const address = addressOf(req)
+  lines.push(
+    ...['X-Forwarded-For', came === undefined ? address : `${came}, ${address}`],
+    ...['X-Forwarded-Proto', before('x-forwarded-proto') ?? 'http'],
+    ...['X-Request-Id', requestId],
+    ...['Via', headers.via === undefined ? VIA : `${headers.via}, ${VIA}`],
+  )
+  for (const [name, value] of Object.entries(outgoingTrace(trace))) lines.push(name, value)
+  const host = before('x-forwarded-host') ?? absoluteHost ?? headers.host
+  if (host !== undefined) lines.push('X-Forwarded-Host', host)
+  return lines
+}
+
+const VIA = '1.1 oncekey'
+
+/** An IPv4 address as such, also on a socket that listens on both. */
+function addressOf({ socket }: IncomingMessage): string {
+  const address = socket.remoteAddress ?? 'unknown'
+  return address.startsWith('::ffff:') ? address.slice(7) : address
+}

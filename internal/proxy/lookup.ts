@@ -1,0 +1,93 @@
+import { request } from 'undici'
+import { answerHeaders, type HeaderLines, isRecorded } from './answer-headers.ts'
+
+export interface LookupOptions {
+  /** `{key}` in it stands for the key, percent-encoded. */
+  url: string
+  maxResponseBytes: number
+  maxDurationMs: number
+}
+
+/** A key whose outcome is not known, why, and since when. */
+export interface UnknownKey {
+  client: string
+  scope: string
+  key: string
+  reason: string
+  sinceMs: number
+}
+
+export interface FoundAnswer {
+  status: number
+  headers: Record<string, string | string[]>
+  body: Buffer
+}
+
+/** As one item of a list, or part of a string, a key would be another one. */
+const BARE = /^[!#-+\--:<-[\]-~]+$/
+
+/**
+ * Asks the backend what became of a key: 200 is the answer to the request, with its status in `Idempotency-Status`
+ * (200 without); `Idempotency-Outcome: none` says that the request has taken no effect and will take none. 404 is taken
+ * as the same, but for a request that was given up for its time and may still be at work. Whatever else comes leaves
+ * the outcome unknown. Rejects where nothing comes.
+ */
+export async function lookUp(
+  options: LookupOptions,
+  id: UnknownKey,
+  signal: AbortSignal,
+): Promise<FoundAnswer | 'nothing happened' | 'unknown'> {
+  const url = options.url.replaceAll('{key}', encodeURIComponent(id.key))
+  const key = BARE.test(id.key) ? id.key : `"${id.key.replace(/(["\\])/g, '\\$1')}"`
+  const { statusCode, headers, body } = await request(url, {
+    headers: { 'Idempotency-Key': key, 'Idempotency-Client': id.client, 'Idempotency-Scope': id.scope },
+    signal,
+  })
+  const bytes = await collect(body, options.maxResponseBytes)
+  if (one(headers['idempotency-outcome'])?.trim().toLowerCase() === 'none') return 'nothing happened'
+  if (statusCode === 404) return mayBeAtWork(id, options) ? 'unknown' : 'nothing happened'
+  const status = statusOf(one(headers['idempotency-status']))
+  if (statusCode !== 200 || status === undefined || bytes === undefined) return 'unknown'
+  return { status, headers: recorded(headers), body: bytes }
+}
+
+function mayBeAtWork({ reason, sinceMs }: UnknownKey, { maxDurationMs }: LookupOptions): boolean {
+  return (reason === 'backend_timeout' || reason === 'lease_lost') && sinceMs < maxDurationMs
+}
+
+async function collect(body: AsyncIterable<Buffer>, maxBytes: number): Promise<Buffer | undefined> {
+  const chunks: Buffer[] = []
+  let size = 0
+  for await (const chunk of body) {
+    size += chunk.length
+    if (size > maxBytes) return undefined
+    chunks.push(chunk)
+  }
+  return Buffer.concat(chunks, size)
+}
+
+function one(value: string | string[] | undefined): string | undefined {
+  return Array.isArray(value) ? value[0] : value
+}
+
+function statusOf(text: string | undefined): number | undefined {
+  if (text === undefined) return 200
+  return /^[2-5]\d\d$/.test(text.trim()) ? Number(text) : undefined
+}
+
+/** By the same rules as those of an answer to a forwarded request. */
+function recorded(headers: Record<string, string | string[] | undefined>): FoundAnswer['headers'] {
+  const lines: HeaderLines = Object.entries(headers).flatMap(([name, value]) =>
+    [value ?? []].flat().flatMap((line) => [name, line]),
+  )
+  const found: FoundAnswer['headers'] = {}
+  const kept = answerHeaders(lines)
+  for (let i = 0; i + 1 < kept.length; i += 2) {
+    const name = kept[i] ?? ''
+    const value = kept[i + 1] ?? ''
+    if (!isRecorded(name)) continue
+    const before = found[name]
+    found[name] = before === undefined ? value : [before, value].flat()
+  }
+  return found
+}

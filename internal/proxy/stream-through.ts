@@ -1,0 +1,130 @@
+import type { ServerResponse } from 'node:http'
+import type { Dispatcher } from 'undici'
+import { answerHeaders, type HeaderLines, headerLines, headerOf } from './answer-headers.ts'
+import type { Backend, Call } from './backend.ts'
+import { faultOf, outcomeOf, unreachable } from './upstream-failure.ts'
+
+/**
+ * Passes one request to the backend and its answer to the client as they come, with back-pressure both ways: a side
+ * that does not read stops the other one. Resolves when the answer has been handed on, or cut where the backend cut
+ * it. Rejects with `backend_unreachable` or `backend_timeout` while there is no answer to send yet. A client that
+ * leaves ends the request to the backend. `added` are further header lines of the answer.
+ */
+export function streamThrough(
+  backend: Backend,
+  call: Call,
+  res: ServerResponse,
+  added: () => HeaderLines,
+): Promise<void> {
+  return new Promise((resolve, reject) => {
+    const exchange = new Passing(backend, call, res, added, resolve, reject)
+    backend.send(call, exchange)
+  })
+}
+
+/** Beyond it, copying costs more than the call that it saves. */
+const ONE_WRITE_BYTES = 16_384
+
+const LEFT = new Error('the client has gone')
+
+class Passing implements Dispatcher.DispatchHandler {
+  readonly #startedMs = performance.now()
+  readonly #backend: Backend
+  readonly #res: ServerResponse
+  readonly #added: () => HeaderLines
+  readonly #resolve: () => void
+  readonly #reject: (error: unknown) => void
+  #controller: Dispatcher.DispatchController | undefined
+  #status = 0
+  #length: number | undefined
+  #whole: Buffer | undefined
+  #ended = false
+
+  constructor(
+    backend: Backend,
+    call: Call,
+    res: ServerResponse,
+    added: () => HeaderLines,
+    resolve: () => void,
+    reject: (error: unknown) => void,
+  ) {
+    this.#backend = backend
+    this.#res = res
+    this.#added = added
+    this.#resolve = resolve
+    this.#reject = reject
+    res.once('close', () => {
+      if (!this.#ended) this.#controller?.abort(LEFT)
+      // Before it has begun there is no controller: who still waits for a connection fails with its body.
+      if (!this.#ended && call.body !== null && 'destroy' in call.body) call.body.destroy(LEFT)
+    })
+  }
+
+  onRequestStart(controller: Dispatcher.DispatchController): void {
+    if (this.#controller !== undefined) {
+      controller.abort(new Error('a request is not sent twice'))
+      return
+    }
+    this.#controller = controller
+    if (this.#res.destroyed) controller.abort(LEFT)
+  }
+
+  onResponseStart(controller: Dispatcher.DispatchController, status: number): void {
+    // 1xx other than 101 announce an answer; the client has had its 100 from this server.
+    if (status < 200) return
+    this.#status = status
+    const headers = answerHeaders(headerLines(controller.rawHeaders))
+    for (const part of this.#added()) headers.push(part)
+    this.#res.writeHead(status, headers)
+    const length = headerOf(headers, 'content-length')
+    if (length !== undefined) this.#length = Number(length)
+  }
+
+  onResponseData(controller: Dispatcher.DispatchController, chunk: Buffer): void {
+    // The end is in the same packet: head and body can go out in one write.
+    if (chunk.length === this.#length && chunk.length <= ONE_WRITE_BYTES) {
+      this.#whole = chunk
+      return
+    }
+    if (this.#res.write(chunk)) return
+    controller.pause()
+    this.#res.once('drain', () => controller.resume())
+  }
+
+  onResponseEnd(): void {
+    this.#ended = true
+    this.#backend.ended(outcomeOf(this.#status), this.#startedMs)
+    if (this.#whole === undefined) this.#res.end()
+    else endInOneWrite(this.#res, this.#whole)
+    this.#resolve()
+  }
+
+  onResponseError(_: unknown, error: Error): void {
+    if (this.#ended) return
+    this.#ended = true
+    const left = this.#res.destroyed
+    const fault = faultOf(error, this.#controller !== undefined, this.#status > 0)
+    this.#backend.ended(left ? 'left' : fault, this.#startedMs)
+    if (left) this.#resolve()
+    else if (!this.#res.headersSent) this.#reject(unreachable(fault, error))
+    else {
+      // The client must see that the answer is not whole.
+      this.#res.destroy()
+      this.#resolve()
+    }
+  }
+}
+
+/**
+ * As text of one byte a character Node joins the body with the head. When end() comes a tick later there is nothing
+ * left to write, and the whole answer has left in one call for one piece; otherwise it is one for a list of them,
+ * which takes twice as long.
+ */
+function endInOneWrite(res: ServerResponse, body: Buffer): void {
+  res.write(body.toString('latin1'), 'latin1')
+  process.nextTick(end, res)
+}
+
+function end(res: ServerResponse): void {
+  res.end()
+}

@@ -1,0 +1,78 @@
+import { ServiceError } from '../service-error.ts'
+
+/** What became of one request to the backend; the label of its metric. */
+export type UpstreamOutcome = '1xx' | '2xx' | '3xx' | '4xx' | '5xx' | UpstreamFault | 'left'
+
+/**
+ * unreachable: nothing was sent. In all other cases something may have been, and the backend may have acted on it.
+ * timeout: no answer, or no more of it, in time; lost: the connection ended before the answer began; truncated:
+ * within it; malformed: it was no HTTP.
+ */
+export type UpstreamFault = 'unreachable' | 'timeout' | 'lost' | 'truncated' | 'malformed'
+
+/** Of a whole answer. */
+export function outcomeOf(status: number): UpstreamOutcome {
+  if (status < 200) return '1xx'
+  if (status < 300) return '2xx'
+  if (status < 400) return '3xx'
+  return status < 500 ? '4xx' : '5xx'
+}
+
+/** `sent`: undici had begun to write the request; before that it has sent nothing. `answering`: there was a status. */
+export function faultOf(error: unknown, sent: boolean, answering: boolean): UpstreamFault {
+  if (!sent) return 'unreachable'
+  const code = error instanceof Error && 'code' in error ? String(error.code) : ''
+  if (code === 'UND_ERR_HEADERS_TIMEOUT' || code === 'UND_ERR_BODY_TIMEOUT' || code === WATCHDOG)
+    return 'timeout'
+  // llhttp names the end of the connection within a chunked body so.
+  if (code === 'HPE_INVALID_EOF_STATE' || code === 'UND_ERR_RES_CONTENT_LENGTH_MISMATCH') return 'truncated'
+  if (code.startsWith('HPE_') || code === 'ERR_INVALID_CHAR' || code === 'UND_ERR_HEADERS_OVERFLOW')
+    return 'malformed'
+  return answering ? 'truncated' : 'lost'
+}
+
+/** The code of the error that ends a request which took too long. */
+export const WATCHDOG = 'ERR_MAX_DURATION'
+
+/** What the log and a record of the key call it. */
+export const REASONS = {
+  timeout: 'backend_timeout',
+  lost: 'connection_lost',
+  truncated: 'answer_truncated',
+  malformed: 'answer_malformed',
+} as const satisfies Record<Exclude<UpstreamFault, 'unreachable'>, string>
+
+const WHAT: Record<UpstreamFault, string> = {
+  unreachable: 'The backend cannot be reached. Nothing was sent to it.',
+  timeout: 'The backend did not answer in time.',
+  lost: 'The connection to the backend was lost before it answered.',
+  truncated: 'The connection to the backend was lost within its answer.',
+  malformed: 'The backend did not answer in valid HTTP.',
+}
+
+/** After this long a backend that is being restarted is often back. */
+const RETRY_MS = 1_000
+
+/** The problem for a request without a key, or with one that the failure frees. */
+export function unreachable(fault: UpstreamFault, cause: unknown): ServiceError {
+  if (cause instanceof Error && 'code' in cause && cause.code === 'UND_ERR_INVALID_ARG') {
+    return new ServiceError('invalid_request', 'The request has a header that cannot be passed on.', {
+      cause,
+    })
+  }
+  const effect = fault === 'unreachable' ? 'none' : 'unknown'
+  return new ServiceError(fault === 'timeout' ? 'backend_timeout' : 'backend_unreachable', WHAT[fault], {
+    effect,
+    cause,
+    ...(fault === 'unreachable' ? { retryAfterMs: RETRY_MS } : {}),
+  })
+}
+
+/** The problem for a request whose key is held, since nobody knows whether it took effect. */
+export function unknownOutcome(fault: Exclude<UpstreamFault, 'unreachable'>, cause: unknown): ServiceError {
+  const detail = `${WHAT[fault]} It is not known whether the request took effect; it is not sent again until that is known.`
+  return new ServiceError(fault === 'timeout' ? 'backend_timeout' : 'outcome_unknown', detail, {
+    effect: 'unknown',
+    cause,
+  })
+}

@@ -1,0 +1,31 @@
+import type { StageContext } from '../request-state.ts'
+import type { Decision, LimitStatus } from './limiter.ts'
+import type { Limit } from './rate-limits.ts'
+
+/**
+ * `X-RateLimit-*` of the tightest limit, and `RateLimit-Policy` and `RateLimit` after
+ * draft-ietf-httpapi-ratelimit-headers, lists of all that apply.
+ */
+export function rateLimitHeaders(limits: readonly Limit[]) {
+  const policies = limits.map(policy).join(', ')
+  return function setRateLimitHeaders(ctx: StageContext, decision: Decision, tightest: LimitStatus): void {
+    ctx.set('X-RateLimit-Limit', String(tightest.limit))
+    ctx.set('X-RateLimit-Remaining', String(tightest.remaining))
+    ctx.set('X-RateLimit-Reset', String(seconds(tightest.resetAtMs)))
+    ctx.set('RateLimit-Policy', policies)
+    const states = decision.statuses.map(
+      (status) => `"${status.name}";r=${status.remaining};t=${seconds(status.resetAfterMs)}`,
+    )
+    ctx.set('RateLimit', states.join(', '))
+  }
+}
+
+/** The draft knows whole seconds only: a shorter window is called one second. */
+function policy(limit: Limit): string {
+  const burst = limit.burst === limit.quota ? '' : `;burst=${limit.burst}`
+  return `"${limit.name}";q=${limit.quota};w=${seconds(limit.windowMs)}${burst}`
+}
+
+function seconds(ms: number): number {
+  return Math.ceil(ms / 1_000)
+}

@@ -1,0 +1,45 @@
+import { required, type Stage } from '../request-state.ts'
+import type { LimitStatus } from './limiter.ts'
+import type { AppliedLimits } from './rate-limit.ts'
+import { rateLimitHeaders } from './rate-limit-headers.ts'
+import type { Limit } from './rate-limits.ts'
+
+/**
+ * `GET /api/v1/rate-limits`: where the caller stands in each of these limits before its next request to `route`. It
+ * uses none of them, and is answered also when they are used up. The list is empty where there are no limits, and
+ * while their store is away and they are `open`. Throws `store_unavailable` while it is away and they are `closed`.
+ */
+export function showRateLimits({ limiter, limits, group, route }: AppliedLimits): Stage {
+  const setHeaders = rateLimitHeaders(limits)
+  return async function showRateLimits(ctx) {
+    const { client } = required(ctx, 'caller', 'authenticate')
+    const decision = await limiter.peek(limits, { client, ip: ctx.ip, route, group })
+    const { statuses, tightest } = decision
+    if (tightest !== undefined) setHeaders(ctx, decision, tightest)
+    const shown = limits.flatMap((limit) => {
+      const status = statuses.find(({ name }) => name === limit.name)
+      return status === undefined ? [] : [show(limit, status)]
+    })
+    // True of this caller at this moment only.
+    ctx.set('Cache-Control', 'no-store')
+    ctx.set('Content-Type', 'application/json; charset=utf-8')
+    ctx.body = JSON.stringify({ limits: shown, tightest: tightest?.name ?? null })
+  }
+}
+
+function show(limit: Limit, status: LimitStatus): object {
+  const { name, scope, algorithm, quota, windowMs, burst } = limit
+  return {
+    name,
+    scope,
+    algorithm,
+    quota,
+    window_ms: windowMs,
+    ...(algorithm === 'token-bucket' ? { burst } : {}),
+    remaining: status.remaining,
+    allowed: status.allowed,
+    reset_at: new Date(status.resetAtMs).toISOString(),
+    reset_after_ms: status.resetAfterMs,
+    retry_after_ms: status.retryAfterMs,
+  }
+}

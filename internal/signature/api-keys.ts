@@ -1,0 +1,76 @@
+import { createHash, timingSafeEqual } from 'node:crypto'
+import { CLIENT_ID, OPEN_CLIENT } from './client-registry.ts'
+
+export interface ApiKey {
+  /** Who calls with it: `[A-Za-z0-9._-]{1,64}`, the same principal as a signing client of this name. */
+  readonly user: string
+  readonly key: string
+}
+
+export interface ApiKeys {
+  /** The user of this key; undefined: it is nobody's. Takes as long for a known key as for an unknown one. */
+  find(presented: string): string | undefined
+}
+
+/** The token of RFC 6750, the only form in which `Authorization: Bearer` can carry a key. */
+const TOKEN = '[A-Za-z0-9._~+/-]+=*'
+const KEY = new RegExp(`^${TOKEN}$`)
+const BEARER = new RegExp(`^bearer +(${TOKEN})$`, 'i')
+const MIN_KEY = 8
+const MAX_KEY = 255
+
+/**
+ * Parses `API_KEYS`: a comma list of `user:key`, or `none`. A user may have several keys, so that one can be replaced
+ * by another. Throws one Error with every fault, by the number of the entry: what is wrong may be a key, so nothing
+ * of it is quoted.
+ */
+export function parseApiKeys(text: string): readonly ApiKey[] {
+  if (text.trim() === 'none') return []
+  const faults: string[] = []
+  const seen = new Map<string, number>()
+  const keys = text.split(',').map((entry, index) => {
+    const number = index + 1
+    const colon = entry.indexOf(':')
+    const user = entry.slice(0, Math.max(colon, 0)).trim()
+    const key = entry.slice(colon + 1).trim()
+    const fault = (rule: string) => faults.push(`entry ${number} ${rule}`)
+    if (colon === -1) fault('must be user:key')
+    else if (!CLIENT_ID.test(user)) fault('must name a user of 1 to 64 of A-Z a-z 0-9 . _ -')
+    else if (user === OPEN_CLIENT)
+      fault(`must not name ${OPEN_CLIENT}: that is who calls without credentials`)
+    if (colon !== -1 && (key.length < MIN_KEY || key.length > MAX_KEY || !KEY.test(key)))
+      fault(`must have a key of ${MIN_KEY} to ${MAX_KEY} of A-Z a-z 0-9 . _ ~ + / - with = at the end only`)
+    const earlier = seen.get(key)
+    if (colon !== -1 && earlier !== undefined) fault(`has the same key as entry ${earlier}`)
+    else seen.set(key, number)
+    return { user, key }
+  })
+  if (faults.length > 0) throw new Error(`must be user:key,user:key: ${faults.join('; ')}`)
+  return keys
+}
+
+/** The keys in force. */
+export function apiKeys(keys: readonly ApiKey[]): ApiKeys {
+  const entries = keys.map(({ user, key }) => ({ user, digest: digestOf(key) }))
+  return {
+    find(presented) {
+      const digest = digestOf(presented)
+      let found: string | undefined
+      // No early exit: where a key stands in the list must not show. Digests have one length, as timingSafeEqual asks.
+      for (const entry of entries) {
+        const matches = timingSafeEqual(entry.digest, digest)
+        found = matches ? entry.user : found
+      }
+      return found
+    },
+  }
+}
+
+/** The token of an `Authorization` header; undefined: it is not `Bearer` with one token. */
+export function bearerToken(authorization: string): string | undefined {
+  return BEARER.exec(authorization)?.[1]
+}
+
+function digestOf(key: string): Buffer {
+  return createHash('sha256').update(key).digest()
+}

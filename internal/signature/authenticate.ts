@@ -1,0 +1,65 @@
+import { headerValues } from '../header-values.ts'
+import type { Stage } from '../request-state.ts'
+import { ServiceError } from '../service-error.ts'
+import { type ApiKeys, bearerToken } from './api-keys.ts'
+import { OPEN_CLIENT } from './client-registry.ts'
+import { SIGNATURE_CHALLENGE } from './verify-signature.ts'
+
+export interface AuthenticateOptions {
+  /** Decides about signed requests: the stage of `verifySignature`. */
+  verifySignature: Stage
+  apiKeys: ApiKeys
+  /** Lets a request in that has no credentials at all, as `anonymous`. Wrong ones are refused all the same. */
+  open?: boolean
+  /** Called once a request that the signature stage did not decide about. */
+  onAuthenticated?: (
+    scheme: 'bearer' | 'open' | 'none',
+    result: 'ok' | 'api_key_invalid' | 'signature_missing',
+  ) => void
+}
+
+const BEARER_CHALLENGE = 'Bearer realm="oncekey"'
+const INVALID_TOKEN = `${BEARER_CHALLENGE}, error="invalid_token"`
+const SIGNED = ['x-signature', 'signature-input', 'signature'] as const
+
+const MISSING =
+  'Say who you are: send Authorization: Bearer with your API key, or sign the request and send the signature as X-Signature.'
+const BOTH = 'Send an API key or a signature, not both.'
+/** One text whatever is wrong with a key: nobody learns which keys look like real ones. */
+const INVALID = 'The API key is not valid. Send exactly one Authorization: Bearer and your key.'
+
+/**
+ * Lets a request through with an API key or with a signature, and leaves who it is in `ctx.state.caller`. Throws
+ * `api_key_invalid`, `signature_missing`, and what the signature stage throws. Needs the raw body for signed requests.
+ */
+export function authenticate(options: AuthenticateOptions): Stage {
+  const { verifySignature, apiKeys, open = false, onAuthenticated } = options
+  return async function authenticate(ctx, next) {
+    const { rawHeaders } = ctx.req
+    const authorization = headerValues(rawHeaders, 'authorization')
+    const isSigned = SIGNED.some((name) => headerValues(rawHeaders, name).length > 0)
+    if (authorization.length === 0 && isSigned) return await verifySignature(ctx, next)
+    if (authorization.length === 0) {
+      if (!open) {
+        onAuthenticated?.('none', 'signature_missing')
+        const headers = { 'WWW-Authenticate': [BEARER_CHALLENGE, SIGNATURE_CHALLENGE] }
+        throw new ServiceError('signature_missing', MISSING, { headers })
+      }
+      onAuthenticated?.('open', 'ok')
+      ctx.state.caller = { client: OPEN_CLIENT, scheme: 'open' }
+      return await next()
+    }
+    // Looked up in any case: what is not a token, and a second header, take the time of a wrong key.
+    const token = authorization.length === 1 ? bearerToken(authorization[0] ?? '') : undefined
+    const user = apiKeys.find(token ?? '')
+    if (user === undefined || token === undefined || isSigned) {
+      onAuthenticated?.('bearer', 'api_key_invalid')
+      throw new ServiceError('api_key_invalid', isSigned ? BOTH : INVALID, {
+        headers: { 'WWW-Authenticate': INVALID_TOKEN },
+      })
+    }
+    onAuthenticated?.('bearer', 'ok')
+    ctx.state.caller = { client: user, scheme: 'bearer' }
+    return await next()
+  }
+}

@@ -1,0 +1,99 @@
+import { Gauge, type Registry } from 'prom-client'
+import { clockSkewMs } from '../database/clock-skew.ts'
+
+/** A service behind ours, as its health is measured. */
+export interface WatchedStore {
+  /** Its clock, in Unix milliseconds. Rejects within a deadline of its own when it does not answer. */
+  clockMs(): Promise<number>
+}
+
+export interface Watched {
+  stores: Readonly<Record<string, WatchedStore>>
+  /** Statements under way and waiting, and the connections that there are for them. */
+  databaseLoad(): { underWay: number; connections: number }
+  /** `maxmemory-policy`; undefined where it cannot be read. Absent without Redis. */
+  evictionPolicy?: () => Promise<string | undefined>
+  /** Unix milliseconds. */
+  now(): number
+}
+
+/**
+ * What only a look at the stores can tell. They are asked when somebody reads the metrics, and only then; readers
+ * that come while they are being asked share the answer.
+ */
+export function watchStores(registry: Registry, watched: Watched): void {
+  const registers = [registry]
+  // Both gauges ask: they are collected at the same time, and neither may show what was before.
+  const collect = shared(async () => {
+    await Promise.all(Object.entries(watched.stores).map((entry) => look(entry)))
+  })
+  const up = new Gauge({
+    name: 'store_up',
+    help: '1 while the store answers this process, 0 otherwise',
+    labelNames: ['store'],
+    // Of several processes that show themselves as one: the one that is worst off.
+    aggregator: 'min',
+    registers,
+    collect,
+  })
+  const skew = new Gauge({
+    name: 'store_clock_skew_seconds',
+    help: 'By how much the clock of the store is ahead of ours for certain; negative: behind',
+    labelNames: ['store'],
+    aggregator: 'average',
+    registers,
+    collect,
+  })
+  const look = async ([store, { clockMs }]: [string, WatchedStore]): Promise<void> => {
+    const sentMs = watched.now()
+    try {
+      const theirMs = await clockMs()
+      skew.set({ store }, clockSkewMs(theirMs, sentMs, watched.now()) / 1000)
+      up.set({ store }, 1)
+    } catch {
+      // Nothing is known of its clock now: an old value would look like a new one.
+      skew.remove({ store })
+      up.set({ store }, 0)
+    }
+  }
+  new Gauge({
+    name: 'database_statements_under_way',
+    help: 'Statements sent to the database or waiting for a connection',
+    registers,
+    collect() {
+      this.set(watched.databaseLoad().underWay)
+    },
+  })
+  new Gauge({
+    name: 'database_connections_max',
+    help: 'Connections to the database that this process opens at most',
+    registers,
+    collect() {
+      this.set(watched.databaseLoad().connections)
+    },
+  })
+  const { evictionPolicy } = watched
+  if (evictionPolicy === undefined) return
+  const policyOf = shared(evictionPolicy)
+  new Gauge({
+    name: 'redis_eviction_unsafe',
+    help: '1 while maxmemory-policy is another than noeviction, which may throw keys away; 0 also if it cannot be read',
+    aggregator: 'max',
+    registers,
+    async collect() {
+      const policy = await policyOf()
+      this.set(policy === undefined || policy === 'noeviction' ? 0 : 1)
+    },
+  })
+}
+
+/** One call at a time; who comes meanwhile waits for the same one. */
+function shared<T>(call: () => Promise<T>): () => Promise<T> {
+  let underWay: Promise<T> | undefined
+  return () => {
+    underWay ??= call().finally(() => {
+      underWay = undefined
+    })
+    return underWay
+  }
+}

@@ -1,0 +1,60 @@
+import { isObject } from './answer.ts'
+import { type Listing, listing, nextCursorOf, type Page, type PageOptions } from './pages.ts'
+import type { SendRequest } from './request.ts'
+import { type About, read, withQuery } from './result.ts'
+
+/** What was done for this caller. The members beyond these depend on the type. */
+export interface AuditEntry {
+  /** Counts this caller's entries. */
+  seq: number
+  /** RFC 3339, UTC. */
+  at: string
+  /** E.g. `payment.completed`. */
+  event_type: string
+  readonly [member: string]: unknown
+}
+
+export interface AuditPage extends About, Page {
+  entries: AuditEntry[]
+}
+
+export interface AuditOptions extends PageOptions {
+  /** Entries of this type only. */
+  eventType?: string | undefined
+}
+
+/** All own entries, read page by page as they are asked for. */
+export type AuditList = Listing<AuditEntry, AuditPage>
+
+export interface AuditLogs {
+  page(options?: AuditOptions): Promise<AuditPage>
+  /** `for await (const entry of client.auditLogs.list())`. The deadline is for each page. */
+  list(options?: AuditOptions): AuditList
+}
+
+export function createAuditLogs(request: SendRequest): AuditLogs {
+  const page = async (options: AuditOptions = {}): Promise<AuditPage> => {
+    const { eventType, limit, cursor } = options
+    const path = withQuery('api/v1/audit-logs', { event_type: eventType, limit, cursor })
+    const { value, about } = await read(request, path, options, pageOf)
+    return { ...value, ...about }
+  }
+  return { page, list: (options = {}) => listing(page, ({ entries }) => entries, options) }
+}
+
+function pageOf(value: unknown): { entries: AuditEntry[]; nextCursor: string | null } | undefined {
+  if (!isObject(value) || !Array.isArray(value.entries)) return undefined
+  const nextCursor = nextCursorOf(value)
+  const entries = value.entries.filter(isEntry)
+  if (entries.length !== value.entries.length) return undefined
+  return nextCursor === undefined ? undefined : { entries, nextCursor }
+}
+
+function isEntry(value: unknown): value is AuditEntry {
+  return (
+    isObject(value) &&
+    typeof value.seq === 'number' &&
+    typeof value.at === 'string' &&
+    typeof value.event_type === 'string'
+  )
+}

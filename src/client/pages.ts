@@ -1,0 +1,44 @@
+import type { Effort } from './transport.ts'
+
+export interface PageOptions extends Effort {
+  /** How many a page has: 1 to 100; the service's default is 20. */
+  limit?: number | undefined
+  /** `nextCursor` of an earlier page. */
+  cursor?: string | undefined
+}
+
+export interface Page {
+  /** Where the next page begins; null: this is the last one. */
+  nextCursor: string | null
+}
+
+/** Everything, read page by page as it is asked for. */
+export interface Listing<T, P> extends AsyncIterable<T> {
+  pages(): AsyncIterable<P>
+}
+
+export function listing<T, P extends Page, O extends PageOptions>(
+  page: (options: O) => Promise<P>,
+  itemsOf: (page: P) => readonly T[],
+  options: O,
+): Listing<T, P> {
+  async function* pages(): AsyncGenerator<P, void, undefined> {
+    let { cursor } = options
+    for (;;) {
+      const one = await page({ ...options, cursor })
+      yield one
+      if (one.nextCursor === null) return
+      cursor = one.nextCursor
+    }
+  }
+  async function* items(): AsyncGenerator<T, void, undefined> {
+    for await (const one of pages()) yield* itemsOf(one)
+  }
+  return { pages, [Symbol.asyncIterator]: items }
+}
+
+/** `next_cursor` of an answer; undefined: it is none. */
+export function nextCursorOf(value: Record<string, unknown>): string | null | undefined {
+  const cursor = value.next_cursor
+  return typeof cursor === 'string' || cursor === null ? cursor : undefined
+}

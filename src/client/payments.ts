@@ -1,0 +1,101 @@
+import { isObject } from './answer.ts'
+import { newKey } from './idempotency-key.ts'
+import type { SendRequest } from './request.ts'
+import { type About, aboutOf, type Created, parsed, read } from './result.ts'
+import type { Effort } from './transport.ts'
+
+const PATH = 'api/v1/payments'
+/** A payment that was declined is an outcome: it is stored and replayed like one that was completed. */
+const DECLINED = 402
+const STATUSES = ['completed', 'declined', 'processing', 'unknown'] as const
+
+export interface PaymentInput {
+  /** Positive, at most 15 significant digits, and as many decimals as the currency has. Best sent as text. */
+  amount: number | string
+  /** ISO 4217, e.g. `EUR`. */
+  currency: string
+  /** 1 to 255 characters, no control characters. */
+  description?: string
+  payment_method: string
+  /** At most 50 pairs. */
+  metadata?: Record<string, string>
+}
+
+export interface Payment {
+  transaction_id: string
+  /** `processing` and `unknown` are only seen by `get`: whether it was charged is being found out. */
+  status: (typeof STATUSES)[number]
+  /** At most 15 significant digits: a JavaScript number shows every one of them. Do not add such numbers up. */
+  amount: number
+  currency: string
+  description?: string
+  /** Masked. */
+  payment_method: string
+  metadata?: Record<string, string>
+  /** RFC 3339, UTC. */
+  created_at: string
+}
+
+export interface CreatedPayment extends Created {
+  /** `completed` or `declined`. */
+  payment: Payment
+}
+
+export interface FoundPayment extends About {
+  payment: Payment
+}
+
+export interface PayOptions extends Effort {
+  /** Your own name for this payment, 16 to 255 of `A-Z a-z 0-9 _ -`; the same one for the same payment. */
+  key?: string | undefined
+}
+
+export interface Payments {
+  /**
+   * Pays once, however often it has to be sent. A payment that is declined is no error: `payment.status` says so.
+   * Rejects with ProblemError.
+   */
+  create(input: PaymentInput, options?: PayOptions): Promise<CreatedPayment>
+  /** Rejects with ProblemError, code `not_found`, for what is no payment of this caller. */
+  get(transactionId: string, options?: Effort): Promise<FoundPayment>
+}
+
+export function createPayments(request: SendRequest): Payments {
+  return {
+    async create(input, options = {}) {
+      const { key = newKey(), signal, deadlineMs } = options
+      const { amount, currency, description, payment_method, metadata, ...rest } = input
+      // Always in this order, and metadata sorted: the same payment sent again with its key must have the same bytes.
+      const members = { amount, currency, description, payment_method, metadata: sorted(metadata), ...rest }
+      const sent = await request(PATH, {
+        ...{ method: 'POST', body: JSON.stringify(members), key, signal, deadlineMs },
+        outcomes: [DECLINED],
+      })
+      const payment = parsed(sent, key, paymentAnswer)
+      return { payment, key, replayed: sent.replayed, ...aboutOf(sent) }
+    },
+    async get(transactionId, options = {}) {
+      const path = `${PATH}/${encodeURIComponent(transactionId)}`
+      const { value, about } = await read(request, path, options, paymentAnswer)
+      return { payment: value, ...about }
+    },
+  }
+}
+
+function sorted(metadata: Record<string, string> | undefined): Record<string, string> | undefined {
+  if (metadata === undefined) return undefined
+  return Object.fromEntries(Object.entries(metadata).sort(([a], [b]) => (a < b ? -1 : 1)))
+}
+
+function paymentAnswer(value: unknown): Payment | undefined {
+  return isObject(value) && isPayment(value.payment) ? value.payment : undefined
+}
+
+/** Members that a later service adds are passed on. */
+function isPayment(value: unknown): value is Payment {
+  if (!isObject(value) || typeof value.amount !== 'number') return false
+  if (!STATUSES.some((status) => status === value.status)) return false
+  return ['transaction_id', 'currency', 'payment_method', 'created_at'].every(
+    (name) => typeof value[name] === 'string',
+  )
+}

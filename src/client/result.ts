@@ -1,0 +1,58 @@
+import { type Answer, parseJson } from './answer.ts'
+import { localProblem, ProblemError, type RateLimitStanding } from './problem-error.ts'
+import type { SendRequest } from './request.ts'
+import type { Effort, Sent } from './transport.ts'
+
+/** What every result tells besides its value. */
+export interface About {
+  requestId: string | undefined
+  rateLimit: RateLimitStanding | undefined
+  /** How many attempts it took. */
+  attempts: number
+}
+
+/** What was made with a key. */
+export interface Created extends About {
+  key: string
+  /** The service had answered this key before, perhaps an earlier attempt of this very call: nothing was done again. */
+  replayed: boolean
+}
+
+export function aboutOf({ requestId, rateLimit, attempts }: Sent): About {
+  return { requestId, rateLimit, attempts }
+}
+
+/** The value of an answer. `key`: undefined for what was only read. Throws ProblemError, `unexpected_answer`. */
+export function parsed<T>(sent: Sent, key: string | undefined, parse: (value: unknown) => T | undefined): T {
+  const value = parse(parseJson(sent.bytes))
+  if (value !== undefined) return value
+  const effect = key === undefined ? 'none' : 'unknown'
+  throw new ProblemError(unexpected(sent), { key, attempts: sent.attempts, effect, gaveUp: 'not retryable' })
+}
+
+/** Reads a route with GET. */
+export async function read<T>(
+  request: SendRequest,
+  path: string,
+  { signal, deadlineMs }: Effort,
+  parse: (value: unknown) => T | undefined,
+): Promise<{ value: T; about: About }> {
+  const sent = await request(path, { signal, deadlineMs })
+  return { value: parsed(sent, undefined, parse), about: aboutOf(sent) }
+}
+
+/** A path with those parameters that are given. */
+export function withQuery(path: string, parameters: Record<string, string | number | undefined>): string {
+  const query = new URLSearchParams()
+  for (const [name, value] of Object.entries(parameters)) {
+    if (value !== undefined) query.set(name, String(value))
+  }
+  const search = query.toString()
+  return search === '' ? path : `${path}?${search}`
+}
+
+function unexpected({ status, headers, requestId, rateLimit }: Answer) {
+  const type = headers.get('Content-Type') ?? 'no content type'
+  const detail = `The answer ${status} (${type}) is not what the service answers: is baseUrl right?`
+  return localProblem('unexpected_answer', detail, { status, requestId, rateLimit })
+}

@@ -1,0 +1,125 @@
+import { isObject, parseJson } from './answer.ts'
+import { NOBODY } from './credentials.ts'
+import type { SendRequest } from './request.ts'
+import { type About, read } from './result.ts'
+import { DEFAULT_RULES, MULTIPLIER, type RetryRules, retryPolicy } from './retry-policy.ts'
+import { targetOf } from './target.ts'
+import { type Effort, type Transport, tryOnce } from './transport.ts'
+
+/** `GET /api/v1/retry-config`: how the service would like to be retried. */
+export interface RetryConfig {
+  /** Including the first. */
+  max_attempts: number
+  /** The ceiling of the wait before the first retry; each further one is `multiplier` times as high ... */
+  base_delay_ms: number
+  /** ... up to this. */
+  max_delay_ms: number
+  multiplier: number
+  /** `full`: the wait is drawn evenly from 0 to its ceiling. */
+  jitter: string
+  /** For one attempt, from sending to the last byte of the answer. */
+  attempt_timeout_ms: number
+  /** For the request, with all attempts and waits. */
+  deadline_ms: number
+  /** Whether the wait that an answer asks for comes on top. */
+  honour_retry_after: boolean
+  retry_on: { statuses: number[]; codes: string[] }
+  /** The ceiling of each wait. */
+  example_delays_ms: number[]
+  /** The waits of one request, as they may be drawn. */
+  example_delays_with_jitter_ms: number[]
+}
+
+export interface FoundRetryConfig extends About {
+  config: RetryConfig
+}
+
+const PATH = 'api/v1/retry-config'
+/** A request waits for it no longer than this, and then goes by the defaults. */
+const READ_MS = 3_000
+/** A service that could not say is not asked again with every request. */
+const ASK_AGAIN_MS = 60_000
+
+export async function readRetryConfig(request: SendRequest, options: Effort = {}): Promise<FoundRetryConfig> {
+  const { value, about } = await read(request, PATH, options, retryConfigOf)
+  return { config: value, ...about }
+}
+
+/**
+ * The rules of the service, read with the first request and kept. While it does not say any that can be followed, the
+ * defaults hold, and it is asked again a minute later. Never rejects.
+ */
+export function serviceRules(transport: Omit<Transport, 'rules'>, base: URL): () => Promise<RetryRules> {
+  const { now } = transport
+  let asked: Promise<RetryRules | undefined> | undefined
+  let failedAtMs: number | undefined
+  const ask = async () => {
+    const rules = await readRules(transport, base)
+    failedAtMs = rules === undefined ? now() : undefined
+    return rules
+  }
+  return async function rules() {
+    if (failedAtMs !== undefined && now() - failedAtMs >= ASK_AGAIN_MS) asked = undefined
+    if (asked === undefined) {
+      failedAtMs = undefined
+      asked = ask()
+    }
+    return (await asked) ?? DEFAULT_RULES
+  }
+}
+
+async function readRules(transport: Omit<Transport, 'rules'>, base: URL): Promise<RetryRules | undefined> {
+  const outgoing = { method: 'GET', ...targetOf(PATH, base), key: undefined, keyHeader: '', body: undefined }
+  // Anybody may read it: the credentials stay at home.
+  const answer = await tryOnce({ ...transport, credentials: NOBODY }, { ...outgoing, outcomes: [] }, READ_MS)
+  return answer.ok ? rulesOf(retryConfigOf(parseJson(answer.answer.bytes))) : undefined
+}
+
+/** undefined: it asks for what this client cannot do, so that following the rest of it would be wrong too. */
+function rulesOf(config: RetryConfig | undefined): RetryRules | undefined {
+  if (config === undefined || config.multiplier !== MULTIPLIER || config.jitter !== 'full') return undefined
+  if (!config.honour_retry_after) return undefined
+  try {
+    const policy = retryPolicy({
+      maxAttempts: config.max_attempts,
+      baseMs: config.base_delay_ms,
+      capMs: config.max_delay_ms,
+      attemptTimeoutMs: config.attempt_timeout_ms,
+      deadlineMs: config.deadline_ms,
+    })
+    return { policy, on: config.retry_on }
+  } catch {
+    return undefined
+  }
+}
+
+const NUMBERS = [
+  'max_attempts',
+  'base_delay_ms',
+  'max_delay_ms',
+  'multiplier',
+  'attempt_timeout_ms',
+  'deadline_ms',
+] as const
+
+function retryConfigOf(value: unknown): RetryConfig | undefined {
+  return isRetryConfig(value) ? value : undefined
+}
+
+function isRetryConfig(value: unknown): value is RetryConfig {
+  if (!isObject(value) || !isObject(value.retry_on)) return false
+  const { statuses, codes } = value.retry_on
+  return (
+    NUMBERS.every((name) => typeof value[name] === 'number') &&
+    typeof value.jitter === 'string' &&
+    typeof value.honour_retry_after === 'boolean' &&
+    isListOf('number', statuses) &&
+    isListOf('string', codes) &&
+    isListOf('number', value.example_delays_ms) &&
+    isListOf('number', value.example_delays_with_jitter_ms)
+  )
+}
+
+function isListOf(type: 'number' | 'string', value: unknown): boolean {
+  return Array.isArray(value) && value.every((one: unknown) => typeof one === type)
+}

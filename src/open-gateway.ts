@@ -1,0 +1,26 @@
+import { type GuardedGateway, guardedGateway } from '../internal/payments/guarded-gateway.ts'
+import { httpGateway } from '../internal/payments/http-gateway.ts'
+import { simulatedGateway } from '../internal/payments/simulated-gateway.ts'
+import type { Logger } from '../internal/telemetry/logger.ts'
+import type { Metrics } from '../internal/telemetry/metrics.ts'
+import type { Config } from './config.ts'
+
+const STATE = { closed: 0, half_open: 1, open: 2 } as const
+
+/** The payment gateway of the settings, or the simulated one, behind its circuit breaker. */
+export function openGateway(config: Config, logger: Logger, metrics: Metrics): GuardedGateway {
+  const gateway =
+    config.gatewayUrl === undefined
+      ? simulatedGateway(config.simulatedGateway)
+      : httpGateway({ url: config.gatewayUrl, timeoutMs: config.gatewayTimeoutMs })
+  let opened = false
+  return guardedGateway(gateway, {
+    onState(state) {
+      metrics.circuitState.set({ name: 'payment_gateway' }, STATE[state])
+      if (state === 'open' && !opened) logger.error('the payment gateway fails and is given a rest')
+      if (state === 'closed' && opened) logger.info('the payment gateway is back')
+      opened = state !== 'closed'
+    },
+    onCall: (outcome, seconds) => metrics.gatewayDuration.observe({ outcome }, seconds),
+  })
+}

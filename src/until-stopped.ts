@@ -1,0 +1,16 @@
+/** Ctrl-C reaches all processes of a terminal, and npm passes its own on to us: within this time that is one wish. */
+const SAME_KEY_PRESS_MS = 250
+
+/** Resolves with the first SIGTERM or SIGINT; a second one ends the process at once. */
+export function untilStopped(): Promise<NodeJS.Signals> {
+  return new Promise((resolve) => {
+    let sinceMs: number | undefined
+    const stop = (signal: NodeJS.Signals) => {
+      if (sinceMs === undefined) {
+        sinceMs = performance.now()
+        resolve(signal)
+      } else if (signal !== 'SIGINT' || performance.now() - sinceMs >= SAME_KEY_PRESS_MS) process.exit(1)
+    }
+    process.on('SIGTERM', stop).on('SIGINT', stop)
+  })
+}

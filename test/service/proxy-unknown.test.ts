@@ -1,0 +1,242 @@
+import assert from 'node:assert/strict'
+import type { ServerResponse } from 'node:http'
+import { describe, type TestContext, test } from 'node:test'
+import { newKey, type Reply, send } from '../support/order-client.ts'
+import { startBackend, startProxy, startRawBackend, until } from '../support/proxy.ts'
+import { startRedis } from '../support/servers.ts'
+
+const post = (url: string, key: string, path = '/'): Promise<Reply> =>
+  send(url + path, { method: 'POST', body: 'x', headers: { 'Idempotency-Key': key } })
+const say = ({ status, code }: Reply) => `${status} ${code}`
+
+const WHOLE = 'HTTP/1.1 200 OK\r\nContent-Length: 2\r\n\r\nok'
+
+/** What a raw backend does with its connection once a request is there; '' sends nothing. */
+const FAULTS: [what: string, bytes: string, end: 'end' | 'reset' | 'stay' | 'dribble', first: string][] = [
+  ['never answers', '', 'stay', '504 backend_timeout'],
+  [
+    'stalls within its answer',
+    'HTTP/1.1 200 OK\r\nContent-Length: 9\r\n\r\nok',
+    'stay',
+    '504 backend_timeout',
+  ],
+  [
+    'answers a byte at a time',
+    'HTTP/1.1 200 OK\r\nContent-Length: 9999\r\n\r\n',
+    'dribble',
+    '504 backend_timeout',
+  ],
+  ['hangs up', '', 'end', '409 outcome_unknown'],
+  ['resets', '', 'reset', '409 outcome_unknown'],
+  [
+    'is cut within its answer',
+    'HTTP/1.1 200 OK\r\nContent-Length: 9\r\n\r\nok',
+    'end',
+    '409 outcome_unknown',
+  ],
+  [
+    'is reset within its answer',
+    'HTTP/1.1 200 OK\r\nContent-Length: 9\r\n\r\nok',
+    'reset',
+    '409 outcome_unknown',
+  ],
+  [
+    'ends chunks early',
+    'HTTP/1.1 200 OK\r\nTransfer-Encoding: chunked\r\n\r\n2\r\nok\r\n',
+    'end',
+    '409 outcome_unknown',
+  ],
+  [
+    'ends chunks early and said it would close',
+    'HTTP/1.1 200 OK\r\nConnection: close\r\nTransfer-Encoding: chunked\r\n\r\n2\r\nok\r\n',
+    'end',
+    '409 outcome_unknown',
+  ],
+  ['answers 500, with --on-5xx hold', WHOLE.replace('200', '500'), 'stay', '500 '],
+  ['answers no HTTP', 'hello\r\n\r\n', 'stay', '409 outcome_unknown'],
+  [
+    'has two lengths',
+    'HTTP/1.1 200 OK\r\nContent-Length: 2\r\nContent-Length: 3\r\n\r\nok',
+    'stay',
+    '409 outcome_unknown',
+  ],
+]
+
+describe('a backend that took a request and', () => {
+  test('then fails is not sent it again, whatever the way of its failure', async (t) => {
+    let [, bytes, end] = FAULTS[0] ?? []
+    const backend = await startRawBackend(t, (socket) => {
+      socket.write(bytes ?? '', 'latin1', () => {
+        if (end === 'end') socket.end()
+        if (end === 'dribble') {
+          const timer = setInterval(() => socket.write('x'), 50)
+          socket.once('close', () => clearInterval(timer))
+        }
+        if (end === 'reset') setTimeout(() => socket.resetAndDestroy(), 100)
+      })
+    })
+    const proxy = await startProxy(t, backend.url, ['--max-duration', '1s', '--on-5xx', 'hold'])
+    for (const fault of FAULTS) {
+      await t.test(`it ${fault[0]}: ${fault[3]}, then 409 outcome_unknown`, async () => {
+        bytes = fault[1]
+        end = fault[2]
+        const seen = backend.count()
+        const key = newKey()
+        assert.equal(say(await post(proxy.url, key)), fault[3])
+        bytes = WHOLE
+        end = 'stay'
+        for (let n = 0; n < 3; n++) assert.equal(say(await post(proxy.url, key)), '409 outcome_unknown')
+        assert.equal(backend.count(), seen + 1)
+        assert.equal((await post(proxy.url, newKey())).status, 200)
+      })
+    }
+    assert.match(proxy.log(), /"reason":"answer_truncated".*the outcome of a request is not known/)
+  })
+
+  test('may see it again where the operator said so: --on-unknown release, --timeout', async (t) => {
+    let bytes: string | undefined
+    const backend = await startRawBackend(t, (socket) => {
+      if (bytes === undefined) socket.destroy()
+      else socket.write(bytes)
+    })
+    const args = ['--on-unknown', 'release', '--on-5xx', 'release', '--timeout', '300ms']
+    const proxy = await startProxy(t, backend.url, args)
+    const key = newKey()
+    assert.equal(say(await post(proxy.url, key)), '502 backend_unreachable')
+    bytes = ''
+    assert.equal(say(await post(proxy.url, key)), '504 backend_timeout')
+    assert.equal(say(await send(proxy.url)), '504 backend_timeout')
+    bytes = WHOLE.replace('200', '500')
+    assert.equal((await post(proxy.url, key)).status, 500)
+    bytes = WHOLE
+    assert.equal((await post(proxy.url, key)).status, 200)
+    assert.equal((await post(proxy.url, key)).headers['idempotent-replayed'], 'true')
+    assert.equal(backend.count(), 5)
+  })
+
+  test('a sidecar that is killed while the backend works: the key stays held on every other one', async (t) => {
+    const waiting: ServerResponse[] = []
+    const backend = await startBackend(t, (res) => void waiting.push(res))
+    const args = ['--name', newKey()]
+    const lease = { IDEMPOTENCY_LEASE: '500ms' }
+    const proxy = await startProxy(t, backend.url, args, lease)
+    const other = await startProxy(t, backend.url, args, lease)
+    const key = newKey()
+    const lost = assert.rejects(post(proxy.url, key))
+    await until('the backend has it', () => waiting.length === 1)
+    await proxy.kill()
+    await lost
+    await until('the lease is over', async () => (await post(other.url, key)).code === 'outcome_unknown')
+    assert.equal(backend.runs(key), 1)
+  })
+})
+
+describe('--lookup', () => {
+  /** Loses the answer to every first request; says of a key what `outcomes` has. */
+  async function setUp(t: TestContext) {
+    const outcomes = new Map<string, (res: ServerResponse) => void>()
+    const backend = await startBackend(t, (res, { target, values }) => {
+      const [key = ''] = values('idempotency-key')
+      const asked = target.startsWith('/_outcome/') ? outcomes.get(key) : undefined
+      if (target.startsWith('/_outcome/')) return asked === undefined ? res.destroy() : asked(res)
+      if (
+        backend.reached.filter((one) => one.method === 'POST' && one.values('idempotency-key')[0] === key)
+          .length > 1
+      ) {
+        return void res.end('second run')
+      }
+      res.destroy()
+    })
+    const proxy = await startProxy(t, backend.url, ['--lookup', `${backend.url}/_outcome/{key}`])
+    const runs = (key: string) =>
+      backend.reached.filter((one) => one.method === 'POST' && one.values('idempotency-key')[0] === key)
+        .length
+    return { proxy, backend, outcomes, runs }
+  }
+
+  test('an answer that it finds is replayed; none frees the key; anything else leaves it unknown', async (t) => {
+    const { proxy, backend, outcomes, runs } = await setUp(t)
+    const found = newKey()
+    assert.equal(say(await post(proxy.url, found)), '409 outcome_unknown')
+    assert.equal(say(await post(proxy.url, found)), '409 outcome_unknown', 'nobody knows')
+    outcomes.set(found, (res) => {
+      res.writeHead(200, { 'Content-Type': 'text/x-found', 'Idempotency-Status': '201', 'Set-Cookie': 'a=b' })
+      res.end('it was done')
+    })
+    let reply = await post(proxy.url, found)
+    await until('it has been asked again', async () => {
+      reply = await post(proxy.url, found)
+      return reply.status === 201
+    })
+    assert.equal(reply.body.toString(), 'it was done')
+    assert.equal(reply.headers['content-type'], 'text/x-found')
+    assert.equal(reply.headers['idempotent-replayed'], 'true')
+    assert.equal(reply.headers['set-cookie'], undefined)
+    assert.equal(reply.headers['idempotency-status'], undefined)
+    assert.equal(runs(found), 1)
+    const asked = backend.reached.find(({ target }) => target.startsWith('/_outcome/'))
+    assert.deepEqual(asked?.values('idempotency-key'), [found])
+
+    for (const none of [
+      (res: ServerResponse) => void res.writeHead(404).end(),
+      (res: ServerResponse) => void res.writeHead(200, { 'Idempotency-Outcome': 'none' }).end(),
+    ]) {
+      const key = newKey()
+      await post(proxy.url, key)
+      outcomes.set(key, none)
+      assert.equal((await post(proxy.url, key)).body.toString(), 'second run')
+      assert.equal(runs(key), 2)
+    }
+
+    for (const other of [
+      (res: ServerResponse) => void res.writeHead(500).end(),
+      (res: ServerResponse) => void res.writeHead(200, { 'Idempotency-Status': 'ok' }).end(),
+      (res: ServerResponse) => void res.writeHead(302, { Location: '/' }).end(),
+    ]) {
+      const key = newKey()
+      await post(proxy.url, key)
+      outcomes.set(key, other)
+      assert.equal(say(await post(proxy.url, key)), '409 outcome_unknown')
+      assert.equal(runs(key), 1)
+    }
+  })
+
+  test('a 404 about a request that was given up for its time does not free it: it may still be at work', async (t) => {
+    const backend = await startBackend(t, (res, { method }) => {
+      if (method === 'GET') res.writeHead(404).end()
+    })
+    const args = ['--timeout', '200ms', '--lookup', `${backend.url}/{key}`]
+    const proxy = await startProxy(t, backend.url, args)
+    const key = newKey()
+    assert.equal(say(await post(proxy.url, key)), '504 backend_timeout')
+    assert.equal(say(await post(proxy.url, key)), '409 outcome_unknown')
+    assert.equal(backend.reached.filter(({ method }) => method === 'POST').length, 1)
+  })
+})
+
+describe('the store', () => {
+  test('is away, or hangs: 503 and the backend is not called; what has no key flows on', async (t) => {
+    const redis = await startRedis()
+    t.after(() => redis.stop())
+    const backend = await startBackend(t, (res) => void res.end('ok'))
+    const proxy = await startProxy(t, backend.url, [], { REDIS_URL: redis.url })
+    const key = newKey()
+    await redis.stop()
+    await until('it has noticed', async () => (await send(`${proxy.url}/.oncekey/readyz`)).status === 503)
+    const reply = await post(proxy.url, key)
+    assert.equal(say(reply), '503 store_unavailable')
+    assert.match(String(reply.headers['retry-after']), /^[1-9]/)
+    assert.equal((await send(proxy.url)).body.toString(), 'ok')
+    assert.equal(backend.runs(key), 0)
+    await redis.restart()
+    await until('it is back', async () => (await post(proxy.url, key)).status === 200)
+    assert.equal(backend.runs(key), 1)
+
+    redis.pause()
+    const hung = newKey()
+    assert.equal(say(await post(proxy.url, hung)), '503 store_unavailable')
+    assert.equal(backend.runs(hung), 0)
+    redis.resume()
+    await until('it answers', async () => (await post(proxy.url, hung)).status === 200)
+  })
+})

@@ -1,0 +1,75 @@
+import { randomBytes } from 'node:crypto'
+import { setTimeout as sleep } from 'node:timers/promises'
+import { gatewayKeyOf } from '../../internal/payments/payment.ts'
+import { sign } from '../../internal/signature/schemes.ts'
+import { type Reply, send } from './order-client.ts'
+
+const SECRET = 'super-secret-key'
+const PATH = '/api/v1/payments'
+
+export function newPaymentKey(): string {
+  return `key-${randomBytes(12).toString('hex')}`
+}
+
+/** What the gateway knows the payment of this key by. */
+export function gatewayKey(key: string): string {
+  return gatewayKeyOf('default', `POST ${PATH}`, key)
+}
+
+export function paymentBody(change: Record<string, unknown> = {}): string {
+  return JSON.stringify({ amount: '19.90', currency: 'EUR', payment_method: 'pm_secret_4242', ...change })
+}
+
+function headers(method: string, target: string, key: string, body: string): Record<string, string> {
+  const timestamp = Math.floor(Date.now() / 1000)
+  return {
+    'X-Signature': sign({
+      ...{ scheme: 'v1', secret: SECRET, method, target, timestamp, client: 'default' },
+      ...{ key, body },
+    }),
+  }
+}
+
+/** `POST /api/v1/payments` at the service of this URL; never repeated. */
+export function postPayment(url: string, key: string, body: string, timeoutMs = 60_000): Promise<Reply> {
+  return send(`${url}${PATH}`, {
+    ...{ method: 'POST', body, timeoutMs },
+    headers: {
+      ...headers('POST', PATH, key, body),
+      'Content-Type': 'application/json',
+      'Idempotency-Key': key,
+    },
+  })
+}
+
+export function getPayment(url: string, id: string): Promise<Reply> {
+  const target = `${PATH}/${id}`
+  return send(`${url}${target}`, { headers: headers('GET', target, '', '') })
+}
+
+/** Sends it until it has a final answer, as a partner should; with what was answered on the way. */
+export async function payPatiently(
+  urls: readonly string[],
+  key: string,
+  body: string,
+  patienceMs = 120_000,
+): Promise<{ reply: Reply; before: string[] }> {
+  const deadline = Date.now() + patienceMs
+  const before: string[] = []
+  for (let n = 0; ; n++) {
+    const url = urls[n % urls.length] ?? ''
+    const answer = await postPayment(url, key, body).catch((error: unknown) => error)
+    if (isReply(answer)) {
+      if (answer.status === 200 || answer.status === 402) return { reply: answer, before }
+      before.push(`${answer.status} ${answer.code}`)
+    } else {
+      before.push(answer instanceof Error && 'code' in answer ? String(answer.code) : String(answer))
+    }
+    if (Date.now() > deadline) throw new Error(`no final answer for ${key}: ${before.slice(-5).join(', ')}`)
+    await sleep(Math.min(1_000, 100 * (n + 1)))
+  }
+}
+
+function isReply(value: unknown): value is Reply {
+  return typeof value === 'object' && value !== null && 'status' in value && 'body' in value
+}

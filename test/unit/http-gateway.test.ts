@@ -1,0 +1,180 @@
+import assert from 'node:assert/strict'
+import { createServer } from 'node:net'
+import { describe, test } from 'node:test'
+import type { Charge } from '../../internal/payments/gateway.ts'
+import { httpGateway } from '../../internal/payments/http-gateway.ts'
+import {
+  answer,
+  cutBeforeAnswer,
+  cutWithinAnswer,
+  scriptedServer,
+  silence,
+} from '../support/scripted-server.ts'
+import { freePort } from '../support/servers.ts'
+
+const CHARGE: Charge = {
+  ...{ key: 'a'.repeat(64), amount: '9999999999999.99', currency: 'EUR', description: 'a "b"' },
+  ...{ paymentMethod: 'pm_test_4242', metadata: '{"a":"b"}' },
+}
+const mayLeave = () => true
+const COMPLETED = answer(200, '{"id":"ch_1","status":"completed","more":1}')
+
+describe('a charge', () => {
+  test('is sent once, with its key, its exact amount and what comes along', async (t) => {
+    const { url, arrived } = await scriptedServer(t, COMPLETED)
+    const gateway = httpGateway({ url: `${url}/base/`, timeoutMs: 5_000 })
+    t.after(() => gateway.close())
+    const headers = { traceparent: '00-0af7651916cd43dd8448eb211c80319c-b7ad6b7169203331-01' }
+    const result = await gateway.charge(CHARGE, { mayLeave, headers })
+    assert.deepEqual(result, { outcome: 'completed', chargeId: 'ch_1' })
+    const [request] = arrived
+    assert.equal(arrived.length, 1)
+    assert.deepEqual([request?.method, request?.target], ['POST', '/base/charges'])
+    assert.equal(request?.headers['idempotency-key'], CHARGE.key)
+    assert.equal(request?.headers['content-type'], 'application/json')
+    assert.equal(request?.headers.traceparent, headers.traceparent)
+    assert.equal(
+      request?.body,
+      '{"amount":9999999999999.99,"currency":"EUR","description":"a \\"b\\"","payment_method":"pm_test_4242","metadata":{"a":"b"}}',
+    )
+  })
+
+  test('goes with the credentials of the URL', async (t) => {
+    const { url, arrived } = await scriptedServer(t, COMPLETED)
+    const gateway = httpGateway({ url: url.replace('//', '//me:s%40cret@'), timeoutMs: 5_000 })
+    t.after(() => gateway.close())
+    await gateway.charge(CHARGE, { mayLeave })
+    assert.equal(arrived[0]?.headers.authorization, `Basic ${Buffer.from('me:s@cret').toString('base64')}`)
+  })
+
+  const SAID: [what: string, step: Parameters<typeof scriptedServer>[1], outcome: object][] = [
+    ['201', answer(201, '{"id":"ch_1","status":"completed"}'), { outcome: 'completed', chargeId: 'ch_1' }],
+    ['declined', answer(200, '{"id":"ch_1","status":"declined"}'), { outcome: 'declined', chargeId: 'ch_1' }],
+    ['400', answer(400, '{}'), { outcome: 'refused', status: 400 }],
+    ['401', answer(401, ''), { outcome: 'refused', status: 401 }],
+    ['422', answer(422, ''), { outcome: 'refused', status: 422 }],
+    ['429', answer(429, ''), { outcome: 'busy', retryAfterMs: undefined }],
+    [
+      '429 with Retry-After',
+      answer(429, '', { 'Retry-After': '3' }),
+      { outcome: 'busy', retryAfterMs: 3_000 },
+    ],
+    [
+      '429 for years',
+      answer(429, '', { 'Retry-After': '999999' }),
+      { outcome: 'busy', retryAfterMs: 60_000 },
+    ],
+  ]
+  for (const [what, step, outcome] of SAID) {
+    test(`that is answered with ${what} is ${JSON.stringify(outcome)}`, async (t) => {
+      const { url, arrived } = await scriptedServer(t, step)
+      const gateway = httpGateway({ url, timeoutMs: 5_000 })
+      t.after(() => gateway.close())
+      assert.deepEqual(await gateway.charge(CHARGE, { mayLeave }), outcome)
+      assert.equal(arrived.length, 1)
+    })
+  }
+
+  const UNKNOWN: [what: string, step: Parameters<typeof scriptedServer>[1]][] = [
+    ['500', answer(500, '')],
+    ['503', answer(503, '')],
+    ['408', answer(408, '')],
+    ['409', answer(409, '')],
+    ['425', answer(425, '')],
+    ['a redirect', answer(307, '', { Location: '/elsewhere' })],
+    ['no JSON', answer(200, 'OK')],
+    ['nothing', answer(200, '')],
+    ['another status', answer(200, '{"id":"ch_1","status":"pending"}')],
+    ['no id', answer(200, '{"status":"completed"}')],
+    ['an empty id', answer(200, '{"id":"","status":"completed"}')],
+    ['too much', answer(200, `{"id":"ch_1","status":"completed","x":"${'x'.repeat(70_000)}"}`)],
+    ['a reset', cutBeforeAnswer],
+    ['half an answer', cutWithinAnswer],
+  ]
+  for (const [what, step] of UNKNOWN) {
+    test(`that is answered with ${what} may have been made`, async (t) => {
+      const { url, arrived } = await scriptedServer(t, step)
+      const gateway = httpGateway({ url, timeoutMs: 5_000 })
+      t.after(() => gateway.close())
+      assert.equal((await gateway.charge(CHARGE, { mayLeave })).outcome, 'error')
+      assert.equal(arrived.length, 1, 'it is not sent again')
+    })
+  }
+
+  test('that is not answered in time may have been made', async (t) => {
+    const { url, arrived } = await scriptedServer(t, silence)
+    const gateway = httpGateway({ url, timeoutMs: 500 })
+    t.after(() => gateway.close())
+    assert.equal((await gateway.charge(CHARGE, { mayLeave })).outcome, 'timeout')
+    assert.equal(arrived.length, 1)
+  })
+
+  test('that finds nobody listening was not sent', async (t) => {
+    const gateway = httpGateway({ url: `http://127.0.0.1:${await freePort()}`, timeoutMs: 5_000 })
+    t.after(() => gateway.close())
+    assert.equal((await gateway.charge(CHARGE, { mayLeave })).outcome, 'unsent')
+  })
+
+  test('that finds no TLS was not sent: not a byte of it arrives', async (t) => {
+    let received = ''
+    const plain = createServer((socket) => {
+      socket
+        .on('error', () => {})
+        .on('data', (chunk) => {
+          received += chunk.toString('latin1')
+          socket.end('HTTP/1.1 400 Bad Request\r\n\r\n')
+        })
+    }).listen(0, '127.0.0.1')
+    await new Promise((resolve) => plain.once('listening', resolve))
+    const address = plain.address()
+    assert.ok(typeof address === 'object' && address !== null)
+    const gateway = httpGateway({ url: `https://127.0.0.1:${address.port}`, timeoutMs: 5_000 })
+    t.after(() => {
+      gateway.close()
+      plain.close()
+    })
+    assert.equal((await gateway.charge(CHARGE, { mayLeave })).outcome, 'unsent')
+    assert.doesNotMatch(received, /charges|4242/)
+  })
+
+  test('whose time to leave is over is not sent, on a new connection and on a kept one', async (t) => {
+    const { url, arrived } = await scriptedServer(t, COMPLETED)
+    const gateway = httpGateway({ url, timeoutMs: 5_000 })
+    t.after(() => gateway.close())
+    assert.equal((await gateway.charge(CHARGE, { mayLeave: () => false })).outcome, 'unsent')
+    await gateway.charge(CHARGE, { mayLeave })
+    assert.equal((await gateway.charge(CHARGE, { mayLeave: () => false })).outcome, 'unsent')
+    assert.equal(arrived.length, 1)
+  })
+})
+
+describe('a lookup', () => {
+  test('finds the charge by its key', async (t) => {
+    const { url, arrived } = await scriptedServer(t, answer(200, '{"id":"ch_1","status":"declined"}'))
+    const gateway = httpGateway({ url, timeoutMs: 5_000 })
+    t.after(() => gateway.close())
+    assert.deepEqual(await gateway.find(CHARGE.key), { outcome: 'declined', chargeId: 'ch_1' })
+    assert.deepEqual([arrived[0]?.method, arrived[0]?.target], ['GET', `/charges/${CHARGE.key}`])
+  })
+
+  test('says of nothing but 404 that there is none', async (t) => {
+    const { url } = await scriptedServer(
+      t,
+      answer(404, ''),
+      answer(410, ''),
+      answer(403, ''),
+      answer(204, ''),
+    )
+    const gateway = httpGateway({ url, timeoutMs: 5_000 })
+    t.after(() => gateway.close())
+    assert.deepEqual(await gateway.find(CHARGE.key), { outcome: 'none' })
+    for (let n = 0; n < 3; n++) assert.equal((await gateway.find(CHARGE.key)).outcome, 'error')
+  })
+
+  test('ends in time', async (t) => {
+    const { url } = await scriptedServer(t, silence)
+    const gateway = httpGateway({ url, timeoutMs: 300 })
+    t.after(() => gateway.close())
+    assert.equal((await gateway.find(CHARGE.key)).outcome, 'timeout')
+  })
+})

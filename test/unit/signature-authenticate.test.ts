@@ -1,0 +1,199 @@
+import assert from 'node:assert/strict'
+import { once } from 'node:events'
+import { describe, type TestContext, test } from 'node:test'
+import Koa from 'koa'
+import { problems } from '../../internal/http/problems.ts'
+import { type RequestState, type Stage, WireBody } from '../../internal/request-state.ts'
+import { apiKeys } from '../../internal/signature/api-keys.ts'
+import { type AuthenticateOptions, authenticate } from '../../internal/signature/authenticate.ts'
+import { verifySignature } from '../../internal/signature/verify-signature.ts'
+import { assertProblem, one, type RawAnswer } from '../support/raw-http.ts'
+import { ORDER, registryOf, SIGNED_AT, signV1 } from '../support/signed-request.ts'
+
+const KEY = 'key-of-ann-0001'
+const keys = apiKeys([
+  { user: 'bob', key: 'key-of-bob-0001' },
+  { user: 'ann', key: KEY },
+  { user: 'zoe', key: 'key-of-zoe-0001' },
+])
+
+const readBody: Stage = async function readBody(ctx, next) {
+  const chunks: Buffer[] = []
+  for await (const chunk of ctx.req) chunks.push(chunk)
+  ctx.state.body = new WireBody(Buffer.concat(chunks))
+  await next()
+}
+
+interface Tried {
+  /** Sends these header lines. */
+  ask(...lines: string[]): Promise<RawAnswer>
+  seen: string[]
+}
+
+/** A server behind whose stage a handler tells whom it saw. */
+async function serve(t: TestContext, change: Partial<AuthenticateOptions> = {}): Promise<Tried> {
+  const seen: string[] = []
+  const see = (scheme: string, result: string) => void seen.push(`${scheme} ${result}`)
+  const app = new Koa<RequestState>()
+  app.use(async (ctx, next) => {
+    ctx.state.requestId = 'fixed'
+    ctx.set('X-Request-Id', 'fixed')
+    await next()
+  })
+  app.use(problems(() => {})).use(readBody)
+  const signature = verifySignature({
+    registry: registryOf({ acme: { secrets: ['acme-1'] } }),
+    minScheme: 'v0',
+    toleranceMs: 300_000,
+    now: () => SIGNED_AT * 1_000,
+    onVerified: see,
+  })
+  app.use(authenticate({ verifySignature: signature, apiKeys: keys, onAuthenticated: see, ...change }))
+  app.use((ctx) => {
+    ctx.body = { caller: ctx.state.caller }
+  })
+  const server = app.listen(0, '127.0.0.1')
+  t.after(() => server.close())
+  await once(server, 'listening')
+  const address = server.address()
+  assert.ok(typeof address === 'object' && address !== null)
+  const { port } = address
+  return {
+    seen,
+    ask(...lines) {
+      const head = [
+        `${ORDER.method} ${ORDER.target} HTTP/1.1`,
+        'Host: localhost',
+        `Idempotency-Key: ${ORDER.key}`,
+        `Content-Length: ${ORDER.body.length}`,
+        ...lines,
+      ]
+      return one(port, `${head.join('\r\n')}\r\n\r\n${ORDER.body}`)
+    },
+  }
+}
+
+const SIGNED = ['X-Client-Id: acme', `X-Signature: ${signV1('acme-1', ORDER)}`]
+const caller = (answer: RawAnswer): unknown => JSON.parse(answer.body).caller
+const challenges = (answer: RawAnswer) =>
+  answer.headers.filter(([name]) => name.toLowerCase() === 'www-authenticate').map(([, value]) => value)
+
+test('an API key tells who is calling, whatever the case of Bearer', async (t) => {
+  const { ask, seen } = await serve(t)
+  for (const scheme of ['Bearer', 'bearer', 'BEARER']) {
+    const answer = await ask(`Authorization: ${scheme} ${KEY}`)
+    assert.equal(answer.status, 200)
+    assert.deepEqual(caller(answer), { client: 'ann', scheme: 'bearer' })
+  }
+  assert.deepEqual(caller(await ask('AUTHORIZATION: Bearer key-of-zoe-0001')), {
+    client: 'zoe',
+    scheme: 'bearer',
+  })
+  // A claim of whom one is, without a signature, is not a credential.
+  assert.deepEqual(caller(await ask('X-Client-Id: acme', `Authorization: Bearer ${KEY}`)), {
+    client: 'ann',
+    scheme: 'bearer',
+  })
+  assert.deepEqual(new Set(seen), new Set(['bearer ok']))
+})
+
+test('a signature goes on to the signature stage, which alone decides about it', async (t) => {
+  const { ask, seen } = await serve(t)
+  assert.deepEqual(caller(await ask(...SIGNED)), { client: 'acme', scheme: 'v1' })
+  assertProblem(await ask('X-Client-Id: acme', 'X-Signature: nonsense'), 401, 'signature_invalid')
+  assertProblem(await ask('Signature: sig1=:AAAA:'), 401, 'signature_invalid')
+  assert.deepEqual(seen, ['v1 ok', 'none signature_invalid', 'none signature_invalid'])
+})
+
+const WRONG: [what: string, lines: string[]][] = [
+  ['an unknown key', ['Authorization: Bearer key-of-nobody']],
+  ['a part of a key', [`Authorization: Bearer ${KEY.slice(0, -1)}`]],
+  ['a key in upper case', [`Authorization: Bearer ${KEY.toUpperCase()}`]],
+  ['an empty header', ['Authorization:']],
+  ['no token', ['Authorization: Bearer']],
+  ['an empty token', ['Authorization: Bearer ']],
+  ['a token of 10,000 characters', [`Authorization: Bearer ${'k'.repeat(10_000)}`]],
+  ['two tokens', [`Authorization: Bearer ${KEY} ${KEY}`]],
+  ['a list of credentials', [`Authorization: Bearer ${KEY}, Bearer ${KEY}`]],
+  ['a quoted token', [`Authorization: Bearer "${KEY}"`]],
+  ['a tab in place of the space', [`Authorization: Bearer\t${KEY}`]],
+  ['no scheme', [`Authorization: ${KEY}`]],
+  ['a token with characters that no token has', ['Authorization: Bearer k\xe9y-of-ann']],
+  ['Basic', [`Authorization: Basic ${Buffer.from(`ann:${KEY}`).toString('base64')}`]],
+  ['another scheme', [`Authorization: Digest ${KEY}`]],
+  ['the right key twice', [`Authorization: Bearer ${KEY}`, `Authorization: Bearer ${KEY}`]],
+  ['the right key and a wrong one', [`Authorization: Bearer ${KEY}`, 'authorization: Bearer key-of-nobody']],
+]
+
+describe('what is wrong with a key is not told: the answers are byte-identical', () => {
+  for (const [what, lines] of WRONG) {
+    test(what, async (t) => {
+      const { ask, seen } = await serve(t)
+      const answer = await ask(...lines)
+      assertProblem(answer, 401, 'api_key_invalid')
+      assert.deepEqual(challenges(answer), ['Bearer realm="oncekey", error="invalid_token"'])
+      const unknown = await ask('Authorization: Bearer key-of-nobody')
+      const still = ({ headers, body }: RawAnswer) => [headers.filter(([name]) => name !== 'Date'), body]
+      assert.deepEqual(still(answer), still(unknown))
+      assert.deepEqual(seen, ['bearer api_key_invalid', 'bearer api_key_invalid'])
+    })
+  }
+})
+
+test('every refusal has looked through all keys: nothing is told by its time', async (t) => {
+  const asked: string[] = []
+  const counting = {
+    find(presented: string) {
+      asked.push(presented)
+      return keys.find(presented)
+    },
+  }
+  const { ask } = await serve(t, { apiKeys: counting })
+  for (const [, lines] of WRONG) await ask(...lines)
+  assert.equal(asked.length, WRONG.length)
+  await ask(...SIGNED, `Authorization: Bearer ${KEY}`)
+  assert.equal(asked.length, WRONG.length + 1)
+})
+
+test('a key together with a signature is refused, be both right', async (t) => {
+  const { ask, seen } = await serve(t)
+  for (const lines of [
+    [...SIGNED, `Authorization: Bearer ${KEY}`],
+    [...SIGNED, 'Authorization: Bearer key-of-nobody'],
+    [...SIGNED, 'Authorization: Basic x'],
+    ['Signature-Input: x', `Authorization: Bearer ${KEY}`],
+    ['Signature: x', `Authorization: Bearer ${KEY}`],
+    ['X-Signature:', `Authorization: Bearer ${KEY}`],
+  ]) {
+    const answer = await ask(...lines)
+    const { detail } = assertProblem(answer, 401, 'api_key_invalid')
+    assert.match(detail, /not both/)
+    assert.deepEqual(challenges(answer), ['Bearer realm="oncekey", error="invalid_token"'])
+  }
+  assert.deepEqual(new Set(seen), new Set(['bearer api_key_invalid']))
+})
+
+test('without credentials the answer names both ways in, and a challenge for each', async (t) => {
+  const { ask, seen } = await serve(t)
+  const answer = await ask('X-Client-Id: acme')
+  const { detail } = assertProblem(answer, 401, 'signature_missing')
+  assert.match(detail, /Authorization: Bearer.*X-Signature/)
+  assert.deepEqual(challenges(answer), ['Bearer realm="oncekey"', 'Signature realm="oncekey"'])
+  assert.deepEqual(seen, ['none signature_missing'])
+})
+
+test('where it is open, who has no credentials is anonymous; wrong ones are refused all the same', async (t) => {
+  const { ask, seen } = await serve(t, { open: true })
+  assert.deepEqual(caller(await ask()), { client: 'anonymous', scheme: 'open' })
+  assert.deepEqual(caller(await ask(`Authorization: Bearer ${KEY}`)), { client: 'ann', scheme: 'bearer' })
+  assert.deepEqual(caller(await ask(...SIGNED)), { client: 'acme', scheme: 'v1' })
+  assert.deepEqual(seen, ['open ok', 'bearer ok', 'v1 ok'])
+  for (const [what, lines] of WRONG) assert.equal((await ask(...lines)).status, 401, what)
+  assertProblem(await ask('X-Signature:'), 401, 'signature_invalid')
+})
+
+test('without any API key set, none is right', async (t) => {
+  const { ask } = await serve(t, { apiKeys: apiKeys([]) })
+  for (const lines of [[`Authorization: Bearer ${KEY}`], ['Authorization:'], ['Authorization: Bearer']])
+    assertProblem(await ask(...lines), 401, 'api_key_invalid')
+})
