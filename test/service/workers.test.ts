@@ -1,7 +1,8 @@
 import assert from 'node:assert/strict'
 import { once } from 'node:events'
 import { mkdtempSync, rmSync, writeFileSync } from 'node:fs'
-import { createServer } from 'node:net'
+import { createServer as createBackend } from 'node:http'
+import { type AddressInfo, createServer } from 'node:net'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import { describe, test } from 'node:test'
@@ -10,7 +11,7 @@ import { holdOrders } from '../support/hold-orders.ts'
 import { newKey, orderBody, postOrder, send } from '../support/order-client.ts'
 import { met, startLoad, summary } from '../support/order-load.ts'
 import { oncekey } from '../support/run-command.ts'
-import { createDatabase, freePort, redisUrl } from '../support/servers.ts'
+import { createDatabase, freePort, redisUrl, startRedis } from '../support/servers.ts'
 import { startService } from '../support/service.ts'
 import { alive, lines, metric, startWorkers, until, workerPids } from '../support/workers.ts'
 
@@ -164,6 +165,30 @@ describe('WORKERS=2', () => {
   })
 })
 
+test('a sidecar of two workers forwards a key once, and tells the sum', async (t) => {
+  let calls = 0
+  const backend = createBackend((_, res) => res.end(`call ${++calls}`)).listen(0, '127.0.0.1')
+  await once(backend, 'listening')
+  t.after(() => backend.close().closeAllConnections())
+  const redis = await startRedis()
+  const target = `http://127.0.0.1:${portOf(backend.address())}`
+  const service = await startService({ REDIS_URL: redis.url, WORKERS: '2' }, ['proxy', '--target', target])
+  t.after(async () => {
+    await service.kill()
+    await redis.stop()
+  })
+  const key = newKey()
+  const post = () => send(`${service.url}/`, { method: 'POST', headers: { 'Idempotency-Key': key } })
+  const replies = await Promise.all(Array.from({ length: 20 }, post))
+  assert.equal(calls, 1)
+  const conflicts = replies.filter(({ code }) => code === 'request_in_progress').length
+  assert.equal(replies.filter(({ body }) => body.toString() === 'call 1').length + conflicts, 20)
+  const admin = `${service.url}/.oncekey`
+  assert.equal(await metric(admin, 'idempotency_outcomes_total'), 20)
+  assert.equal(await metric(admin, 'workers_running'), 2)
+  assert.deepEqual(await service.stop(), { code: 0, signal: null })
+})
+
 describe('workers that cannot start', () => {
   test('a port that is taken is said once, with exit code 1', async (t) => {
     const database = await createDatabase()
@@ -173,8 +198,7 @@ describe('workers that cannot start', () => {
       await database.drop()
     })
     await once(server, 'listening')
-    const address = server.address()
-    const port = typeof address === 'object' && address !== null ? address.port : 0
+    const port = portOf(server.address())
     const settings = { DATABASE_URL: database.url, REDIS_URL: redisUrl, WORKERS: '2', PORT: String(port) }
     const { code, stderr } = await oncekey(['serve'], settings)
     assert.equal(code, 1)
@@ -216,4 +240,8 @@ function requestsOf(service: Parameters<typeof lines>[0]): Set<unknown> {
 
 function inProgress(history: Parameters<typeof met>[0]): number {
   return met(history, '409 request_in_progress')
+}
+
+function portOf(address: AddressInfo | string | null): number {
+  return typeof address === 'object' && address !== null ? address.port : 0
 }
