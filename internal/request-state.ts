@@ -59,9 +59,25 @@ export interface JsonBody {
   numbers: ReadonlyMap<string, string>
 }
 
+/** The trace that the request belongs to (W3C Trace Context), and its own place in it. */
+export interface Trace {
+  /** 32 hex digits. */
+  traceId: string
+  /** 16 hex digits: of this request. */
+  spanId: string
+  /** The span of the caller, if it named one. */
+  parentSpanId?: string
+  /** The caller records the trace, or we do. */
+  sampled: boolean
+  tracestate?: string
+  /** A span with `spanId` is exported. */
+  recorded: boolean
+}
+
 /** `ctx.state`: what each stage leaves for the later ones. */
 export interface RequestState {
   requestId?: string
+  trace?: Trace
   body?: WireBody
   caller?: Caller
   attempt?: Attempt

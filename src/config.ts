@@ -1,5 +1,6 @@
 import { existsSync } from 'node:fs'
 import { isIP } from 'node:net'
+import { availableParallelism } from 'node:os'
 import {
   parseSimulatedGateway,
   SIMULATED_DEFAULTS,
@@ -46,7 +47,11 @@ export interface Config {
   /** Sidecar only: the largest answer that is recorded. */
   maxResponseBytes: number
   trustProxy: number
+  /** Processes that share the port; 1 is a process without a primary. */
+  workers: number
   shutdownGraceMs: number
+  /** Spans are made and exported with OpenTelemetry. */
+  tracing: boolean
   logLevel: string
   logFile: string | undefined
 }
@@ -74,6 +79,8 @@ export interface SettingsUse {
   verifies: boolean
   /** API keys are taken beside signatures. */
   takesApiKeys: boolean
+  /** The keys' store beside which no database is used; undefined: one always is. */
+  storeWithoutDatabase?: 'redis'
   /** Where the embedded database is if DATA_DIR does not say it: two services cannot share one. */
   dataDir: string
 }
@@ -147,11 +154,14 @@ export function readConfig(env: NodeJS.ProcessEnv = process.env, use: SettingsUs
     maxBodyBytes: read('MAX_BODY_BYTES', 65_536, whole(1, 64 * 1024 * 1024)),
     maxResponseBytes: read('MAX_RESPONSE_BYTES', 1_048_576, whole(0, 64 * 1024 * 1024)),
     trustProxy: read('TRUST_PROXY', 0, whole(0, 16)),
+    workers: read('WORKERS', 1, workers),
     shutdownGraceMs: read('SHUTDOWN_GRACE', 25_000, duration(0)),
+    tracing:
+      read('TRACING', exportsTraces(optional) ? 'otel' : 'off', oneOf(['off', 'otel'] as const)) === 'otel',
     logLevel: read('LOG_LEVEL', 'info', oneOf(LOG_LEVELS)),
     logFile: optional('LOG_FILE'),
   }
-  faults.push(...clashes(config, use, optional('REDIS_URL') !== undefined, read('WORKERS', '1', workers)))
+  faults.push(...clashes(config, use, optional))
   if (optional('SECRETS_KEY_OLD') !== undefined && optional('SECRETS_KEY') === undefined) {
     faults.push('SECRETS_KEY_OLD needs SECRETS_KEY, the key that takes its place')
   }
@@ -170,9 +180,16 @@ export function readStoreConfig(env: NodeJS.ProcessEnv = process.env): Config {
   return readConfig({ ...env, NODE_ENV: undefined, HOST: undefined })
 }
 
+/** OpenTelemetry's own variables, which set-ups for many services give to each of them. */
+function exportsTraces(given: (name: string) => string | undefined): boolean {
+  const names = ['OTEL_EXPORTER_OTLP_ENDPOINT', 'OTEL_EXPORTER_OTLP_TRACES_ENDPOINT']
+  return names.some((name) => given(name) !== undefined) && given('OTEL_SDK_DISABLED') !== 'true'
+}
+
 /** What is wrong with settings that are each fine by themselves. */
-function clashes(config: Config, use: SettingsUse, hasRedis: boolean, workers: string): string[] {
+function clashes(config: Config, use: SettingsUse, given: (name: string) => string | undefined): string[] {
   const faults: string[] = []
+  const hasRedis = given('REDIS_URL') !== undefined
   const { hmacSecret, clientsFile, secretsKeys, apiKeys } = config
   if (
     use.verifies &&
@@ -201,12 +218,16 @@ function clashes(config: Config, use: SettingsUse, hasRedis: boolean, workers: s
   if (config.metricsPort !== undefined && config.metricsPort !== 0 && config.metricsPort === config.port) {
     faults.push(`METRICS_PORT=${config.metricsPort}: it is the same as PORT; leave it out to share the port`)
   }
-  if (workers !== '1') {
-    faults.push(
-      hasRedis
-        ? `WORKERS=${workers} is not available yet: start several services on ports of their own instead`
-        : `WORKERS=${workers} needs REDIS_URL: each process would count the rate limits for itself`,
-    )
+  if (config.tracing && given('OTEL_SDK_DISABLED') === 'true') {
+    faults.push('TRACING=otel and OTEL_SDK_DISABLED=true: leave one of them out')
+  }
+  if (config.workers > 1) {
+    const setting = `WORKERS=${given('WORKERS')}`
+    if (!hasRedis)
+      faults.push(`${setting} needs REDIS_URL: each process would count the rate limits for itself`)
+    if (given('DATABASE_URL') === undefined && config.idempotencyStore !== use.storeWithoutDatabase) {
+      faults.push(`${setting} needs DATABASE_URL: the embedded database belongs to one process`)
+    }
   }
   return faults
 }
@@ -294,8 +315,8 @@ function file(path: string): string {
   return path
 }
 
-function workers(text: string): string {
-  return text === 'auto' ? text : String(whole(1, 256)(text))
+function workers(text: string): number {
+  return text === 'auto' ? availableParallelism() : whole(1, 256)(text)
 }
 
 /** For commands that sign: a secret belongs in the environment or in a file rather than on a command line. */
@@ -341,8 +362,9 @@ export function printConfig(config: Config): string {
     ['MAX_BODY_BYTES', config.maxBodyBytes],
     ['MAX_RESPONSE_BYTES', config.maxResponseBytes],
     ['TRUST_PROXY', config.trustProxy],
-    ['WORKERS', 1],
+    ['WORKERS', config.workers],
     ['SHUTDOWN_GRACE', seconds(config.shutdownGraceMs)],
+    ['TRACING', config.tracing ? 'otel' : 'off'],
     ['LOG_LEVEL', config.logLevel],
     ['LOG_FILE', config.logFile],
   ]

@@ -1,5 +1,4 @@
-import { ServiceError } from '../internal/service-error.ts'
-import { ConfigError } from './config.ts'
+import { operatorMessage } from './operator-message.ts'
 import { VERSION } from './package-root.ts'
 
 interface Command {
@@ -78,7 +77,7 @@ if (command !== undefined) {
     const code = await command.run(args)
     if (code !== undefined) process.exit(code)
   } catch (error) {
-    process.stderr.write(`oncekey ${name}: ${describe(error)}\n`)
+    process.stderr.write(`oncekey ${name}: ${operatorMessage(error)}\n`)
     process.exit(1)
   }
 } else if (name === '--help' || name === '-h' || name === 'help') {
@@ -88,20 +87,4 @@ if (command !== undefined) {
 } else {
   process.stderr.write(name === undefined ? HELP : `oncekey: there is no command ${name}\n\n${HELP}`)
   process.exit(2)
-}
-
-/** What an operator can mend is said in a line; a stack helps only with what we did not foresee. */
-function describe(error: unknown): string {
-  if (!(error instanceof Error)) return String(error)
-  if ('code' in error && String(error.code).startsWith('ERR_PARSE_ARGS'))
-    return `${error.message} (see --help)`
-  if (error instanceof ServiceError) return unavailable(error)
-  if (error instanceof ConfigError || error.constructor === Error) return error.message
-  return error.stack ?? String(error)
-}
-
-/** Commands speak to the stores of DATABASE_URL and REDIS_URL; the drivers' messages name host and port. */
-function unavailable(error: ServiceError): string {
-  const reason = error.cause instanceof Error ? error.cause.message : error.message
-  return `a store cannot be used (see DATABASE_URL and REDIS_URL): ${reason}`
 }

@@ -1,8 +1,11 @@
 import { setTimeout as sleep } from 'node:timers/promises'
 import { type Database, openDatabase } from '../internal/database/database.ts'
+import { migrate, newerMigrations } from '../internal/database/migrate.ts'
 import { connectRedis, type RedisConnection } from '../internal/database/redis.ts'
+import { requireServerVersion } from '../internal/database/server-version.ts'
 import type { Logger } from '../internal/telemetry/logger.ts'
 import type { Config } from './config.ts'
+import { SQL_DIRECTORY, VERSION } from './package-root.ts'
 import { describeCause, underlyingCause } from './underlying-cause.ts'
 
 /** A database that starts together with the service, as in docker-compose, needs this long at most. */
@@ -22,7 +25,7 @@ export async function reachableDatabase(config: Config, progress: (text: string)
   for (;;) {
     try {
       await database.ping()
-      return database
+      break
     } catch (error) {
       const reason = describeCause(error)
       if (Date.now() > untilMs || isRefusal(underlyingCause(error))) {
@@ -32,11 +35,29 @@ export async function reachableDatabase(config: Config, progress: (text: string)
       await sleep(1_000)
     }
   }
+  await requireServerVersion(database)
+  return database
 }
 
-/** Wrong user, password or database name: waiting does not help. */
+/** SQLSTATE classes for user, password and database name; what Node says of a certificate that it does not accept. */
+const REFUSAL = /^(28|3D)|CERT|ERR_TLS/
+
+/** Waiting does not help. */
 function isRefusal(error: unknown): boolean {
-  return error instanceof Error && 'code' in error && /^(28|3D)/.test(String(error.code))
+  return error instanceof Error && 'code' in error && REFUSAL.test(String(error.code))
+}
+
+/** Applies what is missing. A database that is newer than this version is fine, unless migrate() throws: see there. */
+export async function bringUpToDate(database: Database, logger: Logger): Promise<void> {
+  const applied = await migrate(database, SQL_DIRECTORY)
+  if (applied.length > 0) logger.info({ applied }, 'migrated')
+  const newer = await newerMigrations(database, SQL_DIRECTORY)
+  if (newer.length > 0) {
+    logger.warn(
+      { newer },
+      `the database was migrated by a version newer than ${VERSION}: upgrade this one too`,
+    )
+  }
 }
 
 /** Connected, or on the way: see there. */

@@ -43,8 +43,11 @@ import { verifySignature } from '../internal/signature/verify-signature.ts'
 import type { Logger } from '../internal/telemetry/logger.ts'
 import type { Metrics } from '../internal/telemetry/metrics.ts'
 import { observe } from '../internal/telemetry/observe.ts'
+import { type Spans, type Traced, traced } from '../internal/telemetry/spans.ts'
+import { trace } from '../internal/telemetry/trace.ts'
 import type { Config } from './config.ts'
 import { demoCredentials } from './demo-credentials.ts'
+import { metricsPage, type Scrape } from './metrics-app.ts'
 import { retryConfig } from './retry-config.ts'
 
 /** What the pipeline is made of: connections and collectors, opened by whoever runs it. */
@@ -59,6 +62,10 @@ export interface Parts {
   health: HealthOptions
   logger: Logger
   metrics: Metrics
+  /** The text for `/metrics`: of this process, or of all workers. */
+  scrape: Scrape
+  /** undefined: no spans are recorded. */
+  spans: Spans | undefined
 }
 
 /** A client that sends a byte a second would hold a connection and a request for ever. */
@@ -74,6 +81,8 @@ const LIMITS = {
   proxy: [],
 } as const
 type Api = keyof typeof LIMITS
+/** The verbs of the store that have a span, where spans are recorded. */
+const STORE_SPANS = { claim: 'claim', complete: 'complete', release: 'release' }
 /** Of a payment's key: what every gateway takes, and long enough not to be met by chance. */
 const PAYMENT_KEY = {
   pattern: /^[A-Za-z0-9_-]{16,255}$/,
@@ -82,9 +91,10 @@ const PAYMENT_KEY = {
 
 /** The order service. A request walks through the stages from top to bottom. */
 export function pipeline(parts: Parts): Koa<RequestState> {
-  const { config, clients, drain, logger, metrics } = parts
+  const { config, clients, drain, logger, metrics, spans } = parts
+  const spanned = traced(spans)
   const report = (ctx: StageContext, error: unknown) =>
-    logger.error({ request_id: ctx.state.requestId, err: error }, 'request failed')
+    logger.error({ ...idsOf(ctx.state), err: error }, 'request failed')
   const renderError = (ctx: StageContext, error: unknown) => renderProblem(ctx, error, report)
 
   const app = new Koa<RequestState>()
@@ -95,6 +105,7 @@ export function pipeline(parts: Parts): Koa<RequestState> {
   const router = new Router<RequestState>()
   app
     .use(requestId())
+    .use(trace({ spans, routeOf }))
     .use(observe(metrics, logger, routeOf))
     .use(problems(report))
     .use(guard())
@@ -104,25 +115,31 @@ export function pipeline(parts: Parts): Koa<RequestState> {
 
   const bytes = rawBody({ maxBodyBytes: config.maxBodyBytes, timeoutMs: BODY_TIMEOUT_MS })
   const signature = signatures(config, clients, metrics)
-  const signed = [bytes, signature] as const
+  const signed = [bytes, spanned.stage('signature', signature)] as const
   const authenticated = [
     bytes,
-    authenticate({
-      verifySignature: signature,
-      apiKeys: apiKeys(config.apiKeys),
-      onAuthenticated: (scheme, result) => metrics.signatures.inc({ scheme, result }),
-    }),
+    spanned.stage(
+      'signature',
+      authenticate({
+        verifySignature: signature,
+        apiKeys: apiKeys(config.apiKeys),
+        onAuthenticated: (scheme, result) => metrics.signatures.inc({ scheme, result }),
+      }),
+    ),
   ] as const
-  const { limited, standing } = limits(parts)
+  const { limited, standing } = limits(parts, spanned)
   // One for all routes: what shares a store shares its group commit.
   // What an earlier attempt left, an order or a payment, is found through its constraint.
-  const keys = engine(parts, { onUnknown: 'takeover', maxAgeMs: MAX_HOLD_MS })
+  const keys = engine(parts, { onUnknown: 'takeover', maxAgeMs: MAX_HOLD_MS }, spanned)
   const once = (scope: string, grammar?: KeyGrammar) =>
     idempotency({ engine: keys, scope, renderError, keyOf: keyInHeader(['idempotency-key'], grammar) })
 
-  const orders = orderStore(parts.database, {
-    onBatch: (items) => metrics.batchItems.observe({ group: 'orders' }, items),
-  })
+  const orders = spanned.calls(
+    orderStore(parts.database, {
+      onBatch: (items) => metrics.batchItems.observe({ group: 'orders' }, items),
+    }),
+    { place: 'order' },
+  )
   router.post(
     '/orders',
     ...signed,
@@ -137,7 +154,12 @@ export function pipeline(parts: Parts): Koa<RequestState> {
   // Right behind authentication: it sees what every later stage refuses.
   const watched = (route: string) => audited({ route, observe: (seen) => parts.observations.add(seen) })
   const pay = payOnce({
-    ...{ database: parts.database, store: payments(parts), gateway: parts.gateway, now: Date.now },
+    ...{
+      database: parts.database,
+      store: payments(parts),
+      gateway: spanned.calls(parts.gateway, { charge: 'payment gateway', find: 'payment lookup' }),
+      now: Date.now,
+    },
     answer: paymentAnswer,
     onTrouble: ({ client, id, reason, cause }) =>
       logger.warn(
@@ -192,12 +214,12 @@ function payments({ config, database, metrics }: Parts) {
 
 /** Routes for everybody: they answer while the service drains, and without Accept. */
 function open(parts: Parts): Router<RequestState> {
-  const { config, health: options, metrics } = parts
+  const { config, health: options, scrape } = parts
   const router = new Router<RequestState>()
   router.get('/livez', livez())
   router.get('/readyz', readyz(options))
   router.get('/health', health(options))
-  if (config.metricsPort === undefined) router.get('/metrics', metricsPage(metrics))
+  if (config.metricsPort === undefined) router.get('/metrics', metricsPage(scrape))
   router.get('/api/v1/retry-config', retryConfig())
   documents(router, config)
   return router
@@ -233,17 +255,6 @@ function documents(router: Router<RequestState>, config: Config): void {
   )
 }
 
-/** The private listener of METRICS_PORT. */
-export function metricsApp({ metrics, logger }: Pick<Parts, 'metrics' | 'logger'>): Koa<RequestState> {
-  const router = new Router<RequestState>()
-  router.get('/metrics', metricsPage(metrics))
-  const report = (_: StageContext, error: unknown) => logger.error({ err: error }, 'metrics failed')
-  const app = new Koa<RequestState>()
-  app.use(requestId()).use(problems(report)).use(guard())
-  app.use(router.routes()).use(router.allowedMethods())
-  return app
-}
-
 export function signatures(config: Config, registry: ClientRegistry, metrics: Metrics): Stage {
   return verifySignature({
     registry,
@@ -255,13 +266,6 @@ export function signatures(config: Config, registry: ClientRegistry, metrics: Me
   })
 }
 
-export function metricsPage(metrics: Metrics) {
-  return async function metricsPage(ctx: StageContext) {
-    ctx.set('Content-Type', metrics.registry.contentType)
-    ctx.body = await metrics.registry.metrics()
-  }
-}
-
 export interface StoreParts extends Pick<Parts, 'config' | 'redis' | 'logger' | 'metrics'> {
   /** undefined: the keys are in Redis. */
   database: Database | undefined
@@ -270,11 +274,12 @@ export interface StoreParts extends Pick<Parts, 'config' | 'redis' | 'logger' | 
 export function engine(
   parts: StoreParts,
   options: Pick<EngineOptions, 'onUnknown' | 'maxAgeMs' | 'lookup'>,
+  spanned: Traced = traced(undefined),
 ): IdempotencyEngine {
   const { config, logger, metrics } = parts
   // From the start, at 0: Prometheus sees a first one only as the change from there.
   for (const outcome of OUTCOMES) metrics.idempotencyOutcomes.inc({ outcome }, 0)
-  const store = keyStore(parts)
+  const store = spanned.calls(keyStore(parts), STORE_SPANS)
   return new IdempotencyEngine({
     store: timedStore(store, (operation, seconds) =>
       metrics.storeDuration.observe({ store: config.idempotencyStore, operation }, seconds),
@@ -304,7 +309,7 @@ function keyStore({ config, database, redis, metrics }: StoreParts): Idempotency
   })
 }
 
-export function limits({ config, redis, logger, metrics }: StoreParts) {
+export function limits({ config, redis, logger, metrics }: StoreParts, spanned: Traced = traced(undefined)) {
   const local = new MemoryLimiter({ now: Date.now })
   const limiter: Limiter =
     redis === undefined
@@ -323,13 +328,16 @@ export function limits({ config, redis, logger, metrics }: StoreParts) {
       : { limiter, limits: config.rateLimits, group: 'all', route }
   return {
     limited: (api: Api, route: string) =>
-      rateLimit({
-        ...applied(api, route),
-        onDecision(scope, decision) {
-          metrics.rateLimitDecisions.inc({ scope, decision })
-          if (decision === 'refused') metrics.rateLimitExceeded.inc()
-        },
-      }),
+      spanned.stage(
+        'limit',
+        rateLimit({
+          ...applied(api, route),
+          onDecision(scope, decision) {
+            metrics.rateLimitDecisions.inc({ scope, decision })
+            if (decision === 'refused') metrics.rateLimitExceeded.inc()
+          },
+        }),
+      ),
     standing: (api: Api, route: string) => showRateLimits(applied(api, route)),
   }
 }
@@ -341,4 +349,9 @@ function countedOn(api: Api, route: string): readonly Limit[] {
 /** The pattern that matched: one of the routes above, so that metrics stay few. */
 function routeOf(ctx: StageContext): string {
   return '_matchedRoute' in ctx && typeof ctx._matchedRoute === 'string' ? ctx._matchedRoute : 'unmatched'
+}
+
+/** What finds the lines of a request, here and at whoever took part in it. */
+export function idsOf({ requestId, trace }: RequestState) {
+  return { request_id: requestId, trace_id: trace?.traceId, span_id: trace?.spanId }
 }

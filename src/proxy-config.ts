@@ -88,7 +88,12 @@ export function readProxyConfig(args: string[], given?: NodeJS.ProcessEnv): Prox
   let settings: Config | undefined
   try {
     const env = environmentWith({ HOST: values.host, PORT: values.port }, given)
-    settings = readConfig(env, { verifies: verify, takesApiKeys: false, dataDir: '.oncekey-proxy' })
+    settings = readConfig(env, {
+      verifies: verify,
+      takesApiKeys: false,
+      dataDir: '.oncekey-proxy',
+      storeWithoutDatabase: 'redis',
+    })
     faults.push(...clashes(settings, own))
   } catch (error) {
     if (!(error instanceof ConfigError)) throw error

@@ -19,27 +19,28 @@ import { checkForwardable, splitTarget } from '../internal/proxy/target.ts'
 import type { RequestState, Stage, StageContext } from '../internal/request-state.ts'
 import type { ClientRegistry } from '../internal/signature/client-registry.ts'
 import { observe, observer } from '../internal/telemetry/observe.ts'
+import { traceOf, trace as traceStage } from '../internal/telemetry/trace.ts'
+import { metricsPage } from './metrics-app.ts'
 import {
   BODY_TIMEOUT_MS,
   engine,
+  idsOf,
   limits,
-  metricsPage,
   type Parts,
   type StoreParts,
   signatures,
 } from './pipeline.ts'
 import type { ProxyConfig } from './proxy-config.ts'
+import { ADMIN_PREFIX } from './proxy-prefix.ts'
 
 /** What the sidecar is made of. */
-export interface ProxyParts extends StoreParts, Pick<Parts, 'drain' | 'health'> {
+export interface ProxyParts extends StoreParts, Pick<Parts, 'drain' | 'health' | 'scrape'> {
   proxy: ProxyConfig
   /** undefined: signatures are not checked. */
   clients: ClientRegistry | undefined
   backend: Backend
 }
 
-/** Health and metrics of the sidecar: on a port of their own, or under a prefix that no backend uses. */
-export const ADMIN_PREFIX = '/.oncekey'
 const KEY_HEADERS = ['idempotency-key', 'x-idempotency-key']
 const ROUTE = 'proxy'
 
@@ -75,7 +76,7 @@ export function proxyListener(parts: ProxyParts): RequestListener {
 function stages(parts: ProxyParts): Koa<RequestState> {
   const { proxy, config, clients, backend, drain, logger, metrics } = parts
   const report = (ctx: StageContext, error: unknown) =>
-    logger.error({ request_id: ctx.state.requestId, err: error }, 'request failed')
+    logger.error({ ...idsOf(ctx.state), err: error }, 'request failed')
   const app = new Koa<RequestState>()
   app.proxy = config.trustProxy > 0
   app.maxIpsCount = config.trustProxy
@@ -83,6 +84,7 @@ function stages(parts: ProxyParts): Koa<RequestState> {
 
   app
     .use(requestId())
+    .use(traceStage({ spans: undefined, routeOf: () => ROUTE }))
     .use(observe(metrics, logger, () => ROUTE))
     .use(problems(report))
     .use(closeWhenStopping(() => drain.stopping))
@@ -112,10 +114,7 @@ function stages(parts: ProxyParts): Koa<RequestState> {
   const sendOnce = forwardOnce({
     ...{ backend, maxResponseBytes, maxDurationMs, on5xx, onUnknown },
     onTrouble: (ctx, reason, cause) =>
-      logger.warn(
-        { request_id: ctx.state.requestId, reason, err: cause },
-        'the outcome of a request is not known',
-      ),
+      logger.warn({ ...idsOf(ctx.state), reason, err: cause }, 'the outcome of a request is not known'),
   })
   const pass = forward(backend)
   app.use(async function keyed(ctx, next) {
@@ -139,20 +138,26 @@ function passOn({ backend, drain, logger, metrics }: ProxyParts) {
   return async function passOn(req: IncomingMessage, res: ServerResponse): Promise<void> {
     const done = observed()
     const id = requestIdOf(req)
+    const trace = traceOf(req)
     res.once('close', () => {
       const { method = '', url } = req
       // As other proxies say it: the client left before there was an answer.
       const status = res.headersSent ? res.statusCode : 499
-      done({ requestId: id, method, route: ROUTE, target: url, status })
+      done({ requestId: id, trace, method, route: ROUTE, target: url, status })
     })
     try {
       check(req)
       const added = () =>
         drain.stopping ? ['X-Request-Id', id, 'Connection', 'close'] : ['X-Request-Id', id]
-      await streamThrough(backend, backend.callFor(req, id, bodyStream(req)), res, added)
+      await streamThrough(
+        backend,
+        backend.callFor(req, { requestId: id, trace }, bodyStream(req)),
+        res,
+        added,
+      )
     } catch (error) {
       const { status } = sendProblem(res, error, id)
-      if (status >= 500) logger.error({ request_id: id, err: error }, 'request failed')
+      if (status >= 500) logger.error({ ...idsOf({ requestId: id, trace }), err: error }, 'request failed')
     }
   }
 }
@@ -192,14 +197,14 @@ function closeWhenStopping(stopping: () => boolean): Stage {
 
 /** Health and metrics: the listener of --admin-port, or what stands under a prefix of the port. */
 export function adminApp(
-  { health: options, metrics, logger }: Pick<Parts, 'metrics' | 'logger'> & { health: HealthOptions },
+  { health: options, scrape, logger }: Pick<Parts, 'scrape' | 'logger'> & { health: HealthOptions },
   prefix = '',
 ): Koa<RequestState> {
   const router = new Router<RequestState>({ prefix })
   router.get('/livez', livez())
   router.get('/readyz', readyz(options))
   router.get('/health', health(options))
-  router.get('/metrics', metricsPage(metrics))
+  router.get('/metrics', metricsPage(scrape))
   const report = (_: StageContext, error: unknown) => logger.error({ err: error }, 'a probe failed')
   const app = new Koa<RequestState>()
   app.use(requestId()).use(problems(report)).use(guard())

@@ -1,4 +1,3 @@
-import { migrate } from '../internal/database/migrate.ts'
 import { Drain } from '../internal/http/drain.ts'
 import type { HealthOptions } from '../internal/http/health.ts'
 import { createServer, listen } from '../internal/http/server.ts'
@@ -7,24 +6,28 @@ import { Backend } from '../internal/proxy/backend.ts'
 import { createLogger } from '../internal/telemetry/logger.ts'
 import { createMetrics } from '../internal/telemetry/metrics.ts'
 import { openClients, openSettingsClients } from './open-clients.ts'
-import { openRedis, reachableDatabase } from './open-stores.ts'
-import { SQL_DIRECTORY, VERSION } from './package-root.ts'
+import { bringUpToDate, openRedis, reachableDatabase } from './open-stores.ts'
+import { VERSION } from './package-root.ts'
 import type { ProxyConfig } from './proxy-config.ts'
 import { adminApp, proxyListener } from './proxy-pipeline.ts'
-import type { Service } from './service.ts'
+import type { Place, Running } from './running.ts'
 import { closeServers, finishRequests } from './stop-serving.ts'
 
 /** Uploads without a key stream for as long as they like; one that comes for longer than this is stuck. */
 const UPLOAD_TIMEOUT_MS = 3_600_000
 
 /** Opens the store, brings its schema up to date where it is a database, and listens. */
-export async function openProxy(proxy: ProxyConfig, progress: (text: string) => void): Promise<Service> {
+export async function openProxy(
+  proxy: ProxyConfig,
+  progress: (text: string) => void,
+  place: Place = {},
+): Promise<Running> {
   const { settings: config } = proxy
-  const logger = createLogger({ level: config.logLevel, file: config.logFile })
+  const logger = createLogger({ level: config.logLevel, file: config.logFile, worker: place.worker })
   const keysInRedis = config.idempotencyStore === 'redis'
   const clientsInTable = proxy.verify && config.databaseUrl !== undefined
   const database = keysInRedis && !clientsInTable ? undefined : await reachableDatabase(config, progress)
-  if (database !== undefined) await migrate(database, SQL_DIRECTORY)
+  if (database !== undefined) await bringUpToDate(database, logger)
   const redis = config.redisUrl === undefined ? undefined : await openRedis(config.redisUrl, logger)
   const clients = !proxy.verify
     ? undefined
@@ -34,6 +37,7 @@ export async function openProxy(proxy: ProxyConfig, progress: (text: string) => 
 
   const drain = new Drain()
   const metrics = createMetrics()
+  const scrape = place.shareMetrics?.(metrics.registry) ?? (() => metrics.registry.metrics())
   const backend = new Backend({
     target: proxy.target,
     trustProxy: config.trustProxy,
@@ -50,9 +54,15 @@ export async function openProxy(proxy: ProxyConfig, progress: (text: string) => 
     stopping: () => drain.stopping,
     version: VERSION,
   }
-  const parts = { proxy, config, clients, backend, database, redis, drain, health, logger, metrics }
-  const server = createServer(proxyListener(parts), { requestTimeoutMs: UPLOAD_TIMEOUT_MS })
-  const port = await listen(server, config.host, config.port)
+  const parts = { proxy, config, clients, backend, database, redis, drain, health, logger, metrics, scrape }
+  const server = createServer(proxyListener(parts), {
+    requestTimeoutMs: UPLOAD_TIMEOUT_MS,
+    onRefused(reason, fault) {
+      metrics.requestsRefused.inc({ reason })
+      logger.info({ reason, fault }, 'request refused')
+    },
+  })
+  const port = await listen(server, config.host, place.port ?? config.port)
   const adminServer = proxy.adminPort === undefined ? undefined : createServer(adminApp(parts).callback())
   if (adminServer !== undefined) await listen(adminServer, config.host, proxy.adminPort ?? 0)
 

@@ -1,42 +1,43 @@
-import { migrate } from '../internal/database/migrate.ts'
 import { Drain } from '../internal/http/drain.ts'
 import type { HealthOptions } from '../internal/http/health.ts'
 import { createServer, listen } from '../internal/http/server.ts'
 import { Sweeper } from '../internal/idempotency/sweeper.ts'
 import { createLogger, type Logger } from '../internal/telemetry/logger.ts'
 import { createMetrics } from '../internal/telemetry/metrics.ts'
+import type { Spans } from '../internal/telemetry/spans.ts'
 import { watchStores } from '../internal/telemetry/watch-stores.ts'
 import type { Config } from './config.ts'
+import { metricsApp } from './metrics-app.ts'
 import { openClients } from './open-clients.ts'
 import { openGateway } from './open-gateway.ts'
 import { openObservations } from './open-observations.ts'
-import { openRedis, reachableDatabase } from './open-stores.ts'
-import { SQL_DIRECTORY, VERSION } from './package-root.ts'
-import { completer, metricsApp, pipeline } from './pipeline.ts'
+import { bringUpToDate, openRedis, reachableDatabase } from './open-stores.ts'
+import { VERSION } from './package-root.ts'
+import { completer, pipeline } from './pipeline.ts'
+import type { Place, Running } from './running.ts'
 import { closeServers, finishRequests } from './stop-serving.ts'
-
-export interface Service {
-  port: number
-  logger: Logger & { flushSync: () => void }
-  /** Finishes what is under way, within `shutdownGraceMs`, and lets go of everything. */
-  close(): Promise<void>
-}
 
 /** A stop must not wait longer for a database that is away: what is left of the audit trail is counted as lost. */
 const AUDIT_CLOSE_MS = 3_000
 
 /** Opens every connection, brings the schema up to date and listens. Throws plain Errors for the operator. */
-export async function openService(config: Config, progress: (text: string) => void): Promise<Service> {
-  const logger = createLogger({ level: config.logLevel, file: config.logFile })
+export async function openService(
+  config: Config,
+  progress: (text: string) => void,
+  place: Place = {},
+): Promise<Running> {
+  const { worker } = place
+  const logger = createLogger({ level: config.logLevel, file: config.logFile, worker })
+  const spans = config.tracing ? await openSpans(logger) : undefined
   const clientsIn = openClients(config, logger)
   const database = await reachableDatabase(config, progress)
-  const applied = await migrate(database, SQL_DIRECTORY)
-  if (applied.length > 0) logger.info({ applied }, 'migrated')
+  await bringUpToDate(database, logger)
   const clients = await clientsIn(database)
   const redis = config.redisUrl === undefined ? undefined : await openRedis(config.redisUrl, logger)
 
   const drain = new Drain()
   const metrics = createMetrics()
+  const scrape = place.shareMetrics?.(metrics.registry) ?? (() => metrics.registry.metrics())
   metrics.buildInfo.set({ version: VERSION }, 1)
   watchStores(metrics.registry, {
     stores: {
@@ -57,18 +58,38 @@ export async function openService(config: Config, progress: (text: string) => vo
   }
   const gateway = openGateway(config, logger, metrics)
   const observations = openObservations(database, logger, metrics)
-  const parts = { config, clients, database, redis, gateway, observations, drain, health, logger, metrics }
-  const server = createServer(pipeline(parts).callback())
-  const port = await listen(server, config.host, config.port)
+  const parts = {
+    config,
+    clients,
+    database,
+    redis,
+    gateway,
+    observations,
+    drain,
+    health,
+    logger,
+    metrics,
+    scrape,
+    spans,
+  }
+  const server = createServer(pipeline(parts).callback(), {
+    onRefused(reason, fault) {
+      metrics.requestsRefused.inc({ reason })
+      logger.info({ reason, fault }, 'request refused')
+    },
+  })
+  const port = await listen(server, config.host, place.port ?? config.port)
   const metricsServer =
-    config.metricsPort === undefined ? undefined : createServer(metricsApp(parts).callback())
+    config.metricsPort === undefined || worker !== undefined
+      ? undefined
+      : createServer(metricsApp(scrape, logger).callback())
   if (metricsServer !== undefined) await listen(metricsServer, config.host, config.metricsPort ?? 0)
   const sweeper = new Sweeper(database, {
     onRemoved: (removed) => logger.debug({ removed }, 'forgot expired keys'),
     onError: (error) => logger.warn({ err: error }, 'expired keys could not be removed'),
   })
   const completing = completer(parts)
-  warnAboutSettings(config, logger)
+  if (worker === undefined || worker === 1) warnAboutSettings(config, logger)
 
   return {
     port,
@@ -83,10 +104,20 @@ export async function openService(config: Config, progress: (text: string) => vo
       await observations.close(AUDIT_CLOSE_MS)
       await redis?.close()
       await database.close()
+      await spans?.close()
       logger.info('stopped')
       logger.flushSync()
     },
   }
+}
+
+/** Loaded only where it is wanted: it is an optional dependency. */
+async function openSpans(logger: Logger): Promise<Spans | undefined> {
+  const { openTelemetry } = await import('../internal/telemetry/open-telemetry.ts')
+  return await openTelemetry({
+    version: VERSION,
+    onTrouble: (reason) => logger.warn({ reason }, 'OpenTelemetry has trouble'),
+  })
 }
 
 function warnAboutSettings(config: Config, logger: Logger): void {

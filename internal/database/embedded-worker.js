@@ -28,9 +28,19 @@ function serve(db) {
   })
 }
 
+/** ENOSPC as Emscripten, which PGlite is compiled with, numbers it. */
+const DISK_FULL = 51
+
+/** What Emscripten's file system throws is no Error. @param {unknown} error */
+function reasonOf(error) {
+  if (error instanceof Error) return error.message
+  if (typeof error !== 'object' || error === null || !('errno' in error)) return String(error)
+  return error.errno === DISK_FULL ? 'the disk is full' : `its files cannot be used (errno ${error.errno})`
+}
+
 try {
   serve(await PGlite.create(workerData.directory))
   port.postMessage('ready')
 } catch (error) {
-  port.postMessage({ failed: error instanceof Error ? error.message : String(error) })
+  port.postMessage({ failed: reasonOf(error) })
 }

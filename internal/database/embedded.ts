@@ -64,10 +64,15 @@ function checkVersion(directory: string): void {
   )
 }
 
+/** In the words of the worker. */
+const DISK_FULL = 'the disk is full'
+
 function damaged(directory: string, reason: string): Error {
   return new Error(
     `the embedded database in ${directory} cannot be opened: ${reason}. ` +
-      'Restore the directory from a copy, or move it away to start with an empty one',
+      (reason === DISK_FULL
+        ? 'Make room and start again'
+        : 'Restore the directory from a copy, or move it away to start with an empty one'),
   )
 }
 

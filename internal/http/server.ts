@@ -28,10 +28,13 @@ const LINGER_MS = 2_000
 export interface ServerOptions {
   /** The longest that a request may take to arrive, headers and body. */
   requestTimeoutMs?: number
+  /** Told of each request that is answered here; `fault` is Node's code for what its parser met, never what was sent. */
+  onRefused?: (reason: ProblemCode, fault: string) => void
 }
 
 /** An HTTP server that answers with problem documents even where no request reaches the application. */
 export function createServer(listener: RequestListener, options: ServerOptions = {}): Server {
+  const { onRefused = () => {} } = options
   const server = createHttpServer(
     {
       maxHeaderSize: MAX_HEADER_BYTES,
@@ -57,18 +60,22 @@ export function createServer(listener: RequestListener, options: ServerOptions =
       return
     }
     // Requests that came whole before the fault must get their own answers first: ours would be taken for theirs.
+    const [reason, detail] = clientProblem(error.code)
+    onRefused(reason, error.code ?? 'none')
     void owed(socket).then(() => {
-      if (socket.writable) refuse(socket, clientProblem(error.code))
+      if (socket.writable) refuse(socket, [reason, detail])
     })
   })
   server.on('checkExpectation', (_req: IncomingMessage, res: ServerResponse) => {
     const problem = new ServiceError('invalid_request', 'The only expectation met is 100-continue.')
     const id = randomUUID()
+    onRefused(problem.code, 'EXPECT')
     res
       .writeHead(problem.status, { 'Content-Type': PROBLEM_TYPE, 'X-Request-Id': id })
       .end(problemJson(problem, id))
   })
   server.on('connect', (_req: IncomingMessage, socket: Duplex) => {
+    onRefused('method_not_allowed', 'CONNECT')
     void owed(socket).then(() => refuse(socket, ['method_not_allowed', 'This is no proxy.']))
   })
   return server

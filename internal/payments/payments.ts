@@ -2,6 +2,7 @@ import { validate } from 'uuid'
 import type { Database } from '../database/database.ts'
 import { required, type Stage } from '../request-state.ts'
 import { ServiceError } from '../service-error.ts'
+import { outgoingTrace } from '../telemetry/trace-context.ts'
 import type { Paid, PaymentIntent } from './pay-once.ts'
 import { type Payment, paymentJson } from './payment.ts'
 import { parsePaymentRequest } from './payment-request.ts'
@@ -24,6 +25,7 @@ export function createPayment(pay: (intent: PaymentIntent) => Promise<Paid>): St
     const request = parsePaymentRequest(required(ctx, 'json', 'jsonBody'))
     const paid = await pay({
       ...{ client, scope: PAYMENTS_SCOPE, key: attempt.key, fingerprint: attempt.fingerprint },
+      headers: ctx.state.trace === undefined ? {} : outgoingTrace(ctx.state.trace),
       ...{ requestId: ctx.state.requestId, amount: request.amount, currency: request.currency },
       ...{ userId: undefined, description: request.description, paymentMethod: request.payment_method },
       metadata: request.metadata === undefined ? undefined : JSON.stringify(request.metadata),

@@ -1,7 +1,7 @@
 import type { IncomingMessage } from 'node:http'
 import { PassThrough, type Readable } from 'node:stream'
 import { type Dispatcher, Pool } from 'undici'
-import { forwardedHeaders } from './forwarded-headers.ts'
+import { forwardedHeaders, type RequestIds } from './forwarded-headers.ts'
 import { splitTarget, type Target } from './target.ts'
 import type { UpstreamOutcome } from './upstream-failure.ts'
 
@@ -53,12 +53,12 @@ export class Backend {
   }
 
   /** The request for the backend, with nothing of its target interpreted. Throws `invalid_request`. */
-  callFor(req: IncomingMessage, requestId: string, body: Call['body']): Call {
+  callFor(req: IncomingMessage, ids: RequestIds, body: Call['body']): Call {
     const { pathAndQuery, host } = splitTarget(req.url ?? '')
     return {
       method: req.method ?? 'GET',
       path: this.#options.target.basePath + pathAndQuery,
-      headers: forwardedHeaders(req, requestId, host, this.#options),
+      headers: forwardedHeaders(req, ids, host, this.#options),
       body,
     }
   }

@@ -4,6 +4,7 @@ import type { HeaderLines } from './answer-headers.ts'
 import { meaningOf, type On5xx } from './answer-meaning.ts'
 import { type Backend, bodyStream } from './backend.ts'
 import { type Exchanged, exchange } from './exchange.ts'
+import type { RequestIds } from './forwarded-headers.ts'
 import { streamThrough } from './stream-through.ts'
 import { REASONS, unknownOutcome, unreachable } from './upstream-failure.ts'
 
@@ -11,11 +12,15 @@ import { REASONS, unknownOutcome, unreachable } from './upstream-failure.ts'
 export function forward(backend: Backend): Stage {
   return async function forward(ctx) {
     const body = ctx.state.body === undefined ? bodyStream(ctx.req) : ctx.state.body.bytes
-    const call = backend.callFor(ctx.req, ctx.state.requestId ?? '', body)
+    const call = backend.callFor(ctx.req, idsOf(ctx), body)
     await streamThrough(backend, call, ctx.res, () => [])
     // Koa is told only now: a problem, until then, is an answer for it to send.
     ctx.respond = false
   }
+}
+
+function idsOf(ctx: StageContext): RequestIds {
+  return { requestId: required(ctx, 'requestId', 'requestId'), trace: required(ctx, 'trace', 'trace') }
 }
 
 export interface ForwardOnceOptions {
@@ -41,7 +46,7 @@ export function forwardOnce(options: ForwardOnceOptions): Stage {
     const body = required(ctx, 'body', 'rawBody')
     // Until the request is handed over nothing has happened, whatever fails.
     attempt.effect = 'nothing happened'
-    const call = backend.callFor(ctx.req, ctx.state.requestId ?? '', body.bytes)
+    const call = backend.callFor(ctx.req, idsOf(ctx), body.bytes)
     await attempt.dispatched()
     // A held key stays held without its lease: then the answer is still worth waiting for.
     const signal = onUnknown === 'release' ? { signal: attempt.signal } : {}

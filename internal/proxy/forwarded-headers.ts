@@ -1,6 +1,15 @@
 import type { IncomingMessage } from 'node:http'
+import type { Trace } from '../request-state.ts'
+import { outgoingTrace } from '../telemetry/trace-context.ts'
 import { droppedHeaders, isHopByHop } from './connection-headers.ts'
 import type { Target } from './target.ts'
+
+/** What finds the request again, here and at the backend. */
+export interface RequestIds {
+  requestId: string
+  /** A malformed one of the client has been replaced. */
+  trace: Trace
+}
 
 export interface ForwardedHeadersOptions {
   target: Target
@@ -20,6 +29,8 @@ const REPLACED = new Set([
   'http2-settings',
   'via',
   'x-request-id',
+  'traceparent',
+  'tracestate',
   'x-forwarded-for',
   'x-forwarded-host',
   'x-forwarded-proto',
@@ -32,7 +43,7 @@ const REPLACED = new Set([
  */
 export function forwardedHeaders(
   req: IncomingMessage,
-  requestId: string,
+  { requestId, trace }: RequestIds,
   absoluteHost: string | undefined,
   options: ForwardedHeadersOptions,
 ): string[] {
@@ -59,6 +70,7 @@ export function forwardedHeaders(
     ...['X-Request-Id', requestId],
     ...['Via', headers.via === undefined ? VIA : `${headers.via}, ${VIA}`],
   )
+  for (const [name, value] of Object.entries(outgoingTrace(trace))) lines.push(name, value)
   const host = before('x-forwarded-host') ?? absoluteHost ?? headers.host
   if (host !== undefined) lines.push('X-Forwarded-Host', host)
   return lines

@@ -1,6 +1,7 @@
 import { mkdirSync, openSync } from 'node:fs'
 import { dirname } from 'node:path'
-import { type DestinationStream, destination, type Logger, pino } from 'pino'
+import { type DestinationStream, type Logger, pino } from 'pino'
+import { LogDestination } from './log-destination.ts'
 
 export type { Logger } from 'pino'
 
@@ -8,22 +9,23 @@ export interface LoggerOptions {
   level: string
   /** undefined: standard output. */
   file: string | undefined
+  /** The number of this process among those that write to the same place; 0 is their primary. */
+  worker?: number | undefined
 }
 
 /**
- * Lines wait at most this long, or until there are 12 KiB of them (one write takes 16): a write for each line costs
- * more than the line.
- */
-const FLUSH_MS = 250
-
-/**
  * JSON lines: `{"level","time","service","msg",…}`. Errors are reduced to what is known to be harmless: the errors
- * of drivers carry whole commands, with values and passwords in them. Throws if the file cannot be opened.
+ * of drivers carry whole commands, with values and passwords in them. Throws if the file cannot be opened; one that
+ * cannot be written later on, as on a full disk, is told on standard error, where an operator looks who misses lines.
  */
 export function createLogger(options: LoggerOptions): Logger & { flushSync: () => void } {
-  const stream = destination({ dest: openFile(options.file), sync: false, minLength: 12_288 })
-  setInterval(() => stream.flush(), FLUSH_MS).unref()
-  const logger = createPino(options.level, stream)
+  const stream = new LogDestination({
+    fd: openFile(options.file),
+    shared: options.worker !== undefined,
+    onTrouble: (reason) => void process.stderr.write(`oncekey: the log cannot be written: ${reason}\n`),
+    onMended: (lost) => logger.warn({ lost }, 'the log can be written again'),
+  })
+  const logger = createPino(options, stream)
   return Object.assign(logger, { flushSync: () => stream.flushSync() })
 }
 
@@ -40,11 +42,11 @@ function openFile(file: string | undefined): number {
   }
 }
 
-function createPino(level: string, stream: DestinationStream): Logger {
+function createPino({ level, worker }: LoggerOptions, stream: DestinationStream): Logger {
   return pino(
     {
       level,
-      base: { service: 'oncekey', pid: process.pid },
+      base: { service: 'oncekey', pid: process.pid, ...(worker ? { worker } : {}) },
       timestamp: () => `,"time":"${new Date().toISOString()}"`,
       formatters: { level: (label) => ({ level: label }) },
       serializers: { err: (error: unknown) => harmless(error) },

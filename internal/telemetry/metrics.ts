@@ -28,6 +28,12 @@ export function createMetrics() {
       buckets: SECONDS,
       registers,
     }),
+    requestsRefused: new Counter({
+      name: 'http_requests_refused_total',
+      help: 'Requests that are no HTTP, too large or too slow, refused before any route',
+      labelNames: ['reason'],
+      registers,
+    }),
     requestsUnderWay: new Gauge({
       name: 'http_requests_under_way',
       help: 'Requests being worked on',

@@ -1,5 +1,5 @@
 import { performance } from 'node:perf_hooks'
-import type { Stage, StageContext } from '../request-state.ts'
+import type { Stage, StageContext, Trace } from '../request-state.ts'
 import type { Logger } from './logger.ts'
 import type { Metrics } from './metrics.ts'
 
@@ -21,13 +21,17 @@ export function observe(metrics: Metrics, logger: Logger, routeOf: (ctx: StageCo
     } finally {
       const { method, status, req, state } = ctx
       const client = state.caller?.client
-      done({ requestId: state.requestId, client, method, route: routeOf(ctx), target: req.url, status })
+      done({
+        ...{ requestId: state.requestId, trace: state.trace, client },
+        ...{ method, route: routeOf(ctx), target: req.url, status },
+      })
     }
   }
 }
 
 export interface Observation {
   requestId: string | undefined
+  trace: Trace | undefined
   client?: string | undefined
   method: string
   /** From a fixed set. */
@@ -42,7 +46,7 @@ export function observer(metrics: Metrics, logger: Logger): () => (seen: Observa
   return () => {
     const startedMs = performance.now()
     metrics.requestsUnderWay.inc()
-    return ({ requestId, client, method: sent, route, target = '', status }) => {
+    return ({ requestId, trace, client, method: sent, route, target = '', status }) => {
       metrics.requestsUnderWay.dec()
       const durationMs = performance.now() - startedMs
       const method = METHODS.has(sent) ? sent : 'other'
@@ -51,6 +55,8 @@ export function observer(metrics: Metrics, logger: Logger): () => (seen: Observa
       logger.info(
         {
           request_id: requestId,
+          trace_id: trace?.traceId,
+          span_id: trace?.spanId,
           client,
           method,
           route,

@@ -1,5 +1,6 @@
 import { type Database, openDatabase } from '../../internal/database/database.ts'
 import { migrate, pendingMigrations } from '../../internal/database/migrate.ts'
+import { requireServerVersion } from '../../internal/database/server-version.ts'
 import type { Config } from '../config.ts'
 import { SQL_DIRECTORY } from '../package-root.ts'
 import { describeCause } from '../underlying-cause.ts'
@@ -18,16 +19,17 @@ export async function openCommandDatabase(config: Config, instead = 'CLIENTS_FIL
   throw new Error(`the database lacks ${pending.join(', ')}: run oncekey migrate`)
 }
 
-/** Throws a plain Error if it does not answer. */
+/** Throws a plain Error if it does not answer, or is too old. */
 export async function openServer(url: string): Promise<Database> {
   const database = openDatabase(url, { maxConnections: 1 })
   try {
     await database.ping()
-    return database
   } catch (error) {
     await database.close()
     throw new Error(`the database of DATABASE_URL cannot be used: ${describeCause(error)}`)
   }
+  await requireServerVersion(database)
+  return database
 }
 
 async function openOwn(dataDir: string, instead: string): Promise<Database> {

@@ -1,8 +1,9 @@
 import { parseArgs } from 'node:util'
 import { clockSkewMs } from '../../internal/database/clock-skew.ts'
 import { type Database, openDatabase } from '../../internal/database/database.ts'
-import { pendingMigrations } from '../../internal/database/migrate.ts'
+import { BREAKING, newerMigrations, pendingMigrations } from '../../internal/database/migrate.ts'
 import { connectRedis, type RedisConnection } from '../../internal/database/redis.ts'
+import { serverVersion } from '../../internal/database/server-version.ts'
 import { readClients } from '../../internal/signature/client-table.ts'
 import { keyFault, openSecret } from '../../internal/signature/keyring.ts'
 import { type Config, ConfigError, readConfig } from '../config.ts'
@@ -22,8 +23,6 @@ export interface Finding {
   detail: string
 }
 
-/** PostgreSQL 14, as server_version_num. */
-const MIN_POSTGRES = 140_000
 const MIN_REDIS = [6, 2] as const
 /** Leases and quotas go by the clocks of the stores, signatures by ours: with more skew partners are refused. */
 const MAX_SKEW_MS = 5_000
@@ -85,7 +84,7 @@ async function checkDatabase(config: Config): Promise<Finding[]> {
   try {
     const findings = [await databaseVersion(database), await databaseClock(database)]
     const pending = await pendingMigrations(database, SQL_DIRECTORY)
-    findings.push(migrations(pending))
+    findings.push(migrations(pending, await newerMigrations(database, SQL_DIRECTORY)))
     if (pending.length === 0) findings.push(await clients(database, config))
     return findings
   } catch (error) {
@@ -96,12 +95,9 @@ async function checkDatabase(config: Config): Promise<Finding[]> {
 }
 
 async function databaseVersion(database: Database): Promise<Finding> {
-  const [row] = await database.run(
-    (sql) =>
-      sql`SELECT current_setting('server_version') AS version, current_setting('server_version_num') AS number`,
-  )
-  const ok = Number(row?.number) >= MIN_POSTGRES
-  return { ok, check: 'database', detail: `PostgreSQL ${row?.version}${ok ? '' : ', 14 or newer is needed'}` }
+  const { text, supported } = await serverVersion(database)
+  const detail = `PostgreSQL ${text}${supported ? '' : ', 14 or newer is needed'}`
+  return { ok: supported, check: 'database', detail }
 }
 
 async function databaseClock(database: Database): Promise<Finding> {
@@ -110,10 +106,18 @@ async function databaseClock(database: Database): Promise<Finding> {
   return clock('database clock', theirMs, sentMs, Date.now())
 }
 
-function migrations(pending: readonly string[]): Finding {
-  const detail =
-    pending.length === 0 ? 'all applied' : `${pending.join(', ')} not applied: run oncekey migrate`
-  return { ok: pending.length === 0, check: 'migrations', detail }
+/** `newer`: what a newer version has applied. That is fine while nodes are upgraded, unless a name says otherwise. */
+function migrations(pending: readonly string[], newer: readonly string[]): Finding {
+  const check = 'migrations'
+  if (newer.some((name) => BREAKING.test(name))) {
+    return { ok: false, check, detail: `${newer.join(', ')}: the database is too new for this version` }
+  }
+  if (pending.length > 0) {
+    return { ok: false, check, detail: `${pending.join(', ')} not applied: run oncekey migrate` }
+  }
+  const beyond =
+    newer.length === 0 ? '' : `, and by a newer version ${newer.join(', ')}: upgrade this one too`
+  return { ok: true, check, detail: `all applied${beyond}` }
 }
 
 /** Whether the secrets in the database can be opened, and no client is defined in the settings too. */

@@ -1,6 +1,5 @@
 import { type ProxyConfig, readProxyConfig } from '../proxy-config.ts'
-import { ADMIN_PREFIX } from '../proxy-pipeline.ts'
-import { openProxy } from '../proxy-service.ts'
+import { ADMIN_PREFIX } from '../proxy-prefix.ts'
 import { runService } from '../run-service.ts'
 
 const HELP = `Usage: oncekey proxy --target URL [OPTIONS]
@@ -40,7 +39,7 @@ underscore and, without TRUST_PROXY, X-Forwarded-* and Forwarded of the client a
 Settings (environment variables, see oncekey serve --help): HOST, PORT, REDIS_URL, DATABASE_URL (without both an
 embedded database), DATA_DIR (.oncekey-proxy), IDEMPOTENCY_STORE, IDEMPOTENCY_TTL, IDEMPOTENCY_LEASE, RATE_LIMITS (none),
 RATE_LIMIT_ON_OUTAGE, MAX_BODY_BYTES (of a request with a key; 65536), MAX_RESPONSE_BYTES (1048576), TRUST_PROXY,
-SHUTDOWN_GRACE, LOG_LEVEL, LOG_FILE; with --verify also HMAC_SECRET, CLIENTS_FILE, SECRETS_KEY, MIN_SCHEME,
+WORKERS (with REDIS_URL), SHUTDOWN_GRACE, LOG_LEVEL, LOG_FILE; with --verify also HMAC_SECRET, CLIENTS_FILE, SECRETS_KEY, MIN_SCHEME,
 SIGNATURE_TOLERANCE.
 `
 
@@ -52,7 +51,9 @@ export async function proxy(args: string[]): Promise<number | undefined> {
   }
   const config = readProxyConfig(args)
   await runService(
-    (progress) => openProxy(config, progress),
+    config.settings,
+    // Loaded only where it runs: the primary of several workers forwards nothing itself.
+    async (progress, place) => (await import('../proxy-service.ts')).openProxy(config, progress, place),
     (port) => banner(config, port),
   )
   return undefined

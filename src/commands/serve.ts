@@ -2,7 +2,6 @@ import { parseArgs } from 'node:util'
 import { banner } from '../banner.ts'
 import { printConfig, readConfig } from '../config.ts'
 import { runService } from '../run-service.ts'
-import { openService } from '../service.ts'
 
 const HELP = `Usage: oncekey serve [--print-config]
 
@@ -37,9 +36,10 @@ Settings (environment variables; durations like 500ms, 30s, 10m, 24h):
   MAX_BODY_BYTES         65536
   MAX_RESPONSE_BYTES     for oncekey proxy: the largest answer that is recorded (1048576)
   TRUST_PROXY            trusted hops in front, for the client address (0)
-  WORKERS                1; more is not available yet
+  WORKERS                processes that share the port, or auto: one a core; needs both servers (1)
   METRICS_PORT           a listener of its own for /metrics (default: the same port)
   SHUTDOWN_GRACE         how long requests under way may finish (25s)
+  TRACING                otel: spans with OpenTelemetry, set by OTEL_* (off; otel if OTEL_EXPORTER_OTLP_ENDPOINT is set)
   LOG_LEVEL, LOG_FILE    info, standard output
 `
 
@@ -59,7 +59,9 @@ export async function serve(args: string[]): Promise<number | undefined> {
     return 0
   }
   await runService(
-    (progress) => openService(config, progress),
+    config,
+    // Loaded only where it runs: the primary of several workers serves nothing itself.
+    async (progress, place) => (await import('../service.ts')).openService(config, progress, place),
     (port) => banner(config, port),
   )
   return undefined

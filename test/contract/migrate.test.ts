@@ -4,7 +4,7 @@ import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import { test } from 'node:test'
 import { openDatabase } from '../../internal/database/database.ts'
-import { migrate, pendingMigrations } from '../../internal/database/migrate.ts'
+import { migrate, newerMigrations, pendingMigrations } from '../../internal/database/migrate.ts'
 import { SQL_DIRECTORY } from '../../src/package-root.ts'
 import { createDatabase } from '../support/servers.ts'
 
@@ -42,4 +42,31 @@ test('a file that fails is not applied in part, and the files before it stay', a
   )
   assert.deepEqual({ ...tables[0] }, { good: 'good', half: null })
   assert.deepEqual(await pendingMigrations(database, directory), ['002_bad.sql'])
+})
+
+test('a database that a newer version has migrated is fine, unless a migration breaks this version', async (t) => {
+  const { url, drop } = await createDatabase()
+  const database = openDatabase(url)
+  const directory = mkdtempSync(join(tmpdir(), 'oncekey-sql-'))
+  t.after(async () => {
+    await database.close()
+    await drop()
+    rmSync(directory, { recursive: true })
+  })
+  const [newer, breaking] = ['002_more.sql', '003_less_breaking.sql']
+  writeFileSync(join(directory, '001_first.sql'), 'CREATE TABLE first (n int);')
+  await migrate(database, directory)
+  await database.run((sql) => sql`INSERT INTO schema_migrations (name) VALUES (${newer})`)
+  assert.deepEqual(await newerMigrations(database, directory), [newer])
+  assert.deepEqual(await migrate(database, directory), [])
+
+  await database.run((sql) => sql`INSERT INTO schema_migrations (name) VALUES (${breaking})`)
+  writeFileSync(join(directory, '004_own.sql'), 'CREATE TABLE own (n int);')
+  await assert.rejects(
+    migrate(database, directory),
+    /newer than this program, .* since 003_less_breaking\.sql: /,
+  )
+  assert.deepEqual(await pendingMigrations(database, directory), ['004_own.sql'], 'nothing was touched')
+  writeFileSync(join(directory, breaking), 'DROP TABLE first;')
+  assert.deepEqual(await migrate(database, directory), ['004_own.sql'], 'the version that knows it goes on')
 })

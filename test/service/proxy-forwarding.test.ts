@@ -133,8 +133,22 @@ describe('a request without a key', () => {
     assert.deepEqual(request?.values('x-empty'), [''])
     assert.deepEqual(request?.values('authorization'), ['Bearer t'])
     assert.deepEqual(request?.values('x-request-id'), ['mine-1'])
-    assert.equal(request?.values('traceparent').length, 1)
+    assert.deepEqual(request?.values('traceparent'), [
+      '00-0af7651916cd43dd8448eb211c80319c-b7ad6b7169203331-01',
+    ])
     assert.deepEqual(request?.values('via'), ['1.1 oncekey'])
+  })
+
+  test('a trace that is malformed, or missing, is replaced by a new one', async () => {
+    for (const lines of [
+      [],
+      ['traceparent: 00-0af7651916cd43dd8448eb211c80319c-b7ad6b7169203331', 'tracestate: a=1'],
+      ['traceparent: 00-0af7651916cd43dd8448eb211c80319c-b7ad6b7169203331-01', 'traceparent: x'],
+    ]) {
+      const { reached: request } = await reached(['GET / HTTP/1.1', 'Host: x', ...lines])
+      assert.match(request?.values('traceparent').join() ?? '', /^00-(?!0af7)[0-9a-f]{32}-[0-9a-f]{16}-00$/)
+      assert.deepEqual(request?.values('tracestate'), [])
+    }
   })
 
   for (const name of [

@@ -1,5 +1,6 @@
 import assert from 'node:assert/strict'
 import { execFileSync } from 'node:child_process'
+import { availableParallelism } from 'node:os'
 import { test } from 'node:test'
 import { fileURLToPath } from 'node:url'
 import { parseSealKey } from '../../internal/signature/seal.ts'
@@ -30,6 +31,12 @@ const HERE = fileURLToPath(import.meta.url)
 const KEY = Buffer.alloc(32, 1).toString('base64')
 const OLD_KEY = Buffer.alloc(32, 2).toString('base64')
 
+const SERVERS = { DATABASE_URL: 'postgres://p', REDIS_URL: 'redis://r' }
+const ON_SERVERS = {
+  ...{ databaseUrl: 'postgres://p', redisUrl: 'redis://r' },
+  idempotencyStore: 'redis' as const,
+}
+
 const DEFAULTS: Config = {
   production: false,
   host: '127.0.0.1',
@@ -56,7 +63,9 @@ const DEFAULTS: Config = {
   maxBodyBytes: 65_536,
   maxResponseBytes: 1_048_576,
   trustProxy: 0,
+  workers: 1,
   shutdownGraceMs: 25_000,
+  tracing: false,
   logLevel: 'info',
   logFile: undefined,
 }
@@ -136,7 +145,20 @@ const GOOD: [settings: Settings, inForce: Partial<Config>][] = [
   [{ MAX_RESPONSE_BYTES: '0' }, { maxResponseBytes: 0 }],
   [{ TRUST_PROXY: '2' }, { trustProxy: 2 }],
   [{ WORKERS: '1' }, {}],
+  [
+    { ...SERVERS, WORKERS: '3' },
+    { ...ON_SERVERS, workers: 3 },
+  ],
+  [
+    { ...SERVERS, WORKERS: 'auto' },
+    { ...ON_SERVERS, workers: availableParallelism() },
+  ],
   [{ SHUTDOWN_GRACE: '0s' }, { shutdownGraceMs: 0 }],
+  [{ TRACING: 'otel' }, { tracing: true }],
+  [{ OTEL_EXPORTER_OTLP_ENDPOINT: 'http://c:4318' }, { tracing: true }],
+  [{ OTEL_EXPORTER_OTLP_TRACES_ENDPOINT: 'http://c:4318' }, { tracing: true }],
+  [{ OTEL_EXPORTER_OTLP_ENDPOINT: 'http://c:4318', TRACING: 'off' }, {}],
+  [{ OTEL_EXPORTER_OTLP_ENDPOINT: 'http://c:4318', OTEL_SDK_DISABLED: 'true' }, {}],
   [{ LOG_LEVEL: 'silent' }, { logLevel: 'silent' }],
   [{ LOG_FILE: 'a.log' }, { logFile: 'a.log' }],
   [
@@ -198,6 +220,7 @@ const BAD: [name: string, values: string[], rule: RegExp][] = [
   ['TRUST_PROXY', ['true', '17', '-1'], /whole number from 0 to 16/],
   ['WORKERS', ['0', 'all', '257'], /whole number from 1 to 256/],
   ['SHUTDOWN_GRACE', ['25', 'now'], /duration like/],
+  ['TRACING', ['on', '1'], /one of off, otel/],
   ['LOG_LEVEL', ['verbose', 'INFO'], /one of trace, debug, info, warn, error, fatal, silent/],
 ]
 
@@ -258,10 +281,9 @@ const CLASHES: [settings: Settings, fault: RegExp][] = [
   [{ HOST: '0.0.0.0', HMAC_SECRET: 'super-secret-key' }, /^HOST=/],
   [{ IDEMPOTENCY_STORE: 'redis' }, /^IDEMPOTENCY_STORE=redis needs REDIS_URL/],
   [{ METRICS_PORT: '8080' }, /^METRICS_PORT=8080: it is the same as PORT/],
-  [{ WORKERS: '2' }, /^WORKERS=2 needs REDIS_URL/],
-  [{ WORKERS: '2', REDIS_URL: 'redis://r' }, /^WORKERS=2 is not available yet/],
-  [{ WORKERS: 'auto' }, /^WORKERS=auto needs REDIS_URL/],
-  [{ WORKERS: 'auto', REDIS_URL: 'redis://r' }, /^WORKERS=auto is not available yet/],
+  [{ TRACING: 'otel', OTEL_SDK_DISABLED: 'true' }, /^TRACING=otel and OTEL_SDK_DISABLED=true/],
+  [{ WORKERS: '2', DATABASE_URL: 'postgres://p' }, /^WORKERS=2 needs REDIS_URL/],
+  [{ WORKERS: '2', REDIS_URL: 'redis://r' }, /^WORKERS=2 needs DATABASE_URL/],
 ]
 
 for (const [settings, fault] of CLASHES) {
@@ -293,7 +315,7 @@ test('durations are whole numbers of ms, s, m or h', () => {
   )
 })
 
-/** Every variable that readConfig asks for. */
+/** Every variable that readConfig asks for, but for those of OpenTelemetry, which documents them. */
 function settingsRead(): string[] {
   const names = new Set<string>()
   readConfig(
@@ -307,7 +329,7 @@ function settingsRead(): string[] {
       },
     ),
   )
-  return [...names].sort()
+  return [...names].filter((name) => !name.startsWith('OTEL_')).sort()
 }
 
 test('readConfig, serve --help and printConfig know the same settings', () => {

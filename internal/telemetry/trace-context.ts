@@ -1,0 +1,98 @@
+/*
+ * W3C Trace Context, level 1 (https://www.w3.org/TR/trace-context-1/): whose trace a request belongs to.
+ */
+import { randomFillSync } from 'node:crypto'
+import { trimOws } from '../header-values.ts'
+import type { Trace } from '../request-state.ts'
+
+/** What a caller sent: the trace, and the span of the caller within it. */
+export interface Received {
+  traceId: string
+  parentSpanId: string
+  sampled: boolean
+  tracestate?: string
+}
+
+/** Version, trace, parent, flags. Later versions may add to it; version ff and ids of zeros are invalid. */
+const TRACEPARENT = /^(?!ff)[0-9a-f]{2}-(?!0{32})[0-9a-f]{32}-(?!0{16})[0-9a-f]{16}-[0-9a-f]{2}(?:-.*)?$/
+/** Of version 00, whole. */
+const LENGTH = 55
+const SAMPLED = 1
+
+const SIMPLE_KEY = '[a-z][a-z0-9_\\-*/]{0,255}'
+const TENANT_KEY = '[a-z0-9][a-z0-9_\\-*/]{0,240}@[a-z][a-z0-9_\\-*/]{0,13}'
+/** Printable ASCII without comma and equals sign, and no space at the end. */
+const MEMBER = new RegExp(`^(${SIMPLE_KEY}|${TENANT_KEY})=[ -+\\--<>-~]{0,255}[!-+\\--<>-~]$`)
+const MAX_MEMBERS = 32
+
+/**
+ * undefined: there is none, or it is malformed; then a new trace begins, and `tracestate` counts for nothing. Headers
+ * sent twice arrive joined by a comma, as Node does it: two `traceparent` are malformed, two `tracestate` are one list.
+ */
+export function parseTraceContext(
+  traceparent: string | undefined,
+  tracestate: string | undefined,
+): Received | undefined {
+  if (traceparent === undefined) return undefined
+  if (!TRACEPARENT.test(traceparent)) return undefined
+  if (traceparent.length > LENGTH && traceparent.startsWith('00')) return undefined
+  const received: Received = {
+    traceId: traceparent.slice(3, 35),
+    parentSpanId: traceparent.slice(36, 52),
+    sampled: (Number.parseInt(traceparent.slice(53, LENGTH), 16) & SAMPLED) === SAMPLED,
+  }
+  if (tracestate !== undefined && isTracestate(tracestate)) received.tracestate = tracestate
+  return received
+}
+
+/** A list that is not valid is dropped as a whole. */
+function isTracestate(text: string): boolean {
+  const members = text
+    .split(',')
+    .map(trimOws)
+    .filter((member) => member !== '')
+  const keys = new Set(members.map((member) => member.split('=', 1)[0]))
+  return (
+    members.length > 0 &&
+    members.length <= MAX_MEMBERS &&
+    keys.size === members.length &&
+    members.every((member) => MEMBER.test(member))
+  )
+}
+
+/** The trace of a request of which no span is recorded: that of the caller, or a new one that nobody samples. */
+export function unrecordedTrace(received: Received | undefined): Trace {
+  const spanId = randomHex(8)
+  return received === undefined
+    ? { traceId: randomHex(16), spanId, sampled: false, recorded: false }
+    : Object.assign(received, { spanId, recorded: false })
+}
+
+/**
+ * The headers for a request that we make on behalf of this one. Where no span of ours is recorded, the caller's stays
+ * the parent: a span that nobody exports would tear the trace in two.
+ */
+export function outgoingTrace(trace: Trace): Record<string, string> {
+  const parent = trace.recorded ? trace.spanId : (trace.parentSpanId ?? trace.spanId)
+  return {
+    traceparent: `00-${trace.traceId}-${parent}-${trace.sampled ? '01' : '00'}`,
+    ...(trace.tracestate === undefined ? {} : { tracestate: trace.tracestate }),
+  }
+}
+
+/** Random bytes are fetched 4 KiB at a time: a call for each id costs more than everything else here. */
+const pool = Buffer.alloc(4_096)
+let used = pool.length
+
+function randomHex(bytes: number): string {
+  for (;;) {
+    if (used + bytes > pool.length) {
+      randomFillSync(pool)
+      used = 0
+    }
+    const hex = pool.toString('hex', used, used + bytes)
+    used += bytes
+    // An id of zeros means that there is none.
+    if (!/^0+$/.test(hex)) return hex
+  }
+}

@@ -1,0 +1,45 @@
+import type { IncomingMessage } from 'node:http'
+import type { Stage, StageContext, Trace } from '../request-state.ts'
+import type { Spans } from './spans.ts'
+import { parseTraceContext, type Received, unrecordedTrace } from './trace-context.ts'
+
+export interface TraceOptions {
+  /** undefined: traces are passed on, no span is recorded. */
+  spans: Spans | undefined
+  /** The pattern that matched, from a fixed set. */
+  routeOf: (ctx: StageContext) => string
+}
+
+/** Asked every few seconds by load balancers and scrapers: their spans would be most of all and tell nothing. */
+const NOT_RECORDED = new Set(['/livez', '/readyz', '/health', '/metrics'])
+
+/** Takes the trace of the request in, or begins one: `ctx.state.trace`. */
+export function trace({ spans, routeOf }: TraceOptions): Stage {
+  return async function trace(ctx, next) {
+    const received = receivedBy(ctx.req)
+    if (spans === undefined || NOT_RECORDED.has(ctx.path)) {
+      ctx.state.trace = unrecordedTrace(received)
+      await next()
+      return
+    }
+    await spans.request(received, async (own) => {
+      ctx.state.trace = own
+      await next()
+      const { method, status } = ctx
+      return { method, route: routeOf(ctx), status, requestId: ctx.state.requestId }
+    })
+  }
+}
+
+/** The same for requests that reach no stage, without a span. */
+export function traceOf(req: IncomingMessage): Trace {
+  return unrecordedTrace(receivedBy(req))
+}
+
+function receivedBy({ headers }: IncomingMessage): Received | undefined {
+  const { traceparent, tracestate } = headers
+  return parseTraceContext(
+    typeof traceparent === 'string' ? traceparent : undefined,
+    typeof tracestate === 'string' ? tracestate : undefined,
+  )
+}
