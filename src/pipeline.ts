@@ -174,7 +174,7 @@ export function pipeline(parts: Parts): Koa<RequestState> {
     limited('v1', PAYMENTS_SCOPE),
     once(PAYMENTS_SCOPE, PAYMENT_KEY),
     jsonBody(),
-    createPayment(pay),
+    createPayment({ pay, database: parts.database }),
   )
   router.get(
     '/api/v1/payments/:transaction_id',

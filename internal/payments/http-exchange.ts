@@ -1,5 +1,6 @@
 import { type Agent, type IncomingMessage, request as requestHttp } from 'node:http'
 import { request as requestHttps } from 'node:https'
+import type { Socket } from 'node:net'
 import { TLSSocket } from 'node:tls'
 
 export interface HttpRequest {
@@ -20,6 +21,12 @@ export interface HttpRequest {
 export type HttpResult =
   | { outcome: 'answered'; status: number; retryAfter: string | undefined; body: Buffer }
   | { outcome: 'unsent' | 'timeout' | 'error'; cause: Error }
+
+/**
+ * Connections that have been made: they say so only once. A request that waited in the agent for a free one gets it
+ * without being told that it was used before (`reusedSocket`).
+ */
+const connected = new WeakSet<Socket>()
 
 /**
  * One request, never repeated, no redirect followed. Never rejects. Not fetch: this one holds every byte back until
@@ -61,8 +68,11 @@ export function httpExchange(options: HttpRequest): Promise<HttpResult> {
     }
     outgoing.on('error', (error) => fail(error))
     outgoing.once('socket', (socket) => {
-      if (outgoing.reusedSocket) send()
-      else socket.once(secure ? 'secureConnect' : 'connect', send)
+      if (connected.has(socket)) return send()
+      socket.once(secure ? 'secureConnect' : 'connect', () => {
+        connected.add(socket)
+        send()
+      })
     })
     outgoing.once('response', (response) => {
       read(response, options.maxBytes).then(

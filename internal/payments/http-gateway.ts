@@ -21,7 +21,11 @@ const MAX_CONNECTIONS = 256
 /** An answer has some hundred bytes. */
 const MAX_ANSWER_BYTES = 65_536
 
-const answer = z.object({ id: z.string().min(1).max(255), status: z.enum(['completed', 'declined']) })
+const answer = z.object({
+  // What no database can keep is no name: the charge is found again by our key.
+  id: z.string().regex(/^[^\p{Cc}\p{Cs}]{1,255}$/u),
+  status: z.enum(['completed', 'declined']),
+})
 
 /**
  * `POST {url}/charges` with the key as `Idempotency-Key`, answer 2xx `{"id","status":"completed"|"declined"}`;

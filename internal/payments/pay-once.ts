@@ -284,7 +284,7 @@ function isOpen(result: unknown): boolean {
   return result.outcome !== 'completed' && result.outcome !== 'declined'
 }
 
-function inProgress(retryAfterMs: number): ServiceError {
+export function inProgress(retryAfterMs: number): ServiceError {
   return new ServiceError(
     'request_in_progress',
     'The first request with this key is still under way. Try again with the same key.',

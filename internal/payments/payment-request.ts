@@ -81,7 +81,8 @@ export type PaymentRequest = z.infer<typeof paymentRequest>
  */
 export function parsePaymentRequest(json: JsonBody): PaymentRequest {
   const body = withWritten(json, 'amount')
-  const decimals = CURRENCIES.get(String(memberOf(body, 'currency')))
+  const code = memberOf(body, 'currency')
+  const decimals = typeof code === 'string' ? CURRENCIES.get(code) : undefined
   const schema = (decimals === undefined ? undefined : BY_DECIMALS.get(decimals)) ?? paymentRequest
   const request = parseBody(schema, body, 'payment')
   const faults = metadataFaults(memberOf(body, 'metadata'))

@@ -1,15 +1,17 @@
 import { validate } from 'uuid'
 import type { Database } from '../database/database.ts'
-import { required, type Stage } from '../request-state.ts'
-import { ServiceError } from '../service-error.ts'
+import { type JsonBody, required, type Stage } from '../request-state.ts'
+import { keyReused, ServiceError } from '../service-error.ts'
 import { outgoingTrace } from '../telemetry/trace-context.ts'
-import type { Paid, PaymentIntent } from './pay-once.ts'
+import { inProgress, type Paid, type PaymentIntent } from './pay-once.ts'
 import { type Payment, paymentJson } from './payment.ts'
-import { parsePaymentRequest } from './payment-request.ts'
+import { type PaymentRequest, parsePaymentRequest } from './payment-request.ts'
 import type { StoredAnswer } from './payment-store.ts'
-import { findPayment } from './read-payments.ts'
+import { findPayment, readKey } from './read-payments.ts'
 
 export const PAYMENTS_SCOPE = 'POST /api/v1/payments'
+/** The completer is about to settle it. */
+const RETRY_SOON_MS = 1_000
 const JSON_TYPE = 'application/json; charset=utf-8'
 
 /** 200 completed, 402 declined: `{"payment":{…}}`. */
@@ -17,26 +19,57 @@ export function paymentAnswer(payment: Payment): StoredAnswer {
   return { status: payment.state === 'completed' ? 200 : 402, body: Buffer.from(paymentJson(payment)) }
 }
 
+export interface CreatePaymentOptions {
+  pay: (intent: PaymentIntent) => Promise<Paid>
+  database: Database
+}
+
 /** `POST /api/v1/payments`: charges once. Behind idempotency and jsonBody. */
-export function createPayment(pay: (intent: PaymentIntent) => Promise<Paid>): Stage {
+export function createPayment({ pay, database }: CreatePaymentOptions): Stage {
   return async function createPayment(ctx) {
     const { client } = required(ctx, 'caller', 'verifySignature')
     const attempt = required(ctx, 'attempt', 'idempotency')
-    const request = parsePaymentRequest(required(ctx, 'json', 'jsonBody'))
-    const paid = await pay({
-      ...{ client, scope: PAYMENTS_SCOPE, key: attempt.key, fingerprint: attempt.fingerprint },
-      headers: ctx.state.trace === undefined ? {} : outgoingTrace(ctx.state.trace),
-      ...{ requestId: ctx.state.requestId, amount: request.amount, currency: request.currency },
-      ...{ userId: undefined, description: request.description, paymentMethod: request.payment_method },
-      metadata: request.metadata === undefined ? undefined : JSON.stringify(request.metadata),
-    })
+    const { key, fingerprint } = attempt
+    const named = { client, scope: PAYMENTS_SCOPE, key, fingerprint }
+    const json = required(ctx, 'json', 'jsonBody')
+    const { requestId, trace } = ctx.state
+    const headers = trace === undefined ? {} : outgoingTrace(trace)
+    const paid = await payOrKnown(json, named, { requestId, headers })
     attempt.replayed = paid.replayed
     ctx.status = paid.answer.status
     ctx.set('Location', `/api/v1/payments/${paid.id}`)
     ctx.set('Content-Type', JSON_TYPE)
     ctx.body = paid.answer.body
   }
+
+  async function payOrKnown(json: JsonBody, named: Named, sent: Sent): Promise<Paid> {
+    let request: PaymentRequest
+    try {
+      request = parsePaymentRequest(json)
+    } catch (refusal) {
+      return await known(named, refusal)
+    }
+    return await pay({
+      ...{ ...named, ...sent, amount: request.amount, currency: request.currency },
+      ...{ userId: undefined, description: request.description, paymentMethod: request.payment_method },
+      metadata: request.metadata === undefined ? undefined : JSON.stringify(request.metadata),
+    })
+  }
+
+  /**
+   * A refused body is the answer to its key, unless the key, whose record is gone, stands for a payment: recorded, the
+   * refusal would stand in the way of that payment's retries.
+   */
+  async function known(named: Named, refusal: unknown): Promise<Paid> {
+    const state = await readKey(database, named)
+    if (state.outcome === 'mismatch') throw keyReused()
+    if (state.outcome === 'settled') return { id: state.id, answer: state.answer, replayed: true }
+    throw state.outcome === 'open' ? inProgress(RETRY_SOON_MS) : refusal
+  }
 }
+
+type Named = Pick<PaymentIntent, 'client' | 'scope' | 'key' | 'fingerprint'>
+type Sent = Pick<PaymentIntent, 'requestId' | 'headers'>
 
 /** `GET /api/v1/payments/:transaction_id`: own payments only, in whatever state; another client's is not found. */
 export function getPayment(database: Database): Stage {

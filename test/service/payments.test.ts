@@ -143,6 +143,10 @@ describe('POST /api/v1/payments', () => {
       await world.sql`DELETE FROM idempotency_keys WHERE key = ${key}`
       const other = await postPayment(service.url, key, paymentBody({ amount: 1 }))
       assert.equal(problem(other), '409 idempotency_key_reused')
+      await world.sql`DELETE FROM idempotency_keys WHERE key = ${key}`
+      const wrong = await postPayment(service.url, key, paymentBody({ amount: 0 }))
+      assert.equal(problem(wrong), '409 idempotency_key_reused')
+      assert.deepEqual((await postPayment(service.url, key, body)).body, first.body)
       assert.equal(chargesOf(key), 1)
       assert.deepEqual((await getPayment(service.url, transaction_id)).body, first.body)
     })

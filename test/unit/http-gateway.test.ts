@@ -87,6 +87,8 @@ describe('a charge', () => {
     ['another status', answer(200, '{"id":"ch_1","status":"pending"}')],
     ['no id', answer(200, '{"status":"completed"}')],
     ['an empty id', answer(200, '{"id":"","status":"completed"}')],
+    ['an id with a NUL', answer(200, '{"id":"ch_\\u0000","status":"completed"}')],
+    ['an id with half a surrogate', answer(200, '{"id":"ch_\\ud800","status":"completed"}')],
     ['too much', answer(200, `{"id":"ch_1","status":"completed","x":"${'x'.repeat(70_000)}"}`)],
     ['a reset', cutBeforeAnswer],
     ['half an answer', cutWithinAnswer],
@@ -107,6 +109,16 @@ describe('a charge', () => {
     t.after(() => gateway.close())
     assert.equal((await gateway.charge(CHARGE, { mayLeave })).outcome, 'timeout')
     assert.equal(arrived.length, 1)
+  })
+
+  test('that waits for a free connection is sent on it', async (t) => {
+    const { url, arrived } = await scriptedServer(t, COMPLETED)
+    const gateway = httpGateway({ url, timeoutMs: 60_000 })
+    t.after(() => gateway.close())
+    // More at once than there are connections.
+    const charges = Array.from({ length: 300 }, () => gateway.charge(CHARGE, { mayLeave }))
+    for (const { outcome } of await Promise.all(charges)) assert.equal(outcome, 'completed')
+    assert.equal(arrived.length, 300)
   })
 
   test('that finds nobody listening was not sent', async (t) => {

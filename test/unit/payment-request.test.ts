@@ -180,6 +180,9 @@ test('what is no payment is refused where it is wrong', () => {
   assert.deepEqual(pointers('{"amount":0,"currency":1,"payment_method":2,"description":3,"metadata":4}'), [
     ...['/amount', '/currency', '/description', '/payment_method', '/metadata'],
   ])
+  for (const currency of [{ toString: 1 }, { toString: null, valueOf: null }, ['EUR'], null]) {
+    assert.deepEqual(pointers(paymentWith({ currency })), ['/currency'])
+  }
   for (const unknown of ['Amount', 'user_id', 'idempotency_key', 'constructor']) {
     assert.deepEqual(pointers(paymentWith({ [unknown]: 1 })), [`/${unknown}`])
   }
