@@ -142,7 +142,8 @@ test('what is wrong with a body is refused, and nothing is paid', async () => {
   for (const [body, code, headers] of refused) {
     assert.equal((await pay(demo.url, body, headers)).code, code, body.slice(0, 80))
   }
-  assert.deepEqual(await sql`SELECT 1 FROM payments WHERE idempotency_key LIKE 'bad-%'`, [])
+  const paid = await sql`SELECT 1 FROM payments WHERE idempotency_key LIKE 'bad-%'`
+  assert.equal(paid.length, 0)
 })
 
 test('failures on purpose free the key, so that retries end in one payment', async () => {
