@@ -47,6 +47,7 @@ import type { RequestState, Stage, StageContext } from '../internal/request-stat
 import { apiKeys } from '../internal/signature/api-keys.ts'
 import { authenticate } from '../internal/signature/authenticate.ts'
 import type { ClientRegistry } from '../internal/signature/client-registry.ts'
+import { TemporaryApiKeys } from '../internal/signature/temporary-api-keys.ts'
 import { verifySignature } from '../internal/signature/verify-signature.ts'
 import type { Logger } from '../internal/telemetry/logger.ts'
 import type { Metrics } from '../internal/telemetry/metrics.ts'
@@ -116,9 +117,10 @@ export function pipeline(parts: Parts): Koa<RequestState> {
   const bytes = rawBody(bodyLimits)
   const signature = signatures(config, clients, metrics)
   const signed = [bytes, signature] as const
+  const keysInForce = new TemporaryApiKeys(apiKeys(config.apiKeys))
   const authentication = {
     verifySignature: signature,
-    apiKeys: apiKeys(config.apiKeys),
+    apiKeys: keysInForce,
     onAuthenticated: (scheme: string, result: string) => metrics.signatures.inc({ scheme, result }),
   }
   const authenticated = [bytes, authenticate(authentication)] as const
@@ -190,6 +192,10 @@ export function pipeline(parts: Parts): Koa<RequestState> {
     limited('v1', 'GET /api/v1/payments/:transaction_id'),
     getPayment(parts.database),
   )
+  if (isDemo(config)) {
+    const simulation = async () => (await import('./simulate-concurrent.ts')).simulateConcurrent(keysInForce)
+    router.post('/api/v1/simulate-concurrent', bytes, jsonBody({ absent: {} }), onDemand(simulation))
+  }
   router.get('/api/v1/rate-limits', ...authenticated, standing('v1', PAYMENTS_SCOPE))
   const trail = auditLog(parts.database)
   router.get(
