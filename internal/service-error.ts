@@ -57,6 +57,8 @@ interface Extras {
   headers?: Record<string, string | string[]>
   /** What went wrong underneath: logged, never shown. */
   cause?: unknown
+  /** Where the code alone does not say it. */
+  retryable?: boolean
   /** 'unknown': the request may have taken effect, so that nobody may report it as failed for certain. */
   effect?: 'none' | 'unknown'
 }
@@ -67,6 +69,7 @@ export class ServiceError extends Error {
   readonly retryAfterMs: number | undefined
   readonly errors: FieldFault[] | undefined
   readonly headers: Record<string, string | string[]>
+  readonly retryable: boolean | undefined
   readonly effect: 'none' | 'unknown'
 
   /** `detail` is shown to the partner: plain words, no internals, no secrets. */
@@ -78,6 +81,7 @@ export class ServiceError extends Error {
     this.retryAfterMs = extras.retryAfterMs
     this.errors = extras.errors
     this.headers = extras.headers ?? {}
+    this.retryable = extras.retryable
     this.effect = extras.effect ?? 'none'
   }
 }

@@ -43,6 +43,8 @@ export interface Config {
   gatewayUrl: string | undefined
   gatewayTimeoutMs: number
   simulatedGateway: SimulatedGatewaySettings
+  /** 0..1: of the requests to /pay. */
+  simulatedFailureRate: number
   maxBodyBytes: number
   /** Sidecar only: the largest answer that is recorded. */
   maxResponseBytes: number
@@ -71,6 +73,8 @@ export const SIGNATURE_TOLERANCE_MS = 300_000
 const LOG_LEVELS = ['trace', 'debug', 'info', 'warn', 'error', 'fatal', 'silent']
 /** Nobody waits longer for an answer; what takes longer is found out by asking. */
 const MAX_GATEWAY_TIMEOUT_MS = 120_000
+/** Often enough that whoever tries /pay meets a retry. */
+const DEMO_FAILURE_RATE = 0.3
 const MAX_INT32 = 2_147_483_647
 
 /** What the settings are for, where commands differ. */
@@ -151,6 +155,7 @@ export function readConfig(env: NodeJS.ProcessEnv = process.env, use: SettingsUs
     gatewayUrl: read<string | undefined>('GATEWAY_URL', undefined, gatewayUrl),
     gatewayTimeoutMs: read('GATEWAY_TIMEOUT', 10_000, duration(100)),
     simulatedGateway: read('SIMULATED_GATEWAY', SIMULATED_DEFAULTS, parseSimulatedGateway),
+    simulatedFailureRate: read('SIMULATED_FAILURE_RATE', production ? 0 : DEMO_FAILURE_RATE, share),
     maxBodyBytes: read('MAX_BODY_BYTES', 65_536, whole(1, 64 * 1024 * 1024)),
     maxResponseBytes: read('MAX_RESPONSE_BYTES', 1_048_576, whole(0, 64 * 1024 * 1024)),
     trustProxy: read('TRUST_PROXY', 0, whole(0, 16)),
@@ -232,6 +237,11 @@ function clashes(config: Config, use: SettingsUse, given: (name: string) => stri
   return faults
 }
 
+/** For trying it out on one machine: some routes are there for everybody who can connect, which nobody else can. */
+export function isDemo({ production, host }: Pick<Config, 'production' | 'host'>): boolean {
+  return !production && isLoopback(host)
+}
+
 export function isLoopback(host: string): boolean {
   return host === 'localhost' || host === '::1' || (isIP(host) === 4 && host.startsWith('127.'))
 }
@@ -273,6 +283,12 @@ export function whole(min: number, max: number): (text: string) => number {
     if (!(number >= min && number <= max)) throw new Error(`must be a whole number from ${min} to ${max}`)
     return number
   }
+}
+
+function share(text: string): number {
+  const number = /^\d?\.?\d{1,9}$/.test(text) ? Number(text) : Number.NaN
+  if (!(number >= 0 && number <= 1)) throw new Error('must be a number from 0 to 1')
+  return number
 }
 
 export function oneOf<T extends string>(allowed: readonly T[]): (text: string) => T {
@@ -359,6 +375,7 @@ export function printConfig(config: Config): string {
       'SIMULATED_GATEWAY',
       config.gatewayUrl === undefined ? simulatedGatewayText(config.simulatedGateway) : '',
     ],
+    ['SIMULATED_FAILURE_RATE', config.simulatedFailureRate],
     ['MAX_BODY_BYTES', config.maxBodyBytes],
     ['MAX_RESPONSE_BYTES', config.maxResponseBytes],
     ['TRUST_PROXY', config.trustProxy],

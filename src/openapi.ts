@@ -18,7 +18,7 @@ import {
   readyzOperation,
   workApi,
 } from '../internal/http/openapi.ts'
-import { idempotencyApi, paymentKeyApi } from '../internal/idempotency/openapi.ts'
+import { bodyKeyApi, idempotencyApi, paymentKeyApi } from '../internal/idempotency/openapi.ts'
 import type { Operation, RoomApi, Route, StageApi } from '../internal/openapi/describe.ts'
 import { openApiDocument } from '../internal/openapi/document.ts'
 import {
@@ -27,7 +27,13 @@ import {
   ordersApi,
   placeOrderOperation,
 } from '../internal/orders/openapi.ts'
-import { createPaymentOperation, getPaymentOperation, paymentsApi } from '../internal/payments/openapi.ts'
+import {
+  createPaymentOperation,
+  getPaymentOperation,
+  paymentsApi,
+  payOperation,
+  simulateConcurrentOperation,
+} from '../internal/payments/openapi.ts'
 import {
   limitsApi,
   rateLimitApi,
@@ -36,8 +42,8 @@ import {
   retryConfigOperation,
 } from '../internal/ratelimit/openapi.ts'
 import type { Stage } from '../internal/request-state.ts'
-import { authenticateApi, signatureApi } from '../internal/signature/openapi.ts'
-import type { Config } from './config.ts'
+import { authenticateApi, openApi, signatureApi } from '../internal/signature/openapi.ts'
+import { type Config, isDemo } from './config.ts'
 import { VERSION } from './package-root.ts'
 
 const DESCRIPTION = `An order and payment service whose partners sign their requests with HMAC-SHA256. A request with an idempotency
@@ -58,12 +64,19 @@ export function openApiPage(config: Config): Stage {
 }
 
 /** The document of what `pipeline` serves: the stages and rooms describe themselves, and stand here as they do there. */
-export function describeApi({ metricsPort }: Pick<Config, 'metricsPort'>): Record<string, unknown> {
+export function describeApi({
+  metricsPort,
+  production = false,
+  host = '127.0.0.1',
+}: Pick<Config, 'metricsPort'> & Partial<Pick<Config, 'production' | 'host'>>): Record<string, unknown> {
+  const demo = isDemo({ production, host })
   const open = [edgeApi]
   const signed = [...open, workApi, rawBodyApi, signatureApi, rateLimitApi]
   const authenticated = [...open, workApi, rawBodyApi, authenticateApi]
   const once = [...signed, idempotencyApi, jsonBodyApi]
   const paidOnce = [...authenticated, rateLimitApi, paymentKeyApi, jsonBodyApi]
+  const payer = demo ? openApi : authenticateApi
+  const paid = [...open, workApi, rawBodyApi, payer, rateLimitApi, jsonBodyApi, bodyKeyApi]
   const info = {
     title: 'oncekey',
     version: VERSION,
@@ -75,6 +88,12 @@ export function describeApi({ metricsPort }: Pick<Config, 'metricsPort'>): Recor
     ...routes(ordersApi, once, [placeOrderOperation]),
     ...routes(ordersApi, signed, [listOrdersOperation, getOrderOperation]),
     ...routes(paymentsApi, paidOnce, [createPaymentOperation]),
+    ...routes(paymentsApi, paid, [payOperation]),
+    ...routes(
+      paymentsApi,
+      [...open, workApi, rawBodyApi, jsonBodyApi],
+      demo ? [simulateConcurrentOperation] : [],
+    ),
     ...routes(paymentsApi, [...authenticated, rateLimitApi], [getPaymentOperation]),
     ...routes(limitsApi, [...authenticated, rateLimitHeadersApi], [rateLimitsOperation]),
     ...routes(limitsApi, open, [retryConfigOperation]),

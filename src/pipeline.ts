@@ -2,21 +2,26 @@ import Router from '@koa/router'
 import Koa from 'koa'
 import { auditLog } from '../internal/audit/audit-log.ts'
 import { listAuditLogs } from '../internal/audit/audit-logs.ts'
-import { audited } from '../internal/audit/audited.ts'
+import { type AuditedOptions, audited } from '../internal/audit/audited.ts'
 import type { Observations } from '../internal/audit/observations.ts'
 import type { Database } from '../internal/database/database.ts'
 import type { RedisConnection } from '../internal/database/redis.ts'
 import type { Drain } from '../internal/http/drain.ts'
 import { acceptJson, guard } from '../internal/http/guard.ts'
 import { type HealthOptions, health, livez, readyz } from '../internal/http/health.ts'
-import { jsonBody } from '../internal/http/json-body.ts'
+import { jsonBody, parsedJson } from '../internal/http/json-body.ts'
 import { onDemand } from '../internal/http/on-demand.ts'
 import { problems, renderProblem } from '../internal/http/problems.ts'
-import { rawBody } from '../internal/http/raw-body.ts'
+import { parsedBody, rawBody } from '../internal/http/raw-body.ts'
 import { requestId } from '../internal/http/request-id.ts'
 import { type EngineOptions, IdempotencyEngine, OUTCOMES } from '../internal/idempotency/engine.ts'
 import { idempotency } from '../internal/idempotency/idempotency.ts'
-import { type KeyGrammar, keyInHeader } from '../internal/idempotency/idempotency-key.ts'
+import {
+  type KeyGrammar,
+  keyInBody,
+  keyInHeader,
+  knownKeyInBody,
+} from '../internal/idempotency/idempotency-key.ts'
 import { postgresStore } from '../internal/idempotency/postgres-store.ts'
 import { redisStore } from '../internal/idempotency/redis-store.ts'
 import type { IdempotencyStore } from '../internal/idempotency/store.ts'
@@ -24,8 +29,11 @@ import { timedStore } from '../internal/idempotency/timed-store.ts'
 import { orderStore } from '../internal/orders/order-store.ts'
 import { getOrder, listOrders, placeOrder } from '../internal/orders/orders.ts'
 import { type Completer, startCompleter } from '../internal/payments/completer.ts'
+import { countPaymentRequests } from '../internal/payments/count-payment-requests.ts'
 import type { GuardedGateway } from '../internal/payments/guarded-gateway.ts'
+import { isSimulatedFailure, pay } from '../internal/payments/pay.ts'
 import { payOnce, settleMsOf } from '../internal/payments/pay-once.ts'
+import { PAY_SCOPE } from '../internal/payments/payment.ts'
 import { paymentStore } from '../internal/payments/payment-store.ts'
 import { createPayment, getPayment, PAYMENTS_SCOPE, paymentAnswer } from '../internal/payments/payments.ts'
 import type { Limiter } from '../internal/ratelimit/limiter.ts'
@@ -39,13 +47,14 @@ import type { RequestState, Stage, StageContext } from '../internal/request-stat
 import { apiKeys } from '../internal/signature/api-keys.ts'
 import { authenticate } from '../internal/signature/authenticate.ts'
 import type { ClientRegistry } from '../internal/signature/client-registry.ts'
+import { TemporaryApiKeys } from '../internal/signature/temporary-api-keys.ts'
 import { verifySignature } from '../internal/signature/verify-signature.ts'
 import type { Logger } from '../internal/telemetry/logger.ts'
 import type { Metrics } from '../internal/telemetry/metrics.ts'
 import { observe } from '../internal/telemetry/observe.ts'
 import { type Spans, type Traced, traced } from '../internal/telemetry/spans.ts'
 import { trace } from '../internal/telemetry/trace.ts'
-import type { Config } from './config.ts'
+import { type Config, isDemo } from './config.ts'
 import { demoCredentials } from './demo-credentials.ts'
 import { metricsPage, type Scrape } from './metrics-app.ts'
 import { retryConfig } from './retry-config.ts'
@@ -93,8 +102,10 @@ const PAYMENT_KEY = {
 export function pipeline(parts: Parts): Koa<RequestState> {
   const { config, clients, drain, logger, metrics, spans } = parts
   const spanned = traced(spans)
-  const report = (ctx: StageContext, error: unknown) =>
+  const report = (ctx: StageContext, error: unknown) => {
+    if (isSimulatedFailure(error)) return
     logger.error({ ...idsOf(ctx.state), err: error }, 'request failed')
+  }
   const renderError = (ctx: StageContext, error: unknown) => renderProblem(ctx, error, report)
 
   const app = new Koa<RequestState>()
@@ -113,26 +124,30 @@ export function pipeline(parts: Parts): Koa<RequestState> {
   app.use(drain.stage()).use(acceptJson())
   app.use(router.routes()).use(router.allowedMethods())
 
-  const bytes = rawBody({ maxBodyBytes: config.maxBodyBytes, timeoutMs: BODY_TIMEOUT_MS })
+  const bodyLimits = { maxBodyBytes: config.maxBodyBytes, timeoutMs: BODY_TIMEOUT_MS }
+  const bytes = rawBody(bodyLimits)
   const signature = signatures(config, clients, metrics)
   const signed = [bytes, spanned.stage('signature', signature)] as const
-  const authenticated = [
-    bytes,
-    spanned.stage(
-      'signature',
-      authenticate({
-        verifySignature: signature,
-        apiKeys: apiKeys(config.apiKeys),
-        onAuthenticated: (scheme, result) => metrics.signatures.inc({ scheme, result }),
-      }),
-    ),
+  const keysInForce = new TemporaryApiKeys(apiKeys(config.apiKeys))
+  const authentication = {
+    verifySignature: signature,
+    apiKeys: keysInForce,
+    onAuthenticated: (scheme: string, result: string) => metrics.signatures.inc({ scheme, result }),
+  }
+  const authenticated = [bytes, spanned.stage('signature', authenticate(authentication))] as const
+  // Its key is in the body, so that the body is parsed first: here the parser of Koa has its place.
+  const payer = [
+    parsedBody(bodyLimits),
+    spanned.stage('signature', authenticate({ ...authentication, open: isDemo(config) })),
   ] as const
   const { limited, standing } = limits(parts, spanned)
   // One for all routes: what shares a store shares its group commit.
   // What an earlier attempt left, an order or a payment, is found through its constraint.
   const keys = engine(parts, { onUnknown: 'takeover', maxAgeMs: MAX_HOLD_MS }, spanned)
+  const keyed = (scope: string, keyOf: (ctx: StageContext) => string) =>
+    idempotency({ engine: keys, scope, renderError, keyOf })
   const once = (scope: string, grammar?: KeyGrammar) =>
-    idempotency({ engine: keys, scope, renderError, keyOf: keyInHeader(['idempotency-key'], grammar) })
+    keyed(scope, keyInHeader(['idempotency-key'], grammar))
 
   const orders = spanned.calls(
     orderStore(parts.database, {
@@ -152,8 +167,13 @@ export function pipeline(parts: Parts): Koa<RequestState> {
   router.get('/orders/:id', ...signed, limited('orders', 'GET /orders/:id'), getOrder(orders))
 
   // Right behind authentication: it sees what every later stage refuses.
-  const watched = (route: string) => audited({ route, observe: (seen) => parts.observations.add(seen) })
-  const pay = payOnce({
+  const watched = (route: string, from: Pick<AuditedOptions, 'keyOf'> = {}) =>
+    audited({ route, observe: (seen) => parts.observations.add(seen), ...from })
+  const counted = countPaymentRequests({
+    onRequest: () => metrics.paymentRequests.inc(),
+    onFailed: () => metrics.paymentRequestsFailed.inc(),
+  })
+  const payment = payOnce({
     ...{
       database: parts.database,
       store: payments(parts),
@@ -161,6 +181,7 @@ export function pipeline(parts: Parts): Koa<RequestState> {
       now: Date.now,
     },
     answer: paymentAnswer,
+    onSettled: ({ state }) => metrics.payments.inc({ status: state }),
     onTrouble: ({ client, id, reason, cause }) =>
       logger.warn(
         { client, transaction_id: id, reason, err: cause },
@@ -168,13 +189,24 @@ export function pipeline(parts: Parts): Koa<RequestState> {
       ),
   })
   router.post(
+    '/pay',
+    ...payer,
+    watched(PAY_SCOPE, { keyOf: knownKeyInBody('idempotency_key') }),
+    limited('pay', PAY_SCOPE),
+    counted,
+    parsedJson(),
+    keyed(PAY_SCOPE, keyInBody('idempotency_key')),
+    pay({ payOnce: payment, failureRate: config.simulatedFailureRate, random: Math.random }),
+  )
+  router.post(
     '/api/v1/payments',
     ...authenticated,
     watched(PAYMENTS_SCOPE),
     limited('v1', PAYMENTS_SCOPE),
+    counted,
     once(PAYMENTS_SCOPE, PAYMENT_KEY),
     jsonBody(),
-    createPayment({ pay, database: parts.database }),
+    createPayment({ pay: payment, database: parts.database }),
   )
   router.get(
     '/api/v1/payments/:transaction_id',
@@ -182,6 +214,10 @@ export function pipeline(parts: Parts): Koa<RequestState> {
     limited('v1', 'GET /api/v1/payments/:transaction_id'),
     getPayment(parts.database),
   )
+  if (isDemo(config)) {
+    const simulation = async () => (await import('./simulate-concurrent.ts')).simulateConcurrent(keysInForce)
+    router.post('/api/v1/simulate-concurrent', bytes, jsonBody({ absent: {} }), onDemand(simulation))
+  }
   router.get('/api/v1/rate-limits', ...authenticated, standing('v1', PAYMENTS_SCOPE))
   const trail = auditLog(parts.database)
   router.get(
@@ -195,11 +231,13 @@ export function pipeline(parts: Parts): Koa<RequestState> {
 
 /** What settles, in the background, the payments that a crash or a timeout left open. */
 export function completer(parts: Parts): Completer {
-  const { database, gateway, logger } = parts
+  const { database, gateway, logger, metrics } = parts
   return startCompleter({
     ...{ database, store: payments(parts), gateway, answer: paymentAnswer, random: Math.random },
-    onSettled: ({ client, id, state }) =>
-      logger.info({ client, transaction_id: id, state }, 'a payment that was left open is settled'),
+    onSettled({ client, id, state }) {
+      metrics.payments.inc({ status: state })
+      logger.info({ client, transaction_id: id, state }, 'a payment that was left open is settled')
+    },
     onTrouble: (error) =>
       logger.warn({ err: error }, 'payments that were left open could not be asked about'),
   })

@@ -132,6 +132,9 @@ function warnAboutSettings(config: Config, logger: Logger): void {
   if (config.production && config.gatewayUrl === undefined) {
     logger.warn('without GATEWAY_URL payments are simulated: nobody is charged')
   }
+  if (config.production && config.simulatedFailureRate > 0) {
+    logger.warn('SIMULATED_FAILURE_RATE is set: requests to /pay fail on purpose')
+  }
   if (!config.production || config.redisUrl !== undefined || config.rateLimits?.length === 0) return
   logger.warn(
     'without REDIS_URL this process counts the rate limits by itself: several services would admit more',

@@ -9,6 +9,7 @@ const MAX_DEPTH = 64
  * would be half a gigabyte of pointers, from a body of 64 KiB.
  */
 const MAX_POINTER = 1_024
+const BOM = Buffer.from([0xef, 0xbb, 0xbf])
 
 /**
  * RFC 8259 text as its value and the text of its numbers. Stricter than JSON.parse: valid UTF-8, no object with a
@@ -26,6 +27,16 @@ export function parseJsonText(bytes: Buffer): JsonBody {
     if (error instanceof SyntaxError) throw invalid(text === '' ? 'it is empty' : 'it does not parse')
     throw error
   }
+}
+
+/**
+ * The same for a value that koa-bodyparser, which keeps no text of numbers and no duplicates, has made of these bytes.
+ * Throws `invalid_json`.
+ */
+export function withNumbers(value: unknown, bytes: Buffer): JsonBody {
+  // That parser skips a byte order mark: the same bytes would be a body here and none elsewhere.
+  if (bytes.subarray(0, BOM.length).equals(BOM)) throw invalid('it begins with a byte order mark')
+  return { value, numbers: scan(bytes.toString('utf8')) }
 }
 
 interface Level {

@@ -6,6 +6,7 @@ export const PROBLEM_TYPE = 'application/problem+json'
 /** An RFC 9457 problem document as text. */
 export function problemJson(error: ServiceError, requestId: string): string {
   const entry: { title: string; retryable?: boolean } = PROBLEMS[error.code]
+  const retryable = error.retryable ?? entry.retryable
   return JSON.stringify({
     type: `/problems/${error.code}`,
     title: entry.title,
@@ -13,7 +14,7 @@ export function problemJson(error: ServiceError, requestId: string): string {
     detail: error.message,
     code: error.code,
     request_id: requestId,
-    ...(entry.retryable === undefined ? {} : { retryable: entry.retryable }),
+    ...(retryable === undefined ? {} : { retryable }),
     ...(error.retryAfterMs === undefined ? {} : { retry_after_ms: Math.ceil(error.retryAfterMs) }),
     ...(error.errors === undefined ? {} : { errors: error.errors }),
   })

@@ -1,5 +1,6 @@
 import { headerValues } from '../header-values.ts'
-import type { StageContext } from '../request-state.ts'
+import { validationFailed } from '../parse-body.ts'
+import { required, type StageContext } from '../request-state.ts'
 import { ServiceError } from '../service-error.ts'
 
 /** A bare key: visible ASCII without what would make it a string, a list or a parameter (RFC 9651). */
@@ -52,6 +53,46 @@ export function keyInHeader(names: readonly string[], grammar?: KeyGrammar): (ct
     })
     if (new Set(keys).size > 1) throw invalid(`${names.join(' and ')} name two different keys`)
     return keys[0] ?? parseIdempotencyKey([])
+  }
+}
+
+/** What a string of JSON may have as a key: the same as a header between double quotes. */
+const PRINTABLE = /^[ -~]{1,255}$/
+
+/**
+ * Reads the key from a member of the body, which a header may repeat but not contradict. Needs the parsed body. Throws
+ * `idempotency_key_missing`, `idempotency_key_invalid`, and `validation_failed` for a body that is no object.
+ */
+export function keyInBody(member: string): (ctx: StageContext) => string {
+  return function keyInBody(ctx) {
+    const { value } = required(ctx, 'json', 'parsedJson')
+    if (typeof value !== 'object' || value === null || Array.isArray(value)) {
+      throw validationFailed([{ pointer: '', detail: 'must be an object' }], 'request')
+    }
+    const key = new Map<string, unknown>(Object.entries(value)).get(member)
+    if (key === undefined) {
+      throw new ServiceError(
+        'idempotency_key_missing',
+        `Send ${member} in the body: a name of your own for this request, the same on every retry of it.`,
+      )
+    }
+    if (typeof key !== 'string' || !PRINTABLE.test(key)) {
+      throw invalid(`${member} must be a string of 1 to 255 characters of printable ASCII`)
+    }
+    const inHeader = headerValues(ctx.req.rawHeaders, 'idempotency-key')
+    if (inHeader.length > 0 && parseIdempotencyKey(inHeader) !== key) {
+      throw invalid(`the header names another key than ${member} in the body`)
+    }
+    return key
+  }
+}
+
+/** The same for who only watches: undefined where there is no valid key, or no body was parsed. */
+export function knownKeyInBody(member: string): (ctx: StageContext) => string | undefined {
+  return function knownKeyInBody({ state: { json } }) {
+    if (typeof json?.value !== 'object' || json.value === null) return undefined
+    const key = new Map<string, unknown>(Object.entries(json.value)).get(member)
+    return typeof key === 'string' && PRINTABLE.test(key) ? key : undefined
   }
 }
 

@@ -54,3 +54,9 @@ export const paymentKeyApi: StageApi = {
     },
   },
 }
+
+/** The same where the key is a member of the body. */
+export const bodyKeyApi: StageApi = {
+  problems: idempotencyApi.problems,
+  headers: idempotencyApi.headers ?? {},
+}

@@ -75,8 +75,8 @@ export interface Operation {
   summary: string
   description: string
   parameters?: Readonly<Record<string, Parameter>>
-  /** application/json, required. */
-  body?: Content & { description: string; schema: string }
+  /** application/json, required unless it says otherwise. */
+  body?: Content & { description: string; schema: string; optional?: true }
   /** By status; problems come from `problems` and the stages. */
   answers: Readonly<Record<number, Answer>>
   /** Of its own, beyond those of the stages before it. */

@@ -104,7 +104,7 @@ function operation(route: Route): Json {
 function requestBody(body: NonNullable<Operation['body']>): Json {
   return {
     description: body.description,
-    required: true,
+    required: body.optional !== true,
     content: { 'application/json': content(body) },
   }
 }

@@ -1,6 +1,8 @@
 import { z } from 'zod'
 import type { Operation, RoomApi } from '../openapi/describe.ts'
-import { amountNumber, currency, description, metadata, paymentRequest } from './payment-request.ts'
+import { payRequest } from './pay-request.ts'
+import { amountNumber, currency, description, metadata, paymentRequest, plain } from './payment-request.ts'
+import { simulationRequest } from './simulation-request.ts'
 
 const payment = z.object({
   transaction_id: z.uuid(),
@@ -9,13 +11,41 @@ const payment = z.object({
       'processing: it is being found out whether it was charged; unknown: the gateway has not said for a day',
   }),
   amount: amountNumber,
-  currency,
+  currency: currency.optional(),
+  user_id: plain(255).optional(),
   description: description.optional(),
   payment_method: z
     .string()
-    .meta({ description: '****, and the last 4 characters of a method that has 8 or more' }),
+    .meta({ description: '****, and the last 4 characters of a method that has 8 or more' })
+    .optional(),
   metadata: metadata.optional(),
+  idempotency_key: z.string().meta({ description: 'Where it came in the body' }).optional(),
   created_at: z.iso.datetime(),
+})
+
+const count = z.int().min(0)
+
+const simulation = z.object({
+  requests: count,
+  idempotency_key: z.string(),
+  executed: count.meta({ description: 'Copies whose answer was the first one: 1' }),
+  replayed: count.meta({ description: 'Copies that got the stored answer' }),
+  conflicted: count.meta({ description: 'Answers 409 on the way, after which a copy tried again' }),
+  rate_limited: count.meta({ description: 'Copies that ended with 429' }),
+  failed: count.meta({ description: 'Copies that ended without an answer to the payment' }),
+  transaction_id: z.uuid().nullable(),
+  identical_answers: z.boolean().meta({ description: 'Status and bytes of all copies that were answered' }),
+  duration_ms: z.number(),
+  copies: z.array(
+    z.object({
+      copy: z.int().min(1),
+      outcome: z.enum(['executed', 'replayed', 'rate_limited', 'conflicted', 'failed']),
+      status: count.meta({ description: 'Of the last answer; 0: there was none' }),
+      attempts: count,
+      started_ms: z.number(),
+      duration_ms: z.number(),
+    }),
+  ),
 })
 
 export const paymentsApi: RoomApi = {
@@ -24,6 +54,9 @@ export const paymentsApi: RoomApi = {
     PaymentRequest: paymentRequest,
     Payment: payment,
     PaymentAnswer: z.object({ payment }),
+    PayRequest: payRequest,
+    SimulationRequest: simulationRequest,
+    Simulation: simulation,
   },
 }
 
@@ -52,11 +85,33 @@ const DECLINED = {
   created_at: '2026-01-01T00:00:00.000Z',
 }
 
+const PAY_REQUEST = { user_id: 'user-1', amount: 19.9, idempotency_key: 'payment-4711' }
+const PAID = {
+  transaction_id: ID,
+  status: 'completed',
+  amount: 19.9,
+  user_id: 'user-1',
+  idempotency_key: 'payment-4711',
+  created_at: '2026-01-01T00:00:00.000Z',
+}
+const copy = (number: number, outcome: string, attempts: number) => ({
+  ...{ copy: number, outcome, status: 200, attempts, started_ms: 0.4, duration_ms: 71.3 },
+})
+
 const LOCATION = {
   description: 'The path of the payment.',
   schema: { type: 'string', format: 'uri-reference' },
   example: `/api/v1/payments/${ID}`,
 }
+
+const CHARGE_PROBLEMS = [
+  'validation_failed',
+  'outcome_unknown',
+  'backend_unreachable',
+  'circuit_open',
+  'store_unavailable',
+  'backend_timeout',
+] as const
 
 export const createPaymentOperation: Operation = {
   id: 'createPayment',
@@ -109,14 +164,7 @@ export const createPaymentOperation: Operation = {
       },
     },
   },
-  problems: [
-    'validation_failed',
-    'outcome_unknown',
-    'backend_unreachable',
-    'circuit_open',
-    'store_unavailable',
-    'backend_timeout',
-  ],
+  problems: CHARGE_PROBLEMS,
 }
 
 export const getPaymentOperation: Operation = {
@@ -147,4 +195,97 @@ export const getPaymentOperation: Operation = {
     },
   },
   problems: ['not_found', 'store_unavailable'],
+}
+
+export const payOperation: Operation = {
+  id: 'pay',
+  method: 'post',
+  path: '/pay',
+  summary: 'Pay, once, in three members',
+  description:
+    'As `POST /api/v1/payments`, without currency and payment method, and with the key in the body: 1 to 255 printable ASCII characters. An `Idempotency-Key` header is not needed; with one, it has to be the same key. In demo mode nobody has to say who is calling. `SIMULATED_FAILURE_RATE` makes a share of the requests fail with `internal_error`, `retryable: true`, before anything has happened: retry with the same key.',
+  body: {
+    description: 'Exactly these members. Sign the very bytes that you send.',
+    schema: 'PayRequest',
+    examples: {
+      paid: { summary: 'A payment', value: PAY_REQUEST },
+      validation_failed: {
+        summary: 'More than two decimals',
+        value: { ...PAY_REQUEST, amount: 19.905, idempotency_key: 'payment-4712' },
+      },
+    },
+  },
+  answers: {
+    200: {
+      description: 'It is charged, now or by an earlier request with this key.',
+      content: {
+        'application/json': {
+          schema: 'PaymentAnswer',
+          examples: { paid: { summary: 'A payment', value: { payment: PAID } } },
+        },
+      },
+    },
+    402: {
+      description: 'It was declined. A retry gets this answer again; another attempt needs a new key.',
+      content: {
+        'application/json': {
+          schema: 'PaymentAnswer',
+          examples: {
+            refused: {
+              summary: 'A payment that was declined',
+              value: { payment: { ...PAID, status: 'declined' } },
+            },
+          },
+        },
+      },
+    },
+  },
+  problems: CHARGE_PROBLEMS,
+}
+
+export const simulateConcurrentOperation: Operation = {
+  id: 'simulateConcurrent',
+  method: 'post',
+  path: '/api/v1/simulate-concurrent',
+  summary: 'See copies of one payment meet',
+  description:
+    'In demo mode only. Sends copies of one payment to this service, all at the same time, as a user made for it: real requests through every stage, limits included. A copy that meets another one under way tries again, as partners do, for up to 20 s. One simulation at a time. Without a body, five copies are sent.',
+  body: {
+    description: 'May be left out, and so may each member.',
+    schema: 'SimulationRequest',
+    optional: true,
+    examples: {
+      five: { summary: 'Five copies', value: { requests: 5 } },
+      validation_failed: { summary: 'More decimals than the currency has', value: { amount: 19.905 } },
+    },
+  },
+  answers: {
+    200: {
+      description: 'What became of the copies.',
+      content: {
+        'application/json': {
+          schema: 'Simulation',
+          examples: {
+            five: {
+              summary: 'Five copies of a payment',
+              value: {
+                requests: 5,
+                idempotency_key: 'simulation-0f1e2d3c4b5a-0001',
+                executed: 1,
+                replayed: 4,
+                conflicted: 4,
+                rate_limited: 0,
+                failed: 0,
+                transaction_id: ID,
+                identical_answers: true,
+                duration_ms: 1132.8,
+                copies: [copy(1, 'executed', 1), copy(2, 'replayed', 2)],
+              },
+            },
+          },
+        },
+      },
+    },
+  },
+  problems: ['validation_failed', 'rate_limited'],
 }

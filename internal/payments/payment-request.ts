@@ -7,7 +7,7 @@ import { CURRENCIES, MOST_DECIMALS } from './currencies.ts'
 const MAX_PAIRS = 50
 
 /** 1 to `max` characters (code points), without control characters and lone surrogates. */
-function plain(max: number) {
+export function plain(max: number) {
   return z
     .string('must be a string')
     .regex(

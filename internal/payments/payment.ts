@@ -1,5 +1,8 @@
 import { createHash } from 'node:crypto'
 
+/** The simple route, whose key is a member of the body and so of the answer. */
+export const PAY_SCOPE = 'POST /pay'
+
 export type PaymentState = 'processing' | 'completed' | 'declined' | 'unknown'
 
 /** A payment as the service keeps it. `amount` is a plain decimal text, exact. */
@@ -56,6 +59,7 @@ export function paymentJson(payment: Payment): string {
     ...member('description', payment.description, text),
     ...member('payment_method', payment.paymentMethod, text),
     ...member('metadata', payment.metadata, (json) => json),
+    ...member('idempotency_key', payment.scope === PAY_SCOPE ? payment.key : undefined, text),
     `"created_at":${text(payment.createdAt.toISOString())}`,
   ]
   return `{"payment":{${members.join(',')}}}`

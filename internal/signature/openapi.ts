@@ -81,3 +81,10 @@ export const authenticateApi: StageApi = {
   },
   security: (operation) => [['apiKey'], ...(signatureApi.security?.(operation) ?? [])],
 }
+
+/** The same where nobody has to say it, and credentials that are sent must be right all the same. */
+export const openApi: StageApi = {
+  ...authenticateApi,
+  problems: authenticateApi.problems.filter((code) => code !== 'signature_missing'),
+  security: (operation) => [[], ...(authenticateApi.security?.(operation) ?? [])],
+}

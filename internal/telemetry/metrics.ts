@@ -6,6 +6,9 @@ const SECONDS = [0.001, 0.0025, 0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1, 2.5
 /** From a lone request to a full batch (128). */
 const BATCH_ITEMS = [1, 2, 4, 8, 16, 32, 64, 127]
 
+/** How a payment ends. */
+const SETTLED = ['completed', 'declined']
+
 export type Metrics = ReturnType<typeof createMetrics>
 
 /** All metrics of the service. Every label has a fixed, small set of values: never a path, key or client as sent. */
@@ -13,8 +16,41 @@ export function createMetrics() {
   const registry = new Registry()
   collectDefaultMetrics({ register: registry })
   const registers = [registry]
+  const payments = new Counter({
+    name: 'payments_total',
+    help: 'Payments that this process has settled, by what became of them',
+    labelNames: ['status'],
+    registers,
+  })
+  for (const status of SETTLED) payments.inc({ status }, 0)
   return {
     registry,
+    payments,
+    paymentRequests: new Counter({
+      name: 'payment_requests_total',
+      help: 'Requests for payments (POST /pay, POST /api/v1/payments) that got past authentication and limits, retries and replays too',
+      registers,
+    }),
+    paymentRequestsFailed: new Counter({
+      name: 'payment_requests_failed',
+      help: 'Of these, how many were answered with 5xx, simulated failures too; a declined payment is an answer',
+      registers,
+    }),
+    paymentSuccessRate: new Gauge({
+      name: 'payment_success_rate',
+      help: 'Completed share, 0 to 1, of the payments that this process has settled since its start (the others are declined); 1 before the first',
+      // Of several processes that show themselves as one.
+      aggregator: 'average',
+      registers,
+      async collect() {
+        const { values } = await payments.get()
+        const of = (wanted?: string) =>
+          values
+            .filter(({ labels }) => wanted === undefined || labels.status === wanted)
+            .reduce((sum, { value }) => sum + value, 0)
+        this.set(of() === 0 ? 1 : of('completed') / of())
+      },
+    }),
     buildInfo: new Gauge({
       name: 'oncekey_build_info',
       help: 'Always 1',

@@ -33,6 +33,7 @@ Settings (environment variables; durations like 500ms, 30s, 10m, 24h):
   GATEWAY_URL            the payment gateway, http:// or https://; without it payments are simulated
   GATEWAY_TIMEOUT        how long a charge may take before it is asked about (10s)
   SIMULATED_GATEWAY      delay=50ms,decline=0,failure=0,seed=1 (rates from 0 to 1)
+  SIMULATED_FAILURE_RATE  share of the requests to /pay that fail on purpose, 0 to 1 (0; demo: 0.3)
   MAX_BODY_BYTES         65536
   MAX_RESPONSE_BYTES     for oncekey proxy: the largest answer that is recorded (1048576)
   TRUST_PROXY            trusted hops in front, for the client address (0)

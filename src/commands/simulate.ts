@@ -11,11 +11,13 @@ import { describeCause } from '../underlying-cause.ts'
 
 const HELP = `Usage: oncekey simulate [OPTIONS]
 
-Clients A, B, C ... place orders at a running service at the same time. On purpose, answers are lost and requests are
-sent twice; the clients retry with backoff, as the SDK does. At the end every key is sent once more and the list of
-orders is read: exit code 1 if a key has two orders, or an answer to it differed, or that could not be found out.
+Clients A, B, C ... place orders, or pay, at a running service at the same time. On purpose, answers are lost and
+requests are sent twice; the clients retry with backoff, as the SDK does. At the end every key is sent once more, and the
+orders or payments are read: exit code 1 if a key has two of them, or an answer to it differed, or that could not be
+found out.
 
   --url URL           the service (http://127.0.0.1:8080)
+  --api NAME          orders, pay (POST /pay) or payments (POST /api/v1/payments) (orders)
   --client ID         the client id that signs for all of them (default)
   --secret SECRET     its secret; better in the environment, as ONCEKEY_SECRET (that of demo mode)
   --clients N         clients at work at the same time, 1 to 200 (3)
@@ -40,6 +42,7 @@ const OPTIONS = {
   help: { type: 'boolean', short: 'h' },
   json: { type: 'boolean' },
   url: { type: 'string' },
+  api: { type: 'string' },
   client: { type: 'string' },
   secret: { type: 'string' },
   clients: { type: 'string' },

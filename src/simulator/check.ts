@@ -1,5 +1,7 @@
 import { type Client, type Order, ProblemError } from '../client.ts'
+import { comparePayments } from './compare-payments.ts'
 import type { Plan } from './plan.ts'
+import { sendPlan } from './send-plan.ts'
 import { GRACE_MS, openClient, type Run } from './simulation.ts'
 
 /** What the check at the end found, besides the ledger's violations. */
@@ -8,7 +10,7 @@ export interface Checked {
   keys: number
   /** Of these: sent again and answered. */
   resent: number
-  /** Orders of these keys in the list of the service. */
+  /** Orders of these keys in the list of the service, or payments by their transaction ids. */
   orders: number
   /** What could not be found out, in plain words. */
   open: string[]
@@ -40,10 +42,16 @@ export async function check(run: Run): Promise<Checked> {
   }
   await Promise.all(Array.from({ length: LANES }, (_, number) => lane(number)))
   try {
-    checked.orders = await compareList(run, checkingClient(run, LANES).client, endMs)
+    const { client } = checkingClient(run, LANES)
+    checked.orders =
+      run.settings.api === 'orders'
+        ? await compareList(run, client, endMs)
+        : await comparePayments(run, client, endMs)
   } catch (error) {
     if (!(error instanceof ProblemError)) throw error
-    checked.open.push(`the list of orders: ${error.message}`)
+    checked.open.push(
+      `${run.settings.api === 'orders' ? 'the list of orders' : 'the payments'}: ${error.message}`,
+    )
   }
   return checked
 }
@@ -81,7 +89,7 @@ async function resend(
   const before = run.ledger.first(plan.key)
   try {
     const deadlineMs = Math.max(1, endMs - run.now())
-    const { replayed } = await client.orders.create(plan.input, { key: plan.key, deadlineMs })
+    const { replayed } = await sendPlan(client, run.settings.api, plan, { key: plan.key, deadlineMs })
     if (!replayed && before !== undefined) {
       const detail = 'sent again at the end, its answer was no replay'
       run.ledger.violated({ key: plan.key, what: 'executed twice', detail })

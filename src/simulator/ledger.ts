@@ -11,7 +11,15 @@ export interface FinalAnswer {
 
 export interface Violation {
   key: string
-  what: 'answer differed' | 'executed twice' | 'order made twice' | 'order missing' | 'order differs'
+  what:
+    | 'answer differed'
+    | 'executed twice'
+    | 'order made twice'
+    | 'order missing'
+    | 'order differs'
+    | 'payment missing'
+    | 'payment differs'
+    | 'payment shared'
   detail: string
 }
 

@@ -17,7 +17,7 @@ export interface Lane {
   /** For the attempt that is about to begin. */
   nextLoss: () => Loss | undefined
   onAttempt: (attempt: Attempt) => void
-  /** An order's answer that was not lost. */
+  /** An answer that was not lost, and will be the same on every retry. */
   onFinal: (answer: FinalAnswer) => void
   /** Milliseconds, monotonic. */
   now: () => number
@@ -52,7 +52,7 @@ export function losingFetch(lane: Lane): typeof globalThis.fetch {
     const { status, headers } = response
     const outcome = outcomeOf(status, headers, body)
     end(outcome, status)
-    if (status < 400) lane.onFinal(finalAnswer(response, body, outcome === 'replayed'))
+    if (isFinal(status)) lane.onFinal(finalAnswer(response, body, outcome === 'replayed'))
     return new Response(NO_BODY.has(status) ? null : body, { status, headers })
   }
 }
@@ -72,8 +72,13 @@ async function lose(loss: Loss, input: string | URL | Request, init: RequestInit
   release()
 }
 
+/** A payment that is declined is stored and replayed like one that is completed. */
+function isFinal(status: number): boolean {
+  return status < 400 || status === 402
+}
+
 function outcomeOf(status: number, headers: Headers, body: Uint8Array): Outcome {
-  if (status < 400) return headers.get('Idempotent-Replayed') === 'true' ? 'replayed' : 'fresh'
+  if (isFinal(status)) return headers.get('Idempotent-Replayed') === 'true' ? 'replayed' : 'fresh'
   if (status === 429) return 'limited'
   const inProgress = status === 409 && new TextDecoder().decode(body).includes('"request_in_progress"')
   return inProgress ? 'in progress' : 'failed'

@@ -1,6 +1,6 @@
 import type { OrderInput } from '../client.ts'
 import { seeded } from './seeded.ts'
-import type { Settings } from './settings.ts'
+import type { Api, Settings } from './settings.ts'
 
 /** How the answer of an attempt is lost: dropped unread, or given up on so long after sending. */
 export type Loss = { how: 'drop' } | { how: 'abort'; afterMs: number }
@@ -36,11 +36,11 @@ const ITEMS = ['book', 'lamp', 'bücher ✓', 'tea "green"', '本', 'map']
 
 /** The requests of a client. They depend on seed, client and number alone: another --clients adds, and changes none. */
 export function planOf(
-  settings: Pick<Settings, 'seed' | 'duplicates' | 'failure'>,
+  settings: Pick<Settings, 'seed' | 'duplicates' | 'failure'> & Partial<Pick<Settings, 'api'>>,
   client: string,
   number: number,
 ): Plan {
-  const { seed, duplicates, failure } = settings
+  const { seed, duplicates, failure, api = 'orders' } = settings
   const random = seeded(`${seed}/${client}/${number}`)
   const input: OrderInput = {
     user_id: `client-${client}`,
@@ -56,10 +56,15 @@ export function planOf(
   return {
     client,
     number,
-    key: `sim-${seed}-${client}-${number}`,
+    key: keyOf(api, `sim-${seed}-${client}-${number}`),
     input,
     copies: twice ? copies : copies.slice(0, 1),
   }
+}
+
+/** Keys of payments have 16 characters or more, and no dots. */
+function keyOf(api: Api, name: string): string {
+  return api === 'orders' ? name : `payment-${name.replaceAll('.', '_')}`
 }
 
 /** Always draws three numbers, so that --failure changes nothing but what is lost. */

@@ -1,8 +1,12 @@
-import { parseDuration, secretFromEnv } from '../config.ts'
+import { oneOf, parseDuration, secretFromEnv } from '../config.ts'
 import { DEMO_SECRET } from '../demo-credentials.ts'
+
+export const APIS = ['orders', 'pay', 'payments'] as const
+export type Api = (typeof APIS)[number]
 
 export interface Settings {
   url: string
+  api: Api
   client: string
   secret: string
   clients: number
@@ -45,6 +49,7 @@ export function readSettings(given: Given, newSeed: () => string): Settings {
   }
   const settings: Settings = {
     url: read('url', 'http://127.0.0.1:8080', serviceUrl),
+    api: read<Api>('api', 'orders', oneOf(APIS)),
     client: read(
       'client',
       'default',

@@ -5,6 +5,7 @@ import { Ledger } from './ledger.ts'
 import { type Attempt, losingFetch } from './losing-fetch.ts'
 import { clientName, type Plan, planOf } from './plan.ts'
 import { seeded } from './seeded.ts'
+import { sendPlan } from './send-plan.ts'
 import type { Settings } from './settings.ts'
 
 /** One copy of a request, from its first attempt to its end. */
@@ -114,9 +115,12 @@ function openLane(run: Run, name: string, copy: number, signal: AbortSignal): (p
     call = { client: name, number: plan.number, copy, key: plan.key, attempts: [], gaveUp: false }
     losses = planned
     run.calls.push(call)
-    const deadlineMs = Math.max(1, run.settings.durationMs + GRACE_MS - run.now())
+    const { settings } = run
+    const deadlineMs = Math.max(1, settings.durationMs + GRACE_MS - run.now())
     try {
-      const { rateLimit } = await client.orders.create(plan.input, { key: plan.key, signal, deadlineMs })
+      const { rateLimit } = await sendPlan(client, settings.api, plan, {
+        ...{ key: plan.key, signal, deadlineMs },
+      })
       run.limit = rateLimit ?? run.limit
     } catch (error) {
       call.gaveUp = true
@@ -154,5 +158,5 @@ function refusal(error: unknown): Error {
   if (!(error instanceof ProblemError)) return error instanceof Error ? error : new Error(String(error))
   const { status, code, message } = error
   const hint = status === 401 ? '; are --client and --secret those of this service?' : ''
-  return new Error(`the service refuses the orders with ${status} ${code}: ${message}${hint}`)
+  return new Error(`the service refuses what is sent with ${status} ${code}: ${message}${hint}`)
 }

@@ -1,6 +1,7 @@
 import type { Checked } from './check.ts'
 import type { Violation } from './ledger.ts'
 import type { Outcome } from './losing-fetch.ts'
+import type { Api } from './settings.ts'
 import type { Call, Run } from './simulation.ts'
 
 /** One row of the table. sent = fresh + replayed + inProgress + limited + lost + failed. */
@@ -28,6 +29,7 @@ export interface Row {
 export interface Summary {
   ok: boolean
   url: string
+  api: Api
   seed: string
   seconds: number
   clients: Row[]
@@ -44,6 +46,7 @@ export function summarize(run: Run, check: Checked): Summary {
   return {
     ok: violations.length === 0 && check.open.length === 0,
     url: run.settings.url,
+    api: run.settings.api,
     seed: run.settings.seed,
     seconds: Math.round(run.now()) / 1_000,
     clients: names.map((name) =>
@@ -103,6 +106,8 @@ const COLUMNS: [title: string, value: (row: Row) => string | number][] = [
   ['p99 ms', ({ p99Ms }) => p99Ms?.toFixed(1) ?? '-'],
 ]
 
+const WORDS = { orders: 'orders in the list', pay: 'payments in the answers', payments: 'payments' }
+
 /** The table, and what the check found, as a person reads it. */
 export function summaryText(summary: Summary): string {
   const { clients, total, check, violations, seconds, seed, ok } = summary
@@ -123,7 +128,7 @@ export function summaryText(summary: Summary): string {
     ...lines,
     '',
     ...(total.gaveUp === 0 ? [] : [`${total.gaveUp} ended without an answer in time`]),
-    `${check.resent} of ${check.keys} keys sent again at the end; ${check.orders} orders in the list for ${check.keys} keys`,
+    `${check.resent} of ${check.keys} keys sent again at the end; ${check.orders} ${WORDS[summary.api]} for ${check.keys} keys`,
     ...violations.map(({ key, what, detail }) => `BROKEN  ${key}: ${what}: ${detail}`),
     ...check.open.map((text) => `NOT CHECKED  ${text}`),
     `${ok ? 'OK: every key took effect once, and every answer to it was the same' : verdict(summary)} (${seconds.toFixed(1)} s, --seed ${seed})`,

@@ -15,46 +15,51 @@ import { DEMO_SECRET, newKey, type RawOrder, signedGet, signedOrder } from '../s
 import { createDatabase, freePort, startPostgres } from '../support/servers.ts'
 import { type Service, startService } from '../support/service.ts'
 
-/** A payment gateway that charges, fails to say so for `lost`, and does not answer lookups of `silent`. */
-const charges = new Map<string, string>()
+/** By the amount: a payment gateway that charges, fails to say so, or does not even answer lookups. */
+const AMOUNTS = { well: 1, lost: 2, silent: 3 }
+const charges = new Map<string, number>()
 const gateway = createServer((request, response) => {
   void text(request).then((body) => {
     const key = String(request.headers['idempotency-key'])
-    const { description } = request.method === 'POST' ? JSON.parse(body) : { description: undefined }
-    if (request.method === 'POST') charges.set(key, description)
+    const amount = request.method === 'POST' ? Number(JSON.parse(body).amount) : 0
+    if (request.method === 'POST') charges.set(key, amount)
     const found = charges.get(String(request.url).split('/').at(-1) ?? '')
     const status =
-      request.method === 'POST' ? (description === 'lost' ? 500 : 200) : found === 'silent' ? 500 : 404
+      request.method === 'POST' ? (amount === AMOUNTS.lost ? 500 : 200) : found === AMOUNTS.silent ? 500 : 404
     response.writeHead(status).end(JSON.stringify({ id: 'ch_1', status: 'completed' }))
   })
 })
 const gatewayPort = await listen(gateway, '127.0.0.1', 0)
 
 /**
- * Seven services: one that is well, one without quota, one without a database, one without the store of its
+ * Eight services: one that is well, one without quota, one without a database, one without the store of its
  * limits, one that is broken and about to end, one
- * whose payment gateway is as above, one whose payment gateway is not there.
+ * whose payment gateway is as above, two whose payment gateway is not there.
  */
 const [database, broken, away] = await Promise.all([createDatabase(), createDatabase(), startPostgres()])
 const RATE_LIMITS = 'client=100000/60s'
-const [well, spent, cut, blind, ending, troubled, alone] = await Promise.all([
-  startService({ DATABASE_URL: database.url, RATE_LIMITS }),
-  startService({ DATABASE_URL: database.url, RATE_LIMITS: 'client=1/60s' }),
-  startService({ DATABASE_URL: away.url, RATE_LIMITS }),
+const always = { RATE_LIMITS, SIMULATED_FAILURE_RATE: '0' }
+const nowhere = {
+  ...{ ...always, DATABASE_URL: database.url },
+  GATEWAY_URL: `http://127.0.0.1:${await freePort()}`,
+}
+const [well, spent, cut, blind, ending, troubled, alone, aloneToo] = await Promise.all([
+  startService({ DATABASE_URL: database.url, ...always }),
+  startService({ DATABASE_URL: database.url, ...always, RATE_LIMITS: 'client=1/60s' }),
+  startService({ DATABASE_URL: away.url, ...always }),
   startService({
-    ...{ DATABASE_URL: database.url, RATE_LIMITS, RATE_LIMIT_ON_OUTAGE: 'closed' },
+    ...{ DATABASE_URL: database.url, ...always, RATE_LIMIT_ON_OUTAGE: 'closed' },
     ...{ REDIS_URL: `redis://127.0.0.1:${await freePort()}`, IDEMPOTENCY_STORE: 'postgres' },
   }),
-  startService({ DATABASE_URL: broken.url, RATE_LIMITS }),
-  startService({ DATABASE_URL: database.url, RATE_LIMITS, GATEWAY_URL: `http://127.0.0.1:${gatewayPort}` }),
-  startService({
-    DATABASE_URL: database.url,
-    RATE_LIMITS,
-    GATEWAY_URL: `http://127.0.0.1:${await freePort()}`,
-  }),
+  startService({ DATABASE_URL: broken.url, ...always }),
+  startService({ DATABASE_URL: database.url, ...always, GATEWAY_URL: `http://127.0.0.1:${gatewayPort}` }),
+  startService(nowhere),
+  startService(nowhere),
 ])
 after(async () => {
-  await Promise.all([well, spent, cut, blind, ending, troubled, alone].map((service) => service.kill()))
+  await Promise.all(
+    [well, spent, cut, blind, ending, troubled, alone, aloneToo].map((service) => service.kill()),
+  )
   gateway.close()
   gateway.closeAllConnections()
   await Promise.all([database.drop(), broken.drop(), away.stop()])
@@ -75,8 +80,19 @@ function bytesOf({ method, path, signed }: DescribedOperation, change: Partial<R
     .replace('{id}', randomUUID())
     .replace('{transaction_id}', randomUUID())
     .replace('{code}', 'rate_limited')
-  if (method === 'POST') return signedOrder({ target, ...change })
+  if (path === '/pay') return signedOrder(payOf(change))
+  if (method === 'POST')
+    return signedOrder({ target, ...change, ...(signed ? {} : { signature: undefined }) })
   return signedGet(target, { ...(signed ? {} : { signature: undefined }), ...change })
+}
+
+/** The key in the body instead of a header. */
+function payOf(change: Partial<RawOrder>): Partial<RawOrder> {
+  const key = 'key' in change ? change.key : newKey()
+  const { body = '{"user_id":"u","amount":1}' } = change
+  const isObject = typeof body === 'string' && /^\{.*\}$/.test(body)
+  const keyed = isObject ? JSON.stringify({ ...JSON.parse(body), idempotency_key: key }) : body
+  return { target: '/pay', ...change, key: undefined, body: keyed }
 }
 
 const PROVOKED: Record<string, (operation: DescribedOperation) => Promise<RawAnswer>> = {
@@ -98,19 +114,20 @@ const PROVOKED: Record<string, (operation: DescribedOperation) => Promise<RawAns
   scheme_not_allowed: (operation) =>
     ask(operation, { body: '', signature: sign({ scheme: 'v0', secret: DEMO_SECRET, body: '' }) }),
   async rate_limited(operation) {
+    if (operation.id === 'simulateConcurrent') return await secondSimulation(operation)
     await ask(operation, {}, spent)
     return await ask(operation, {}, spent)
   },
   idempotency_key_missing: (operation) => ask(operation, { key: undefined }),
-  idempotency_key_invalid: (operation) => ask(operation, { key: 'a b' }),
+  idempotency_key_invalid: (operation) => ask(operation, { key: operation.id === 'pay' ? '' : 'a b' }),
   async idempotency_key_reused(operation) {
     const key = newKey()
     await ask(operation, { key })
     return await ask(operation, { key, body: '{}' })
   },
   async request_in_progress(operation) {
-    const pays = operation.id === 'createPayment'
-    const request = { key: newKey(), ...(pays ? { body: payment() } : {}) }
+    const pays = isPayment(operation)
+    const request = { key: newKey(), ...(pays ? { body: payment(operation) } : {}) }
     const lock = await holdOrders(database.url, pays ? 'payments' : 'orders')
     const first = ask(operation, request)
     await sleep(300)
@@ -130,14 +147,14 @@ const PROVOKED: Record<string, (operation: DescribedOperation) => Promise<RawAns
   backend_unreachable: (operation) => unreachable(operation),
   async circuit_open(operation) {
     await unreachable(operation)
-    let answer = await ask(operation, { body: payment() }, alone)
-    for (let n = 0; n < 10 && answer.status === 502; n++)
-      answer = await ask(operation, { body: payment() }, alone)
+    const send = () => ask(operation, { body: payment(operation) }, aloneFor(operation))
+    let answer = await send()
+    for (let n = 0; n < 10 && answer.status === 502; n++) answer = await send()
     return answer
   },
-  backend_timeout: (operation) => ask(operation, { body: payment('lost') }, troubled),
+  backend_timeout: (operation) => ask(operation, { body: payment(operation, 'lost') }, troubled),
   async outcome_unknown(operation) {
-    const request = { key: newKey(), body: payment('silent') }
+    const request = { key: newKey(), body: payment(operation, 'silent') }
     await ask(operation, request, troubled)
     await forget(request.key)
     return await ask(operation, request, troubled)
@@ -148,21 +165,44 @@ const PROVOKED: Record<string, (operation: DescribedOperation) => Promise<RawAns
   },
   async internal_error(operation) {
     await dropped
-    return await ask(operation, operation.id === 'createPayment' ? { body: payment() } : {}, ending)
+    return await ask(operation, isPayment(operation) ? { body: payment(operation) } : {}, ending)
   },
 }
 
-function payment(description = 'well'): string {
-  return JSON.stringify({ amount: '1', currency: 'EUR', payment_method: 'pm_test_4242', description })
+function payment(operation: DescribedOperation, what: keyof typeof AMOUNTS = 'well'): string {
+  // It would take its time to find out what a gateway does that is not well.
+  if (operation.id === 'simulateConcurrent') return '{"requests":1}'
+  const amount = AMOUNTS[what]
+  return JSON.stringify(
+    operation.id === 'pay'
+      ? { user_id: 'u', amount }
+      : { amount, currency: 'EUR', payment_method: 'pm_test_4242' },
+  )
 }
 
-/** Once: a second request may find the circuit open already. */
-let first502: Promise<RawAnswer> | undefined
+/** While another one is under way. */
+async function secondSimulation(operation: DescribedOperation): Promise<RawAnswer> {
+  const answers = await Promise.all([1, 2, 3].map(() => ask(operation, { body: '{}' })))
+  const refused = answers.find(({ status }) => status === 429)
+  assert.ok(refused, 'there were several at a time')
+  return refused
+}
+
+const isPayment = ({ id }: DescribedOperation) => id === 'createPayment' || id === 'pay'
+
+/** Once for each: a second request may find the circuit open already. */
+const first502 = new Map<string, Promise<RawAnswer>>()
 function unreachable(operation: DescribedOperation): Promise<RawAnswer> {
-  const send = () => ask(operation, { body: payment() }, alone)
-  if (operation.id !== 'createPayment') return send()
-  first502 ??= send()
-  return first502
+  const send = () => ask(operation, { body: payment(operation) }, aloneFor(operation))
+  if (!isPayment(operation)) return send()
+  const first = first502.get(operation.id) ?? send()
+  first502.set(operation.id, first)
+  return first
+}
+
+/** One for each route: its circuit opens with the second payment. */
+function aloneFor({ id }: DescribedOperation): Service {
+  return id === 'pay' ? aloneToo : alone
 }
 
 /** As after a day in which the gateway did not say what became of it. */

@@ -17,7 +17,10 @@ const FOLDERS = z.object({ item: z.array(z.object({ name: z.string(), item: z.ar
 const requests = FOLDERS.parse(read(COLLECTION)).item.flatMap((folder) => folder.item)
 
 test('the collection passes twice in a row, and each run places its two orders', async (t) => {
-  const { service, orders, close } = await startServiceOnDatabase({ RATE_LIMITS: 'none' })
+  const { service, orders, close } = await startServiceOnDatabase({
+    RATE_LIMITS: 'none',
+    SIMULATED_FAILURE_RATE: '0',
+  })
   t.after(close)
   for (const run of [1, 2]) {
     const {
@@ -38,7 +41,7 @@ test('the collection passes twice in a row, and each run places its two orders',
 })
 
 test('one run fits into the limit of the demo, and the next one says to wait', async (t) => {
-  const { service, close } = await startServiceOnDatabase()
+  const { service, close } = await startServiceOnDatabase({ SIMULATED_FAILURE_RATE: '0.5' })
   t.after(close)
   assert.deepEqual((await runCollection(COLLECTION, { base_url: service.url })).failures, [])
   const { exitCode, failures } = await runCollection(COLLECTION, { base_url: service.url })
@@ -47,7 +50,7 @@ test('one run fits into the limit of the demo, and the next one says to wait', a
 })
 
 test('a run with a secret that is not right says so', async (t) => {
-  const { service, orders, close } = await startServiceOnDatabase()
+  const { service, orders, close } = await startServiceOnDatabase({ SIMULATED_FAILURE_RATE: '0' })
   t.after(close)
   const { exitCode, failures } = await runCollection(COLLECTION, { base_url: service.url, secret: 'not-it' })
   assert.equal(exitCode, 1)

@@ -5,6 +5,7 @@ import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import { after, type TestContext, test } from 'node:test'
 import { fileURLToPath } from 'node:url'
+import postgres from 'postgres'
 import { z } from 'zod'
 import { readOrdersAt } from '../support/check-orders.ts'
 import { answer, type ScriptedServer, type Step, scriptedServer } from '../support/scripted-server.ts'
@@ -107,6 +108,59 @@ test('against the service every key takes effect once, and the numbers add up', 
   const svg = readFileSync(plot, 'utf8')
   assert.equal([...svg.matchAll(/<title>/g)].length, total.sent, 'a mark for each attempt')
 })
+
+for (const api of ['pay', 'payments'] as const) {
+  test(`with --api ${api} every key is paid once, and failures on purpose are retried`, async () => {
+    const args = `--api ${api} --clients 4 --requests 5 --failure 0.3 --seed money-1 --json`.split(' ')
+    const ended = await simulate(service.url, args)
+    assert.equal(ended.code, 0, ended.stderr + ended.stdout)
+    const { ok, total, check } = parse(ended)
+    assert.deepEqual({ ok, check }, { ok: true, check: { keys: 20, resent: 20, orders: 20, open: [] } })
+    assert.ok(total.lost > 0 && total.replayed > 0, JSON.stringify(total))
+    // Of the demo, 3 of 10 requests to /pay.
+    assert.equal(total.failed > 0, api === 'pay')
+    const sql = postgres(database.url, { max: 1, onnotice: () => {} })
+    const rows = await sql`
+      SELECT idempotency_key FROM payments
+      WHERE idempotency_key LIKE 'payment-sim-money-1-%' AND state = 'completed' AND scope LIKE ${`%/${api}`}`
+    await sql.end()
+    assert.equal(new Set(rows.map(({ idempotency_key }) => idempotency_key)).size, 20)
+    assert.equal(rows.length, 20)
+  })
+}
+
+for (const [fault, what] of [
+  ['none', undefined],
+  ['twice', 'answer differed'],
+  ['amount', 'payment differs'],
+  ['shared', 'payment shared'],
+] as const) {
+  test(`payments are held to their promise: ${fault}`, async (t) => {
+    const paid = new Map<string, unknown>()
+    const input = z.object({ amount: z.number(), idempotency_key: z.string() })
+    const { url } = await scriptedServer(t, (response, request) => {
+      if (request.method !== 'POST') return answer(200, 'ok', {})(response, request)
+      const { amount, idempotency_key: key } = input.parse(JSON.parse(request.body))
+      const chosen = key.endsWith('-A-2')
+      const known = paid.get(key)
+      const payment = {
+        transaction_id:
+          chosen && fault === 'twice' ? `id-${Math.random()}` : fault === 'shared' ? 'id' : `id-${key}`,
+        amount: chosen && fault === 'amount' ? amount + 1 : amount,
+      }
+      paid.set(key, payment)
+      const given = fault === 'twice' && chosen ? payment : (known ?? payment)
+      const headers = { 'Content-Type': 'application/json' }
+      const all = known === undefined ? headers : { ...headers, 'Idempotent-Replayed': 'true' }
+      return answer(200, JSON.stringify({ payment: given }), all)(response, request)
+    })
+    const args = ['--api', 'pay', '--requests', '2', '--failure', '0', '--clients', '1', '--seed', 'lie']
+    const { code, stdout } = await simulate(url, args)
+    assert.equal(code, what === undefined ? 0 : 1, stdout)
+    if (what !== undefined)
+      assert.match(stdout, new RegExp(`^BROKEN {2}payment-sim-lie-A-2: ${what}: .`, 'm'))
+  })
+}
 
 test('the same seed again is the same orders: all of them are replays', async () => {
   const args = ['--clients', '2', '--requests', '5', '--seed', 'again-1', '--json']

@@ -44,6 +44,18 @@ describe('the OpenAPI document', () => {
     assert.ok(!elsewhere.operations.some(({ path }) => path === '/metrics'))
   })
 
+  test('in production leaves out what only the demo has, and nobody is let in unknown', () => {
+    const real = new ApiDocument(describeApi({ metricsPort: undefined, production: true }))
+    const paths = (document: ApiDocument) => document.operations.map(({ path }) => path)
+    assert.deepEqual(
+      paths(api).filter((path) => !paths(real).includes(path)),
+      ['/api/v1/simulate-concurrent'],
+    )
+    assert.ok(real.operation('pay').security.every((one) => Object.keys(one).length > 0))
+    assert.ok(real.operation('pay').codes.some(({ code }) => code === 'signature_missing'))
+    assert.ok(!api.operation('pay').codes.some(({ code }) => code === 'signature_missing'))
+  })
+
   test('has each problem at the status of the one table', () => {
     for (const { id, codes } of api.operations) {
       assert.ok(codes.length > 0, id)
@@ -78,12 +90,14 @@ describe('the OpenAPI document', () => {
     }
   })
 
-  test('says who may sign how: v0 only where there is a body, and an API key only under /api/v1', () => {
+  test('says who may sign how: v0 only where there is a body, and an API key only for payments', () => {
     const security = JSON.stringify([['signatureV1'], ['messageSignatureInput', 'messageSignature']])
     for (const operation of api.operations.filter(({ signed }) => signed)) {
-      const all = operation.security.map((one) => Object.keys(one))
+      const given = operation.security.map((one) => Object.keys(one))
+      const all = given.filter((names) => names.length > 0)
+      assert.equal(given.length > all.length, operation.id === 'pay', `${operation.id} is open`)
       const names = all.filter(([name]) => name !== 'apiKey')
-      assert.equal(all.length > names.length, operation.path.startsWith('/api/v1/'), operation.id)
+      assert.equal(all.length > names.length, /^\/(?:api\/v1|pay$)/.test(operation.path), operation.id)
       const withoutBody = names.filter(([name]) => name !== 'signatureV0')
       assert.equal(JSON.stringify(withoutBody), security, operation.id)
       assert.equal(names.length > withoutBody.length, operation.bodies.length > 0, operation.id)
