@@ -42,6 +42,7 @@ const DEFAULTS: Config = {
   host: '127.0.0.1',
   port: 8080,
   metricsPort: undefined,
+  operatorToken: 'operator',
   databaseUrl: undefined,
   redisUrl: undefined,
   dataDir: '.oncekey',
