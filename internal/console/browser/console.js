@@ -214,7 +214,7 @@ function showNodes({ nodes }) {
     h(
       node.live ? 'tr' : 'tr.gone',
       {},
-      h('td.mono', {}, node.id),
+      h('td.mono.name', {}, node.id),
       h('td', {}, node.version ?? '–'),
       h('td', {}, node.live ? h('span.good', {}, 'live') : `silent for ${span(node.silentMs)}`),
       h('td.number', {}, span(node.uptimeMs)),

@@ -13,47 +13,57 @@ export function showLife({ client, key, records, orders, payments, audit, looked
     h('h3', {}, 'Key ', h('code', {}, key), ` of ${client}`),
     !known &&
       h('p.none', {}, 'Nothing is known of it: it was never used, is over, or belongs to another client.'),
-    ...records.map((record) =>
-      part(
-        `Record of ${record.scope}`,
-        {
-          State: record.state.replace('_', ' '),
-          Attempt: record.attempt,
-          'Nobody knows since': record.state === 'unknown' ? span(record.sinceMs) : undefined,
-          Why: record.reason?.replaceAll('_', ' '),
-          'Lock ends in': record.leaseMs === undefined ? undefined : span(record.leaseMs),
-          'Forgotten in': record.expiresMs === undefined ? 'never by itself' : span(record.expiresMs),
-          'Resolved by': record.resolvedBy,
-        },
-        record.answer && answer(record.answer),
-        record.state === 'unknown' && keyButtons(record, actions),
+    h(
+      'div.parts',
+      {},
+      ...records.map((record) =>
+        part(
+          `Record of ${record.scope}`,
+          {
+            State: record.state.replace('_', ' '),
+            Attempt: record.attempt,
+            'Nobody knows since': record.state === 'unknown' ? span(record.sinceMs) : undefined,
+            Why: record.reason?.replaceAll('_', ' '),
+            'Lock ends in': record.leaseMs === undefined ? undefined : span(record.leaseMs),
+            'Forgotten in': record.expiresMs === undefined ? 'never by itself' : span(record.expiresMs),
+            'Resolved by': record.resolvedBy,
+          },
+          record.answer && answer(record.answer),
+          record.state === 'unknown' && keyButtons(record, actions),
+        ),
       ),
-    ),
-    ...orders.map((order) =>
-      part(
-        'Order',
-        { Id: order.id, User: order.userId, Item: order.item, Amount: order.amount, Placed: order.createdAt },
-        order.body !== undefined && body(`Answered with ${order.status}`, order.body),
+      ...orders.map((order) =>
+        part(
+          'Order',
+          {
+            Id: order.id,
+            User: order.userId,
+            Item: order.item,
+            Amount: order.amount,
+            Placed: order.createdAt,
+          },
+          order.body !== undefined && body(`Answered with ${order.status}`, order.body),
+        ),
       ),
-    ),
-    ...payments.map((payment) =>
-      part(
-        `Payment by ${payment.scope}`,
-        {
-          Id: payment.id,
-          State: payment.state,
-          Amount: `${payment.amount} ${payment.currency ?? ''}`,
-          Attempts: payment.attempt,
-          'Gateway asked': payment.checks === 0 ? undefined : `${payment.checks} times`,
-          User: payment.userId ?? undefined,
-          Description: payment.description ?? undefined,
-          Method: payment.paymentMethod ?? undefined,
-          Charge: payment.chargeId ?? undefined,
-          Begun: payment.createdAt,
-          Settled: payment.settledAt,
-          'Gateway asked next': payment.checkAt,
-        },
-        payment.body !== undefined && body(`Answered with ${payment.status}`, payment.body),
+      ...payments.map((payment) =>
+        part(
+          `Payment by ${payment.scope}`,
+          {
+            Id: payment.id,
+            State: payment.state,
+            Amount: `${payment.amount} ${payment.currency ?? ''}`,
+            Attempts: payment.attempt,
+            'Gateway asked': payment.checks === 0 ? undefined : `${payment.checks} times`,
+            User: payment.userId ?? undefined,
+            Description: payment.description ?? undefined,
+            Method: payment.paymentMethod ?? undefined,
+            Charge: payment.chargeId ?? undefined,
+            Begun: payment.createdAt,
+            Settled: payment.settledAt,
+            'Gateway asked next': payment.checkAt,
+          },
+          payment.body !== undefined && body(`Answered with ${payment.status}`, payment.body),
+        ),
       ),
     ),
     audit.length > 0 && h('h3', {}, 'Audit trail'),
@@ -111,7 +121,8 @@ function entry({ seq, at, event, entry: json }) {
  */
 function told(json) {
   const members = Object.entries(JSON.parse(json)).filter(
-    ([name]) => !['idempotency_key', 'key', 'scope', 'amount', 'currency', 'id'].includes(name),
+    ([name]) =>
+      !['idempotency_key', 'key', 'scope', 'amount', 'currency', 'id', 'transaction_id'].includes(name),
   )
   return members.map(([name, value]) => `${name.replaceAll('_', ' ')}: ${value}`).join(' · ')
 }
