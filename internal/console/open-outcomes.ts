@@ -38,8 +38,9 @@ export interface OpenOutcomes {
 
 /** In Redis each look walks through all keys: it ends after this long, */
 const LOOK_MS = 3_000
-/** and whoever asks within this time after it gets what it found. */
-const KEEP_MS = 5_000
+/** and what it found is kept for some times as long as it took, so that looking is a small part of what a store does. */
+const KEEP_TIMES = 5
+const MIN_KEEP_MS = 1_000
 const MAX_KEYS = 100
 const MAX_PAYMENTS = 100
 
@@ -52,16 +53,18 @@ export interface OpenOutcomesLook {
 
 /** What waits for somebody. */
 export function openOutcomes(database: Database, records: KeyRecords): OpenOutcomesLook {
-  let current: { found: Promise<OpenOutcomes>; doneMs: number } | undefined
+  let current: { found: Promise<OpenOutcomes>; untilMs: number } | undefined
   return {
     look() {
-      if (current !== undefined && performance.now() - current.doneMs < KEEP_MS) return current.found
+      if (current !== undefined && performance.now() < current.untilMs) return current.found
+      const startedMs = performance.now()
       const found = lookAtAll(database, records)
-      const mine = { found, doneMs: Number.POSITIVE_INFINITY }
+      const mine = { found, untilMs: Number.POSITIVE_INFINITY }
       current = mine
       found.then(
         () => {
-          mine.doneMs = performance.now()
+          const nowMs = performance.now()
+          mine.untilMs = nowMs + Math.max(MIN_KEEP_MS, KEEP_TIMES * (nowMs - startedMs))
         },
         () => {
           if (current === mine) current = undefined

@@ -26,7 +26,7 @@ export function watchTraffic(traffic: Traffic, routeOf: (ctx: StageContext) => s
 }
 
 function outcomeOf(ctx: StageContext): Outcome {
-  if (ctx.response.has('Idempotent-Replayed')) return 'replayed'
+  if (ctx.res.hasHeader('Idempotent-Replayed')) return 'replayed'
   // An answer of the handler, such as a declined payment, is no refusal.
   return ctx.state.problem === undefined && ctx.status < 500 && ctx.status !== 404
     ? 'answered'

@@ -244,6 +244,7 @@ function showNodes({ nodes }) {
  */
 async function search(client, key) {
   const query = new URLSearchParams({ client, key, scope: input('search-scope').value.trim() })
+  fill('found', h('p.none', {}, 'Looking …'))
   const again = { ...actions, changed: () => void Promise.all([refresh(), search(client, key)]) }
   try {
     showLife(/** @type {Life} */ (await ask(`/console/api/key?${query}`)), again)
