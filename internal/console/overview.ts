@@ -38,8 +38,6 @@ export function overview(nodes: readonly SeenNode[], nowMs: number) {
   }
 }
 
-export type Overview = ReturnType<typeof overview>
-
 function sumBuckets(buckets: NodeReport['buckets'], last: number): number[][] {
   const sums = Array.from({ length: BUCKETS }, () => OUTCOMES.map(() => 0))
   for (const [number, counts] of buckets) {

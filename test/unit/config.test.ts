@@ -85,8 +85,9 @@ const GOOD: [settings: Settings, inForce: Partial<Config>][] = [
   [{ HOST: '::1' }, { host: '::1' }],
   [
     { HOST: '0.0.0.0', HMAC_SECRET: 'own', API_KEYS: 'none' },
-    { host: '0.0.0.0', hmacSecret: 'own', apiKeys: [] },
+    { host: '0.0.0.0', hmacSecret: 'own', apiKeys: [], operatorToken: undefined },
   ],
+  [{ OPERATOR_TOKEN: 'sixteen-and-more' }, { operatorToken: 'sixteen-and-more' }],
   [
     { API_KEYS: 'ann:key-of-ann-1, ann:key-of-ann-2,bob:~./+_-AZ09==' },
     {
@@ -164,24 +165,35 @@ const GOOD: [settings: Settings, inForce: Partial<Config>][] = [
   [{ LOG_FILE: 'a.log' }, { logFile: 'a.log' }],
   [
     { NODE_ENV: 'production', HMAC_SECRET: 'own' },
-    { production: true, host: '0.0.0.0', hmacSecret: 'own', apiKeys: [] },
+    { production: true, host: '0.0.0.0', hmacSecret: 'own', apiKeys: [], operatorToken: undefined },
   ],
   [
     { NODE_ENV: 'production', CLIENTS_FILE: HERE },
-    { production: true, host: '0.0.0.0', hmacSecret: undefined, apiKeys: [], clientsFile: HERE },
+    {
+      ...{ production: true, host: '0.0.0.0', hmacSecret: undefined, apiKeys: [], clientsFile: HERE },
+      operatorToken: undefined,
+    },
   ],
   [
     { NODE_ENV: 'production', SECRETS_KEY: KEY },
     {
       ...{ production: true, host: '0.0.0.0', hmacSecret: undefined, apiKeys: [] },
+      operatorToken: undefined,
       secretsKeys: [parseSealKey(KEY)],
     },
   ],
   [
     { NODE_ENV: 'production', API_KEYS: 'ann:key-of-ann' },
     {
-      ...{ production: true, host: '0.0.0.0', hmacSecret: undefined },
+      ...{ production: true, host: '0.0.0.0', hmacSecret: undefined, operatorToken: undefined },
       apiKeys: [{ user: 'ann', key: 'key-of-ann' }],
+    },
+  ],
+  [
+    { NODE_ENV: 'production', HMAC_SECRET: 'own', METRICS_PORT: '9100', OPERATOR_TOKEN: 'sixteen-and-more' },
+    {
+      ...{ production: true, host: '0.0.0.0', hmacSecret: 'own', apiKeys: [], metricsPort: 9_100 },
+      operatorToken: 'sixteen-and-more',
     },
   ],
   [{ NODE_ENV: 'test' }, {}],
@@ -285,6 +297,10 @@ const CLASHES: [settings: Settings, fault: RegExp][] = [
   [{ TRACING: 'otel', OTEL_SDK_DISABLED: 'true' }, /^TRACING=otel and OTEL_SDK_DISABLED=true/],
   [{ WORKERS: '2', DATABASE_URL: 'postgres://p' }, /^WORKERS=2 needs REDIS_URL/],
   [{ WORKERS: '2', REDIS_URL: 'redis://r' }, /^WORKERS=2 needs DATABASE_URL/],
+  [
+    { NODE_ENV: 'production', HMAC_SECRET: 'own', OPERATOR_TOKEN: 'sixteen-and-more' },
+    /^OPERATOR_TOKEN needs METRICS_PORT/,
+  ],
 ]
 
 for (const [settings, fault] of CLASHES) {
@@ -358,8 +374,10 @@ test('what printConfig shows can be set again to the same effect, but for the se
     const again = readConfig({
       ...shown,
       ...(shown.API_KEYS === 'none' ? {} : { API_KEYS: '' }),
+      ...(shown.OPERATOR_TOKEN === '' ? {} : { OPERATOR_TOKEN: '' }),
       ...pick(settings, [
         ...['HMAC_SECRET', 'DATABASE_URL', 'REDIS_URL', 'SECRETS_KEY', 'SECRETS_KEY_OLD', 'API_KEYS'],
+        'OPERATOR_TOKEN',
       ]),
     })
     assert.deepEqual({ ...again, hmacSecret: config.hmacSecret }, config)
