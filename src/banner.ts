@@ -1,6 +1,6 @@
 import { createHmac } from 'node:crypto'
 import type { Config } from './config.ts'
-import { DEMO_SECRET, demoCredentials } from './demo-credentials.ts'
+import { DEMO_OPERATOR_TOKEN, DEMO_SECRET, demoCredentials } from './demo-credentials.ts'
 
 const BODY = '{"user_id":"user-1","item":"book","amount":500}'
 
@@ -17,7 +17,7 @@ oncekey is ready on ${url}
 
   DEMO MODE: for trying it out on this machine. ${demo(config)}
   ${stores}
-${config.hmacSecret === undefined ? '' : example(config.hmacSecret, url)}
+${operator(config, url)}${config.hmacSecret === undefined ? '' : example(config.hmacSecret, url)}
 `
 }
 
@@ -29,6 +29,14 @@ function demo(config: Config): string {
     published.length === 1 ? 'is' : 'are',
   ]
   return `${subject} ${verb} published,\n  so only loopback can connect.`
+}
+
+/** A token of the operator's own is not shown. */
+function operator({ operatorToken, metricsPort }: Config, url: string): string {
+  if (operatorToken === undefined || metricsPort === 0) return ''
+  const where = metricsPort === undefined ? url : url.replace(/\d+$/, String(metricsPort))
+  const known = operatorToken === DEMO_OPERATOR_TOKEN ? `, operator token "${DEMO_OPERATOR_TOKEN}"` : ''
+  return `  console: ${where}/console${known}\n`
 }
 
 /** v0 covers only the body, so this command still works when it is pasted tomorrow. */

@@ -56,10 +56,11 @@ export async function openCluster(settings: RunSettings): Promise<Running> {
     kill()
     throw error
   }
+  const operating = await settings.openConsole?.(logger)
   const metricsServer =
     settings.metricsPort === undefined
       ? undefined
-      : createServer(metricsApp(() => metrics.scrape(slots), logger).callback())
+      : createServer(metricsApp(() => metrics.scrape(slots), logger, operating?.console).callback())
   if (metricsServer !== undefined) await listen(metricsServer, settings.host, settings.metricsPort ?? 0)
 
   return {
@@ -79,6 +80,7 @@ export async function openCluster(settings: RunSettings): Promise<Running> {
       }
       metricsServer?.close()
       metricsServer?.closeAllConnections()
+      await operating?.close()
       logger.info('stopped')
       logger.flushSync()
       if (!inTime) throw new Error('workers did not stop')

@@ -13,13 +13,15 @@ import { type ApiKey, parseApiKeys } from '../internal/signature/api-keys.ts'
 import { SCHEMES, type Scheme } from '../internal/signature/client-registry.ts'
 import type { Keyring } from '../internal/signature/keyring.ts'
 import { parseSealKey, type SealKey } from '../internal/signature/seal.ts'
-import { DEMO_API_KEY, DEMO_SECRET, demoCredentials } from './demo-credentials.ts'
+import { DEMO_API_KEY, DEMO_OPERATOR_TOKEN, DEMO_SECRET, demoCredentials } from './demo-credentials.ts'
 
 export interface Config {
   production: boolean
   host: string
   port: number
   metricsPort: number | undefined
+  /** For the console; undefined: there is none. */
+  operatorToken: string | undefined
   databaseUrl: string | undefined
   redisUrl: string | undefined
   dataDir: string
@@ -119,11 +121,18 @@ export function readConfig(env: NodeJS.ProcessEnv = process.env, use: SettingsUs
   }
 
   const optional = (name: string) => env[name] || undefined
+  const host = read('HOST', production ? '0.0.0.0' : '127.0.0.1', (text) => text)
   const config: Config = {
     production,
-    host: read('HOST', production ? '0.0.0.0' : '127.0.0.1', (text) => text),
+    host,
     port: read('PORT', 8080, whole(0, 65_535)),
     metricsPort: read<number | undefined>('METRICS_PORT', undefined, whole(0, 65_535)),
+    operatorToken: read<string | undefined>(
+      'OPERATOR_TOKEN',
+      // The published one is for who sits at this machine.
+      production || !isLoopback(host) ? undefined : DEMO_OPERATOR_TOKEN,
+      operatorToken,
+    ),
     databaseUrl: read<string | undefined>('DATABASE_URL', undefined, url(/^postgres(ql)?:\/\//)),
     redisUrl: read<string | undefined>('REDIS_URL', undefined, redisUrl),
     dataDir: read('DATA_DIR', use.dataDir, (text) => text),
@@ -223,6 +232,16 @@ function clashes(config: Config, use: SettingsUse, given: (name: string) => stri
   if (config.metricsPort !== undefined && config.metricsPort !== 0 && config.metricsPort === config.port) {
     faults.push(`METRICS_PORT=${config.metricsPort}: it is the same as PORT; leave it out to share the port`)
   }
+  if (
+    use.verifies &&
+    config.production &&
+    config.operatorToken !== undefined &&
+    config.metricsPort === undefined
+  ) {
+    faults.push(
+      'OPERATOR_TOKEN needs METRICS_PORT in production: the console is on the private listener only',
+    )
+  }
   if (config.tracing && given('OTEL_SDK_DISABLED') === 'true') {
     faults.push('TRACING=otel and OTEL_SDK_DISABLED=true: leave one of them out')
   }
@@ -247,6 +266,7 @@ export function isLoopback(host: string): boolean {
 }
 
 const SECRETS = new Set([
+  'OPERATOR_TOKEN',
   'HMAC_SECRET',
   'DATABASE_URL',
   'REDIS_URL',
@@ -307,6 +327,12 @@ function url(scheme: RegExp): (text: string) => string {
   }
 }
 
+/** What `Authorization: Bearer` can carry; shorter ones can be guessed. */
+function operatorToken(text: string): string {
+  if (/^[A-Za-z0-9._~+/-]{16,255}=*$/.test(text)) return text
+  throw new Error('must be 16 to 255 characters of A-Z a-z 0-9 . _ ~ + / -')
+}
+
 /** Paths are put behind it, so it ends with one. Credentials may be in it. */
 function gatewayUrl(text: string): string {
   const parsed = /^https?:\/\//.test(text) && URL.canParse(text) ? new URL(text) : undefined
@@ -353,6 +379,7 @@ export function printConfig(config: Config): string {
     ['HOST', config.host],
     ['PORT', config.port],
     ['METRICS_PORT', config.metricsPort],
+    ['OPERATOR_TOKEN', mask(config.operatorToken)],
     ['DATABASE_URL', maskUrl(config.databaseUrl)],
     ['REDIS_URL', maskUrl(config.redisUrl)],
     ['DATA_DIR', config.dataDir],

@@ -2,6 +2,8 @@ import type { ApiKey } from '../internal/signature/api-keys.ts'
 
 export const DEMO_SECRET = 'super-secret-key'
 export const DEMO_API_KEY: ApiKey = { user: 'test-user', key: 'test-api-key' }
+/** Of the console; in force on loopback only. */
+export const DEMO_OPERATOR_TOKEN = 'operator'
 
 interface DemoCredential {
   setting: 'HMAC_SECRET' | 'API_KEYS'

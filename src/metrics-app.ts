@@ -10,13 +10,18 @@ import type { Logger } from '../internal/telemetry/logger.ts'
 /** Prometheus text 0.0.4. */
 export type Scrape = () => Promise<string>
 
-/** The private listener of METRICS_PORT. */
-export function metricsApp(scrape: Scrape, logger: Logger): Koa<RequestState> {
+/** The private listener of METRICS_PORT; `console`: the operator's, where there is one. */
+export function metricsApp(
+  scrape: Scrape,
+  logger: Logger,
+  console?: Router<RequestState>,
+): Koa<RequestState> {
   const router = new Router<RequestState>()
   router.get('/metrics', metricsPage(scrape))
   const report = (_: StageContext, error: unknown) => logger.error({ err: error }, 'metrics failed')
   const app = new Koa<RequestState>()
   app.use(requestId()).use(problems(report)).use(guard())
+  if (console !== undefined) app.use(console.routes())
   app.use(router.routes()).use(router.allowedMethods())
   return app
 }

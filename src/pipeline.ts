@@ -4,6 +4,8 @@ import { auditLog } from '../internal/audit/audit-log.ts'
 import { listAuditLogs } from '../internal/audit/audit-logs.ts'
 import { type AuditedOptions, audited } from '../internal/audit/audited.ts'
 import type { Observations } from '../internal/audit/observations.ts'
+import type { Traffic } from '../internal/console/traffic.ts'
+import { watchTraffic } from '../internal/console/watch-traffic.ts'
 import type { Database } from '../internal/database/database.ts'
 import type { RedisConnection } from '../internal/database/redis.ts'
 import type { Drain } from '../internal/http/drain.ts'
@@ -75,6 +77,11 @@ export interface Parts {
   scrape: Scrape
   /** undefined: no spans are recorded. */
   spans: Spans | undefined
+  limiter: Limiter
+  /** The operator's console; undefined: it is not served. */
+  console: Router<RequestState> | undefined
+  /** What the console is told of this process. */
+  traffic: Traffic | undefined
 }
 
 /** A client that sends a byte a second would hold a connection and a request for ever. */
@@ -121,6 +128,8 @@ export function pipeline(parts: Parts): Koa<RequestState> {
     .use(problems(report))
     .use(guard())
   app.use(open(parts).routes())
+  if (parts.console !== undefined && config.metricsPort === undefined) app.use(parts.console.routes())
+  if (parts.traffic !== undefined) app.use(watchTraffic(parts.traffic, routeOf))
   app.use(drain.stage()).use(acceptJson())
   app.use(router.routes()).use(router.allowedMethods())
 
@@ -140,7 +149,7 @@ export function pipeline(parts: Parts): Koa<RequestState> {
     parsedBody(bodyLimits),
     spanned.stage('signature', authenticate({ ...authentication, open: isDemo(config) })),
   ] as const
-  const { limited, standing } = limits(parts, spanned)
+  const { limited, standing } = limits(parts, spanned, parts.limiter)
   // One for all routes: what shares a store shares its group commit.
   // What an earlier attempt left, an order or a payment, is found through its constraint.
   const keys = engine(parts, { onUnknown: 'takeover', maxAgeMs: MAX_HOLD_MS }, spanned)
@@ -347,18 +356,28 @@ function keyStore({ config, database, redis, metrics }: StoreParts): Idempotency
   })
 }
 
-export function limits({ config, redis, logger, metrics }: StoreParts, spanned: Traced = traced(undefined)) {
+export function openLimiter({ config, redis, logger }: Pick<Parts, 'config' | 'redis' | 'logger'>): Limiter {
   const local = new MemoryLimiter({ now: Date.now })
-  const limiter: Limiter =
-    redis === undefined
-      ? local
-      : new OutageLimiter({
-          limiter: new RedisLimiter(redis),
-          onOutage: config.rateLimitOnOutage,
-          local,
-          onChange: (outage, cause) =>
-            logger.warn({ err: cause }, `the outage of the rate limiter ${outage}`),
-        })
+  if (redis === undefined) return local
+  return new OutageLimiter({
+    limiter: new RedisLimiter(redis),
+    onOutage: config.rateLimitOnOutage,
+    local,
+    onChange: (outage, cause) => logger.warn({ err: cause }, `the outage of the rate limiter ${outage}`),
+  })
+}
+
+/** What counts together, for a request to `route`, which is the one that `endpoint` limits count. */
+export function limitGroups({
+  rateLimits,
+}: Config): { group: string; limits: readonly Limit[]; route: string }[] {
+  const route = PAYMENTS_SCOPE
+  if (rateLimits !== undefined) return [{ group: 'all', limits: rateLimits, route }]
+  return Object.entries(LIMITS).map(([group, limits]) => ({ group, limits, route }))
+}
+
+export function limits(parts: StoreParts, spanned: Traced = traced(undefined), limiter = openLimiter(parts)) {
+  const { config, metrics } = parts
   /** One set for all routes, or each API's own. */
   const applied = (api: Api, route: string) =>
     config.rateLimits === undefined

@@ -1,6 +1,7 @@
 import type { Registry } from 'prom-client'
 import type { Logger } from '../internal/telemetry/logger.ts'
 import type { Scrape } from './metrics-app.ts'
+import type { PrivateConsole } from './private-console.ts'
 
 /** Something that listens until it is told to stop. */
 export interface Running {
@@ -32,6 +33,8 @@ export interface RunSettings {
   shutdownGraceMs: number
   logLevel: string
   logFile: string | undefined
+  /** For the private listener of several workers, which is not theirs; left out: there is no console. */
+  openConsole?: ((logger: Logger) => Promise<PrivateConsole>) | undefined
 }
 
 /** Exits with 0 once it is closed, with 1 if that fails. */

@@ -7,13 +7,14 @@ import { createMetrics } from '../internal/telemetry/metrics.ts'
 import type { Spans } from '../internal/telemetry/spans.ts'
 import { watchStores } from '../internal/telemetry/watch-stores.ts'
 import type { Config } from './config.ts'
+import { openConsole } from './console.ts'
 import { metricsApp } from './metrics-app.ts'
 import { openClients } from './open-clients.ts'
 import { openGateway } from './open-gateway.ts'
 import { openObservations } from './open-observations.ts'
 import { bringUpToDate, openRedis, reachableDatabase } from './open-stores.ts'
 import { VERSION } from './package-root.ts'
-import { completer, pipeline } from './pipeline.ts'
+import { completer, openLimiter, pipeline } from './pipeline.ts'
 import type { Place, Running } from './running.ts'
 import { closeServers, finishRequests } from './stop-serving.ts'
 
@@ -58,20 +59,10 @@ export async function openService(
   }
   const gateway = openGateway(config, logger, metrics)
   const observations = openObservations(database, logger, metrics)
-  const parts = {
-    config,
-    clients,
-    database,
-    redis,
-    gateway,
-    observations,
-    drain,
-    health,
-    logger,
-    metrics,
-    scrape,
-    spans,
-  }
+  const limiter = openLimiter({ config, redis, logger })
+  const operating = openConsole({ config, database, redis, limiter, metrics, logger })
+  const stores = { clients, database, redis, gateway, observations, limiter }
+  const parts = { config, ...stores, drain, health, logger, metrics, scrape, spans, ...operating }
   const server = createServer(pipeline(parts).callback(), {
     onRefused(reason, fault) {
       metrics.requestsRefused.inc({ reason })
@@ -82,7 +73,7 @@ export async function openService(
   const metricsServer =
     config.metricsPort === undefined || worker !== undefined
       ? undefined
-      : createServer(metricsApp(scrape, logger).callback())
+      : createServer(metricsApp(scrape, logger, operating.console).callback())
   if (metricsServer !== undefined) await listen(metricsServer, config.host, config.metricsPort ?? 0)
   const sweeper = new Sweeper(database, {
     onRemoved: (removed) => logger.debug({ removed }, 'forgot expired keys'),
@@ -96,6 +87,7 @@ export async function openService(
     logger,
     async close() {
       await finishRequests(drain, config.shutdownGraceMs, logger)
+      await operating.close()
       await sweeper.stop()
       await completing.close()
       await clients.close()

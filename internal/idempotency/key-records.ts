@@ -51,6 +51,8 @@ export interface KeyRecords {
   /** Read in bounded steps while it is consumed, in no particular order; rejects with `store_unavailable`. */
   list(filter: KeyFilter): AsyncIterable<KeyRecord>
   show(id: KeyId): Promise<KeyRecord | undefined>
+  /** What is replayed; undefined: the key is not completed, or not there. */
+  answer(id: KeyId): Promise<Answer | undefined>
   /** As in IdempotencyStore: compares with what was shown. */
   resolve: IdempotencyStore['resolve']
   /** What was resolved and released so far, oldest first for each client. */

@@ -1,4 +1,5 @@
 import type { Database } from '../database/database.ts'
+import { parseHeaders } from './answer-headers.ts'
 import { boundedScope } from './bounded-scope.ts'
 import {
   type KeyRecord,
@@ -54,6 +55,16 @@ export function postgresRecords(database: Database, options: PostgresRecordsOpti
           WHERE client = ${client} AND scope = ${boundedScope(scope)} AND key = ${key}`,
       )
       return row === undefined ? undefined : parseRecord(row)
+    },
+    async answer({ client, scope, key }) {
+      const [row] = await database.run(
+        (sql) => sql`
+          SELECT status, headers, body FROM idempotency_keys
+          WHERE client = ${client} AND scope = ${boundedScope(scope)} AND key = ${key} AND state = 'completed'
+            AND expires_at > now()`,
+      )
+      if (!(row?.body instanceof Buffer)) return undefined
+      return { status: Number(row.status), headers: parseHeaders(String(row.headers)), body: row.body }
     },
     resolve: postgresStore(database, options).resolve,
     log: (client) => resolutions(database, client, page),

@@ -1,4 +1,5 @@
 import { loadScript, type RedisConnection } from '../database/redis.ts'
+import { parseHeaders } from './answer-headers.ts'
 import {
   type KeyRecord,
   type KeyRecords,
@@ -11,6 +12,7 @@ import { type RedisStoreOptions, redisStore } from './redis-store.ts'
 import { type KeyId, parseReason } from './store.ts'
 
 const SHOW = loadScript(new URL('./show.lua', import.meta.url))
+const ANSWER = loadScript(new URL('./answer.lua', import.meta.url))
 const LOG = loadScript(new URL('./log.lua', import.meta.url))
 /** Entries read in one step. */
 const LOG_PAGE = 200
@@ -32,6 +34,11 @@ export function redisRecords(redis: RedisConnection, options: RedisStoreOptions)
       }
     },
     show,
+    async answer(id) {
+      const [status, headers, body] = list(await redis.run(ANSWER, [names.record(id)], []))
+      if (!(body instanceof Buffer)) return undefined
+      return { status: Number(text(status)), headers: parseHeaders(text(headers)), body }
+    },
     resolve: redisStore(redis, options).resolve,
     async *log(client) {
       for await (const page of redis.scan(names.logs(client))) {

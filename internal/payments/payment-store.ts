@@ -41,7 +41,7 @@ export interface Settlement {
   answer: StoredAnswer
   event: 'payment.completed' | 'payment.declined' | 'payment.recovered'
   /** Who found it out by asking. */
-  by: 'retry' | 'completer' | undefined
+  by: 'retry' | 'completer' | `operator:${string}` | undefined
   reason: string | undefined
 }
 

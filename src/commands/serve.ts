@@ -1,4 +1,5 @@
 import { parseArgs } from 'node:util'
+import type { Logger } from '../../internal/telemetry/logger.ts'
 import { banner } from '../banner.ts'
 import { printConfig, readConfig } from '../config.ts'
 import { runService } from '../run-service.ts'
@@ -39,6 +40,7 @@ Settings (environment variables; durations like 500ms, 30s, 10m, 24h):
   TRUST_PROXY            trusted hops in front, for the client address (0)
   WORKERS                processes that share the port, or auto: one a core; needs both servers (1)
   METRICS_PORT           a listener of its own for /metrics (default: the same port)
+  OPERATOR_TOKEN         for /console on METRICS_PORT: 16 characters or more (demo, on loopback: operator, on PORT too)
   SHUTDOWN_GRACE         how long requests under way may finish (25s)
   TRACING                otel: spans with OpenTelemetry, set by OTEL_* (off; otel if OTEL_EXPORTER_OTLP_ENDPOINT is set)
   LOG_LEVEL, LOG_FILE    info, standard output
@@ -59,8 +61,11 @@ export async function serve(args: string[]): Promise<number | undefined> {
     process.stdout.write(printConfig(config))
     return 0
   }
+  const hasPrivateConsole = config.operatorToken !== undefined && config.metricsPort !== undefined
+  const openConsole = async (logger: Logger) =>
+    (await import('../private-console.ts')).openPrivateConsole(config, logger)
   await runService(
-    config,
+    { ...config, openConsole: hasPrivateConsole ? openConsole : undefined },
     // Loaded only where it runs: the primary of several workers serves nothing itself.
     async (progress, place) => (await import('../service.ts')).openService(config, progress, place),
     (port) => banner(config, port),

@@ -341,6 +341,20 @@ function contract(open: () => Promise<Subject>): void {
     })
   })
 
+  test('an operator sees the answer that is replayed, byte for byte, and none before there is one', async () => {
+    const id = newId()
+    const mine = await acquire(id)
+    assert.equal(await records.answer(id), undefined)
+    const answer = {
+      status: 201,
+      headers: { 'Set-Cookie': ['a', 'b'] },
+      body: Buffer.from([0, 255, 13, 10, 128]),
+    }
+    await store.complete(id, mine, answer)
+    assert.deepEqual(await records.answer(id), answer)
+    assert.equal(await records.answer({ ...id, client: 'other' }), undefined)
+  })
+
   test('nobody resolves or releases what is under way, completed, or another attempt by now', async () => {
     const open = newId()
     const mine = await acquire(open)

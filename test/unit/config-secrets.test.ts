@@ -25,6 +25,7 @@ const BAD_SECRETS: [name: string, values: string[], rule: RegExp][] = [
     [`mysql://u:${SECRET}@db/x`, `u:${SECRET}@db`, `postgres://u:${SECRET}@db:port/x`],
     /must be a URL/,
   ],
+  ['OPERATOR_TOKEN', [SECRET, `${SECRET} with spaces in it`, 'operator'], /must be 16 to 255 characters/],
   [
     'API_KEYS',
     [SECRET, `ann:${SECRET}`, `a b:${SECRET}-and-more`, `ann:${SECRET}-and-more,bob:${SECRET}-and-more`],

@@ -42,6 +42,7 @@ const DEFAULTS: Config = {
   host: '127.0.0.1',
   port: 8080,
   metricsPort: undefined,
+  operatorToken: 'operator',
   databaseUrl: undefined,
   redisUrl: undefined,
   dataDir: '.oncekey',
@@ -85,8 +86,9 @@ const GOOD: [settings: Settings, inForce: Partial<Config>][] = [
   [{ HOST: '::1' }, { host: '::1' }],
   [
     { HOST: '0.0.0.0', HMAC_SECRET: 'own', API_KEYS: 'none' },
-    { host: '0.0.0.0', hmacSecret: 'own', apiKeys: [] },
+    { host: '0.0.0.0', hmacSecret: 'own', apiKeys: [], operatorToken: undefined },
   ],
+  [{ OPERATOR_TOKEN: 'sixteen-and-more' }, { operatorToken: 'sixteen-and-more' }],
   [
     { API_KEYS: 'ann:key-of-ann-1, ann:key-of-ann-2,bob:~./+_-AZ09==' },
     {
@@ -167,7 +169,14 @@ const GOOD: [settings: Settings, inForce: Partial<Config>][] = [
   [{ LOG_FILE: 'a.log' }, { logFile: 'a.log' }],
   [
     { NODE_ENV: 'production', HMAC_SECRET: 'own' },
-    { production: true, host: '0.0.0.0', simulatedFailureRate: 0, hmacSecret: 'own', apiKeys: [] },
+    {
+      production: true,
+      host: '0.0.0.0',
+      simulatedFailureRate: 0,
+      operatorToken: undefined,
+      hmacSecret: 'own',
+      apiKeys: [],
+    },
   ],
   [
     { NODE_ENV: 'production', CLIENTS_FILE: HERE },
@@ -175,6 +184,7 @@ const GOOD: [settings: Settings, inForce: Partial<Config>][] = [
       production: true,
       host: '0.0.0.0',
       simulatedFailureRate: 0,
+      operatorToken: undefined,
       hmacSecret: undefined,
       apiKeys: [],
       clientsFile: HERE,
@@ -183,15 +193,35 @@ const GOOD: [settings: Settings, inForce: Partial<Config>][] = [
   [
     { NODE_ENV: 'production', SECRETS_KEY: KEY },
     {
-      ...{ production: true, host: '0.0.0.0', simulatedFailureRate: 0, hmacSecret: undefined, apiKeys: [] },
+      ...{
+        production: true,
+        host: '0.0.0.0',
+        simulatedFailureRate: 0,
+        operatorToken: undefined,
+        hmacSecret: undefined,
+        apiKeys: [],
+      },
       secretsKeys: [parseSealKey(KEY)],
     },
   ],
   [
     { NODE_ENV: 'production', API_KEYS: 'ann:key-of-ann' },
     {
-      ...{ production: true, host: '0.0.0.0', simulatedFailureRate: 0, hmacSecret: undefined },
+      ...{
+        production: true,
+        host: '0.0.0.0',
+        simulatedFailureRate: 0,
+        operatorToken: undefined,
+        hmacSecret: undefined,
+      },
       apiKeys: [{ user: 'ann', key: 'key-of-ann' }],
+    },
+  ],
+  [
+    { NODE_ENV: 'production', HMAC_SECRET: 'own', METRICS_PORT: '9100', OPERATOR_TOKEN: 'sixteen-and-more' },
+    {
+      ...{ production: true, host: '0.0.0.0', hmacSecret: 'own', apiKeys: [], metricsPort: 9_100 },
+      operatorToken: 'sixteen-and-more',
     },
   ],
   [{ NODE_ENV: 'test' }, {}],
@@ -296,6 +326,10 @@ const CLASHES: [settings: Settings, fault: RegExp][] = [
   [{ TRACING: 'otel', OTEL_SDK_DISABLED: 'true' }, /^TRACING=otel and OTEL_SDK_DISABLED=true/],
   [{ WORKERS: '2', DATABASE_URL: 'postgres://p' }, /^WORKERS=2 needs REDIS_URL/],
   [{ WORKERS: '2', REDIS_URL: 'redis://r' }, /^WORKERS=2 needs DATABASE_URL/],
+  [
+    { NODE_ENV: 'production', HMAC_SECRET: 'own', OPERATOR_TOKEN: 'sixteen-and-more' },
+    /^OPERATOR_TOKEN needs METRICS_PORT/,
+  ],
 ]
 
 for (const [settings, fault] of CLASHES) {
@@ -369,8 +403,10 @@ test('what printConfig shows can be set again to the same effect, but for the se
     const again = readConfig({
       ...shown,
       ...(shown.API_KEYS === 'none' ? {} : { API_KEYS: '' }),
+      ...(shown.OPERATOR_TOKEN === '' ? {} : { OPERATOR_TOKEN: '' }),
       ...pick(settings, [
         ...['HMAC_SECRET', 'DATABASE_URL', 'REDIS_URL', 'SECRETS_KEY', 'SECRETS_KEY_OLD', 'API_KEYS'],
+        'OPERATOR_TOKEN',
       ]),
     })
     assert.deepEqual({ ...again, hmacSecret: config.hmacSecret }, config)

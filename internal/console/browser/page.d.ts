@@ -1,0 +1,116 @@
+// What the service answers to the page. Only the compiler reads it.
+
+interface Standing {
+  group: string
+  name: string
+  quota: number
+  remaining: number
+  allowed: boolean
+  resetAfterMs: number
+}
+
+interface OpenKey {
+  client: string
+  scope: string
+  key: string
+  attempt: number
+  reason?: string
+  sinceMs?: number
+  seen: string
+}
+
+interface OpenPayment {
+  client: string
+  id: string
+  scope: string
+  key: string
+  state: 'processing' | 'unknown'
+  attempt: number
+  checks: number
+  amount: string
+  currency?: string
+  ageMs: number
+}
+
+interface NodeRow {
+  id: string
+  silentMs: number
+  live: boolean
+  version?: string
+  uptimeMs?: number
+  requestsPerS?: number
+  eventLoopMs?: number
+  residentBytes?: number
+  underWay?: number
+  circuits?: Record<string, string>
+}
+
+interface Overview {
+  outcomes: string[]
+  bucketMs: number
+  lastBucket: number
+  buckets: number[][]
+  requestsPerS: number
+  underWay: number
+  circuit?: string
+  clients: { client: string; requests: number; limited: number; standings?: Standing[] }[]
+  locks: { client: string; scope: string; key: string; attempt: number; ageMs: number }[]
+  nodes: NodeRow[]
+  keys: OpenKey[]
+  complete: boolean
+  payments: OpenPayment[]
+}
+
+interface ShownAnswer {
+  status: number
+  headers: Record<string, string | string[]>
+  bytes: number
+  body: string
+}
+
+interface Life {
+  client: string
+  key: string
+  records: (OpenKey & {
+    state: 'in_progress' | 'completed' | 'unknown'
+    leaseMs?: number
+    expiresMs?: number
+    resolvedBy?: string
+    answer?: ShownAnswer
+  })[]
+  orders: {
+    id: string
+    userId: string
+    item: string
+    amount: string
+    createdAt: string
+    status: number
+    body?: string
+  }[]
+  payments: {
+    id: string
+    scope: string
+    state: string
+    attempt: number
+    checks: number
+    amount: string
+    currency: string | null
+    userId: string | null
+    description: string | null
+    paymentMethod: string | null
+    chargeId: string | null
+    createdAt: string
+    sentAt: string
+    checkAt?: string
+    settledAt?: string
+    status: number | null
+    body?: string
+  }[]
+  audit: { seq?: number; at: string; event: string; entry: string }[]
+  lookedThrough: number
+}
+
+type Child = Node | string | number | undefined | false
+
+/** Sends a request as the operator who is signed in, and resolves with what the JSON of the answer says. */
+type Ask = (path: string, body?: object) => Promise<unknown>

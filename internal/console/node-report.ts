@@ -1,0 +1,43 @@
+import { z } from 'zod'
+
+/** What became of requests, as the console plots them. */
+export const OUTCOMES = ['answered', 'replayed', 'conflict', 'limited', 'refused', 'failed'] as const
+export type Outcome = (typeof OUTCOMES)[number]
+
+/** Long enough that the counts of a quarter of an hour are a few kilobytes, short enough for a plot that moves. */
+export const BUCKET_MS = 10_000
+export const BUCKETS = 90
+
+const count = z.number().int().min(0)
+
+const lock = z.object({
+  client: z.string(),
+  scope: z.string(),
+  key: z.string(),
+  attempt: z.number(),
+  ageMs: z.number(),
+})
+
+/** What a process tells of itself. Other versions may tell less: what is missing counts as nothing. */
+export const nodeReport = z.object({
+  version: z.string(),
+  /** Since its start. */
+  uptimeMs: z.number(),
+  /** Of the interval since its last report. */
+  requestsPerS: z.number(),
+  /** 99th percentile of the delay of the event loop in that interval. */
+  eventLoopMs: z.number(),
+  residentBytes: z.number(),
+  underWay: count,
+  /** Circuit breakers by name. */
+  circuits: z.record(z.string(), z.string()).default({}),
+  /** `[number of the bucket since 1970, counts in the order of OUTCOMES]`; those without requests are left out. */
+  buckets: z.array(z.tuple([count, z.array(count)])).default([]),
+  /** The busiest ones of the last minutes, without what was refused before it was known who sent it. */
+  clients: z.array(z.object({ client: z.string(), requests: count, limited: count })).default([]),
+  /** The oldest keys that its requests under way hold. */
+  locks: z.array(lock).default([]),
+})
+
+export type NodeReport = z.infer<typeof nodeReport>
+export type HeldLock = z.infer<typeof lock>

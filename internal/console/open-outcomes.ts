@@ -1,0 +1,126 @@
+import { createHash } from 'node:crypto'
+import type { Database } from '../database/database.ts'
+import type { KeyRecord, KeyRecords } from '../idempotency/key-records.ts'
+
+/** A key whose outcome nobody knows. */
+export interface OpenKey {
+  client: string
+  scope: string
+  key: string
+  attempt: number
+  reason: string | undefined
+  sinceMs: number | undefined
+  /** Names what was seen, so that a change is made to that and to nothing else. */
+  seen: string
+}
+
+/** A payment that the gateway has not told about. */
+export interface OpenPayment {
+  client: string
+  id: string
+  scope: string
+  key: string
+  /** `unknown`: the gateway did not say for a day. Only then an operator may say it. */
+  state: 'processing' | 'unknown'
+  attempt: number
+  checks: number
+  amount: string
+  currency: string | undefined
+  ageMs: number
+}
+
+export interface OpenOutcomes {
+  keys: OpenKey[]
+  /** false: there are more, or there was no time to look at all. */
+  complete: boolean
+  payments: OpenPayment[]
+}
+
+/** In Redis each look walks through all keys: it ends after this long, */
+const LOOK_MS = 3_000
+/** and what it found is kept for some times as long as it took, so that looking is a small part of what a store does. */
+const KEEP_TIMES = 5
+const MIN_KEEP_MS = 1_000
+const MAX_KEYS = 100
+const MAX_PAYMENTS = 100
+
+export interface OpenOutcomesLook {
+  /** One look at a time, whoever asks and how often. */
+  look(): Promise<OpenOutcomes>
+  /** Something was changed: the next one looks anew. */
+  forget(): void
+}
+
+/** What waits for somebody. */
+export function openOutcomes(database: Database, records: KeyRecords): OpenOutcomesLook {
+  let current: { found: Promise<OpenOutcomes>; untilMs: number } | undefined
+  return {
+    look() {
+      if (current !== undefined && performance.now() < current.untilMs) return current.found
+      const startedMs = performance.now()
+      const found = lookAtAll(database, records)
+      const mine = { found, untilMs: Number.POSITIVE_INFINITY }
+      current = mine
+      found.then(
+        () => {
+          const nowMs = performance.now()
+          mine.untilMs = nowMs + Math.max(MIN_KEEP_MS, KEEP_TIMES * (nowMs - startedMs))
+        },
+        () => {
+          if (current === mine) current = undefined
+        },
+      )
+      return found
+    },
+    forget() {
+      current = undefined
+    },
+  }
+}
+
+async function lookAtAll(database: Database, records: KeyRecords): Promise<OpenOutcomes> {
+  const [keys, payments] = await Promise.all([openKeys(records), openPayments(database)])
+  return { ...keys, payments }
+}
+
+async function openKeys(records: KeyRecords): Promise<Pick<OpenOutcomes, 'keys' | 'complete'>> {
+  const untilMs = performance.now() + LOOK_MS
+  const keys: OpenKey[] = []
+  for await (const record of records.list({ state: 'unknown' })) {
+    if (keys.length === MAX_KEYS || performance.now() > untilMs) return { keys, complete: false }
+    keys.push(openKey(record))
+  }
+  return { keys, complete: true }
+}
+
+export function openKey(record: KeyRecord): OpenKey {
+  const { id, attempt, reason, sinceMs } = record
+  return { ...id, attempt, reason, sinceMs, seen: seenOf(record) }
+}
+
+/** `held` itself is a token: whoever has it can complete the key. */
+export function seenOf({ held, state }: Pick<KeyRecord, 'held' | 'state'>): string {
+  return createHash('sha256').update(`${state}\n${held}`).digest('base64url').slice(0, 22)
+}
+
+async function openPayments(database: Database): Promise<OpenPayment[]> {
+  const rows = await database.run(
+    (sql) => sql`
+      SELECT client, id, scope, idempotency_key, state, attempt, checks, trim_scale(amount)::text AS amount, currency,
+        greatest(0, extract(epoch FROM now() - created_at) * 1000)::float8 AS age_ms
+      FROM payments WHERE check_at IS NOT NULL AND (state = 'unknown' OR lease_until < now())
+      ORDER BY check_at LIMIT ${MAX_PAYMENTS}`,
+  )
+  return rows.map((row) => ({
+    client: String(row.client),
+    id: String(row.id),
+    scope: String(row.scope),
+    key: String(row.idempotency_key),
+    state: row.state === 'unknown' ? 'unknown' : 'processing',
+    attempt: Number(row.attempt),
+    checks: Number(row.checks),
+    amount: String(row.amount),
+    currency: row.currency === null ? undefined : String(row.currency),
+    ageMs: Math.round(Number(row.age_ms)),
+  }))
+}

@@ -1,0 +1,101 @@
+import { randomBytes } from 'node:crypto'
+import { hostname } from 'node:os'
+import { monitorEventLoopDelay, performance } from 'node:perf_hooks'
+import type { Database } from '../database/database.ts'
+import type { NodeReport } from './node-report.ts'
+import type { Traffic } from './traffic.ts'
+
+export interface ReportNodeOptions {
+  version: string
+  traffic: Traffic
+  /** The state of each circuit breaker, by name. */
+  circuits: () => Promise<Record<string, string>>
+  /** Told once for each outage. */
+  onTrouble: (error: unknown) => void
+}
+
+export interface Reporting {
+  /** Writes the row now; a call meanwhile shares it. Never rejects. */
+  report(): Promise<void>
+  /** Takes the row away, if the database answers. */
+  close(): Promise<void>
+}
+
+/** An operator sees a change within this time; for the database it is one small row. */
+const EVERY_MS = 5_000
+/** At the end nobody waits longer for the row to be taken away: it is forgotten by itself. */
+const LEAVE_MS = 500
+
+/** Tells the other processes, by way of the database, how this one is. */
+export function reportNode(database: Database, options: ReportNodeOptions): Reporting {
+  const { version, traffic, circuits, onTrouble } = options
+  const id = `${hostname()
+    .replace(/[^A-Za-z0-9._-]/g, '-')
+    .slice(0, 80)}-${process.pid}-${randomBytes(3).toString('hex')}`
+  const delay = monitorEventLoopDelay({ resolution: 20 })
+  delay.enable()
+  let lastTotal = traffic.total
+  let lastMs = performance.now()
+  let troubled = false
+
+  const take = async (): Promise<NodeReport> => {
+    const nowMs = performance.now()
+    const seconds = Math.max(0.001, (nowMs - lastMs) / 1_000)
+    const requestsPerS = (traffic.total - lastTotal) / seconds
+    // Nanoseconds, with the 20 ms between two looks in it; NaN before the first.
+    const eventLoopMs = Math.max(0, (delay.percentile(99) || 0) / 1e6 - 20)
+    lastMs = nowMs
+    lastTotal = traffic.total
+    delay.reset()
+    return {
+      ...{ version, uptimeMs: Math.round(process.uptime() * 1_000) },
+      requestsPerS: Math.round(requestsPerS * 10) / 10,
+      eventLoopMs: Math.round(eventLoopMs * 10) / 10,
+      residentBytes: process.memoryUsage.rss(),
+      circuits: await circuits(),
+      ...traffic.report(),
+    }
+  }
+  const write = async () => {
+    try {
+      await writeNode(database, id, JSON.stringify(await take()))
+      troubled = false
+    } catch (error) {
+      if (!troubled) onTrouble(error)
+      troubled = true
+    }
+  }
+  let writing: Promise<void> | undefined
+  const report = () => {
+    writing ??= write().finally(() => {
+      writing = undefined
+    })
+    return writing
+  }
+  const timer = setInterval(() => void report(), EVERY_MS).unref()
+  void report()
+
+  return {
+    report,
+    async close() {
+      clearInterval(timer)
+      delay.disable()
+      await writing
+      if (troubled) return
+      await database.run((sql) => sql`DELETE FROM nodes WHERE id = ${id}`, LEAVE_MS).catch(() => {})
+    },
+  }
+}
+
+/** Rows of processes that have been silent for ten minutes go with it, whoever comes first. */
+async function writeNode(database: Database, id: string, report: string): Promise<void> {
+  await database.run(
+    (sql) => sql`
+      WITH gone AS (
+        DELETE FROM nodes WHERE id IN (
+          SELECT id FROM nodes WHERE seen_at < now() - interval '10 minutes' AND id <> ${id}
+          LIMIT 100 FOR UPDATE SKIP LOCKED))
+      INSERT INTO nodes (id, seen_at, report) VALUES (${id}, clock_timestamp(), ${report})
+      ON CONFLICT (id) DO UPDATE SET seen_at = excluded.seen_at, report = excluded.report`,
+  )
+}

@@ -1,0 +1,85 @@
+import { createHash, timingSafeEqual } from 'node:crypto'
+import { headerValues } from '../header-values.ts'
+import type { Stage, StageContext } from '../request-state.ts'
+import { ServiceError } from '../service-error.ts'
+
+export interface SignInOptions {
+  token: string
+  /** Unix milliseconds. */
+  now: () => number
+}
+
+/** Wrong tokens that one address may try in a minute: enough for a person, and nothing for a guesser. */
+const MAX_FAILURES = 10
+const WINDOW_MS = 60_000
+/** Addresses remembered at most; what more come share one count. */
+const MAX_ADDRESSES = 1_000
+
+const CHALLENGE = { 'WWW-Authenticate': 'Bearer realm="oncekey console"' }
+
+/**
+ * Lets in who has the operator token, from the console's own page or from no page at all. Throws `invalid_request` for
+ * another site's page, `api_key_invalid`, and `rate_limited` after too many wrong tokens: then the right one is not
+ * looked at either, so that guessing is slow.
+ */
+export function signIn({ token, now }: SignInOptions): Stage {
+  const expected = digestOf(token)
+  const failures = new FailedSignIns(now)
+  return async function signIn(ctx, next) {
+    ctx.set('Cache-Control', 'no-store')
+    refuseOtherSites(ctx)
+    // No await between the look and the count: a thousand tries at once are a thousand tries.
+    const waitMs = failures.waitMs(ctx.ip)
+    if (waitMs > 0) {
+      throw new ServiceError('rate_limited', 'Too many wrong operator tokens came from this address.', {
+        retryAfterMs: waitMs,
+      })
+    }
+    const sent = headerValues(ctx.req.rawHeaders, 'authorization')
+    const given = sent.length === 1 ? (/^bearer +(\S+)$/i.exec(sent[0] ?? '')?.[1] ?? '') : ''
+    if (!timingSafeEqual(digestOf(given), expected)) {
+      if (sent.length > 0) failures.add(ctx.ip)
+      throw new ServiceError('api_key_invalid', 'The operator token is not valid.', { headers: CHALLENGE })
+    }
+    await next()
+  }
+}
+
+/** Browsers say where a request comes from. Without a cookie there is nothing to ride on; this is the second lock. */
+function refuseOtherSites(ctx: StageContext): void {
+  const site = ctx.get('Sec-Fetch-Site')
+  const origin = ctx.get('Origin')
+  const isOwn = origin === '' || (URL.canParse(origin) && new URL(origin).host === ctx.host)
+  if ((site === '' || site === 'same-origin') && isOwn) return
+  throw new ServiceError('invalid_request', 'The console takes requests from its own page only.')
+}
+
+class FailedSignIns {
+  readonly #now: () => number
+  readonly #addresses = new Map<string, { count: number; untilMs: number }>()
+
+  constructor(now: () => number) {
+    this.#now = now
+  }
+
+  waitMs(address: string): number {
+    const known = this.#addresses.get(this.#place(address))
+    return known === undefined || known.count < MAX_FAILURES ? 0 : Math.max(0, known.untilMs - this.#now())
+  }
+
+  add(address: string): void {
+    const nowMs = this.#now()
+    for (const [old, { untilMs }] of this.#addresses) if (untilMs <= nowMs) this.#addresses.delete(old)
+    const place = this.#place(address)
+    const { count, untilMs } = this.#addresses.get(place) ?? { count: 0, untilMs: nowMs + WINDOW_MS }
+    this.#addresses.set(place, { count: count + 1, untilMs })
+  }
+
+  #place(address: string): string {
+    return this.#addresses.has(address) || this.#addresses.size < MAX_ADDRESSES ? address : 'others'
+  }
+}
+
+function digestOf(text: string): Buffer {
+  return createHash('sha256').update(text).digest()
+}

@@ -1,0 +1,109 @@
+import { BUCKET_MS, BUCKETS, type HeldLock, type NodeReport, OUTCOMES, type Outcome } from './node-report.ts'
+
+/** A request that is being worked on. `lock`: the key that it holds, once it does. */
+export interface UnderWay {
+  startedMs: number
+  lock: () => Omit<HeldLock, 'ageMs'> | undefined
+}
+
+/** Over which the busiest clients are told: five minutes. */
+const CLIENT_BUCKETS = 30
+/** Told apart in one bucket; what more come are not counted, which the busiest ones do not depend on. */
+const MAX_CLIENTS = 200
+const SHOWN_CLIENTS = 12
+const SHOWN_LOCKS = 20
+
+interface Count {
+  requests: number
+  limited: number
+}
+
+/** What this process was asked in the last quarter of an hour, in memory that does not grow with it. */
+export class Traffic {
+  readonly #now: () => number
+  readonly #buckets = new Map<number, number[]>()
+  readonly #clients = new Map<number, Map<string, Count>>()
+  readonly #underWay = new Set<UnderWay>()
+  #total = 0
+
+  /** `now`: Unix milliseconds. */
+  constructor(now: () => number) {
+    this.#now = now
+  }
+
+  /** All requests so far. */
+  get total(): number {
+    return this.#total
+  }
+
+  begin(lock: UnderWay['lock']): UnderWay {
+    const request = { startedMs: this.#now(), lock }
+    this.#underWay.add(request)
+    return request
+  }
+
+  end(request: UnderWay, outcome: Outcome, client: string | undefined): void {
+    this.#underWay.delete(request)
+    this.#total++
+    const number = Math.floor(this.#now() / BUCKET_MS)
+    const counts = inBucket(this.#buckets, number, BUCKETS, () => OUTCOMES.map(() => 0))
+    const place = OUTCOMES.indexOf(outcome)
+    counts[place] = (counts[place] ?? 0) + 1
+    if (client === undefined) return
+    const clients = inBucket(this.#clients, number, CLIENT_BUCKETS, () => new Map<string, Count>())
+    const known = clients.get(client)
+    if (known === undefined && clients.size >= MAX_CLIENTS) return
+    const { requests, limited } = known ?? { requests: 0, limited: 0 }
+    clients.set(client, {
+      requests: requests + 1,
+      limited: limited + (outcome === 'limited' ? 1 : 0),
+    })
+  }
+
+  report(): Pick<NodeReport, 'buckets' | 'clients' | 'locks' | 'underWay'> {
+    const last = Math.floor(this.#now() / BUCKET_MS)
+    const buckets = [...this.#buckets].filter(([number]) => number > last - BUCKETS)
+    return {
+      underWay: this.#underWay.size,
+      buckets: buckets.map(([number, counts]) => [number, [...counts]]),
+      clients: this.#busiest(last),
+      locks: this.#locks(),
+    }
+  }
+
+  #busiest(last: number): NodeReport['clients'] {
+    const sums = new Map<string, Count>()
+    for (const [number, clients] of this.#clients) {
+      if (number <= last - CLIENT_BUCKETS) continue
+      for (const [client, { requests, limited }] of clients) {
+        const sum = sums.get(client) ?? { requests: 0, limited: 0 }
+        sums.set(client, { requests: sum.requests + requests, limited: sum.limited + limited })
+      }
+    }
+    return [...sums]
+      .map(([client, sum]) => ({ client, ...sum }))
+      .sort((a, b) => b.requests - a.requests)
+      .slice(0, SHOWN_CLIENTS)
+  }
+
+  /** They were begun in the order of their age. */
+  #locks(): HeldLock[] {
+    const locks: HeldLock[] = []
+    for (const { startedMs, lock } of this.#underWay) {
+      const held = lock()
+      if (held !== undefined) locks.push({ ...held, ageMs: this.#now() - startedMs })
+      if (locks.length === SHOWN_LOCKS) break
+    }
+    return locks
+  }
+}
+
+/** What is in the bucket; a new one takes the places of those that are over. */
+function inBucket<T>(buckets: Map<number, T>, number: number, kept: number, empty: () => T): T {
+  const present = buckets.get(number)
+  if (present !== undefined) return present
+  for (const old of buckets.keys()) if (old <= number - kept) buckets.delete(old)
+  const fresh = empty()
+  buckets.set(number, fresh)
+  return fresh
+}
