@@ -55,6 +55,7 @@ export function createMetrics() {
       name: 'oncekey_build_info',
       help: 'Always 1',
       labelNames: ['version'],
+      aggregator: 'first',
       registers,
     }),
     requestDuration: new Histogram({
