@@ -20,7 +20,7 @@ interface Style {
 
 const circle = (r: number) => `M${-r},0a${r},${r} 0 1 0 ${2 * r},0a${r},${r} 0 1 0 ${-2 * r},0z`
 const STYLES: Record<Outcome, Style> = {
-  fresh: { label: 'fresh (201)', light: '#1a7f37', dark: '#3fb950', path: circle(MARK) },
+  fresh: { label: 'fresh', light: '#1a7f37', dark: '#3fb950', path: circle(MARK) },
   replayed: { label: 'replayed', light: '#0969da', dark: '#58a6ff', path: `${circle(MARK)}${circle(2)}` },
   'in progress': { label: 'in progress (409)', light: '#9a6700', dark: '#e3b341', path: 'M-4,-4h8v8h-8z' },
   limited: { label: 'limited (429)', light: '#8250df', dark: '#bc8cff', path: 'M0,-5L5,4H-5z' },
