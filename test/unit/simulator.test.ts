@@ -228,7 +228,7 @@ describe('the timeline', () => {
   test('says what is what, has units, and is readable in the dark', () => {
     const svg = timelineSvg(calls, 's')
     for (const text of [
-      'fresh (201)',
+      'fresh',
       'replayed',
       'in progress (409)',
       'limited (429)',
