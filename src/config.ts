@@ -339,6 +339,12 @@ function gatewayUrl(text: string): string {
   if (parsed === undefined || parsed.search !== '' || parsed.hash !== '') {
     throw new Error('must be an http:// or https:// URL without query and fragment')
   }
+  try {
+    decodeURIComponent(`${parsed.username}${parsed.password}`)
+  } catch {
+    // Every charge would fail by it.
+    throw new Error('must have percent-encoded credentials')
+  }
   return text
 }
 

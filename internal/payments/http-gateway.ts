@@ -28,7 +28,8 @@ const answer = z.object({
 })
 
 /**
- * `POST {url}/charges` with the key as `Idempotency-Key`, answer 2xx `{"id","status":"completed"|"declined"}`;
+ * `POST {url}/charges` with the key as `Idempotency-Key`, answer 2xx `{"id","status":"completed"|"declined"}`
+ * (402 for one that is declined is taken too);
  * `GET {url}/charges/{key}`, answer 200 with the same or 404.
  */
 export function httpGateway({ url, timeoutMs }: HttpGatewayOptions): PaymentGateway {
@@ -59,6 +60,9 @@ export function httpGateway({ url, timeoutMs }: HttpGatewayOptions): PaymentGate
       if (result.outcome === 'unsent') return { outcome: 'unsent', cause: result.cause }
       if (result.outcome !== 'answered') return { outcome: result.outcome, cause: result.cause }
       const { status } = result
+      // As our own route says it; without a charge in its body it is one of the refusals.
+      const declined = status === 402 ? chargeIn(result.body) : undefined
+      if (declined?.outcome === 'declined') return declined
       if (status === 429) return { outcome: 'busy', retryAfterMs: secondsMs(result.retryAfter) }
       if (status >= 400 && status < 500 && !MAYBE.has(status)) return { outcome: 'refused', status }
       return charged(result)
@@ -85,12 +89,16 @@ const MAYBE = new Set([408, 409, 425])
 function charged(result: HttpResult & { outcome: 'answered' }): Charged | Unanswered {
   const { status, body } = result
   if (status < 200 || status > 299) return failed(`the gateway answered ${status}`)
+  // What it says instead is not repeated: it may quote what was sent.
+  return chargeIn(body) ?? failed(`the gateway answered ${status} with something else than a charge`)
+}
+
+function chargeIn(body: Buffer): Charged | undefined {
   try {
     const { id, status: outcome } = answer.parse(JSON.parse(body.toString()))
     return { outcome, chargeId: id }
   } catch {
-    // What it says is not repeated: it may quote what was sent.
-    return failed(`the gateway answered ${status} with something else than a charge`)
+    return undefined
   }
 }
 

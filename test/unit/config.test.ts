@@ -307,6 +307,18 @@ const CLASHES: [settings: Settings, fault: RegExp][] = [
     { NODE_ENV: 'production', HMAC_SECRET: 'super-secret-key', HOST: '127.0.0.1' },
     /^HMAC_SECRET is the published default/,
   ],
+  // It may hold credentials: the value is not quoted.
+  ...['ftp://pay', 'pay.example', 'http://pay/?a=b', 'http://pay/#a'].map((url): [Settings, RegExp] => [
+    { GATEWAY_URL: url },
+    /^GATEWAY_URL must be an http:\/\/ or https:\/\/ URL without query and fragment$/,
+  ]),
+  [{ GATEWAY_URL: 'http://me:100%@pay' }, /^GATEWAY_URL must have percent-encoded credentials$/],
+  [{ GATEWAY_TIMEOUT: '99ms' }, /^GATEWAY_TIMEOUT=99ms: must be at least 100 ms$/],
+  [{ GATEWAY_TIMEOUT: '121s' }, /^GATEWAY_TIMEOUT=121000ms: must be at most 120000 ms$/],
+  [
+    { GATEWAY_URL: 'http://pay', SIMULATED_GATEWAY: 'seed=2' },
+    /^SIMULATED_GATEWAY: with GATEWAY_URL nothing is simulated/,
+  ],
   [{ SECRETS_KEY_OLD: OLD_KEY }, /^SECRETS_KEY_OLD needs SECRETS_KEY/],
   [
     { HOST: '0.0.0.0' },

@@ -50,6 +50,12 @@ describe('a charge', () => {
   const SAID: [what: string, step: Parameters<typeof scriptedServer>[1], outcome: object][] = [
     ['201', answer(201, '{"id":"ch_1","status":"completed"}'), { outcome: 'completed', chargeId: 'ch_1' }],
     ['declined', answer(200, '{"id":"ch_1","status":"declined"}'), { outcome: 'declined', chargeId: 'ch_1' }],
+    [
+      '402 and a declined charge',
+      answer(402, '{"id":"ch_1","status":"declined"}'),
+      { outcome: 'declined', chargeId: 'ch_1' },
+    ],
+    ['402 and nothing', answer(402, ''), { outcome: 'refused', status: 402 }],
     ['400', answer(400, '{}'), { outcome: 'refused', status: 400 }],
     ['401', answer(401, ''), { outcome: 'refused', status: 401 }],
     ['422', answer(422, ''), { outcome: 'refused', status: 422 }],
