@@ -108,7 +108,8 @@ export function effectOf(status: number, error: unknown): Handled['effect'] {
 
 async function capture(ctx: StageContext, isRecorded: (name: string) => boolean): Promise<Answer> {
   const body = await bytesOf(ctx.body)
-  const headers: Answer['headers'] = {}
+  // Without a prototype: a header may have any name.
+  const headers: Answer['headers'] = Object.create(null)
   for (const name of ctx.res.getHeaderNames()) {
     const value = isRecorded(name) ? ctx.res.getHeader(name) : undefined
     if (value !== undefined) headers[titleCase(name)] = Array.isArray(value) ? value : String(value)

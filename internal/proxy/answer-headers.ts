@@ -36,6 +36,25 @@ function without(lines: HeaderLines, names: ReadonlySet<string>): HeaderLines {
   return lines.filter((_, i) => !names.has((lines[i - (i % 2)] ?? '').toLowerCase()))
 }
 
+/**
+ * Throws for an answer in a transfer coding that was not asked for: whoever passes it on without its name, which
+ * belongs to the connection, passes on other bytes than the backend meant.
+ */
+export function checkCoding(lines: readonly string[]): void {
+  for (let i = 0; i + 1 < lines.length; i += 2) {
+    if (lines[i]?.toLowerCase() !== 'transfer-encoding' || lines[i + 1]?.toLowerCase() === 'chunked') continue
+    throw Object.assign(new Error('a transfer coding that was not asked for'), { code: 'HPE_UNKNOWN_CODING' })
+  }
+}
+
+/**
+ * An answer without a body, whatever length it declares: a 304 has that of the answer it stands for, which undici
+ * waits for in vain.
+ */
+export function hasNoBody(status: number): boolean {
+  return status === 204 || status === 304
+}
+
 /** A header's value; of several lines the first. `name` in lower case. */
 export function headerOf(lines: readonly string[], name: string): string | undefined {
   for (let i = 0; i + 1 < lines.length; i += 2) if (lines[i]?.toLowerCase() === name) return lines[i + 1]

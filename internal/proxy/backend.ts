@@ -86,6 +86,6 @@ export function bodyStream(req: IncomingMessage): Readable | null {
   if (coding === undefined && !(Number(length) > 0)) return null
   const body = new PassThrough()
   // What the backend did not want is read and thrown away: the next request comes behind it.
-  body.once('close', () => req.resume())
+  body.once('close', () => req.unpipe(body).resume())
   return req.pipe(body)
 }

@@ -1,6 +1,13 @@
 import { Readable } from 'node:stream'
 import type { Dispatcher } from 'undici'
-import { answerHeaders, type HeaderLines, headerLines, headerOf } from './answer-headers.ts'
+import {
+  answerHeaders,
+  checkCoding,
+  type HeaderLines,
+  hasNoBody,
+  headerLines,
+  headerOf,
+} from './answer-headers.ts'
 import { isStreamed } from './answer-meaning.ts'
 import type { Backend, Call } from './backend.ts'
 import { faultOf, outcomeOf, type UpstreamFault, WATCHDOG } from './upstream-failure.ts'
@@ -23,6 +30,7 @@ export type Exchanged =
       status: number
       headers: HeaderLines
       body: Readable
+      outcome: string | undefined
       why: 'answer_too_large' | 'answer_streamed'
     }
   | { kind: 'failed'; fault: UpstreamFault; cause: Error }
@@ -46,6 +54,7 @@ class Collecting implements Dispatcher.DispatchHandler {
   readonly #onAbort = () => this.#expire()
   #controller: Dispatcher.DispatchController | undefined
   #expired = false
+  #ended = false
   #status = 0
   #headers: HeaderLines = []
   #outcome: string | undefined
@@ -77,9 +86,13 @@ class Collecting implements Dispatcher.DispatchHandler {
     if (status < 200) return
     this.#status = status
     const lines = headerLines(controller.rawHeaders)
+    checkCoding(lines)
     this.#headers = answerHeaders(lines)
     this.#outcome = headerOf(lines, 'idempotency-outcome')
-    if (isStreamed(headerOf(this.#headers, 'content-type'), headerOf(this.#headers, 'x-accel-buffering'))) {
+    if (hasNoBody(status)) this.onResponseEnd()
+    else if (
+      isStreamed(headerOf(this.#headers, 'content-type'), headerOf(this.#headers, 'x-accel-buffering'))
+    ) {
       this.#stream('answer_streamed')
     } else if (Number(headerOf(this.#headers, 'content-length')) > this.#limits.maxResponseBytes) {
       this.#stream('answer_too_large')
@@ -97,16 +110,20 @@ class Collecting implements Dispatcher.DispatchHandler {
   }
 
   onResponseEnd(): void {
+    if (this.#ended) return
+    this.#ended = true
     this.#settle(outcomeOf(this.#status))
     if (this.#rest !== undefined) {
       this.#rest.push(null)
       return
     }
     const body = Buffer.concat(this.#chunks, this.#size)
-    this.#resolve({ kind: 'whole', ...this.#head(), body, outcome: this.#outcome })
+    this.#resolve({ kind: 'whole', ...this.#head(), body })
   }
 
   onResponseError(_: unknown, error: Error): void {
+    if (this.#ended) return
+    this.#ended = true
     // Who did not get so far that a request was begun cannot have sent anything, not even after its time.
     const fault = faultOf(error, this.#controller !== undefined, this.#status > 0)
     this.#settle(fault)
@@ -125,6 +142,8 @@ class Collecting implements Dispatcher.DispatchHandler {
         done(error)
       },
     })
+    // It may be cut before anybody has begun to read: whoever reads it then sees that.
+    rest.on('error', () => {})
     for (const chunk of this.#chunks) rest.push(chunk)
     this.#chunks = []
     this.#rest = rest
@@ -132,7 +151,7 @@ class Collecting implements Dispatcher.DispatchHandler {
   }
 
   #head() {
-    return { status: this.#status, headers: this.#headers }
+    return { status: this.#status, headers: this.#headers, outcome: this.#outcome }
   }
 
   #expire(): void {

@@ -1,3 +1,4 @@
+import { Readable } from 'node:stream'
 import { headerValues } from '../header-values.ts'
 import { required, type Stage, type StageContext } from '../request-state.ts'
 import type { HeaderLines } from './answer-headers.ts'
@@ -50,19 +51,25 @@ export function forwardOnce(options: ForwardOnceOptions): Stage {
     await attempt.dispatched()
     // A held key stays held without its lease: then the answer is still worth waiting for.
     const signal = onUnknown === 'release' ? { signal: attempt.signal } : {}
+    attempt.effect = { unknown: 'handler_failed' }
     const exchanged = await exchange(backend, call, { maxResponseBytes, maxDurationMs, ...signal })
     switch (exchanged.kind) {
       case 'whole':
+        setAnswer(ctx, exchanged)
         attempt.effect = meaningOf(exchanged.status, exchanged.outcome, on5xx)
-        setAnswer(ctx, exchanged)
         break
-      case 'stream':
-        attempt.effect = { unknown: exchanged.why }
+      case 'stream': {
         setAnswer(ctx, exchanged)
+        const meaning = meaningOf(exchanged.status, exchanged.outcome, on5xx)
+        attempt.effect = meaning === 'nothing happened' ? meaning : { unknown: exchanged.why }
         break
+      }
       case 'failed': {
         const { fault, cause } = exchanged
-        if (fault === 'unreachable') throw unreachable(fault, cause)
+        if (fault === 'unreachable') {
+          attempt.effect = 'nothing happened'
+          throw unreachable(fault, cause)
+        }
         attempt.effect = { unknown: REASONS[fault] }
         onTrouble(ctx, REASONS[fault], cause)
         throw onUnknown === 'hold' ? unknownOutcome(fault, cause) : unreachable(fault, cause)
@@ -77,11 +84,14 @@ function setAnswer(
 ): void {
   ctx.status = status
   ctx.body = body
+  // Koa would answer a cut with a text of its own: its client must see a cut.
+  if (body instanceof Readable) body.removeAllListeners('error').on('error', () => {})
   // Koa made these up from the body.
   ctx.remove('Content-Type')
   for (const [name, values] of byName(headers)) {
     const stays = name === 'content-length' && body instanceof Buffer && ctx.method !== 'HEAD'
-    if (!stays) ctx.set(name, values)
+    // Koa takes one type; of several the first is what other clients go by.
+    if (!stays) ctx.set(name, name === 'content-type' ? values.slice(0, 1) : values)
   }
 }
 

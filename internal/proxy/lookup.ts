@@ -29,8 +29,8 @@ const BARE = /^[!#-+\--:<-[\]-~]+$/
 /**
  * Asks the backend what became of a key: 200 is the answer to the request, with its status in `Idempotency-Status`
  * (200 without); `Idempotency-Outcome: none` says that the request has taken no effect and will take none. 404 is taken
- * as the same, but for a request that was given up for its time and may still be at work. Whatever else comes leaves
- * the outcome unknown. Rejects where nothing comes.
+ * as the same, but for a request that may still be at work: it has `maxDurationMs`, unless it has begun to answer.
+ * Whatever else comes leaves the outcome unknown. Rejects where nothing comes.
  */
 export async function lookUp(
   options: LookupOptions,
@@ -51,8 +51,11 @@ export async function lookUp(
   return { status, headers: recorded(headers), body: bytes }
 }
 
+/** Backends act before they answer. A connection that is lost earlier says nothing: the backend need not notice. */
+const HAS_ANSWERED = new Set(['backend_error', 'answer_truncated', 'answer_malformed'])
+
 function mayBeAtWork({ reason, sinceMs }: UnknownKey, { maxDurationMs }: LookupOptions): boolean {
-  return (reason === 'backend_timeout' || reason === 'lease_lost') && sinceMs < maxDurationMs
+  return !HAS_ANSWERED.has(reason) && sinceMs < maxDurationMs
 }
 
 async function collect(body: AsyncIterable<Buffer>, maxBytes: number): Promise<Buffer | undefined> {
@@ -80,14 +83,17 @@ function recorded(headers: Record<string, string | string[] | undefined>): Found
   const lines: HeaderLines = Object.entries(headers).flatMap(([name, value]) =>
     [value ?? []].flat().flatMap((line) => [name, line]),
   )
-  const found: FoundAnswer['headers'] = {}
+  // Without a prototype: a header may have any name.
+  const found: FoundAnswer['headers'] = Object.create(null)
   const kept = answerHeaders(lines)
   for (let i = 0; i + 1 < kept.length; i += 2) {
     const name = kept[i] ?? ''
     const value = kept[i + 1] ?? ''
     if (!isRecorded(name)) continue
     const before = found[name]
-    found[name] = before === undefined ? value : [before, value].flat()
+    if (before === undefined) found[name] = value
+    // Of several types the first, as in answers to forwarded requests.
+    else if (name !== 'content-type') found[name] = [before, value].flat()
   }
   return found
 }

@@ -1,6 +1,14 @@
 import type { ServerResponse } from 'node:http'
+import { Readable } from 'node:stream'
 import type { Dispatcher } from 'undici'
-import { answerHeaders, type HeaderLines, headerLines, headerOf } from './answer-headers.ts'
+import {
+  answerHeaders,
+  checkCoding,
+  type HeaderLines,
+  hasNoBody,
+  headerLines,
+  headerOf,
+} from './answer-headers.ts'
 import type { Backend, Call } from './backend.ts'
 import { faultOf, outcomeOf, unreachable } from './upstream-failure.ts'
 
@@ -30,6 +38,7 @@ const LEFT = new Error('the client has gone')
 class Passing implements Dispatcher.DispatchHandler {
   readonly #startedMs = performance.now()
   readonly #backend: Backend
+  readonly #body: Call['body']
   readonly #res: ServerResponse
   readonly #added: () => HeaderLines
   readonly #resolve: () => void
@@ -49,6 +58,7 @@ class Passing implements Dispatcher.DispatchHandler {
     reject: (error: unknown) => void,
   ) {
     this.#backend = backend
+    this.#body = call.body
     this.#res = res
     this.#added = added
     this.#resolve = resolve
@@ -56,7 +66,7 @@ class Passing implements Dispatcher.DispatchHandler {
     res.once('close', () => {
       if (!this.#ended) this.#controller?.abort(LEFT)
       // Before it has begun there is no controller: who still waits for a connection fails with its body.
-      if (!this.#ended && call.body !== null && 'destroy' in call.body) call.body.destroy(LEFT)
+      if (!this.#ended) this.#dropBody(LEFT)
     })
   }
 
@@ -73,11 +83,14 @@ class Passing implements Dispatcher.DispatchHandler {
     // 1xx other than 101 announce an answer; the client has had its 100 from this server.
     if (status < 200) return
     this.#status = status
-    const headers = answerHeaders(headerLines(controller.rawHeaders))
+    const lines = headerLines(controller.rawHeaders)
+    checkCoding(lines)
+    const headers = answerHeaders(lines)
     for (const part of this.#added()) headers.push(part)
     this.#res.writeHead(status, headers)
     const length = headerOf(headers, 'content-length')
     if (length !== undefined) this.#length = Number(length)
+    if (hasNoBody(status)) this.onResponseEnd()
   }
 
   onResponseData(controller: Dispatcher.DispatchController, chunk: Buffer): void {
@@ -92,7 +105,9 @@ class Passing implements Dispatcher.DispatchHandler {
   }
 
   onResponseEnd(): void {
+    if (this.#ended) return
     this.#ended = true
+    this.#dropBody()
     this.#backend.ended(outcomeOf(this.#status), this.#startedMs)
     if (this.#whole === undefined) this.#res.end()
     else endInOneWrite(this.#res, this.#whole)
@@ -102,6 +117,7 @@ class Passing implements Dispatcher.DispatchHandler {
   onResponseError(_: unknown, error: Error): void {
     if (this.#ended) return
     this.#ended = true
+    this.#dropBody()
     const left = this.#res.destroyed
     const fault = faultOf(error, this.#controller !== undefined, this.#status > 0)
     this.#backend.ended(left ? 'left' : fault, this.#startedMs)
@@ -112,6 +128,11 @@ class Passing implements Dispatcher.DispatchHandler {
       this.#res.destroy()
       this.#resolve()
     }
+  }
+
+  /** Nobody takes the rest of it: undici leaves that to us where it never began to send it. */
+  #dropBody(reason?: Error): void {
+    if (this.#body instanceof Readable) this.#body.destroy(reason)
   }
 }
 

@@ -21,8 +21,9 @@ Idempotency-Key or X-Idempotency-Key header only once. Its answer is recorded an
   --on-unknown hold      keeps a key whose outcome is not known: 409 outcome_unknown until it is resolved (default)
   --on-unknown release   frees it: for backends that know the forwarded key themselves
   --lookup URL           asked about such a key: {key} in the URL, and an Idempotency-Key header. Answers: 200 with the
-                         stored answer, its status in Idempotency-Status (default 200); 404, or
-                         "Idempotency-Outcome: none": it never took effect, and the key is freed
+                         stored answer, its status in Idempotency-Status (default 200); "Idempotency-Outcome: none":
+                         it took no effect and will take none, the key is freed; 404: the same, once the backend had
+                         begun to answer or --max-duration is over: until then it may still be at work
   --on-5xx replay        an answer 500-599 is recorded and replayed like any other (default)
   --on-5xx hold          its outcome counts as unknown
   --on-5xx release       it frees the key

@@ -145,7 +145,9 @@ describe('--lookup', () => {
       ) {
         return void res.end('second run')
       }
-      res.destroy()
+      // A cut within the answer: the backend has done what it does.
+      if (target === '/cut') res.writeHead(200, { 'Content-Length': 9 }).write('half', () => res.destroy())
+      else res.destroy()
     })
     const proxy = await startProxy(t, backend.url, ['--lookup', `${backend.url}/_outcome/{key}`])
     const runs = (key: string) =>
@@ -177,14 +179,15 @@ describe('--lookup', () => {
     const asked = backend.reached.find(({ target }) => target.startsWith('/_outcome/'))
     assert.deepEqual(asked?.values('idempotency-key'), [found])
 
-    for (const none of [
-      (res: ServerResponse) => void res.writeHead(404).end(),
-      (res: ServerResponse) => void res.writeHead(200, { 'Idempotency-Outcome': 'none' }).end(),
-    ]) {
+    const none = { 'Idempotency-Outcome': 'none' }
+    for (const [path, tell] of [
+      ['/cut', (res: ServerResponse) => void res.writeHead(404).end()],
+      ['/', (res: ServerResponse) => void res.writeHead(200, none).end()],
+    ] as const) {
       const key = newKey()
-      await post(proxy.url, key)
-      outcomes.set(key, none)
-      assert.equal((await post(proxy.url, key)).body.toString(), 'second run')
+      await post(proxy.url, key, path)
+      outcomes.set(key, tell)
+      assert.equal((await post(proxy.url, key, path)).body.toString(), 'second run')
       assert.equal(runs(key), 2)
     }
 
@@ -201,16 +204,35 @@ describe('--lookup', () => {
     }
   })
 
-  test('a 404 about a request that was given up for its time does not free it: it may still be at work', async (t) => {
-    const backend = await startBackend(t, (res, { method }) => {
+  test('a 404 about a request that may still be at work does not free it, until its time is over', async (t) => {
+    const backend = await startBackend(t, (res, { method, target }) => {
       if (method === 'GET') res.writeHead(404).end()
+      // The connection breaks, the work goes on.
+      else if (target === '/lost') res.destroy()
     })
-    const args = ['--timeout', '200ms', '--lookup', `${backend.url}/{key}`]
-    const proxy = await startProxy(t, backend.url, args)
+    const runs = () => backend.reached.filter(({ method }) => method === 'POST').length
+    const lookup = ['--lookup', `${backend.url}/{key}`]
+    const proxy = await startProxy(t, backend.url, ['--timeout', '200ms', ...lookup])
+    for (const [path, first] of [
+      ['/late', '504 backend_timeout'],
+      ['/lost', '409 outcome_unknown'],
+    ] as const) {
+      const key = newKey()
+      const before = runs()
+      assert.equal(say(await post(proxy.url, key, path)), first)
+      assert.equal(say(await post(proxy.url, key, path)), '409 outcome_unknown')
+      assert.equal(runs(), before + 1)
+    }
+
+    const short = await startProxy(t, backend.url, ['--max-duration', '2s', ...lookup])
     const key = newKey()
-    assert.equal(say(await post(proxy.url, key)), '504 backend_timeout')
-    assert.equal(say(await post(proxy.url, key)), '409 outcome_unknown')
-    assert.equal(backend.reached.filter(({ method }) => method === 'POST').length, 1)
+    const startedMs = Date.now()
+    const before = runs()
+    await until('it is freed', async () => {
+      await post(short.url, key, '/lost')
+      return runs() > before + 1
+    })
+    assert.ok(Date.now() - startedMs >= 2_000)
   })
 })
 
