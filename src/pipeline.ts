@@ -33,6 +33,7 @@ import { getOrder, listOrders, placeOrder } from '../internal/orders/orders.ts'
 import { type Completer, startCompleter } from '../internal/payments/completer.ts'
 import { countPaymentRequests } from '../internal/payments/count-payment-requests.ts'
 import type { GuardedGateway } from '../internal/payments/guarded-gateway.ts'
+import { knownPayment } from '../internal/payments/known-payment.ts'
 import { isSimulatedFailure, pay } from '../internal/payments/pay.ts'
 import { payOnce, settleMsOf } from '../internal/payments/pay-once.ts'
 import { PAY_SCOPE } from '../internal/payments/payment.ts'
@@ -182,6 +183,7 @@ export function pipeline(parts: Parts): Koa<RequestState> {
     onRequest: () => metrics.paymentRequests.inc(),
     onFailed: () => metrics.paymentRequestsFailed.inc(),
   })
+  const known = knownPayment(parts.database)
   const payment = payOnce({
     ...{
       database: parts.database,
@@ -205,7 +207,7 @@ export function pipeline(parts: Parts): Koa<RequestState> {
     counted,
     parsedJson(),
     keyed(PAY_SCOPE, keyInBody('idempotency_key')),
-    pay({ payOnce: payment, failureRate: config.simulatedFailureRate, random: Math.random }),
+    pay({ payOnce: payment, known, failureRate: config.simulatedFailureRate, random: Math.random }),
   )
   router.post(
     '/api/v1/payments',
@@ -215,7 +217,7 @@ export function pipeline(parts: Parts): Koa<RequestState> {
     counted,
     once(PAYMENTS_SCOPE, PAYMENT_KEY),
     jsonBody(),
-    createPayment({ pay: payment, database: parts.database }),
+    createPayment({ pay: payment, known }),
   )
   router.get(
     '/api/v1/payments/:transaction_id',

@@ -13,6 +13,14 @@ export interface Placement {
   answer: { status: number; body: string }
 }
 
+/** A request by its key. */
+export interface Asked {
+  client: string
+  key: string
+  /** 64 hex digits. */
+  fingerprint: string
+}
+
 export type Placed =
   /** The order is committed, and this is the placement that did it. */
   | { outcome: 'created' }
@@ -28,6 +36,8 @@ export interface OrderStore {
    * `effect` is 'unknown' when the order may have been written all the same.
    */
   place(placement: Placement): Promise<Placed>
+  /** What the key stands for; undefined: for no order. */
+  standing(asked: Asked): Promise<Exclude<Placed, { outcome: 'created' }> | undefined>
   find(client: string, id: string): Promise<Order | undefined>
   /** Newest first; `before` is the id of the last order of the page before. */
   list(client: string, limit: number, before: string | undefined): Promise<Order[]>
@@ -53,6 +63,7 @@ export function orderStore(database: Database, { onBatch }: OrderStoreOptions = 
         throw error instanceof ServiceError ? storeUnavailable(error, 'unknown') : error
       }
     },
+    standing: (asked) => standing(database, asked),
     async find(client, id) {
       const [row] = await database.run(
         (sql) => sql`SELECT ${columns(sql)} FROM orders WHERE client = ${client} AND id = ${id}`,
@@ -123,24 +134,23 @@ async function insertAll(database: Database, items: readonly Placement[]): Promi
   return items.map(({ order }) => ids.has(order.id))
 }
 
-async function existing(database: Database, placement: Placement): Promise<Placed> {
-  const { client, order, fingerprint } = placement
+async function existing(database: Database, { client, order, fingerprint }: Placement): Promise<Placed> {
+  const found = await standing(database, { client, key: order.key, fingerprint })
+  if (found === undefined) throw new Error('an order that was there a moment ago is gone')
+  // Ours after all: the first statement was committed, only its answer was lost.
+  return found.outcome === 'existing' && found.id === order.id ? { outcome: 'created' } : found
+}
+
+async function standing(database: Database, { client, key, fingerprint }: Asked) {
   const [row] = await database.run(
     (sql) => sql`
       SELECT id, encode(fingerprint, 'hex') AS fingerprint, answer_status, answer_body
-      FROM orders WHERE client = ${client} AND idempotency_key = ${order.key}`,
+      FROM orders WHERE client = ${client} AND idempotency_key = ${key}`,
   )
-  if (row === undefined || !(row.answer_body instanceof Buffer)) {
-    throw new Error('an order that was there a moment ago is gone')
-  }
-  // Ours after all: the first statement was committed, only its answer was lost.
-  if (row.id === order.id) return { outcome: 'created' }
-  if (row.fingerprint !== fingerprint) return { outcome: 'mismatch' }
-  return {
-    outcome: 'existing',
-    id: String(row.id),
-    answer: { status: Number(row.answer_status), body: row.answer_body },
-  }
+  if (row === undefined || !(row.answer_body instanceof Buffer)) return undefined
+  if (row.fingerprint !== fingerprint) return { outcome: 'mismatch' } as const
+  const answer = { status: Number(row.answer_status), body: row.answer_body }
+  return { outcome: 'existing', id: String(row.id), answer } as const
 }
 
 const columns = (sql: Sql) =>

@@ -1,11 +1,11 @@
 import { v7 as uuidv7, validate } from 'uuid'
 import { parseLimit } from '../page-limit.ts'
-import { required, type Stage } from '../request-state.ts'
+import { type JsonBody, required, type Stage } from '../request-state.ts'
 import { keyReused, ServiceError } from '../service-error.ts'
 import { parseCursor } from './cursor.ts'
 import { type Order, orderJson } from './order.ts'
-import { parseOrderRequest } from './order-request.ts'
-import type { OrderStore } from './order-store.ts'
+import { type OrderRequest, parseOrderRequest } from './order-request.ts'
+import type { Asked, OrderStore } from './order-store.ts'
 
 const JSON_TYPE = 'application/json; charset=utf-8'
 
@@ -21,7 +21,8 @@ export function placeOrder({ orders, now, onPlaced }: PlaceOrderOptions): Stage 
   return async function placeOrder(ctx) {
     const { client } = required(ctx, 'caller', 'verifySignature')
     const attempt = required(ctx, 'attempt', 'idempotency')
-    const request = parseOrderRequest(required(ctx, 'json', 'jsonBody'))
+    const { key, fingerprint } = attempt
+    const request = await requested(required(ctx, 'json', 'jsonBody'), { client, key, fingerprint })
     const createdMs = now()
     const order: Order = {
       id: uuidv7({ msecs: createdMs }),
@@ -42,6 +43,19 @@ export function placeOrder({ orders, now, onPlaced }: PlaceOrderOptions): Stage 
     ctx.set('Location', `/orders/${given.id}`)
     ctx.set('Content-Type', JSON_TYPE)
     ctx.body = given.answer.body
+  }
+
+  /**
+   * A refused body is the answer to its key, unless the key, whose record is gone, stands for an order: recorded, the
+   * refusal would stand in the way of that order's retries.
+   */
+  async function requested(json: JsonBody, asked: Asked): Promise<OrderRequest> {
+    try {
+      return parseOrderRequest(json)
+    } catch (refusal) {
+      if ((await orders.standing(asked)) !== undefined) throw keyReused()
+      throw refusal
+    }
   }
 }
 

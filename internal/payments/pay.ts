@@ -1,11 +1,14 @@
-import { required, type Stage } from '../request-state.ts'
+import { type JsonBody, required, type Stage } from '../request-state.ts'
 import { ServiceError } from '../service-error.ts'
+import { outgoingTrace } from '../telemetry/trace-context.ts'
+import type { KnownPayment, NamedPayment } from './known-payment.ts'
 import type { Paid, PaymentIntent } from './pay-once.ts'
-import { parsePayRequest } from './pay-request.ts'
+import { type PayRequest, parsePayRequest } from './pay-request.ts'
 import { PAY_SCOPE } from './payment.ts'
 
 export interface PayOptions {
   payOnce: (intent: PaymentIntent) => Promise<Paid>
+  known: KnownPayment
   /** 0..1: the share of the requests that fail on purpose before anything is done. */
   failureRate: number
   /** 0 to less than 1; decides which ones fail. */
@@ -22,23 +25,41 @@ const ON_PURPOSE = new Error('SIMULATED_FAILURE_RATE asked for this failure')
  * answered with 500 instead, before anything is written, so that a retry with the same key starts from nothing. Behind
  * idempotency and parsedJson.
  */
-export function pay({ payOnce, failureRate, random }: PayOptions): Stage {
+export function pay({ payOnce, known, failureRate, random }: PayOptions): Stage {
   return async function pay(ctx) {
     const { client } = required(ctx, 'caller', 'authenticate')
     const attempt = required(ctx, 'attempt', 'idempotency')
-    const request = parsePayRequest(required(ctx, 'json', 'parsedJson'))
-    if (random() < failureRate) throw simulatedFailure()
-    const paid = await payOnce({
-      ...{ client, scope: PAY_SCOPE, key: attempt.key, fingerprint: attempt.fingerprint },
-      ...{ requestId: ctx.state.requestId, amount: request.amount, userId: request.user_id },
-      ...{ currency: undefined, description: undefined, paymentMethod: undefined, metadata: undefined },
-    })
+    const { key, fingerprint } = attempt
+    const { requestId, trace } = ctx.state
+    const headers = trace === undefined ? {} : outgoingTrace(trace)
+    const json = required(ctx, 'json', 'parsedJson')
+    const paid = await payOrKnown(
+      json,
+      { client, scope: PAY_SCOPE, key, fingerprint },
+      { requestId, headers },
+    )
     attempt.replayed = paid.replayed
     ctx.status = paid.answer.status
     ctx.set('Content-Type', 'application/json; charset=utf-8')
     ctx.body = paid.answer.body
   }
+
+  async function payOrKnown(json: JsonBody, named: NamedPayment, sent: Sent): Promise<Paid> {
+    let request: PayRequest
+    try {
+      request = parsePayRequest(json)
+    } catch (refusal) {
+      return await known(named, refusal)
+    }
+    if (random() < failureRate) throw simulatedFailure()
+    return await payOnce({
+      ...{ ...named, ...sent, amount: request.amount, userId: request.user_id },
+      ...{ currency: undefined, description: undefined, paymentMethod: undefined, metadata: undefined },
+    })
+  }
 }
+
+type Sent = Pick<PaymentIntent, 'requestId' | 'headers'>
 
 function simulatedFailure(): ServiceError {
   return new ServiceError(

@@ -1,17 +1,16 @@
 import { validate } from 'uuid'
 import type { Database } from '../database/database.ts'
 import { type JsonBody, required, type Stage } from '../request-state.ts'
-import { keyReused, ServiceError } from '../service-error.ts'
+import { ServiceError } from '../service-error.ts'
 import { outgoingTrace } from '../telemetry/trace-context.ts'
-import { inProgress, type Paid, type PaymentIntent } from './pay-once.ts'
+import type { KnownPayment, NamedPayment } from './known-payment.ts'
+import type { Paid, PaymentIntent } from './pay-once.ts'
 import { type Payment, paymentJson } from './payment.ts'
 import { type PaymentRequest, parsePaymentRequest } from './payment-request.ts'
 import type { StoredAnswer } from './payment-store.ts'
-import { findPayment, readKey } from './read-payments.ts'
+import { findPayment } from './read-payments.ts'
 
 export const PAYMENTS_SCOPE = 'POST /api/v1/payments'
-/** The completer is about to settle it. */
-const RETRY_SOON_MS = 1_000
 const JSON_TYPE = 'application/json; charset=utf-8'
 
 /** 200 completed, 402 declined: `{"payment":{…}}`. */
@@ -21,11 +20,11 @@ export function paymentAnswer(payment: Payment): StoredAnswer {
 
 export interface CreatePaymentOptions {
   pay: (intent: PaymentIntent) => Promise<Paid>
-  database: Database
+  known: KnownPayment
 }
 
 /** `POST /api/v1/payments`: charges once. Behind idempotency and jsonBody. */
-export function createPayment({ pay, database }: CreatePaymentOptions): Stage {
+export function createPayment({ pay, known }: CreatePaymentOptions): Stage {
   return async function createPayment(ctx) {
     const { client } = required(ctx, 'caller', 'verifySignature')
     const attempt = required(ctx, 'attempt', 'idempotency')
@@ -42,7 +41,7 @@ export function createPayment({ pay, database }: CreatePaymentOptions): Stage {
     ctx.body = paid.answer.body
   }
 
-  async function payOrKnown(json: JsonBody, named: Named, sent: Sent): Promise<Paid> {
+  async function payOrKnown(json: JsonBody, named: NamedPayment, sent: Sent): Promise<Paid> {
     let request: PaymentRequest
     try {
       request = parsePaymentRequest(json)
@@ -55,20 +54,8 @@ export function createPayment({ pay, database }: CreatePaymentOptions): Stage {
       metadata: request.metadata === undefined ? undefined : JSON.stringify(request.metadata),
     })
   }
-
-  /**
-   * A refused body is the answer to its key, unless the key, whose record is gone, stands for a payment: recorded, the
-   * refusal would stand in the way of that payment's retries.
-   */
-  async function known(named: Named, refusal: unknown): Promise<Paid> {
-    const state = await readKey(database, named)
-    if (state.outcome === 'mismatch') throw keyReused()
-    if (state.outcome === 'settled') return { id: state.id, answer: state.answer, replayed: true }
-    throw state.outcome === 'open' ? inProgress(RETRY_SOON_MS) : refusal
-  }
 }
 
-type Named = Pick<PaymentIntent, 'client' | 'scope' | 'key' | 'fingerprint'>
 type Sent = Pick<PaymentIntent, 'requestId' | 'headers'>
 
 /** `GET /api/v1/payments/:transaction_id`: own payments only, in whatever state; another client's is not found. */

@@ -189,6 +189,9 @@ async function payMany(t: TestContext, failureRate: number, times: number) {
         paid.push(intent)
         return { id: 'id-1', answer: { status: 402, body: Buffer.from('{}') }, replayed: false }
       },
+      known: async (_, refusal) => {
+        throw refusal
+      },
       failureRate,
       random: seeded('seed-1'),
     }),

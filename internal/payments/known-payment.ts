@@ -1,0 +1,25 @@
+import type { Database } from '../database/database.ts'
+import { keyReused } from '../service-error.ts'
+import { inProgress, type Paid, type PaymentIntent } from './pay-once.ts'
+import { readKey } from './read-payments.ts'
+
+export type NamedPayment = Pick<PaymentIntent, 'client' | 'scope' | 'key' | 'fingerprint'>
+
+/** The completer is about to settle it. */
+const RETRY_SOON_MS = 1_000
+
+/**
+ * For a body that is refused. The refusal is the answer to its key, unless the key, whose record is gone, stands for a
+ * payment: recorded, the refusal would stand in the way of that payment's retries. Resolves with the payment, or
+ * rejects with `refusal`, `idempotency_key_reused`, `request_in_progress` or `store_unavailable`.
+ */
+export type KnownPayment = (named: NamedPayment, refusal: unknown) => Promise<Paid>
+
+export function knownPayment(database: Database): KnownPayment {
+  return async function known(named, refusal) {
+    const state = await readKey(database, named)
+    if (state.outcome === 'mismatch') throw keyReused()
+    if (state.outcome === 'settled') return { id: state.id, answer: state.answer, replayed: true }
+    throw state.outcome === 'open' ? inProgress(RETRY_SOON_MS) : refusal
+  }
+}
