@@ -168,6 +168,8 @@ test('failures on purpose free the key, so that retries end in one payment', asy
   for (const key of keys) assert.equal((await rowsOf(key)).length, 1)
   assert.ok(failures > 0)
   assert.equal((await metric(failing.url, 'payment_requests_failed')) - before, failures)
+  const takenOver = await metric(failing.url, 'idempotency_outcomes_total\\{outcome="takeover"\\}')
+  assert.equal(takenOver, 0, 'a key that is freed is taken afresh')
   assert.doesNotMatch(failing.log(), /request failed/, 'nobody has to look after them')
 })
 

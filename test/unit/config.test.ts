@@ -220,7 +220,14 @@ const GOOD: [settings: Settings, inForce: Partial<Config>][] = [
   [
     { NODE_ENV: 'production', HMAC_SECRET: 'own', METRICS_PORT: '9100', OPERATOR_TOKEN: 'sixteen-and-more' },
     {
-      ...{ production: true, host: '0.0.0.0', hmacSecret: 'own', apiKeys: [], metricsPort: 9_100 },
+      ...{
+        production: true,
+        host: '0.0.0.0',
+        simulatedFailureRate: 0,
+        hmacSecret: 'own',
+        apiKeys: [],
+        metricsPort: 9_100,
+      },
       operatorToken: 'sixteen-and-more',
     },
   ],
