@@ -45,6 +45,13 @@ const COMMANDS: Record<string, Command | undefined> = {
     does: 'the audit trail of payments: verify, heads, export',
     run: async (args) => (await import('./commands/audit.ts')).audit(args),
   },
+  export: {
+    does: 'export audit: the same as audit export',
+    async run([what, ...args]) {
+      if (what !== 'audit') throw new Error('say what: oncekey export audit; see oncekey audit --help')
+      return await (await import('./commands/audit.ts')).audit(['export', ...args])
+    },
+  },
   backend: {
     does: 'a demo backend that counts how often it was called, to try the sidecar with',
     run: async (args) => (await import('./commands/backend.ts')).backend(args),

@@ -9,8 +9,9 @@ import type { KeyId } from '../../internal/idempotency/store.ts'
 import { paymentStore } from '../../internal/payments/payment-store.ts'
 import { startBrowser } from '../support/chromium.ts'
 import { newKey, orderBody, postOrder, send } from '../support/order-client.ts'
-import { createDatabase } from '../support/servers.ts'
+import { createDatabase, freePort, startRedis } from '../support/servers.ts'
 import { startService } from '../support/service.ts'
+import { until } from '../support/until.ts'
 
 const TOKEN = 'the-token-of-the-tests'
 const [browser, place] = await Promise.all([startBrowser(), createDatabase()])
@@ -320,7 +321,7 @@ describe('the requests of the console', () => {
 test('in production the console is on the private listener, and only with a token', async () => {
   const production = {
     ...{ NODE_ENV: 'production', HOST: '127.0.0.1', HMAC_SECRET: 'a-secret-of-our-own' },
-    ...{ DATABASE_URL: place.url, API_KEYS: 'none', METRICS_PORT: await freePort() },
+    ...{ DATABASE_URL: place.url, API_KEYS: 'none', METRICS_PORT: String(await freePort()) },
   }
   const privately = `http://127.0.0.1:${production.METRICS_PORT}/console`
   const closed = await startService(production)
@@ -335,11 +336,24 @@ test('in production the console is on the private listener, and only with a toke
   await opened.stop()
 })
 
-async function freePort(): Promise<string> {
-  const { createServer } = await import('node:net')
-  const server = createServer().listen(0, '127.0.0.1')
-  await new Promise((resolve) => server.once('listening', resolve))
-  const address = server.address()
-  await new Promise((resolve) => server.close(resolve))
-  return String(typeof address === 'object' ? address?.port : '')
-}
+test('of several workers, with the keys in Redis, the private listener shows all and finds what each did', async () => {
+  const [redis, own, port] = await Promise.all([startRedis(), createDatabase(), freePort()])
+  const settings = { DATABASE_URL: own.url, REDIS_URL: redis.url, WORKERS: '2', METRICS_PORT: String(port) }
+  const workers = await startService({ ...settings, OPERATOR_TOKEN: TOKEN })
+  const ask = async (path: string) =>
+    (await send(`http://127.0.0.1:${port}/console/api/${path}`, { headers: authorized })).body.toString()
+  const key = newKey()
+  const first = await postOrder(workers.url, key, orderBody())
+  await until('both workers have reported', async () => {
+    const nodes = [...(await ask('overview')).matchAll(/"live":true/g)]
+    return nodes.length === 2
+  })
+  await until('the client is among the busiest', async () => /"client":"default"/.test(await ask('overview')))
+  assert.match(await ask('overview'), /"group":"orders","name":"client","quota":10,"remaining":9/)
+  const life = await ask(`key?client=default&key=${key}`)
+  assert.match(life, /"state":"completed"/)
+  assert.ok(life.includes(JSON.stringify(first.body.toString())), life)
+  assert.equal((await workers.stop()).code, 0)
+  await redis.stop()
+  await own.drop()
+})

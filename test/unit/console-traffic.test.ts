@@ -74,6 +74,7 @@ test('the busiest clients of the last five minutes are told, the busiest first',
   const { traffic, pass, once } = world()
   for (let i = 0; i < 9; i++) once('answered', 'gone')
   pass(5 * 60_000)
+  assert.deepEqual(traffic.report().clients, [])
   once('answered', 'calm')
   for (let i = 0; i < 3; i++) once(i === 0 ? 'limited' : 'answered', 'busy')
   once('refused')
