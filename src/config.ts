@@ -1,11 +1,8 @@
-import { existsSync } from 'node:fs'
 import { isIP } from 'node:net'
-import { availableParallelism } from 'node:os'
 import {
   parseSimulatedGateway,
   SIMULATED_DEFAULTS,
   type SimulatedGatewaySettings,
-  simulatedGatewayText,
 } from '../internal/payments/simulated-gateway.ts'
 import type { OnOutage } from '../internal/ratelimit/outage-limiter.ts'
 import { type Limit, parseRateLimits } from '../internal/ratelimit/rate-limits.ts'
@@ -14,6 +11,18 @@ import { SCHEMES, type Scheme } from '../internal/signature/client-registry.ts'
 import type { Keyring } from '../internal/signature/keyring.ts'
 import { parseSealKey, type SealKey } from '../internal/signature/seal.ts'
 import { DEMO_API_KEY, DEMO_OPERATOR_TOKEN, DEMO_SECRET, demoCredentials } from './demo-credentials.ts'
+import {
+  duration,
+  file,
+  gatewayUrl,
+  oneOf,
+  operatorToken,
+  redisUrl,
+  share,
+  url,
+  whole,
+  workers,
+} from './setting-values.ts'
 
 export interface Config {
   production: boolean
@@ -77,7 +86,6 @@ const LOG_LEVELS = ['trace', 'debug', 'info', 'warn', 'error', 'fatal', 'silent'
 const MAX_GATEWAY_TIMEOUT_MS = 120_000
 /** Often enough that whoever tries /pay meets a retry. */
 const DEMO_FAILURE_RATE = 0.3
-const MAX_INT32 = 2_147_483_647
 
 /** What the settings are for, where commands differ. */
 export interface SettingsUse {
@@ -280,151 +288,7 @@ function isSecret(name: string): boolean {
   return SECRETS.has(name)
 }
 
-/** `500ms`, `30s`, `10m`, `24h` in milliseconds. */
-export function parseDuration(text: string): number {
-  const match = /^(\d{1,9})(ms|s|m|h)$/.exec(text)
-  if (match === null) throw new Error('must be a duration like 500ms, 30s, 10m or 24h')
-  const unit = { ms: 1, s: 1_000, m: 60_000, h: 3_600_000 }[match[2] ?? ''] ?? Number.NaN
-  return Number(match[1]) * unit
-}
-
-export function duration(minMs: number): (text: string) => number {
-  return (text) => {
-    const ms = parseDuration(text)
-    if (ms < minMs) throw new Error(`must be at least ${minMs} ms`)
-    if (ms > MAX_INT32) throw new Error('must be at most 24 days')
-    return ms
-  }
-}
-
-export function whole(min: number, max: number): (text: string) => number {
-  return (text) => {
-    const number = /^\d{1,10}$/.test(text) ? Number(text) : Number.NaN
-    if (!(number >= min && number <= max)) throw new Error(`must be a whole number from ${min} to ${max}`)
-    return number
-  }
-}
-
-function share(text: string): number {
-  const number = /^\d?\.?\d{1,9}$/.test(text) ? Number(text) : Number.NaN
-  if (!(number >= 0 && number <= 1)) throw new Error('must be a number from 0 to 1')
-  return number
-}
-
-export function oneOf<T extends string>(allowed: readonly T[]): (text: string) => T {
-  return (text) => {
-    const found = allowed.find((one) => one === text)
-    if (found === undefined) throw new Error(`must be one of ${allowed.join(', ')}`)
-    return found
-  }
-}
-
-function url(scheme: RegExp): (text: string) => string {
-  return (text) => {
-    if (!scheme.test(text) || !URL.canParse(text))
-      throw new Error(`must be a URL that matches ${scheme.source}`)
-    return text
-  }
-}
-
-/** What `Authorization: Bearer` can carry; shorter ones can be guessed. */
-function operatorToken(text: string): string {
-  if (/^[A-Za-z0-9._~+/-]{16,255}=*$/.test(text)) return text
-  throw new Error('must be 16 to 255 characters of A-Z a-z 0-9 . _ ~ + / -')
-}
-
-/** Paths are put behind it, so it ends with one. Credentials may be in it. */
-function gatewayUrl(text: string): string {
-  const parsed = /^https?:\/\//.test(text) && URL.canParse(text) ? new URL(text) : undefined
-  if (parsed === undefined || parsed.search !== '' || parsed.hash !== '') {
-    throw new Error('must be an http:// or https:// URL without query and fragment')
-  }
-  try {
-    decodeURIComponent(`${parsed.username}${parsed.password}`)
-  } catch {
-    // Every charge would fail by it.
-    throw new Error('must have percent-encoded credentials')
-  }
-  return text
-}
-
-function redisUrl(text: string): string {
-  if (/^redis\+sentinel:\/\/[^/]+\/[^/]+$/.test(text)) return text
-  for (const node of text.split(',')) {
-    if (!/^rediss?:\/\//.test(node.trim()) || !URL.canParse(node.trim())) {
-      throw new Error('must be redis://, rediss://, a comma list of them, or redis+sentinel://host:port/name')
-    }
-  }
-  return text
-}
-
-function file(path: string): string {
-  if (!existsSync(path)) throw new Error('there is no such file')
-  return path
-}
-
-function workers(text: string): number {
-  return text === 'auto' ? availableParallelism() : whole(1, 256)(text)
-}
-
 /** For commands that sign: a secret belongs in the environment or in a file rather than on a command line. */
 export function secretFromEnv(name: string, env: NodeJS.ProcessEnv = process.env): string | undefined {
   return env[name] || undefined
-}
-
-/** The settings in force, one `NAME=value` a line, secrets masked. */
-export function printConfig(config: Config): string {
-  const mask = (value: string | undefined) => (value === undefined ? '' : '********')
-  const seconds = (ms: number) => (ms % 1000 === 0 ? `${ms / 1000}s` : `${ms}ms`)
-  const limits = config.rateLimits?.map(
-    (l) =>
-      `${l.scope}=${l.quota}/${seconds(l.windowMs)}:${l.algorithm}${l.burst === l.quota ? '' : `:${l.burst}`}`,
-  )
-  const lines: [string, string | number | undefined][] = [
-    ['NODE_ENV', config.production ? 'production' : 'development'],
-    ['HOST', config.host],
-    ['PORT', config.port],
-    ['METRICS_PORT', config.metricsPort],
-    ['OPERATOR_TOKEN', mask(config.operatorToken)],
-    ['DATABASE_URL', maskUrl(config.databaseUrl)],
-    ['REDIS_URL', maskUrl(config.redisUrl)],
-    ['DATA_DIR', config.dataDir],
-    ['HMAC_SECRET', mask(config.hmacSecret)],
-    ['CLIENTS_FILE', config.clientsFile],
-    ['SECRETS_KEY', mask(config.secretsKeys[0]?.id)],
-    ['SECRETS_KEY_OLD', mask(config.secretsKeys[1]?.id)],
-    ['API_KEYS', config.apiKeys.length === 0 ? 'none' : mask('')],
-    ['MIN_SCHEME', config.minScheme],
-    ['SIGNATURE_TOLERANCE', seconds(config.signatureToleranceMs)],
-    ['SIGNATURE_HINTS', config.signatureHints ? 1 : 0],
-    ['IDEMPOTENCY_STORE', config.idempotencyStore],
-    ['IDEMPOTENCY_TTL', seconds(config.idempotencyTtlMs)],
-    ['IDEMPOTENCY_LEASE', seconds(config.idempotencyLeaseMs)],
-    ['RATE_LIMITS', limits === undefined ? '' : limits.join(',') || 'none'],
-    ['RATE_LIMIT_ON_OUTAGE', config.rateLimitOnOutage],
-    ['GATEWAY_URL', maskUrl(config.gatewayUrl)],
-    ['GATEWAY_TIMEOUT', seconds(config.gatewayTimeoutMs)],
-    [
-      'SIMULATED_GATEWAY',
-      config.gatewayUrl === undefined ? simulatedGatewayText(config.simulatedGateway) : '',
-    ],
-    ['SIMULATED_FAILURE_RATE', config.simulatedFailureRate],
-    ['MAX_BODY_BYTES', config.maxBodyBytes],
-    ['MAX_RESPONSE_BYTES', config.maxResponseBytes],
-    ['TRUST_PROXY', config.trustProxy],
-    ['WORKERS', config.workers],
-    ['SHUTDOWN_GRACE', seconds(config.shutdownGraceMs)],
-    ['TRACING', config.tracing ? 'otel' : 'off'],
-    ['LOG_LEVEL', config.logLevel],
-    ['LOG_FILE', config.logFile],
-  ]
-  return lines.map(([name, value]) => `${name}=${value ?? ''}\n`).join('')
-}
-
-/** In each node of the list, everything before the last @ and the query may be a credential. */
-function maskUrl(text: string | undefined): string | undefined {
-  return text
-    ?.split(/,(?=\s*rediss?:\/\/)/)
-    .map((node) => node.replace(/\/\/[\s\S]*@/, '//********@').replace(/\?[\s\S]*/, '?********'))
-    .join(',')
 }

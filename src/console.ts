@@ -20,8 +20,8 @@ import type { RequestState } from '../internal/request-state.ts'
 import type { Logger } from '../internal/telemetry/logger.ts'
 import type { Metrics } from '../internal/telemetry/metrics.ts'
 import type { Config } from './config.ts'
+import { limitGroups } from './limits.ts'
 import { VERSION } from './package-root.ts'
-import { limitGroups } from './pipeline.ts'
 
 /** Where keys are used: what is searched for a key. */
 const SCOPES = ['POST /orders', 'POST /pay', PAYMENTS_SCOPE]

@@ -3,20 +3,14 @@ import Koa from 'koa'
 import { auditLog } from '../internal/audit/audit-log.ts'
 import { listAuditLogs } from '../internal/audit/audit-logs.ts'
 import { type AuditedOptions, audited } from '../internal/audit/audited.ts'
-import type { Observations } from '../internal/audit/observations.ts'
-import type { Traffic } from '../internal/console/traffic.ts'
 import { watchTraffic } from '../internal/console/watch-traffic.ts'
-import type { Database } from '../internal/database/database.ts'
-import type { RedisConnection } from '../internal/database/redis.ts'
-import type { Drain } from '../internal/http/drain.ts'
 import { acceptJson, guard } from '../internal/http/guard.ts'
-import { type HealthOptions, health, livez, readyz } from '../internal/http/health.ts'
+import { health, livez, readyz } from '../internal/http/health.ts'
 import { jsonBody, parsedJson } from '../internal/http/json-body.ts'
 import { onDemand } from '../internal/http/on-demand.ts'
 import { problems, renderProblem } from '../internal/http/problems.ts'
 import { parsedBody, rawBody } from '../internal/http/raw-body.ts'
 import { requestId } from '../internal/http/request-id.ts'
-import { type EngineOptions, IdempotencyEngine, OUTCOMES } from '../internal/idempotency/engine.ts'
 import { idempotency } from '../internal/idempotency/idempotency.ts'
 import {
   type KeyGrammar,
@@ -24,82 +18,38 @@ import {
   keyInHeader,
   knownKeyInBody,
 } from '../internal/idempotency/idempotency-key.ts'
-import { postgresStore } from '../internal/idempotency/postgres-store.ts'
-import { redisStore } from '../internal/idempotency/redis-store.ts'
-import type { IdempotencyStore } from '../internal/idempotency/store.ts'
-import { timedStore } from '../internal/idempotency/timed-store.ts'
 import { orderStore } from '../internal/orders/order-store.ts'
 import { getOrder, listOrders, placeOrder } from '../internal/orders/orders.ts'
 import { type Completer, startCompleter } from '../internal/payments/completer.ts'
 import { countPaymentRequests } from '../internal/payments/count-payment-requests.ts'
-import type { GuardedGateway } from '../internal/payments/guarded-gateway.ts'
 import { knownPayment } from '../internal/payments/known-payment.ts'
 import { isSimulatedFailure, pay } from '../internal/payments/pay.ts'
 import { payOnce, settleMsOf } from '../internal/payments/pay-once.ts'
 import { PAY_SCOPE } from '../internal/payments/payment.ts'
 import { paymentStore } from '../internal/payments/payment-store.ts'
 import { createPayment, getPayment, PAYMENTS_SCOPE, paymentAnswer } from '../internal/payments/payments.ts'
-import type { Limiter } from '../internal/ratelimit/limiter.ts'
-import { MemoryLimiter } from '../internal/ratelimit/memory-limiter.ts'
-import { OutageLimiter } from '../internal/ratelimit/outage-limiter.ts'
-import { rateLimit } from '../internal/ratelimit/rate-limit.ts'
-import { type Limit, parseRateLimits } from '../internal/ratelimit/rate-limits.ts'
-import { RedisLimiter } from '../internal/ratelimit/redis-limiter.ts'
-import { showRateLimits } from '../internal/ratelimit/show-rate-limits.ts'
 import type { RequestState, Stage, StageContext } from '../internal/request-state.ts'
 import { apiKeys } from '../internal/signature/api-keys.ts'
 import { authenticate } from '../internal/signature/authenticate.ts'
 import type { ClientRegistry } from '../internal/signature/client-registry.ts'
 import { TemporaryApiKeys } from '../internal/signature/temporary-api-keys.ts'
 import { verifySignature } from '../internal/signature/verify-signature.ts'
-import type { Logger } from '../internal/telemetry/logger.ts'
 import type { Metrics } from '../internal/telemetry/metrics.ts'
 import { observe } from '../internal/telemetry/observe.ts'
-import { type Spans, type Traced, traced } from '../internal/telemetry/spans.ts'
+import { traced } from '../internal/telemetry/spans.ts'
 import { trace } from '../internal/telemetry/trace.ts'
 import { type Config, isDemo } from './config.ts'
-import { demoCredentials } from './demo-credentials.ts'
-import { metricsPage, type Scrape } from './metrics-app.ts'
+import { documents } from './documents.ts'
+import { engine } from './key-engine.ts'
+import { limits } from './limits.ts'
+import { metricsPage } from './metrics-app.ts'
+import { idsOf, type Parts } from './parts.ts'
 import { retryConfig } from './retry-config.ts'
-
-/** What the pipeline is made of: connections and collectors, opened by whoever runs it. */
-export interface Parts {
-  config: Config
-  clients: ClientRegistry
-  database: Database
-  redis: RedisConnection | undefined
-  gateway: GuardedGateway
-  observations: Observations
-  drain: Drain
-  health: HealthOptions
-  logger: Logger
-  metrics: Metrics
-  /** The text for `/metrics`: of this process, or of all workers. */
-  scrape: Scrape
-  /** undefined: no spans are recorded. */
-  spans: Spans | undefined
-  limiter: Limiter
-  /** The operator's console; undefined: it is not served. */
-  console: Router<RequestState> | undefined
-  /** What the console is told of this process. */
-  traffic: Traffic | undefined
-}
 
 /** A client that sends a byte a second would hold a connection and a request for ever. */
 export const BODY_TIMEOUT_MS = 15_000
 /** The longest that a handler may hold its key. */
 const MAX_HOLD_MS = 600_000
-/** What each API allows unless RATE_LIMITS replaces it for all of them. */
-const LIMITS = {
-  orders: parseRateLimits('client=10/60s'),
-  pay: parseRateLimits('global=10/1s:token-bucket:10'),
-  v1: parseRateLimits('global=1000/60s,client=100/60s,endpoint=10/60s,client=20/1s:token-bucket:50'),
-  // The sidecar limits nothing unless it is told to.
-  proxy: [],
-} as const
-type Api = keyof typeof LIMITS
-/** The verbs of the store that have a span, where spans are recorded. */
-const STORE_SPANS = { claim: 'claim', complete: 'complete', release: 'release' }
 /** Of a payment's key: what every gateway takes, and long enough not to be met by chance. */
 const PAYMENT_KEY = {
   pattern: /^[A-Za-z0-9_-]{16,255}$/,
@@ -274,36 +224,6 @@ function open(parts: Parts): Router<RequestState> {
   return router
 }
 
-/** What describes the API. It is loaded when somebody reads it. */
-function documents(router: Router<RequestState>, config: Config): void {
-  const problemPages = () => import('../internal/docs/problem-pages.ts')
-  const docsPages = () => import('../internal/docs/docs-page.ts')
-  // The page signs as the client for partners does.
-  const signer = new URL('./client/signer.js', import.meta.url)
-  const known = demoCredentials(config).map(({ what, value }) => `the ${what} is ${value}`)
-  const hint = known.length === 0 ? '' : `Demo mode: ${known.join(', ')}.`
-  router.get(
-    '/problems',
-    onDemand(async () => (await problemPages()).problemsPage()),
-  )
-  router.get(
-    '/problems/:code',
-    onDemand(async () => (await problemPages()).problemPage()),
-  )
-  router.get(
-    '/openapi.json',
-    onDemand(async () => (await import('./openapi.ts')).openApiPage(config)),
-  )
-  router.get(
-    '/docs',
-    onDemand(async () => (await docsPages()).docsPage({ hint })),
-  )
-  router.get(
-    '/docs/:file',
-    onDemand(async () => (await docsPages()).docsFile({ signer })),
-  )
-}
-
 export function signatures(config: Config, registry: ClientRegistry, metrics: Metrics): Stage {
   return verifySignature({
     registry,
@@ -315,102 +235,7 @@ export function signatures(config: Config, registry: ClientRegistry, metrics: Me
   })
 }
 
-export interface StoreParts extends Pick<Parts, 'config' | 'redis' | 'logger' | 'metrics'> {
-  /** undefined: the keys are in Redis. */
-  database: Database | undefined
-}
-
-export function engine(
-  parts: StoreParts,
-  options: Pick<EngineOptions, 'onUnknown' | 'maxAgeMs' | 'lookup'>,
-  spanned: Traced = traced(undefined),
-): IdempotencyEngine {
-  const { config, logger, metrics } = parts
-  // From the start, at 0: Prometheus sees a first one only as the change from there.
-  for (const outcome of OUTCOMES) metrics.idempotencyOutcomes.inc({ outcome }, 0)
-  const store = spanned.calls(keyStore(parts), STORE_SPANS)
-  return new IdempotencyEngine({
-    store: timedStore(store, (operation, seconds) =>
-      metrics.storeDuration.observe({ store: config.idempotencyStore, operation }, seconds),
-    ),
-    leaseMs: config.idempotencyLeaseMs,
-    ...options,
-    onOutcome(outcome) {
-      metrics.idempotencyOutcomes.inc({ outcome })
-      if (outcome === 'replay') metrics.replays.inc()
-      if (outcome === 'in_progress') metrics.conflicts.inc()
-    },
-    onTrouble: (verb, id, reason) =>
-      logger.warn(
-        { verb, client: id.client, scope: id.scope, err: reason },
-        'the record of a key was not settled',
-      ),
-  })
-}
-
-function keyStore({ config, database, redis, metrics }: StoreParts): IdempotencyStore {
-  const ttlMs = config.idempotencyTtlMs
-  if (config.idempotencyStore === 'redis' && redis !== undefined) return redisStore(redis, { ttlMs })
-  if (database === undefined) throw new Error('the keys need a database where they are not in Redis')
-  return postgresStore(database, {
-    ttlMs,
-    onBatch: (group, items) => metrics.batchItems.observe({ group }, items),
-  })
-}
-
-export function openLimiter({ config, redis, logger }: Pick<Parts, 'config' | 'redis' | 'logger'>): Limiter {
-  const local = new MemoryLimiter({ now: Date.now })
-  if (redis === undefined) return local
-  return new OutageLimiter({
-    limiter: new RedisLimiter(redis),
-    onOutage: config.rateLimitOnOutage,
-    local,
-    onChange: (outage, cause) => logger.warn({ err: cause }, `the outage of the rate limiter ${outage}`),
-  })
-}
-
-/** What counts together, for a request to `route`, which is the one that `endpoint` limits count. */
-export function limitGroups({
-  rateLimits,
-}: Config): { group: string; limits: readonly Limit[]; route: string }[] {
-  const route = PAYMENTS_SCOPE
-  if (rateLimits !== undefined) return [{ group: 'all', limits: rateLimits, route }]
-  return Object.entries(LIMITS).map(([group, limits]) => ({ group, limits, route }))
-}
-
-export function limits(parts: StoreParts, spanned: Traced = traced(undefined), limiter = openLimiter(parts)) {
-  const { config, metrics } = parts
-  /** One set for all routes, or each API's own. */
-  const applied = (api: Api, route: string) =>
-    config.rateLimits === undefined
-      ? { limiter, limits: countedOn(api, route), group: api, route }
-      : { limiter, limits: config.rateLimits, group: 'all', route }
-  return {
-    limited: (api: Api, route: string) =>
-      spanned.stage(
-        'limit',
-        rateLimit({
-          ...applied(api, route),
-          onDecision(scope, decision) {
-            metrics.rateLimitDecisions.inc({ scope, decision })
-            if (decision === 'refused') metrics.rateLimitExceeded.inc()
-          },
-        }),
-      ),
-    standing: (api: Api, route: string) => showRateLimits(applied(api, route)),
-  }
-}
-
-function countedOn(api: Api, route: string): readonly Limit[] {
-  return LIMITS[api].filter(({ scope }) => scope !== 'endpoint' || route === PAYMENTS_SCOPE)
-}
-
 /** The pattern that matched: one of the routes above, so that metrics stay few. */
 function routeOf(ctx: StageContext): string {
   return '_matchedRoute' in ctx && typeof ctx._matchedRoute === 'string' ? ctx._matchedRoute : 'unmatched'
-}
-
-/** What finds the lines of a request, here and at whoever took part in it. */
-export function idsOf({ requestId, trace }: RequestState) {
-  return { request_id: requestId, trace_id: trace?.traceId, span_id: trace?.spanId }
 }

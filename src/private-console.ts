@@ -3,8 +3,8 @@ import type { RequestState } from '../internal/request-state.ts'
 import type { Logger } from '../internal/telemetry/logger.ts'
 import type { Config } from './config.ts'
 import { operatorConsole } from './console.ts'
+import { openLimiter } from './limits.ts'
 import { openRedis, reachableDatabase } from './open-stores.ts'
-import { openLimiter } from './pipeline.ts'
 
 /** The console of a process that serves no requests itself, over connections of its own. */
 export interface PrivateConsole {

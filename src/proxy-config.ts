@@ -1,7 +1,8 @@
 import { parseArgs } from 'node:util'
 import type { On5xx } from '../internal/proxy/answer-meaning.ts'
 import { parseTarget, type Target } from '../internal/proxy/target.ts'
-import { type Config, ConfigError, duration, environmentWith, oneOf, readConfig, whole } from './config.ts'
+import { type Config, ConfigError, environmentWith, readConfig } from './config.ts'
+import { duration, oneOf, whole } from './setting-values.ts'
 
 export interface ProxyConfig {
   /** The settings that it shares with the other commands. */

@@ -20,16 +20,11 @@ import type { RequestState, Stage, StageContext } from '../internal/request-stat
 import type { ClientRegistry } from '../internal/signature/client-registry.ts'
 import { observe, observer } from '../internal/telemetry/observe.ts'
 import { traceOf, trace as traceStage } from '../internal/telemetry/trace.ts'
+import { engine } from './key-engine.ts'
+import { limits } from './limits.ts'
 import { metricsPage } from './metrics-app.ts'
-import {
-  BODY_TIMEOUT_MS,
-  engine,
-  idsOf,
-  limits,
-  type Parts,
-  type StoreParts,
-  signatures,
-} from './pipeline.ts'
+import { idsOf, type Parts, type StoreParts } from './parts.ts'
+import { BODY_TIMEOUT_MS, signatures } from './pipeline.ts'
 import type { ProxyConfig } from './proxy-config.ts'
 import { ADMIN_PREFIX } from './proxy-prefix.ts'
 

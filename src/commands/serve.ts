@@ -1,7 +1,8 @@
 import { parseArgs } from 'node:util'
 import type { Logger } from '../../internal/telemetry/logger.ts'
 import { banner } from '../banner.ts'
-import { printConfig, readConfig } from '../config.ts'
+import { readConfig } from '../config.ts'
+import { printConfig } from '../print-config.ts'
 import { runService } from '../run-service.ts'
 
 const HELP = `Usage: oncekey serve [--print-config]

@@ -3,7 +3,7 @@ import { parseArgs } from 'node:util'
 import { WireBody } from '../../internal/request-state.ts'
 import { type Explanation, explain } from '../../internal/signature/explain.ts'
 import type { SignedRequest } from '../../internal/signature/schemes.ts'
-import { parseDuration, SIGNATURE_TOLERANCE_MS } from '../config.ts'
+import { SIGNATURE_TOLERANCE_MS } from '../config.ts'
 import { parseRawRequest } from '../raw-request.ts'
 import {
   REQUEST_HELP,
@@ -19,6 +19,7 @@ import {
   SECRET_HELP,
   splitUrl,
 } from '../request-options.ts'
+import { parseDuration } from '../setting-values.ts'
 
 const HELP = `Usage: oncekey verify [OPTIONS] URL
        oncekey verify [OPTIONS] --request FILE

@@ -1,4 +1,4 @@
-import { parseDuration } from '../config.ts'
+import { parseDuration } from '../setting-values.ts'
 import type { Direction, Directions, FaultPlan, Faults } from './faults.ts'
 
 /** As parseArgs() gives them. */

@@ -1,5 +1,6 @@
-import { oneOf, parseDuration, secretFromEnv } from '../config.ts'
+import { secretFromEnv } from '../config.ts'
 import { DEMO_SECRET } from '../demo-credentials.ts'
+import { oneOf, parseDuration } from '../setting-values.ts'
 
 export const APIS = ['orders', 'pay', 'payments'] as const
 export type Api = (typeof APIS)[number]

@@ -10,9 +10,6 @@ import { makeTraffic } from '../support/traffic.ts'
 
 /** Shown only where there are payments, an outage or a sidecar. What is shown of them is checked like the rest. */
 const MAY_BE_MISSING = new Set([
-  'payment_requests_total',
-  'payment_requests_failed',
-  'payment_success_rate',
   'http_requests_refused_total',
   'proxy_upstream_duration_seconds',
 ])

@@ -1,6 +1,7 @@
 import assert from 'node:assert/strict'
 import { test } from 'node:test'
-import { ConfigError, printConfig, readConfig } from '../../src/config.ts'
+import { ConfigError, readConfig } from '../../src/config.ts'
+import { printConfig } from '../../src/print-config.ts'
 
 type Settings = Record<string, string>
 

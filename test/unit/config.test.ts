@@ -4,15 +4,9 @@ import { availableParallelism } from 'node:os'
 import { test } from 'node:test'
 import { fileURLToPath } from 'node:url'
 import { parseSealKey } from '../../internal/signature/seal.ts'
-import {
-  type Config,
-  ConfigError,
-  isLoopback,
-  parseDuration,
-  printConfig,
-  readConfig,
-  readStoreConfig,
-} from '../../src/config.ts'
+import { type Config, ConfigError, isLoopback, readConfig, readStoreConfig } from '../../src/config.ts'
+import { printConfig } from '../../src/print-config.ts'
+import { parseDuration } from '../../src/setting-values.ts'
 
 type Settings = Record<string, string>
 

@@ -7,7 +7,7 @@ import { test } from 'node:test'
 import { fileURLToPath } from 'node:url'
 import { parse, parseAllDocuments } from 'yaml'
 import { z } from 'zod'
-import { parseDuration } from '../../src/config.ts'
+import { parseDuration } from '../../src/setting-values.ts'
 
 const root = fileURLToPath(new URL('../../', import.meta.url))
 const folder = join(root, 'deploy/kubernetes')

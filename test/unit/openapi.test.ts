@@ -14,10 +14,13 @@ const root = fileURLToPath(new URL('../..', import.meta.url))
 const json = describeApi({ metricsPort: undefined })
 const api = new ApiDocument(json)
 const text = JSON.stringify(json)
+/** Where the routes are. */
+const source = ['pipeline.ts', 'documents.ts']
+  .map((file) => readFileSync(join(root, 'src', file), 'utf8'))
+  .join('\n')
 
 describe('the OpenAPI document', () => {
   test('describes every route of the pipeline and no other', () => {
-    const source = readFileSync(join(root, 'src/pipeline.ts'), 'utf8')
     const found = [...source.matchAll(/router\.(get|post|put|patch|delete)\(\s*'([^']+)'/g)]
     const routes = found.map(
       ([, method = '', path = '']) => `${method.toUpperCase()} ${path.replace(/:(\w+)/g, '{$1}')}`,
@@ -29,7 +32,6 @@ describe('the OpenAPI document', () => {
   })
 
   test('is loaded with the first request for it, and so are the pages', () => {
-    const source = readFileSync(join(root, 'src/pipeline.ts'), 'utf8')
     const atStart = [...source.matchAll(/^import .* from '([^']+)'$/gm)].map(([, name]) => name)
     assert.ok(atStart.length > 20)
     assert.deepEqual(
