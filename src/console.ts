@@ -12,6 +12,7 @@ import type { KeyRecords } from '../internal/idempotency/key-records.ts'
 import { postgresRecords } from '../internal/idempotency/postgres-records.ts'
 import { redisRecords } from '../internal/idempotency/redis-records.ts'
 import { settleMsOf } from '../internal/payments/pay-once.ts'
+import { PAY_SCOPE } from '../internal/payments/payment.ts'
 import { paymentStore } from '../internal/payments/payment-store.ts'
 import { PAYMENTS_SCOPE, paymentAnswer } from '../internal/payments/payments.ts'
 import { findPayment } from '../internal/payments/read-payments.ts'
@@ -24,7 +25,7 @@ import { limitGroups } from './limits.ts'
 import { VERSION } from './package-root.ts'
 
 /** Where keys are used: what is searched for a key. */
-const SCOPES = ['POST /orders', 'POST /pay', PAYMENTS_SCOPE]
+const SCOPES = ['POST /orders', PAY_SCOPE, PAYMENTS_SCOPE]
 /** An operator may give the whole body of an answer. */
 const MAX_BODY_BYTES = 1_048_576
 const BODY_TIMEOUT_MS = 15_000
