@@ -1,5 +1,6 @@
 import type { IncomingMessage } from 'node:http'
 import type { Trace } from '../request-state.ts'
+import { ServiceError } from '../service-error.ts'
 import { outgoingTrace } from '../telemetry/trace-context.ts'
 import { droppedHeaders, isHopByHop } from './connection-headers.ts'
 import type { Target } from './target.ts'
@@ -39,7 +40,7 @@ const REPLACED = new Set([
 /**
  * The headers for the backend, name and value by turns, each line that is passed on as it came. Names with an
  * underscore are dropped: CGI-like backends read `X_Forwarded_For` and `X-Forwarded-For` as the same header.
- * Throws `invalid_request` if the Connection header names a header of the message.
+ * Throws `invalid_request` if the Connection header names a header of the message, or the request goes in circles.
  */
 export function forwardedHeaders(
   req: IncomingMessage,
@@ -48,6 +49,7 @@ export function forwardedHeaders(
   options: ForwardedHeadersOptions,
 ): string[] {
   const { rawHeaders, headers } = req
+  checkCircle(headers.via)
   const dropped = droppedHeaders(rawHeaders, options.clientHeader)
   const trusted = options.trustProxy > 0
   const lines: string[] = ['Host', options.target.host]
@@ -77,6 +79,17 @@ export function forwardedHeaders(
 }
 
 const VIA = '1.1 oncekey'
+/** Of these, one behind the other: more than anybody has a use for, so the target leads back here. */
+const MAX_HOPS = 10
+
+/** In a circle a request would go on until its headers are too large, holding two connections on each round. */
+function checkCircle(via: string | undefined): void {
+  if (via === undefined || via.split(VIA).length - 1 < MAX_HOPS) return
+  throw new ServiceError(
+    'invalid_request',
+    `The request has been through ${MAX_HOPS} of these proxies: it goes round in circles.`,
+  )
+}
 
 /** An IPv4 address as such, also on a socket that listens on both. */
 function addressOf({ socket }: IncomingMessage): string {

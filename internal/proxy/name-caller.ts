@@ -18,11 +18,13 @@ export function nameCaller(header: string | undefined): Stage {
 
 /**
  * What keeps an answer from everybody but whom it was given to: callers that are not told apart must show the same
- * Authorization for the same key. Another one makes it another request, which is refused with 409.
+ * Authorization and X-Api-Key for the same key. Another one makes it another request, which is refused with 409.
  */
 export function credentialsOf(ctx: StageContext): string {
   if (ctx.state.caller?.client !== ANONYMOUS) return ''
-  return headerValues(ctx.req.rawHeaders, 'authorization').join('\n')
+  const { rawHeaders } = ctx.req
+  const keys = headerValues(rawHeaders, 'x-api-key').map((value) => `x-api-key: ${value}`)
+  return [...headerValues(rawHeaders, 'authorization'), ...keys].join('\n')
 }
 
 /** 128 bits: two callers never meet. */

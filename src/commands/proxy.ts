@@ -12,7 +12,7 @@ Idempotency-Key or X-Idempotency-Key header only once. Its answer is recorded an
   --admin-port PORT      /livez /readyz /health /metrics on a port of their own (default: under ${ADMIN_PREFIX}/)
   --require-key METHODS  refuses these without a key, e.g. POST,PATCH
   --client-header NAME   tells callers apart: each has its own keys. Without it, and without --verify, all are one
-                         caller, and another Authorization header with the same key is refused with 409
+                         caller, and another Authorization or X-Api-Key with the same key is refused with 409
   --verify               checks signatures, with the settings of oncekey serve; the headers are passed on
   --name NAME            for several backends with one store: each needs a name
   --max-duration TIME    the longest that a request with a key may take (10m)
@@ -31,7 +31,7 @@ Idempotency-Key or X-Idempotency-Key header only once. Its answer is recorded an
 
 What frees the key: an answer with "Idempotency-Outcome: none", 401, 403, 407, 408, 425 and 429, and a backend that
 could not be connected to (502). A timeout, or a connection that is lost later, leaves the outcome unknown: the first
-caller gets 504 or 409 outcome_unknown, and so does nobody run it twice. Answers beyond MAX_RESPONSE_BYTES, event
+caller gets 504 or 409 outcome_unknown, every retry 409: nobody runs it twice. Answers beyond MAX_RESPONSE_BYTES, event
 streams and the like go out whole and cannot be replayed: a retry gets 409 outcome_unknown.
 
 WebSocket, TRACE and CONNECT are refused; redirects are passed on, not followed; trailers, header names with an

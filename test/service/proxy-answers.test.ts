@@ -1,7 +1,7 @@
 import assert from 'node:assert/strict'
 import { after, before, describe, test } from 'node:test'
 import { newKey, send } from '../support/order-client.ts'
-import { startProxy, startRawBackend } from '../support/proxy.ts'
+import { startProxy, startRawBackend, until } from '../support/proxy.ts'
 import { assertProblem, exchange, one } from '../support/raw-http.ts'
 import { freePort } from '../support/servers.ts'
 import type { Service } from '../support/service.ts'
@@ -127,6 +127,17 @@ test('an upload to a backend that cannot be reached does not hold up the next re
   const proxy = await startProxy(t, `http://127.0.0.1:${await freePort()}`)
   const { answers } = await exchange(proxy.port, upload() + GET, { until: 2, timeoutMs: 15_000 })
   for (const answer of answers) assertProblem(answer, 502, 'backend_unreachable')
+})
+
+test('a request that goes round in circles is ended', async (t) => {
+  const port = await freePort()
+  const one = await startProxy(t, `http://127.0.0.1:${port}`)
+  const other = await startProxy(t, one.url, [], { PORT: String(port) })
+  const reply = await send(other.url)
+  assert.equal(`${reply.status} ${reply.code}`, '400 invalid_request')
+  const rounds = (service: Service) => service.log().match(/"msg":"request"/g)?.length ?? 0
+  await until('all are logged', () => rounds(one) + rounds(other) >= 11)
+  assert.equal(rounds(one) + rounds(other), 11)
 })
 
 /** Far more than what fits into the buffers on the way. */

@@ -261,4 +261,29 @@ describe('the store', () => {
     redis.resume()
     await until('it answers', async () => (await post(proxy.url, hung)).status === 200)
   })
+
+  test('is away while the backend works: the answer goes out, and is recorded when the store is back', async (t) => {
+    const redis = await startRedis()
+    t.after(() => redis.stop())
+    const waiting: ServerResponse[] = []
+    const backend = await startBackend(t, (res) => void waiting.push(res))
+    const settings = { REDIS_URL: redis.url, IDEMPOTENCY_LEASE: '500ms' }
+    const proxy = await startProxy(t, backend.url, [], settings)
+    const key = newKey()
+    const first = post(proxy.url, key)
+    await until('the backend has it', () => waiting.length === 1)
+    redis.pause()
+    // Longer than the lease: nobody renews it.
+    await new Promise((resolve) => setTimeout(resolve, 1_000))
+    waiting.pop()?.end('done')
+    assert.equal((await first).body.toString(), 'done')
+    assert.equal(say(await post(proxy.url, key)), '503 store_unavailable')
+    redis.resume()
+    await until('it is recorded', async () => {
+      const reply = await post(proxy.url, key)
+      if (reply.status === 200) assert.equal(`${reply.body}`, 'done')
+      return reply.headers['idempotent-replayed'] === 'true'
+    })
+    assert.equal(backend.runs(key), 1)
+  })
 })
