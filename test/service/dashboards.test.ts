@@ -9,10 +9,7 @@ import { type Service, startService } from '../support/service.ts'
 import { makeTraffic } from '../support/traffic.ts'
 
 /** Shown only where there are payments, an outage or a sidecar. What is shown of them is checked like the rest. */
-const MAY_BE_MISSING = new Set([
-  'http_requests_refused_total',
-  'proxy_upstream_duration_seconds',
-])
+const MAY_BE_MISSING = new Set(['http_requests_refused_total', 'proxy_upstream_duration_seconds'])
 /** Has series only when a collection has happened. */
 const LATER = 'nodejs_gc_duration_seconds'
 /** Made by Prometheus itself. */
