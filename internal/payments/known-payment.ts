@@ -1,12 +1,10 @@
 import type { Database } from '../database/database.ts'
 import { keyReused } from '../service-error.ts'
-import { inProgress, type Paid, type PaymentIntent } from './pay-once.ts'
+import type { Paid, PaymentIntent } from './pay-once.ts'
 import { readKey } from './read-payments.ts'
+import { inProgress, RETRY_SOON_MS } from './refusals.ts'
 
 export type NamedPayment = Pick<PaymentIntent, 'client' | 'scope' | 'key' | 'fingerprint'>
-
-/** The completer is about to settle it. */
-const RETRY_SOON_MS = 1_000
 
 /**
  * For a body that is refused. The refusal is the answer to its key, unless the key, whose record is gone, stands for a

@@ -8,6 +8,7 @@ import type { GuardedGateway } from './guarded-gateway.ts'
 import { gatewayKeyOf, maskPaymentMethod, type Payment } from './payment.ts'
 import type { Begun, Leaving, PaymentStore, StoredAnswer, Turn } from './payment-store.ts'
 import { readKey } from './read-payments.ts'
+import { inProgress, RETRY_SOON_MS, resting, timedOut, unknown } from './refusals.ts'
 
 /** What a request asks for, whatever its route. */
 export interface PaymentIntent {
@@ -71,7 +72,6 @@ export function settleMsOf(gatewayTimeoutMs: number): number {
 const ASK_AGAIN = { maxAttempts: 2, firstDelayMs: 200, maxDelayMs: 800 }
 /** From the end of an attempt that does not know to the first question of the completer. */
 const CHECK_SOON_MS = 1_000
-const RETRY_SOON_MS = 1_000
 
 /** Makes each payment once: charges, or finds out what became of the charge of an earlier attempt. */
 export function payOnce(options: PayOnceOptions): (intent: PaymentIntent) => Promise<Paid> {
@@ -282,37 +282,4 @@ function isCharged<T extends { outcome: string }>(result: T | Charged): result i
 function isOpen(result: unknown): boolean {
   if (typeof result !== 'object' || result === null || !('outcome' in result)) return false
   return result.outcome !== 'completed' && result.outcome !== 'declined'
-}
-
-export function inProgress(retryAfterMs: number): ServiceError {
-  return new ServiceError(
-    'request_in_progress',
-    'The first request with this key is still under way. Try again with the same key.',
-    { retryAfterMs: Math.max(1, retryAfterMs) },
-  )
-}
-
-function timedOut(): ServiceError {
-  return new ServiceError(
-    'backend_timeout',
-    'The payment gateway did not answer in time. Ask again with the same key.',
-    { retryAfterMs: RETRY_SOON_MS, effect: 'unknown' },
-  )
-}
-
-function unknown(): ServiceError {
-  return new ServiceError(
-    'outcome_unknown',
-    'The payment gateway has not said for a day whether it charged. It is asked on.',
-  )
-}
-
-function resting(restMs: number, effect: 'none' | 'unknown'): ServiceError {
-  return new ServiceError(
-    'circuit_open',
-    effect === 'none'
-      ? 'The payment gateway is being given a rest. Nothing was charged.'
-      : 'The payment gateway is being given a rest. Whether it charged is asked after that.',
-    { retryAfterMs: restMs, effect },
-  )
 }
