@@ -15,7 +15,7 @@ import { settleMsOf } from '../internal/payments/pay-once.ts'
 import { PAY_SCOPE } from '../internal/payments/payment.ts'
 import { paymentStore } from '../internal/payments/payment-store.ts'
 import { PAYMENTS_SCOPE, paymentAnswer } from '../internal/payments/payments.ts'
-import { findPayment } from '../internal/payments/read-payments.ts'
+import { takeUnknown } from '../internal/payments/read-payments.ts'
 import type { Limiter } from '../internal/ratelimit/limiter.ts'
 import type { RequestState } from '../internal/request-state.ts'
 import type { Logger } from '../internal/telemetry/logger.ts'
@@ -121,14 +121,18 @@ async function standings({ config, limiter }: ConsoleParts, client: string): Pro
   return groups.flat()
 }
 
+/** Longer than the statement after it, and the same once more. */
+const SETTLE_LEASE_MS = 8_000
+
 /** Only what the gateway did not tell for a day: until then asking it is better than being told. */
 async function settle({ config, database }: ConsoleParts, settling: Settling): Promise<boolean> {
   const { client, id, attempt, state, chargeId, by, reason } = settling
-  const payment = await findPayment(database, client, id)
-  if (payment?.state !== 'unknown') return false
+  const taken = await takeUnknown(database, { client, id, seen: attempt, leaseMs: SETTLE_LEASE_MS })
+  if (taken === undefined) return false
+  const { payment } = taken
   const store = paymentStore(database, { settleMs: settleMsOf(config.gatewayTimeoutMs) })
   return await store.settle(
-    { client, id, attempt, requestId: undefined },
+    { client, id, attempt: taken.attempt, requestId: undefined },
     {
       ...{ state, chargeId, answer: paymentAnswer({ ...payment, state }) },
       ...{ event: 'payment.recovered', by: `operator:${by}`, reason },

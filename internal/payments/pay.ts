@@ -33,25 +33,24 @@ export function pay({ payOnce, known, failureRate, random }: PayOptions): Stage 
     const { requestId, trace } = ctx.state
     const headers = trace === undefined ? {} : outgoingTrace(trace)
     const json = required(ctx, 'json', 'parsedJson')
-    const paid = await payOrKnown(
-      json,
-      { client, scope: PAY_SCOPE, key, fingerprint },
-      { requestId, headers },
-    )
+    // After an attempt that left it open nobody may say that nothing happened.
+    const rate = attempt.number === 1 ? failureRate : 0
+    const named = { client, scope: PAY_SCOPE, key, fingerprint }
+    const paid = await payOrKnown({ json, named, sent: { requestId, headers }, rate })
     attempt.replayed = paid.replayed
     ctx.status = paid.answer.status
     ctx.set('Content-Type', 'application/json; charset=utf-8')
     ctx.body = paid.answer.body
   }
 
-  async function payOrKnown(json: JsonBody, named: NamedPayment, sent: Sent): Promise<Paid> {
+  async function payOrKnown({ json, named, sent, rate }: Asked): Promise<Paid> {
     let request: PayRequest
     try {
       request = parsePayRequest(json)
     } catch (refusal) {
       return await known(named, refusal)
     }
-    if (random() < failureRate) throw simulatedFailure()
+    if (random() < rate) throw simulatedFailure()
     return await payOnce({
       ...{ ...named, ...sent, amount: request.amount, userId: request.user_id },
       ...{ currency: undefined, description: undefined, paymentMethod: undefined, metadata: undefined },
@@ -59,7 +58,12 @@ export function pay({ payOnce, known, failureRate, random }: PayOptions): Stage 
   }
 }
 
-type Sent = Pick<PaymentIntent, 'requestId' | 'headers'>
+interface Asked {
+  json: JsonBody
+  named: NamedPayment
+  sent: Pick<PaymentIntent, 'requestId' | 'headers'>
+  rate: number
+}
 
 function simulatedFailure(): ServiceError {
   return new ServiceError(

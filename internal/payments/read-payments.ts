@@ -92,6 +92,26 @@ export async function takeDue(
   }))
 }
 
+/**
+ * Takes a payment that the gateway did not tell of for a day, for somebody who knows better, by a new attempt that
+ * fences `seen`. undefined: it is not there or not unknown, another attempt has followed, or one has it to itself at
+ * this moment: a charge of it may be on its way.
+ */
+export async function takeUnknown(
+  database: Database,
+  { client, id, seen, leaseMs }: { client: string; id: string; seen: number; leaseMs: number },
+): Promise<{ payment: Payment; attempt: number } | undefined> {
+  const [row] = await database.run(
+    (sql) => sql`
+      UPDATE payments SET attempt = attempt + 1,
+        lease_until = clock_timestamp() + make_interval(secs => ${leaseMs / 1000})
+      WHERE client = ${client} AND id = ${id} AND attempt = ${seen} AND state = 'unknown'
+        AND lease_until <= clock_timestamp()
+      RETURNING ${columns(sql)}, attempt`,
+  )
+  return row === undefined ? undefined : { payment: parsePayment(row), attempt: Number(row.attempt) }
+}
+
 function parsePayment(row: Record<string, unknown>): Payment {
   if (!(row.created_at instanceof Date)) throw new Error('a payment without a time of creation')
   return {

@@ -13,7 +13,7 @@ import {
   type Settlement,
   type Turn,
 } from '../../internal/payments/payment-store.ts'
-import { findPayment, readKey, takeDue } from '../../internal/payments/read-payments.ts'
+import { findPayment, readKey, takeDue, takeUnknown } from '../../internal/payments/read-payments.ts'
 import { type OpenedDatabase, openMigrated } from '../support/clients.ts'
 
 const SCOPE = 'POST /api/v1/payments'
@@ -172,6 +172,24 @@ for (const kind of ['server', 'embedded'] as const) {
         'payment.attempted taken over',
         'payment.attempted taken over',
       ])
+    })
+
+    test('an unknown payment is taken for somebody who knows, unless a charge of it may be on its way', async () => {
+      const one = beginning()
+      const { client, id, key } = one.payment
+      const take = (seen: number) => takeUnknown(opened.database, { client, id, seen, leaseMs: SETTLE_MS })
+      await store.begin(one)
+      await elapse(id, SETTLE_MS)
+      assert.equal(await take(1), undefined, 'it is not unknown')
+      await store.letGo(turn(one), { state: 'unknown', checkMs: 1_000, by: 'completer', reason: 'silent' })
+      takenOver(await store.begin(beginning({ key })))
+      assert.ok(await store.sendAgain(turn(one, 2)))
+      assert.equal(await take(2), undefined, 'an attempt works on it')
+      await elapse(id, SETTLE_MS)
+      assert.equal(await take(1), undefined, 'another attempt has followed')
+      assert.deepEqual(await take(2), { payment: { ...one.payment, state: 'unknown' }, attempt: 3 })
+      assert.equal(await store.settle(turn(one, 2), settlement()), false)
+      assert.ok(await store.settle(turn(one, 3), settlement({ by: 'operator:Ada' })))
     })
 
     test('an attempt that was taken over can do nothing any more', async () => {

@@ -166,13 +166,13 @@ describe('the key in the body', () => {
 })
 
 /** The same payment so many times: `x` for a failure on purpose. What is not one fails the test. */
-async function payMany(t: TestContext, failureRate: number, times: number) {
+async function payMany(t: TestContext, failureRate: number, times: number, number = 1) {
   const paid: PaymentIntent[] = []
   const counts = { requests: 0, failed: 0 }
   const before: Stage = async (ctx, next) => {
     ctx.state.caller = { client: 'anonymous', scheme: 'open' }
     const attempt: Attempt = {
-      ...{ key: 'key-1', fingerprint: 'f'.repeat(64), number: 1, replayed: false },
+      ...{ key: 'key-1', fingerprint: 'f'.repeat(64), number, replayed: false },
       ...{ signal: new AbortController().signal, dispatched: async () => {} },
     }
     ctx.state.attempt = attempt
@@ -231,6 +231,10 @@ test('failures on purpose are those of the seed, before anything is paid, and ar
 test('a rate of 0 fails none, a rate of 1 all', async (t) => {
   assert.equal((await payMany(t, 0, 10)).pattern, '.'.repeat(10))
   assert.equal((await payMany(t, 1, 10)).pattern, 'x'.repeat(10))
+})
+
+test('none fails on purpose after an attempt that left open what happened', async (t) => {
+  assert.equal((await payMany(t, 1, 10, 2)).pattern, '.'.repeat(10))
 })
 
 test('a defect is no failure on purpose', () => {
