@@ -16,7 +16,7 @@ const ALLOWED = [
   /^(package\.json|README\.md|LICENSE|src\/oncekey\.js)$/,
   /^sql\/\d{3}_\w+\.sql$/,
   /^dist\/(src|internal)\/[\w/-]+\.(js|d\.ts|lua)$/,
-  /^dist\/internal\/docs\/browser\/[\w-]+\.(html|css|svg)$/,
+  /^dist\/internal\/(?:docs|console)\/browser\/[\w-]+\.(html|css|svg)$/,
   /^dist\/internal\/docs\/vendor\/(LICENSE|NOTICE|swagger-ui[\w.-]+)$/,
 ]
 
