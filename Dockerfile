@@ -12,7 +12,8 @@ COPY sql ./sql
 RUN node src/oncekey.js --build && npm prune --omit=dev --no-audit --no-fund
 
 FROM node:22.22-bookworm-slim
-# In production there is no default secret: without HMAC_SECRET or CLIENTS_FILE the start fails and says so.
+# In production there is no default secret or key: without HMAC_SECRET, CLIENTS_FILE, SECRETS_KEY or API_KEYS the start
+# fails and says so.
 ENV NODE_ENV=production \
     DATA_DIR=/data
 WORKDIR /app
