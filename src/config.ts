@@ -1,3 +1,4 @@
+import { existsSync } from 'node:fs'
 import { isIP } from 'node:net'
 import {
   parseSimulatedGateway,
@@ -99,6 +100,9 @@ export interface SettingsUse {
   dataDir: string
 }
 
+/** Beside that of the service: both may run in one directory. */
+export const SIDECAR_DATA_DIR = '.oncekey-proxy'
+
 const SERVE: SettingsUse = { verifies: true, takesApiKeys: true, dataDir: '.oncekey' }
 
 /** For a command whose options stand in for variables: the environment with these in their places. */
@@ -197,9 +201,16 @@ export function readConfig(env: NodeJS.ProcessEnv = process.env, use: SettingsUs
   return config
 }
 
-/** For commands that open the stores and serve nobody: in production, too, nobody has to be able to sign. */
+/**
+ * For commands that open the store of the keys and serve nobody: in production, too, nobody has to be able to sign. The
+ * embedded database is the one of the sidecar, if one was ever started here: only it leaves keys to be decided about.
+ */
 export function readStoreConfig(env: NodeJS.ProcessEnv = process.env): Config {
-  return readConfig({ ...env, NODE_ENV: undefined, HOST: undefined })
+  const dataDir = existsSync(SIDECAR_DATA_DIR) ? SIDECAR_DATA_DIR : SERVE.dataDir
+  return readConfig(
+    { ...env, NODE_ENV: undefined, HOST: undefined },
+    { verifies: false, takesApiKeys: false, dataDir },
+  )
 }
 
 /** OpenTelemetry's own variables, which set-ups for many services give to each of them. */

@@ -1,7 +1,7 @@
 import { parseArgs } from 'node:util'
 import type { On5xx } from '../internal/proxy/answer-meaning.ts'
 import { parseTarget, type Target } from '../internal/proxy/target.ts'
-import { type Config, ConfigError, environmentWith, readConfig } from './config.ts'
+import { type Config, ConfigError, environmentWith, readConfig, SIDECAR_DATA_DIR } from './config.ts'
 import { duration, oneOf, whole } from './setting-values.ts'
 
 export interface ProxyConfig {
@@ -92,7 +92,7 @@ export function readProxyConfig(args: string[], given?: NodeJS.ProcessEnv): Prox
     settings = readConfig(env, {
       verifies: verify,
       takesApiKeys: false,
-      dataDir: '.oncekey-proxy',
+      dataDir: SIDECAR_DATA_DIR,
       storeWithoutDatabase: 'redis',
     })
     faults.push(...clashes(settings, own))

@@ -28,9 +28,9 @@ SCOPE is the method and the route, or for the sidecar the path, as in 'POST /ord
 resolved or released, and only as long as it is what was shown: whatever happened meanwhile stays. Each of these is
 noted for good with --by, your user name unless it is given. --json prints one JSON object a line.
 
-Settings, as of the service: REDIS_URL, DATABASE_URL (without it the embedded database under DATA_DIR, while no
-service runs on it), IDEMPOTENCY_STORE, IDEMPOTENCY_TTL. Exit code 1: there is no such record, it was not unknown, or
-something failed.
+Settings, as of the service: REDIS_URL, DATABASE_URL (without it the embedded database under DATA_DIR, while no service
+runs on it; by default .oncekey-proxy, where a sidecar was started, else .oncekey), IDEMPOTENCY_STORE, IDEMPOTENCY_TTL.
+Exit code 1: there is no such record, it was not unknown, or something failed.
 `
 
 const VERBS = ['list', 'show', 'resolve', 'release', 'log'] as const
@@ -76,7 +76,11 @@ export async function keys(args: string[]): Promise<number> {
   }
   const { help: _, json = false, ...options } = values
   const work = parseVerb(positionals, options)
-  const { records, close } = await openKeyRecords(readStoreConfig())
+  const config = readStoreConfig()
+  if (config.idempotencyStore === 'postgres' && config.databaseUrl === undefined) {
+    process.stderr.write(`oncekey: the keys in ${config.dataDir} (DATA_DIR)\n`)
+  }
+  const { records, close } = await openKeyRecords(config)
   try {
     let code = 0
     for await (const shown of work(records)) {

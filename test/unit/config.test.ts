@@ -1,6 +1,8 @@
 import assert from 'node:assert/strict'
 import { execFileSync } from 'node:child_process'
-import { availableParallelism } from 'node:os'
+import { mkdirSync, mkdtempSync, rmSync } from 'node:fs'
+import { availableParallelism, tmpdir } from 'node:os'
+import { join } from 'node:path'
 import { test } from 'node:test'
 import { fileURLToPath } from 'node:url'
 import { parseSealKey } from '../../internal/signature/seal.ts'
@@ -434,4 +436,18 @@ test('a command that only opens the stores needs no secret in production, and it
   const env = { NODE_ENV: 'production', HOST: '0.0.0.0', REDIS_URL: 'redis://127.0.0.1:1' }
   assert.equal(readStoreConfig(env).idempotencyStore, 'redis')
   assert.throws(() => readStoreConfig({ ...env, REDIS_URL: 'nowhere' }), ConfigError)
+})
+
+test('the embedded keys are those of the sidecar where one was started, else of the service', (t) => {
+  const before = process.cwd()
+  const directory = mkdtempSync(join(tmpdir(), 'oncekey-config-'))
+  t.after(() => {
+    process.chdir(before)
+    rmSync(directory, { recursive: true })
+  })
+  process.chdir(directory)
+  assert.equal(readStoreConfig({}).dataDir, '.oncekey')
+  mkdirSync('.oncekey-proxy')
+  assert.equal(readStoreConfig({}).dataDir, '.oncekey-proxy')
+  assert.equal(readStoreConfig({ DATA_DIR: 'elsewhere' }).dataDir, 'elsewhere')
 })
