@@ -47,12 +47,26 @@ function createPino({ level, worker }: LoggerOptions, stream: DestinationStream)
     {
       level,
       base: { service: 'oncekey', pid: process.pid, ...(worker ? { worker } : {}) },
-      timestamp: () => `,"time":"${new Date().toISOString()}"`,
+      timestamp: clock(),
       formatters: { level: (label) => ({ level: label }) },
       serializers: { err: (error: unknown) => harmless(error) },
     },
     stream,
   )
+}
+
+/** Lines of one millisecond share its text: making it takes as long as a fifth of a line. */
+function clock(): () => string {
+  let atMs = Number.NaN
+  let text = ''
+  return () => {
+    const nowMs = Date.now()
+    if (nowMs !== atMs) {
+      atMs = nowMs
+      text = `,"time":"${new Date(nowMs).toISOString()}"`
+    }
+    return text
+  }
 }
 
 interface HarmlessError {
