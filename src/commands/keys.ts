@@ -77,10 +77,10 @@ export async function keys(args: string[]): Promise<number> {
   const { help: _, json = false, ...options } = values
   const work = parseVerb(positionals, options)
   const config = readStoreConfig()
+  const { records, close } = await openKeyRecords(config)
   if (config.idempotencyStore === 'postgres' && config.databaseUrl === undefined) {
     process.stderr.write(`oncekey: the keys in ${config.dataDir} (DATA_DIR)\n`)
   }
-  const { records, close } = await openKeyRecords(config)
   try {
     let code = 0
     for await (const shown of work(records)) {

