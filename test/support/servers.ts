@@ -59,7 +59,8 @@ export async function startRedis(): Promise<ThrowawayServer> {
   )
 }
 
-export async function startPostgres(): Promise<ThrowawayServer> {
+/** `own`: lines of postgresql.conf, which win over those of every test. */
+export async function startPostgres(own: readonly string[] = []): Promise<ThrowawayServer> {
   const bin = postgresDirectory()
   const directory = temporaryDirectory()
   const data = join(directory, 'postgres')
@@ -76,6 +77,7 @@ export async function startPostgres(): Promise<ThrowawayServer> {
     'max_connections = 200',
     // A kill -9 of the server loses nothing even so; only a power cut would.
     'fsync = off',
+    ...own,
   ]
   appendFileSync(join(data, 'postgresql.conf'), `${settings.join('\n')}\n`)
   const url = `postgres://postgres@127.0.0.1:${port}/postgres`

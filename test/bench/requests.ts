@@ -1,0 +1,30 @@
+import { randomBytes } from 'node:crypto'
+import { sign } from '../../internal/signature/schemes.ts'
+
+/** Of the client `default`, for every contestant. */
+export const SECRET = randomBytes(24).toString('base64url')
+const TARGET = '/orders'
+
+export interface OrderIntent {
+  key: string
+  /** In cents, so that bodies differ. */
+  amount: number
+}
+
+/** The whole bytes of a signed order: signing costs more than the load itself, so it is done ahead. */
+export function orderRequest({ key, amount }: OrderIntent, secret = SECRET): Buffer {
+  const body = `{"user_id":"user-1","item":"book","amount":${amount}}`
+  const timestamp = Math.floor(Date.now() / 1_000)
+  const intent = { method: 'POST', target: TARGET, client: 'default', key, body, timestamp }
+  const signature = sign({ ...intent, scheme: 'v1', secret })
+  return Buffer.from(
+    `POST ${TARGET} HTTP/1.1\r\nHost: 127.0.0.1\r\nContent-Type: application/json\r\n` +
+      `Content-Length: ${body.length}\r\nIdempotency-Key: ${key}\r\nX-Signature: ${signature}\r\n\r\n${body}`,
+  )
+}
+
+/** That many new keys, the same number of digits in each. */
+export function newKeys(count: number): string[] {
+  const run = randomBytes(6).toString('hex')
+  return Array.from({ length: count }, (_, n) => `${run}-${String(n).padStart(8, '0')}`)
+}
