@@ -7,6 +7,7 @@ import { type Entrant, type Measured, measure } from './measure.ts'
 import { type Options, readOptions } from './options.ts'
 import { PATHS } from './paths.ts'
 import { LOAD_CORE, pin, SERVER_CORE, whyNotPinned } from './processes.ts'
+import { profileText, profiling } from './profile.ts'
 import { table } from './report.ts'
 import { openStage, type Stage } from './stage.ts'
 
@@ -41,19 +42,26 @@ async function runPaths(options: Options, quota: Quota, stage: Stage, pinned: bo
   const measured: Measured[] = []
   if (paths.length === 0) return measured
   const entrants: Entrant[] = []
+  const profiles = options.profile ? profiling() : undefined
+  let startedMs = 0
   try {
     for (const contestant of CONTESTANTS.filter(({ name }) => options.contestants.includes(name))) {
-      const service = await contestant.start(stage, quota)
+      const service = await contestant.start(stage, quota, profiles?.node)
       if (pinned) pin(service.pid, `${SERVER_CORE}`)
       entrants.push({ contestant, service })
     }
     for (const path of paths) {
-      const onRound = (done: number, of: number) =>
+      const onRound = (done: number, of: number) => {
+        if (done === 0) startedMs = performance.now()
         process.stderr.write(`\r${path.name}: round ${done + 1} of ${of}        `)
+      }
       measured.push(...(await measure(path, entrants, options, stage, onRound)))
     }
   } finally {
     for (const { service } of entrants) await service.stop()
+  }
+  if (profiles !== undefined) {
+    process.stderr.write(`\n${profileText(profiles.directory, performance.now() - startedMs)}`)
   }
   return measured
 }

@@ -30,7 +30,7 @@ export interface Measured {
 export interface RoundPlan {
   rounds: number
   roundMs: number
-  warmUpMs: number
+  warmUpAnswers: number
   connections: number
 }
 
@@ -41,6 +41,8 @@ export interface Entrant {
 
 /** More requests a second than any contestant answers, for the first round. */
 const FIRST_GUESS_PER_S = 30_000
+/** Where a contestant is so slow, or has one connection, that its answers do not come to so many. */
+const MAX_WARM_UP_MS = 8_000
 /** A round may be faster than those before. */
 const SPARE = 1.5
 
@@ -55,8 +57,7 @@ export async function measure(
   const runs = []
   for (const entrant of entrants) {
     const run = await open(path, entrant, plan, stage)
-    await run.round(plan.warmUpMs)
-    run.reset()
+    await run.warmUp()
     runs.push(run)
   }
   for (let round = 0; round < plan.rounds; round++) {
@@ -77,22 +78,26 @@ async function open(path: Path, { contestant, service }: Entrant, plan: RoundPla
   let usedUs = { server: 0, redis: 0, postgres: 0 }
   let fastest = 0
 
+  async function round(durationMs: number) {
+    const guess = fastest === 0 ? FIRST_GUESS_PER_S : fastest * SPARE
+    const next = supplyOf(Math.ceil((guess * durationMs) / 1_000) + connections)
+    const before = cpuOf(pids)
+    const result = await load({ port: service.port, connections, durationMs, next, expected })
+    const after = cpuOf(pids)
+    for (const [status, count] of result.unexpected) unexpected[status] = (unexpected[status] ?? 0) + count
+    for (const part of ['server', 'redis', 'postgres'] as const) usedUs[part] += after[part] - before[part]
+    answers += result.answers
+    fastest = Math.max(fastest, result.rate)
+    const { rate, latencies } = result
+    rounds.push({ rate, p50Ms: percentile(latencies, 0.5), p99Ms: percentile(latencies, 0.99) })
+  }
+
   return {
-    async round(durationMs: number) {
-      const guess = fastest === 0 ? FIRST_GUESS_PER_S : fastest * SPARE
-      const next = supplyOf(Math.ceil((guess * durationMs) / 1_000) + connections)
-      const before = cpuOf(pids)
-      const result = await load({ port: service.port, connections, durationMs, next, expected })
-      const after = cpuOf(pids)
-      for (const [status, count] of result.unexpected) unexpected[status] = (unexpected[status] ?? 0) + count
-      for (const part of ['server', 'redis', 'postgres'] as const) usedUs[part] += after[part] - before[part]
-      answers += result.answers
-      fastest = Math.max(fastest, result.rate)
-      const { rate, latencies } = result
-      rounds.push({ rate, p50Ms: percentile(latencies, 0.5), p99Ms: percentile(latencies, 0.99) })
-    },
-    /** What the warm-up measured is forgotten, but not a wrong answer. */
-    reset() {
+    round,
+    async warmUp() {
+      const untilMs = performance.now() + MAX_WARM_UP_MS
+      while (answers < plan.warmUpAnswers && performance.now() < untilMs) await round(plan.roundMs)
+      // What it measured is forgotten, but not a wrong answer.
       rounds = []
       answers = 0
       usedUs = { server: 0, redis: 0, postgres: 0 }
