@@ -1,7 +1,7 @@
 /*
  * W3C Trace Context, level 1 (https://www.w3.org/TR/trace-context-1/): whose trace a request belongs to.
  */
-import { randomFillSync } from 'node:crypto'
+import { randomBytes } from 'node:crypto'
 import { trimOws } from '../header-values.ts'
 import type { Trace } from '../request-state.ts'
 
@@ -80,18 +80,19 @@ export function outgoingTrace(trace: Trace): Record<string, string> {
   }
 }
 
-/** Random bytes are fetched 4 KiB at a time: a call for each id costs more than everything else here. */
-const pool = Buffer.alloc(4_096)
-let used = pool.length
+/** Random digits are made 8,192 at a time: a call for each id costs more than everything else here. */
+const BLOCK_BYTES = 4_096
+let digits = ''
+let used = 0
 
 function randomHex(bytes: number): string {
   for (;;) {
-    if (used + bytes > pool.length) {
-      randomFillSync(pool)
+    if (used + 2 * bytes > digits.length) {
+      digits = randomBytes(BLOCK_BYTES).toString('hex')
       used = 0
     }
-    const hex = pool.toString('hex', used, used + bytes)
-    used += bytes
+    const hex = digits.slice(used, used + 2 * bytes)
+    used += 2 * bytes
     // An id of zeros means that there is none.
     if (!/^0+$/.test(hex)) return hex
   }
