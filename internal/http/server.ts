@@ -83,15 +83,17 @@ export function createServer(listener: RequestListener, options: ServerOptions =
 
 /** Resolves when each request that came whole on this connection has its answer, or the connection is gone. */
 function owedAnswers(server: Server): (socket: Duplex) => Promise<void> {
-  const open = new WeakMap<Duplex, Set<ServerResponse>>()
-  server.on('request', (req: IncomingMessage, res: ServerResponse) => {
-    const answers = open.get(req.socket) ?? new Set()
-    open.set(req.socket, answers.add(res))
-    res.once('close', () => answers.delete(res))
+  const last = new WeakMap<Duplex, ServerResponse[]>()
+  server.on('request', ({ socket }: IncomingMessage, res: ServerResponse) => {
+    const answers = last.get(socket)
+    if (answers === undefined) last.set(socket, [res])
+    // As it nearly always is: one request after the other.
+    else if (answers.length === 1 && answers[0]?.closed === true) answers[0] = res
+    else last.set(socket, [...answers.filter(({ closed }) => !closed), res])
   })
   return async (socket) => {
-    const whole = [...(open.get(socket) ?? [])].filter((res) => res.req.complete)
-    await Promise.all(whole.map((res) => new Promise((resolve) => res.once('close', resolve))))
+    const owed = (last.get(socket) ?? []).filter(({ closed, req }) => !closed && req.complete)
+    await Promise.all(owed.map((res) => new Promise((resolve) => res.once('close', resolve))))
   }
 }
 
