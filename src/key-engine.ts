@@ -19,7 +19,7 @@ export function engine(
   const store = spanned.calls(keyStore(parts), STORE_SPANS)
   return new IdempotencyEngine({
     store: timedStore(store, (operation, seconds) =>
-      metrics.storeDuration.observe({ store: config.idempotencyStore, operation }, seconds),
+      metrics.storeDuration.add({ store: config.idempotencyStore, operation }, seconds),
     ),
     leaseMs: config.idempotencyLeaseMs,
     ...options,
@@ -42,6 +42,6 @@ function keyStore({ config, database, redis, metrics }: StoreParts): Idempotency
   if (database === undefined) throw new Error('the keys need a database where they are not in Redis')
   return postgresStore(database, {
     ttlMs,
-    onBatch: (group, items) => metrics.batchItems.observe({ group }, items),
+    onBatch: (group, items) => metrics.batchItems.add({ group }, items),
   })
 }

@@ -21,6 +21,6 @@ export function openGateway(config: Config, logger: Logger, metrics: Metrics): G
       if (state === 'closed' && opened) logger.info('the payment gateway is back')
       opened = state !== 'closed'
     },
-    onCall: (outcome, seconds) => metrics.gatewayDuration.observe({ outcome }, seconds),
+    onCall: (outcome, seconds) => metrics.gatewayDuration.add({ outcome }, seconds),
   })
 }

@@ -111,7 +111,7 @@ export function pipeline(parts: Parts): Koa<RequestState> {
 
   const orders = spanned.calls(
     orderStore(parts.database, {
-      onBatch: (items) => metrics.batchItems.observe({ group: 'orders' }, items),
+      onBatch: (items) => metrics.batchItems.add({ group: 'orders' }, items),
     }),
     { place: 'order' },
   )
@@ -207,7 +207,7 @@ export function completer(parts: Parts): Completer {
 function payments({ config, database, metrics }: Parts) {
   return paymentStore(database, {
     settleMs: settleMsOf(config.gatewayTimeoutMs),
-    onBatch: (step, items) => metrics.batchItems.observe({ group: `payment_${step}` }, items),
+    onBatch: (step, items) => metrics.batchItems.add({ group: `payment_${step}` }, items),
   })
 }
 

@@ -44,7 +44,7 @@ export async function openProxy(
     clientHeader: proxy.clientHeader,
     connectTimeoutMs: proxy.connectTimeoutMs,
     timeoutMs: proxy.timeoutMs,
-    onOutcome: (outcome, seconds) => metrics.upstreamDuration.observe({ outcome }, seconds),
+    onOutcome: (outcome, seconds) => metrics.upstreamDuration.add({ outcome }, seconds),
   })
   const health: HealthOptions = {
     probes: {

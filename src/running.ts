@@ -6,7 +6,7 @@ import type { PrivateConsole } from './private-console.ts'
 /** Something that listens until it is told to stop. */
 export interface Running {
   port: number
-  logger: Logger & { flushSync: () => void }
+  logger: Logger
   /** Finishes what is under way, within SHUTDOWN_GRACE, and lets go of everything. */
   close(): Promise<void>
   /** Ends what would outlive this process if it exited now. */

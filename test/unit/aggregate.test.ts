@@ -18,9 +18,9 @@ async function lines(snapshots: Snapshot[], name: string): Promise<string[]> {
 }
 
 const observed = (seconds: number) => (metrics: Metrics) => {
-  metrics.requestDuration.observe({ method: 'GET', route: '/', status: 200 }, seconds)
+  metrics.requestDuration.add({ method: 'GET', route: '/', status: 200 }, seconds)
   metrics.orders.inc()
-  metrics.requestsUnderWay.set(2)
+  metrics.underWay.requests = 2
 }
 
 test('counters, histograms and gauges of several processes are added up', async () => {
