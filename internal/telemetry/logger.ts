@@ -1,9 +1,14 @@
 import { mkdirSync, openSync } from 'node:fs'
 import { dirname } from 'node:path'
-import { type DestinationStream, type Logger, pino } from 'pino'
+import { type Logger as PinoLogger, pino } from 'pino'
 import { LogDestination } from './log-destination.ts'
+import { type RequestLine, requestLine } from './request-line.ts'
 
-export type { Logger } from 'pino'
+export interface Logger extends PinoLogger {
+  /** The line of a request, at level info. */
+  request(line: RequestLine): void
+  flushSync(): void
+}
 
 export interface LoggerOptions {
   level: string
@@ -18,15 +23,31 @@ export interface LoggerOptions {
  * of drivers carry whole commands, with values and passwords in them. Throws if the file cannot be opened; one that
  * cannot be written later on, as on a full disk, is told on standard error, where an operator looks who misses lines.
  */
-export function createLogger(options: LoggerOptions): Logger & { flushSync: () => void } {
+export function createLogger({ level, file, worker }: LoggerOptions): Logger {
   const stream = new LogDestination({
-    fd: openFile(options.file),
-    shared: options.worker !== undefined,
+    fd: openFile(file),
+    shared: worker !== undefined,
     onTrouble: (reason) => void process.stderr.write(`oncekey: the log cannot be written: ${reason}\n`),
     onMended: (lost) => logger.warn({ lost }, 'the log can be written again'),
   })
-  const logger = createPino(options, stream)
-  return Object.assign(logger, { flushSync: () => stream.flushSync() })
+  const base = { service: 'oncekey', pid: process.pid, ...(worker ? { worker } : {}) }
+  const timestamp = clock()
+  const logger = pino(
+    {
+      ...{ level, base, timestamp },
+      formatters: { level: (label) => ({ level: label }) },
+      serializers: { err: (error: unknown) => harmless(error) },
+    },
+    stream,
+  )
+  const members = JSON.stringify(base).slice(1, -1)
+  return Object.assign(logger, {
+    request(line: RequestLine) {
+      if (!logger.isLevelEnabled('info')) return
+      stream.write(`{"level":"info"${timestamp()},${members}${requestLine(line)}}\n`)
+    },
+    flushSync: () => stream.flushSync(),
+  })
 }
 
 /** Opened at once and not by the stream, which would tell of a failure, and take the first lines, only later. */
@@ -40,19 +61,6 @@ function openFile(file: string | undefined): number {
       `the log file cannot be written: ${error instanceof Error ? error.message : String(error)}`,
     )
   }
-}
-
-function createPino({ level, worker }: LoggerOptions, stream: DestinationStream): Logger {
-  return pino(
-    {
-      level,
-      base: { service: 'oncekey', pid: process.pid, ...(worker ? { worker } : {}) },
-      timestamp: clock(),
-      formatters: { level: (label) => ({ level: label }) },
-      serializers: { err: (error: unknown) => harmless(error) },
-    },
-    stream,
-  )
 }
 
 /** Lines of one millisecond share its text: making it takes as long as a fifth of a line. */

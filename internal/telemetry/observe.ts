@@ -45,27 +45,28 @@ export interface Observation {
 export function observer(metrics: Metrics, logger: Logger): () => (seen: Observation) => void {
   return () => {
     const startedMs = performance.now()
-    metrics.requestsUnderWay.inc()
+    metrics.underWay.requests++
     return ({ requestId, trace, client, method: sent, route, target = '', status }) => {
-      metrics.requestsUnderWay.dec()
+      metrics.underWay.requests--
       const durationMs = performance.now() - startedMs
       const method = METHODS.has(sent) ? sent : 'other'
-      metrics.requestDuration.observe({ method, route, status }, durationMs / 1000)
-      if (!logger.isLevelEnabled('info')) return
-      logger.info(
-        {
-          request_id: requestId,
-          trace_id: trace?.traceId,
-          span_id: trace?.spanId,
-          client,
-          method,
-          route,
-          path: target.split('?', 1)[0]?.slice(0, MAX_PATH),
-          status,
-          duration_ms: Math.round(durationMs * 100) / 100,
-        },
-        'request',
-      )
+      metrics.requestDuration.add({ method, route, status }, durationMs / 1000)
+      logger.request({
+        requestId,
+        traceId: trace?.traceId,
+        spanId: trace?.spanId,
+        client,
+        method,
+        route,
+        path: pathOf(target),
+        status,
+        durationMs: Math.round(durationMs * 100) / 100,
+      })
     }
   }
+}
+
+function pathOf(target: string): string {
+  const end = target.indexOf('?')
+  return target.slice(0, end < 0 ? MAX_PATH : Math.min(end, MAX_PATH))
 }

@@ -148,3 +148,49 @@ test('a file that cannot be written is told at once', () => {
     /the log file cannot be written: .*\/dev\/null/,
   )
 })
+
+test('the line of a request is the line that pino would write', (t) => {
+  const texts = ['', '/a', '/%22"\\', '/\u0000\u001b[2J\r\n\u007f', '/\u00e9\u2028', ' ~'.repeat(99)]
+  const text = logOf(t, (logger) => {
+    for (const path of texts) {
+      for (const [requestId, client] of [
+        [path, path],
+        [undefined, undefined],
+        ['id-1', 'acme'],
+      ]) {
+        const ids = {
+          requestId,
+          traceId: client && '0af7651916cd43dd8448eb211c80319c',
+          spanId: client && 'b7ad6b71',
+        }
+        const rest = { client, method: 'GET', route: '/orders/:id', path, status: 200 }
+        logger.request({ ...ids, ...rest, durationMs: 0.07 })
+        const inLog = { request_id: requestId, trace_id: ids.traceId, span_id: ids.spanId }
+        logger.info({ ...inLog, ...rest, duration_ms: 0.07 }, 'request')
+      }
+    }
+  })
+  // The moment is not the same.
+  const lines = text
+    .replaceAll(/"time":"[^"]+"/g, '"time":"now"')
+    .trimEnd()
+    .split('\n')
+  assert.equal(lines.length, texts.length * 3 * 2)
+  for (let i = 0; i < lines.length; i += 2) assert.equal(lines[i], lines[i + 1])
+})
+
+test('above its level a log has no lines of requests', (t) => {
+  const seen = {
+    requestId: '1',
+    traceId: '2',
+    spanId: '3',
+    client: '4',
+    method: 'GET',
+    route: '/',
+    path: '/',
+  }
+  assert.equal(
+    logOf(t, (logger) => logger.request({ ...seen, status: 200, durationMs: 1 }), 'warn'),
+    '',
+  )
+})

@@ -1,0 +1,34 @@
+/** What the log tells of a request. */
+export interface RequestLine {
+  requestId: string | undefined
+  /** Hexadecimal digits, as the span's. */
+  traceId: string | undefined
+  spanId: string | undefined
+  client: string | undefined
+  /** From a fixed set, as the route: nothing in them that JSON escapes. */
+  method: string
+  route: string
+  path: string
+  status: number
+  durationMs: number
+}
+
+/**
+ * The members of a line about a request, from `,"request_id"` to `"msg":"request"`: what pino makes of the same
+ * members, in less than half of its time. There is such a line for each request, and all of them have one form.
+ */
+export function requestLine(line: RequestLine): string {
+  const { requestId, traceId, spanId, client } = line
+  const who = requestId === undefined ? '' : `,"request_id":${quoted(requestId)}`
+  const trace = traceId === undefined ? '' : `,"trace_id":"${traceId}"`
+  const span = spanId === undefined ? '' : `,"span_id":"${spanId}"`
+  const caller = client === undefined ? '' : `,"client":${quoted(client)}`
+  return `${who}${trace}${span}${caller},"method":"${line.method}","route":"${line.route}","path":${quoted(line.path)},"status":${line.status},"duration_ms":${line.durationMs},"msg":"request"`
+}
+
+/** Printable ASCII without quotes and backslashes: as it is in JSON. */
+const PLAIN = /^[ !#-[\]-~]*$/
+
+function quoted(text: string): string {
+  return PLAIN.test(text) ? `"${text}"` : JSON.stringify(text)
+}
