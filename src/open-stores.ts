@@ -92,7 +92,22 @@ async function connected(redis: RedisConnection): Promise<void> {
 }
 
 async function warnAboutEviction(redis: RedisConnection, logger: Logger): Promise<void> {
-  const policy = await redis.evictionPolicy()
-  if (policy === undefined || policy === 'noeviction') return
+  const policy = await unsafePolicy(redis)
+  if (policy === undefined) return
   logger.warn({ policy }, 'Redis may evict idempotency records: set maxmemory-policy to noeviction')
+}
+
+/** A `maxmemory-policy` that may throw keys away, of any master; undefined: none has one, or it cannot be told now. */
+export async function unsafePolicy(redis: RedisConnection): Promise<string | undefined> {
+  const servers = await redis.servers().catch(() => [])
+  return servers
+    .map(({ evictionPolicy }) => evictionPolicy)
+    .find((one) => one !== undefined && one !== 'noeviction')
+}
+
+/** Of one of the masters, Unix milliseconds. Rejects when one of them does not answer. */
+export async function redisClockMs(redis: RedisConnection): Promise<number> {
+  const [server] = await redis.servers()
+  if (server === undefined) throw new Error('a Redis without a server')
+  return server.clockMs
 }

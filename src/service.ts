@@ -13,7 +13,7 @@ import { metricsApp } from './metrics-app.ts'
 import { openClients } from './open-clients.ts'
 import { openGateway } from './open-gateway.ts'
 import { openObservations } from './open-observations.ts'
-import { bringUpToDate, openRedis, reachableDatabase } from './open-stores.ts'
+import { bringUpToDate, openRedis, reachableDatabase, redisClockMs, unsafePolicy } from './open-stores.ts'
 import { VERSION } from './package-root.ts'
 import { completer, pipeline } from './pipeline.ts'
 import type { Place, Running } from './running.ts'
@@ -44,10 +44,10 @@ export async function openService(
   watchStores(metrics.registry, {
     stores: {
       database: { clockMs: () => database.clockMs() },
-      ...(redis === undefined ? {} : { redis: { clockMs: async () => (await redis.server()).clockMs } }),
+      ...(redis === undefined ? {} : { redis: { clockMs: () => redisClockMs(redis) } }),
     },
     databaseLoad: () => database.load(),
-    ...(redis === undefined ? {} : { evictionPolicy: () => redis.evictionPolicy() }),
+    ...(redis === undefined ? {} : { evictionPolicy: () => unsafePolicy(redis) }),
     now: Date.now,
   })
   const health: HealthOptions = {

@@ -1,7 +1,10 @@
 import { createHash } from 'node:crypto'
 import { readFileSync } from 'node:fs'
-import { Cluster, Redis, type RedisOptions } from 'ioredis'
+import { Cluster, Redis } from 'ioredis'
+import { ClusterRoutes, NoNodeError } from './cluster-routes.ts'
 import { storeUnavailable, withDeadline } from './deadline.ts'
+import { createClient, hasSentinels } from './redis-client.ts'
+import { watchSentinels } from './watch-sentinels.ts'
 
 /** A Lua script by its text; every key it touches is given in KEYS and all of them share one hash tag. */
 export interface RedisScript {
@@ -34,11 +37,19 @@ export interface RedisConnection {
   scan(match: string): AsyncIterable<readonly string[]>
   /** Resolves when Redis answers PING within the deadline; rejects with `store_unavailable`. */
   ping(): Promise<void>
-  /** What the server says of itself; its clock as Unix milliseconds. */
-  server(): Promise<{ version: string; clockMs: number }>
-  /** `maxmemory-policy`, or undefined where CONFIG is not allowed (managed services). */
-  evictionPolicy(): Promise<string | undefined>
+  /** What the server, or each master of a cluster, says of itself. */
+  servers(): Promise<RedisServer[]>
   close(): Promise<void>
+}
+
+export interface RedisServer {
+  /** `host:port`. */
+  address: string
+  version: string
+  /** Its clock, Unix milliseconds. */
+  clockMs: number
+  /** `maxmemory-policy`, or undefined where CONFIG is not allowed (managed services). */
+  evictionPolicy: string | undefined
 }
 
 export interface RedisConnectionOptions {
@@ -49,8 +60,6 @@ export interface RedisConnectionOptions {
 
 /** Two deadlines in a row (limits, then claim) must stay under the three seconds that a partner is promised. */
 const DEADLINE_MS = 1_000
-/** Soon enough to be back within a second, slow enough not to hammer a Redis that is loading. */
-const RECONNECT_MS = 200
 /** Keys that Redis looks at in one step of a scan: a millisecond at most, so that others hardly wait. */
 const SCAN_COUNT = 1_000
 
@@ -62,7 +71,7 @@ const SCAN_COUNT = 1_000
 export function connectRedis(url: string, options: RedisConnectionOptions = {}): RedisConnection {
   const deadlineMs = options.deadlineMs ?? DEADLINE_MS
   const client = createClient(url, deadlineMs)
-  const scripts = withBufferReplies(client)
+  const nodes = client instanceof Cluster ? new ClusterRoutes(client, deadlineMs) : theOnly(client)
   let lastError: Error | undefined
   let announced: 'ready' | 'lost' | undefined
   const announce = (state: 'ready' | 'lost') => {
@@ -78,6 +87,12 @@ export function connectRedis(url: string, options: RedisConnectionOptions = {}):
     announce('ready')
   })
   client.on('close', () => announce('lost'))
+  const sentinels = hasSentinels(url)
+    ? watchSentinels(url, deadlineMs, (primary) => {
+        if (client.status === 'ready' && client instanceof Redis && primary !== addressOf(client))
+          client.disconnect(true)
+      })
+    : undefined
 
   const send = async <T>(command: () => Promise<T>): Promise<T> => {
     if (client.status !== 'ready') throw storeUnavailable(lastError, 'none')
@@ -90,16 +105,20 @@ export function connectRedis(url: string, options: RedisConnectionOptions = {}):
 
   return {
     async run(script, keys, args) {
+      const [first = ''] = keys
+      const call = (verb: keyof BufferScripts, text: string) =>
+        send(() =>
+          nodes.run(first, (node) => withBufferReplies(node)[verb](text, keys.length, ...keys, ...args)),
+        )
       try {
-        return await send(() => scripts.evalshaBuffer(script.sha, keys.length, ...keys, ...args))
+        return await call('evalshaBuffer', script.sha)
       } catch (error) {
         if (!isReply(error, 'NOSCRIPT')) throw error
-        return await send(() => scripts.evalBuffer(script.lua, keys.length, ...keys, ...args))
+        return await call('evalBuffer', script.lua)
       }
     },
     async *scan(match) {
-      await send(() => client.ping())
-      for (const node of client instanceof Cluster ? client.nodes('master') : [client]) {
+      for (const node of await send(() => nodes.masters())) {
         let cursor = '0'
         do {
           const [next, keys] = await send(() => node.scan(cursor, 'MATCH', match, 'COUNT', SCAN_COUNT))
@@ -111,74 +130,39 @@ export function connectRedis(url: string, options: RedisConnectionOptions = {}):
     async ping() {
       await send(() => client.ping())
     },
-    async server() {
-      const [seconds = 0, micros = 0] = await send(() => client.time())
-      const info = await send(() => client.info('server'))
-      return {
-        version: /^redis_version:(\S+)/m.exec(info)?.[1] ?? 'unknown',
-        clockMs: Number(seconds) * 1000 + Math.floor(Number(micros) / 1000),
-      }
-    },
-    async evictionPolicy() {
-      try {
-        const reply = await send(() => client.config('GET', 'maxmemory-policy'))
-        return Array.isArray(reply) ? String(reply[1]) : undefined
-      } catch {
-        return undefined
-      }
+    async servers() {
+      const masters = await send(() => nodes.masters())
+      return await Promise.all(masters.map((node) => send(() => describe(node))))
     },
     async close() {
       announced = 'lost'
+      sentinels?.close()
       client.disconnect()
     },
   }
 }
 
-function createClient(url: string, deadlineMs: number): Redis | Cluster {
-  const common = {
-    connectTimeout: deadlineMs,
-    socketTimeout: deadlineMs,
-    enableOfflineQueue: false,
-    autoResendUnfulfilledCommands: false,
-    maxRetriesPerRequest: 0,
-    enableAutoPipelining: true,
-    retryStrategy: () => RECONNECT_MS,
-    // A failover leaves us on a replica: a new connection finds the new primary.
-    reconnectOnError: (error: Error) => error.message.startsWith('READONLY'),
-  } satisfies RedisOptions
-  if (url.startsWith('redis+sentinel://')) return new Redis({ ...common, ...sentinel(url) })
-  const nodes = url.split(',').map((node) => node.trim())
-  const [first = url] = nodes
-  if (nodes.length === 1) return new Redis(first, common)
-  const { username, password, protocol } = new URL(first)
-  return new Cluster(nodes, {
-    enableOfflineQueue: false,
-    enableAutoPipelining: true,
-    clusterRetryStrategy: () => RECONNECT_MS,
-    redisOptions: {
-      connectTimeout: deadlineMs,
-      socketTimeout: deadlineMs,
-      autoResendUnfulfilledCommands: false,
-      maxRetriesPerRequest: 0,
-      ...(username ? { username: decodeURIComponent(username) } : {}),
-      ...(password ? { password: decodeURIComponent(password) } : {}),
-      ...(protocol === 'rediss:' ? { tls: {} } : {}),
-    },
-  })
+function theOnly(client: Redis): Pick<ClusterRoutes, 'run' | 'masters'> {
+  return { run: (_, command) => command(client), masters: async () => [client] }
 }
 
-function sentinel(url: string) {
-  const [authority = '', name = ''] = url.slice('redis+sentinel://'.length).split('/')
-  const [hosts = '', credentials = ''] = authority.split('@').reverse()
-  const [username, password] = credentials.split(':').map((part) => decodeURIComponent(part))
+/** Whom the connection is to: with sentinels its options do not tell. */
+function addressOf({ stream }: Redis): string {
+  return `${stream.remoteAddress}:${stream.remotePort}`
+}
+
+async function describe(node: Redis): Promise<RedisServer> {
+  const [seconds = 0, micros = 0] = await node.time()
+  const info = await node.info('server')
+  const policy: unknown = await node.config('GET', 'maxmemory-policy').catch((error: unknown) => {
+    if (error instanceof Error && error.name === 'ReplyError') return undefined
+    throw error
+  })
   return {
-    sentinels: hosts.split(',').map((host) => {
-      const { hostname, port } = new URL(`redis://${host}`)
-      return { host: hostname, port: Number(port || 26379) }
-    }),
-    name,
-    ...(username ? { username } : {}),
-    ...(password ? { password } : {}),
+    address: addressOf(node),
+    version: /^redis_version:(\S+)/m.exec(info)?.[1] ?? 'unknown',
+    clockMs: Number(seconds) * 1000 + Math.floor(Number(micros) / 1000),
+    evictionPolicy: Array.isArray(policy) ? String(policy[1]) : undefined,
   }
 }
 
@@ -215,6 +199,10 @@ const REFUSED = [
   'LOADING',
   'MASTERDOWN',
   'CLUSTERDOWN',
+  // The nodes of a cluster do not agree yet where a slot is.
+  'MOVED',
+  'ASK',
+  'TRYAGAIN',
   'NOAUTH',
   'NOPERM',
   'MISCONF',
@@ -224,6 +212,7 @@ const REFUSED = [
 
 function asStoreError(error: unknown): unknown {
   if (!(error instanceof Error) || error.name === 'ServiceError') return error
+  if (error instanceof NoNodeError) return storeUnavailable(error, 'none')
   // A script that Redis itself could not compile or run is a defect of ours, not an outage.
   if (error.name === 'ReplyError' && !REFUSED.some((code) => isReply(error, code))) return error
   return storeUnavailable(error, error.name === 'ReplyError' ? 'none' : 'unknown')

@@ -1,8 +1,6 @@
 import { parseArgs } from 'node:util'
-import { clockSkewMs } from '../../internal/database/clock-skew.ts'
 import { type Database, openDatabase } from '../../internal/database/database.ts'
 import { BREAKING, newerMigrations, pendingMigrations } from '../../internal/database/migrate.ts'
-import { connectRedis, type RedisConnection } from '../../internal/database/redis.ts'
 import { serverVersion } from '../../internal/database/server-version.ts'
 import { readClients } from '../../internal/signature/client-table.ts'
 import { keyFault, openSecret } from '../../internal/signature/keyring.ts'
@@ -10,24 +8,14 @@ import { type Config, ConfigError, readConfig } from '../config.ts'
 import { openSettingsClients } from '../open-clients.ts'
 import { SQL_DIRECTORY } from '../package-root.ts'
 import { describeCause } from '../underlying-cause.ts'
+import { checkRedis } from './check-redis.ts'
+import { clock, type Finding } from './finding.ts'
 
 const HELP = `Usage: oncekey doctor
 
 Checks the settings (and tells how many API keys are set), the database (connection, version, clock, migrations, secrets of clients) and Redis (connection,
-version, clock, maxmemory-policy): a line each, exit code 1 if one of them is at fault.
+version, clock, maxmemory-policy of each master; slots of a cluster, majority of the sentinels): a line each, exit code 1 if one of them is at fault.
 `
-
-export interface Finding {
-  ok: boolean
-  check: string
-  detail: string
-}
-
-const MIN_REDIS = [6, 2] as const
-/** Leases and quotas go by the clocks of the stores, signatures by ours: with more skew partners are refused. */
-const MAX_SKEW_MS = 5_000
-/** Redis may need a moment for its first connection. */
-const REDIS_START_MS = 2_000
 
 export async function doctor(args: string[]): Promise<number> {
   const { values } = parseArgs({ args, options: { help: { type: 'boolean', short: 'h' } } })
@@ -54,7 +42,7 @@ async function examine(): Promise<Finding[]> {
     apiKeys(config),
     ...clientsFile(config),
     ...(await checkDatabase(config)),
-    ...(await checkRedis(config)),
+    ...(await checkRedis(config.redisUrl)),
   ]
 }
 
@@ -147,61 +135,4 @@ function namedBySettings(config: Config, ids: ReadonlySet<string>): string[] {
     // A bad file is a finding of its own.
     return []
   }
-}
-
-async function checkRedis(config: Config): Promise<Finding[]> {
-  if (config.redisUrl === undefined) return [{ ok: true, check: 'redis', detail: 'not used' }]
-  const redis = await readyRedis(config.redisUrl)
-  try {
-    const sentMs = Date.now()
-    const { version, clockMs } = await redis.server()
-    const redisClock = clock('redis clock', clockMs, sentMs, Date.now())
-    const policy = await redis.evictionPolicy()
-    return [
-      redisVersion(version),
-      redisClock,
-      {
-        ok: policy === undefined || policy === 'noeviction',
-        check: 'redis maxmemory-policy',
-        detail:
-          policy === undefined
-            ? 'cannot be read here'
-            : `${policy}${policy === 'noeviction' ? '' : ', must be noeviction'}`,
-      },
-    ]
-  } catch (error) {
-    return [{ ok: false, check: 'redis', detail: `REDIS_URL: ${describeCause(error)}` }]
-  } finally {
-    await redis.close()
-  }
-}
-
-async function readyRedis(url: string): Promise<RedisConnection> {
-  let settle = () => {}
-  const ready = new Promise<void>((resolve) => {
-    settle = resolve
-  })
-  const redis = connectRedis(url, { onState: (state) => state === 'ready' && settle() })
-  const timer = setTimeout(settle, REDIS_START_MS)
-  await ready
-  clearTimeout(timer)
-  return redis
-}
-
-/** Valkey tells the version of Redis that it is compatible with. */
-export function redisVersion(version: string): Finding {
-  const [major = 0, minor = 0] = version.split('.').map(Number)
-  const ok = major > MIN_REDIS[0] || (major === MIN_REDIS[0] && minor >= MIN_REDIS[1])
-  return {
-    ok,
-    check: 'redis',
-    detail: `Redis ${version}${ok ? '' : `, ${MIN_REDIS.join('.')} or newer is needed`}`,
-  }
-}
-
-/** What the clock of a store says that was asked at `sentMs` and answered by `receivedMs`, both ours. */
-export function clock(check: string, theirMs: number, sentMs: number, receivedMs: number): Finding {
-  const skewMs = clockSkewMs(theirMs, sentMs, receivedMs)
-  const ok = Math.abs(skewMs) <= MAX_SKEW_MS
-  return { ok, check, detail: `${skewMs} ms from ours${ok ? '' : `, at most ${MAX_SKEW_MS} ms are fine`}` }
 }

@@ -41,7 +41,7 @@ idempotencyStoreContract('Redis', async () => {
 })
 
 idempotencyStoreContract('Redis Cluster', async () => {
-  const cluster = await startRedisCluster()
+  const cluster = await startRedisCluster({ masters: 3 })
   const redis = await connected(connectRedis(cluster.url))
   return onRedis(redis, async () => {
     await redis.close()

@@ -8,7 +8,7 @@ import { redisUrl } from '../support/servers.ts'
 import { limiterContract } from './limiter.ts'
 
 const connections: RedisConnection[] = []
-const cluster = await startRedisCluster()
+const cluster = await startRedisCluster({ masters: 3 })
 after(async () => {
   for (const connection of connections) await connection.close()
   await cluster.stop()

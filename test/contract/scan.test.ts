@@ -3,11 +3,11 @@ import { test } from 'node:test'
 import { connectRedis } from '../../internal/database/redis.ts'
 import { redisRecords } from '../../internal/idempotency/redis-records.ts'
 import { redisStore } from '../../internal/idempotency/redis-store.ts'
-import { startTwoMasters } from '../support/redis-cluster.ts'
+import { startRedisCluster } from '../support/redis-cluster.ts'
 import { connected } from '../support/redis-ready.ts'
 
 test('the keys and logs of every master of a cluster are listed', { timeout: 120_000 }, async (t) => {
-  const cluster = await startTwoMasters()
+  const cluster = await startRedisCluster({ masters: 2 })
   t.after(() => cluster.stop())
   const redis = await connected(connectRedis(cluster.url))
   t.after(() => redis.close())

@@ -15,6 +15,8 @@ export interface History {
   /** How often each passing trouble was met, e.g. `503 store_unavailable` or `ECONNRESET`. */
   interim: Map<string, number>
   finals: number
+  /** When the last answer 503 or lost connection came, by performance.now(). */
+  lastTroubleMs: number
   /** The longest that any answer took, passing trouble included. */
   slowestMs: number
 }
@@ -52,7 +54,7 @@ const PASSING = new Set(['ECONNREFUSED', 'ECONNRESET', 'EPIPE'])
  */
 export function startLoad(options: LoadOptions): Load {
   const { urls, clients = 24, copies = 2, maxKeys = 4_000 } = options
-  const history: History = { sent: [], interim: new Map(), finals: 0, slowestMs: 0 }
+  const history: History = { sent: [], interim: new Map(), finals: 0, lastTroubleMs: 0, slowestMs: 0 }
   let stopping = false
 
   const client = async () => {
@@ -128,6 +130,7 @@ export async function placeAt(
     }
     const word = typeof outcome === 'string' ? outcome : passing(outcome)
     history.interim.set(word, (history.interim.get(word) ?? 0) + 1)
+    if (!word.startsWith('409')) history.lastTroubleMs = performance.now()
     await sleep(RETRY_MS)
   }
   throw new Error(`key ${sent.key} has no final answer after ${PATIENCE_MS} ms: ${summary(history)}`)

@@ -1,100 +1,112 @@
-import { mkdtemp, rm } from 'node:fs/promises'
-import { join } from 'node:path'
 import { setTimeout as sleep } from 'node:timers/promises'
-import { Redis } from 'ioredis'
-import { ServerProcess } from './server-process.ts'
-import { freePort } from './servers.ts'
+import { onRedis } from './on-redis.ts'
+import { freePort, startRedis, type ThrowawayServer } from './servers.ts'
 
 const SLOTS = 16_384
 /** Redis 6.2 cannot choose the port of the cluster bus: it is this much higher. */
 const BUS_OFFSET = 10_000
-/** Two nodes know each other within 2 s; a busy machine may need much more. */
-const FORM_MS = 30_000
+/** After so long without a node the others vote; small, as a test waits for it. */
+const NODE_TIMEOUT_MS = 1_000
+/** Six nodes know each other within 3 s; a busy machine may need much more. */
+const FORM_MS = 60_000
 const POLL_MS = 20
 
 export interface RedisCluster {
   /** A comma list, which makes the driver speak to it as to a cluster. */
   readonly url: string
+  readonly masters: readonly ThrowawayServer[]
+  /** Each copies the master of the same place. */
+  readonly replicas: readonly ThrowawayServer[]
+  /** The one that the cluster was formed with as the master of this key. */
+  masterOf(key: string): Promise<ThrowawayServer>
   stop(): Promise<void>
 }
 
-/** A cluster of one node that has every slot: it refuses keys of two slots in one script as a big one does. */
-export async function startRedisCluster(): Promise<RedisCluster> {
-  return await startCluster(1)
-}
-
-/** The keys are on two masters. */
-export async function startTwoMasters(): Promise<RedisCluster> {
-  return await startCluster(2)
-}
-
-async function startCluster(masters: number): Promise<RedisCluster> {
-  const nodes: { server: ServerProcess; directory: string; port: number }[] = []
-  for (let i = 0; i < masters; i++) nodes.push(await startNode())
-  const ports = nodes.map(({ port }) => port)
-  await formCluster(ports)
-  const [first = 0, second = first] = ports
+/** A cluster of the ordinary program: every slot on one of the masters, each master with its share. */
+export async function startRedisCluster({ masters = 1, replicated = false } = {}): Promise<RedisCluster> {
+  const start = () => Promise.all(Array.from({ length: masters }, startNode))
+  const primaries = await start()
+  const replicas = replicated ? await start() : []
+  const nodes = [...primaries, ...replicas]
+  const shares = await form(primaries, replicas)
   return {
-    url: `redis://127.0.0.1:${first},redis://127.0.0.1:${second}`,
-    async stop() {
-      for (const { server, directory } of nodes) {
-        await server.stop()
-        await rm(directory, { recursive: true, force: true })
-      }
+    // One alone would be taken for a Redis without a cluster.
+    url: (masters === 1 ? [...primaries, ...primaries] : primaries).map(({ url }) => url).join(','),
+    masters: primaries,
+    replicas,
+    async masterOf(key) {
+      const slot = await slotOf(nodes, key)
+      const master = primaries[shares.findIndex(([from, to]) => from <= slot && slot <= to)]
+      if (master === undefined) throw new Error(`slot ${slot} has no master`)
+      return master
     },
+    stop: async () => void (await Promise.all(nodes.map((node) => node.kill()))),
   }
 }
 
-async function startNode() {
-  const directory = await mkdtemp('/tmp/oncekey-cluster-')
-  const port = await portBelowBus()
-  const server = await ServerProcess.start({
-    program: process.env.TEST_REDIS_SERVER ?? 'redis-server',
-    args: [
-      ...['--port', `${port}`, '--bind', '127.0.0.1', '--dir', directory, '--save', '', '--appendonly', 'no'],
+export async function slotOf([node]: readonly ThrowawayServer[], key: string): Promise<number> {
+  return Number(await onRedis(node?.url ?? '', 'CLUSTER', 'KEYSLOT', key))
+}
+
+async function startNode(): Promise<ThrowawayServer> {
+  return await startRedis({
+    port: await portWithBus(),
+    settings: [
       ...['--cluster-enabled', 'yes', '--cluster-announce-ip', '127.0.0.1'],
+      ...['--cluster-node-timeout', `${NODE_TIMEOUT_MS}`, '--repl-diskless-sync-delay', '0'],
     ],
-    log: join(directory, 'redis.log'),
-    user: undefined,
-    stopSignal: 'SIGTERM',
-    probe: () => onNode(port, async (client) => void (await client.ping())),
   })
-  return { server, directory, port }
 }
 
-/** Each node gets its share of the slots, and all of them agree that they have every slot. */
-async function formCluster(ports: readonly number[]): Promise<void> {
-  const share = SLOTS / ports.length
-  const [first = 0] = ports
-  for (const [i, port] of ports.entries()) {
-    await onNode(port, async (client) => {
-      const slots = Array.from({ length: share }, (_, slot) => String(i * share + slot))
-      await client.call('CLUSTER', 'ADDSLOTS', ...slots)
-      if (port !== first) await client.call('CLUSTER', 'MEET', '127.0.0.1', String(first))
-    })
+export function portOf(node: ThrowawayServer): string {
+  return new URL(node.url).port
+}
+
+/** Resolves when all of them agree that every slot has a master, and every replica has copied its own. */
+async function form(masters: readonly ThrowawayServer[], replicas: readonly ThrowawayServer[]) {
+  const nodes = [...masters, ...replicas]
+  const [first] = nodes
+  if (first === undefined) throw new Error('a cluster has a master')
+  const shares = masters.map((_, i): [number, number] => [
+    Math.ceil((i * SLOTS) / masters.length),
+    Math.ceil(((i + 1) * SLOTS) / masters.length) - 1,
+  ])
+  for (const [i, node] of nodes.entries()) {
+    await onRedis(node.url, 'CLUSTER', 'SET-CONFIG-EPOCH', `${i + 1}`)
+    const [from, to] = shares[i] ?? [0, -1]
+    const slots = Array.from({ length: to - from + 1 }, (_, slot) => `${from + slot}`)
+    if (slots.length > 0) await onRedis(node.url, 'CLUSTER', 'ADDSLOTS', ...slots)
   }
+  for (const { url } of nodes.slice(1)) await onRedis(url, 'CLUSTER', 'MEET', '127.0.0.1', portOf(first))
+  await all(nodes, ['CLUSTER', 'INFO'], `cluster_known_nodes:${nodes.length}\r`)
+  for (const [i, replica] of replicas.entries()) {
+    const id = String(await onRedis(masters[i]?.url ?? '', 'CLUSTER', 'MYID'))
+    await onRedis(replica.url, 'CLUSTER', 'REPLICATE', id)
+  }
+  await all(replicas, ['INFO', 'replication'], 'master_link_status:up')
+  await all(nodes, ['CLUSTER', 'INFO'], 'cluster_state:ok')
+  await all(nodes, ['CLUSTER', 'INFO'], `cluster_slots_assigned:${SLOTS}\r`)
+  return shares
+}
+
+/** Once every node answers the command with a text that holds `what`. */
+async function all(
+  nodes: readonly ThrowawayServer[],
+  command: [string, ...string[]],
+  what: string,
+): Promise<void> {
   const deadline = Date.now() + FORM_MS
-  for (const port of ports) {
+  for (const { url } of nodes) {
     for (;;) {
-      const info = await onNode(port, async (client) => String(await client.call('CLUSTER', 'INFO')))
-      if (info.includes('cluster_state:ok') && info.includes(`cluster_slots_assigned:${SLOTS}`)) break
-      if (Date.now() > deadline) throw new Error(`the cluster is not ready: ${info}`)
+      const text = String(await onRedis(url, ...command))
+      if (text.includes(what)) break
+      if (Date.now() > deadline) throw new Error(`the cluster is not ready, no ${what}: ${text}`)
       await sleep(POLL_MS)
     }
   }
 }
 
-async function onNode<T>(port: number, work: (client: Redis) => Promise<T>): Promise<T> {
-  const client = new Redis(port, '127.0.0.1', { retryStrategy: () => null, maxRetriesPerRequest: 0 })
-  client.on('error', () => {})
-  try {
-    return await work(client)
-  } finally {
-    client.disconnect()
-  }
-}
-
-async function portBelowBus(): Promise<number> {
+async function portWithBus(): Promise<number> {
   for (;;) {
     const port = await freePort()
     if (port + BUS_OFFSET < 65_536) return port

@@ -40,23 +40,33 @@ export interface ThrowawayServer {
 
 const PROBE_MS = 1_000
 
-export async function startRedis(): Promise<ThrowawayServer> {
+/** `settings`: what it is given besides, as on its command line; for nodes of a cluster, and replicas. */
+export async function startRedis({
+  port = undefined as number | undefined,
+  settings = [] as readonly string[],
+} = {}): Promise<ThrowawayServer> {
+  return await startRedisProgram(port ?? (await freePort()), (directory, at) => [
+    ...['--port', `${at}`, '--bind', '127.0.0.1', '--dir', directory],
+    ...['--save', '', '--appendonly', 'no', '--maxmemory-policy', 'noeviction', ...settings],
+  ])
+}
+
+/** The program with these arguments, which make it listen on `port`. It may write to the directory. */
+export async function startRedisProgram(
+  port: number,
+  args: (directory: string, port: number) => string[],
+): Promise<ThrowawayServer> {
   const program = redisProgram()
   const directory = temporaryDirectory()
-  const port = await freePort()
-  return await throwaway(`redis://127.0.0.1:${port}`, () =>
-    ServerProcess.start({
-      program,
-      args: [
-        ...['--port', `${port}`, '--bind', '127.0.0.1', '--dir', directory],
-        ...['--save', '', '--appendonly', 'no', '--maxmemory-policy', 'noeviction'],
-      ],
-      log: join(directory, 'redis.log'),
-      user: undefined,
-      stopSignal: 'SIGTERM',
-      probe: () => answersPing(port),
-    }),
-  )
+  const command = {
+    program,
+    args: args(directory, port),
+    log: join(directory, 'redis.log'),
+    user: undefined,
+    stopSignal: 'SIGTERM' as const,
+    probe: () => answersPing(port),
+  }
+  return await throwaway(`redis://127.0.0.1:${port}`, () => ServerProcess.start(command))
 }
 
 /** `own`: lines of postgresql.conf, which win over those of every test. */

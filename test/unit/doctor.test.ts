@@ -1,6 +1,7 @@
 import assert from 'node:assert/strict'
 import { test } from 'node:test'
-import { clock, redisVersion } from '../../src/commands/doctor.ts'
+import { redisVersion } from '../../src/commands/check-redis.ts'
+import { clock } from '../../src/commands/finding.ts'
 
 const NOW = 1_767_225_600_000
 

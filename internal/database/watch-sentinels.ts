@@ -1,0 +1,37 @@
+import { Redis } from 'ioredis'
+import { parseSentinelUrl } from './redis-client.ts'
+
+const CHANNEL = '+switch-master'
+/** A sentinel that is away: the others tell, too. */
+const RECONNECT_MS = 1_000
+
+/**
+ * Calls `onSwitch` with the `host:port` of the new primary, once for each sentinel that tells. In a planned failover the
+ * old primary goes on taking writes, which are lost, for some ten seconds, until the sentinels make it a replica: who
+ * is told leaves it at once. (The driver has a `failoverDetector` for that; told while it looks for the primary, it ends
+ * the connection for good.)
+ */
+export function watchSentinels(
+  url: string,
+  connectTimeout: number,
+  onSwitch: (address: string) => void,
+): { close(): void } {
+  const { sentinels, name } = parseSentinelUrl(url)
+  const clients = sentinels.map(({ host, port }) => {
+    const retryStrategy = () => RECONNECT_MS
+    const options = { connectTimeout, retryStrategy, maxRetriesPerRequest: null, enableReadyCheck: false }
+    const client = new Redis(port, host, options)
+    client.on('error', () => {})
+    client.on('message', (_, text: string) => {
+      const [primary, , , newHost, newPort] = text.split(' ')
+      if (primary === name) onSwitch(`${newHost}:${newPort}`)
+    })
+    client.subscribe(CHANNEL).catch(() => {})
+    return client
+  })
+  return {
+    close() {
+      for (const client of clients) client.disconnect()
+    },
+  }
+}

@@ -1,0 +1,41 @@
+import assert from 'node:assert/strict'
+import { test } from 'node:test'
+import { setTimeout as sleep } from 'node:timers/promises'
+import { connectRedis } from '../../internal/database/redis.ts'
+import { checkRedis } from '../../src/commands/check-redis.ts'
+import { connected } from '../support/redis-ready.ts'
+import { startSentinels } from '../support/redis-sentinel.ts'
+
+const BACK_MS = 30_000
+
+test('the primary dies and a sentinel hangs: the connection finds the new primary all the same', async (t) => {
+  const { url, primary, replica, sentinels, stop } = await startSentinels()
+  t.after(() => stop())
+  const redis = await connected(connectRedis(url))
+  t.after(() => redis.close())
+  const address = async () => (await redis.servers().catch(() => [])).map((server) => server.address).join()
+  assert.equal(await address(), new URL(primary.url).host)
+  // The first one that is asked.
+  sentinels[0]?.pause()
+  await primary.kill()
+  const deadline = Date.now() + BACK_MS
+  while ((await address()) !== new URL(replica.url).host) {
+    assert.ok(Date.now() < deadline, 'the connection does not come back')
+    await sleep(20)
+  }
+})
+
+test('the doctor asks each sentinel whether there are enough of them to fail over', async (t) => {
+  const { url, sentinels, stop } = await startSentinels()
+  t.after(() => stop())
+  const sentinelLines = async () =>
+    (await checkRedis(url)).filter(({ check }) => check === 'redis sentinel').map(({ ok }) => ok)
+  assert.deepEqual(await sentinelLines(), [true, true, true])
+  await Promise.all([sentinels[0]?.kill(), sentinels[1]?.kill()])
+  const deadline = Date.now() + BACK_MS
+  // The third needs a moment to miss them.
+  while ((await sentinelLines()).includes(true)) {
+    assert.ok(Date.now() < deadline, 'one sentinel of three cannot fail over')
+    await sleep(100)
+  }
+})

@@ -1,0 +1,74 @@
+import { writeFileSync } from 'node:fs'
+import { join } from 'node:path'
+import { setTimeout as sleep } from 'node:timers/promises'
+import { onRedis } from './on-redis.ts'
+import { freePort, startRedis, startRedisProgram, type ThrowawayServer } from './servers.ts'
+
+const NAME = 'orders'
+const QUORUM = 2
+/** After so long without an answer a sentinel takes the primary for down; small, as a test waits for it. */
+const DOWN_AFTER_MS = 1_000
+const READY_MS = 60_000
+const POLL_MS = 20
+
+export interface Sentinels {
+  readonly url: string
+  readonly primary: ThrowawayServer
+  readonly replica: ThrowawayServer
+  readonly sentinels: readonly ThrowawayServer[]
+  /** SENTINEL FAILOVER: a planned one, while the primary is well. */
+  failOver(): Promise<void>
+  stop(): Promise<void>
+}
+
+/** A primary, a replica of it and three sentinels that watch them, of the ordinary program. */
+export async function startSentinels(): Promise<Sentinels> {
+  const settings = ['--repl-diskless-sync-delay', '0']
+  const primary = await startRedis({ settings })
+  const { port } = new URL(primary.url)
+  const replica = await startRedis({ settings: [...settings, '--replicaof', `127.0.0.1 ${port}`] })
+  await until(replica, ['INFO', 'replication'], 'master_link_status:up')
+  const sentinels = await Promise.all([1, 2, 3].map(() => startSentinel(port)))
+  for (const sentinel of sentinels) {
+    await until(sentinel, ['SENTINEL', 'CKQUORUM', NAME], 'OK 3 usable')
+    await until(sentinel, ['SENTINEL', 'REPLICAS', NAME], 'slave')
+  }
+  const [first] = sentinels
+  return {
+    url: `redis+sentinel://${sentinels.map(({ url }) => new URL(url).host).join(',')}/${NAME}`,
+    primary,
+    replica,
+    sentinels,
+    failOver: async () => void (await onRedis(first?.url ?? '', 'SENTINEL', 'FAILOVER', NAME)),
+    stop: async () => void (await Promise.all([primary, replica, ...sentinels].map((one) => one.kill()))),
+  }
+}
+
+async function startSentinel(primaryPort: string): Promise<ThrowawayServer> {
+  return await startRedisProgram(await freePort(), (directory, port) => {
+    // A sentinel keeps what it knows in its configuration.
+    const file = join(directory, 'sentinel.conf')
+    const lines = [
+      `port ${port}`,
+      'bind 127.0.0.1',
+      `dir ${directory}`,
+      `sentinel monitor ${NAME} 127.0.0.1 ${primaryPort} ${QUORUM}`,
+      `sentinel down-after-milliseconds ${NAME} ${DOWN_AFTER_MS}`,
+      // How long a sentinel that lost the vote waits before it tries itself.
+      `sentinel failover-timeout ${NAME} 3000`,
+    ]
+    writeFileSync(file, `${lines.join('\n')}\n`)
+    return [file, '--sentinel']
+  })
+}
+
+/** Once it answers the command with a text that holds `what`. */
+async function until(server: ThrowawayServer, command: [string, ...string[]], what: string): Promise<void> {
+  const deadline = Date.now() + READY_MS
+  for (;;) {
+    const text = String(await onRedis(server.url, ...command).catch(String))
+    if (text.includes(what)) return
+    if (Date.now() > deadline) throw new Error(`${command.join(' ')} does not answer ${what}: ${text}`)
+    await sleep(POLL_MS)
+  }
+}
