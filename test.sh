@@ -4,7 +4,7 @@
 set -euo pipefail
 cd "$(dirname "$0")"
 
-readonly STAGES='types lint unit contract service'
+readonly STAGES='types lint unit contract service chaos'
 # A file of tests that hangs ends after this time instead of hanging CI (Node 20 counts whole files, not tests).
 readonly TEST_TIMEOUT_MS=300000
 # Files of tests run beside each other, one a core: each has its own database and key prefix.
@@ -19,6 +19,7 @@ Usage: ./test.sh [STAGE...]      all stages without arguments
   unit       test/unit: nothing but the code
   contract   test/contract: what every store and limiter promises, on real servers
   service    test/service: the service as a partner sees it, and partner.sh (curl and openssl)
+  chaos      a minute of faults on each store, and what partners saw held to the promise (docs/faults.md)
 
 Servers: TEST_REDIS_URL and TEST_DATABASE_URL if set, else private ones from the programs on this
 machine, else Docker, else (root on Debian and Ubuntu) from apt-get. Browser: TEST_CHROMIUM if set, else
@@ -165,6 +166,28 @@ stage_service() {
   fi
   run_script test/service/partner.sh "$demo_url"
   stop_demo
+}
+
+stage_chaos() {
+  if [ "$built" != yes ]; then
+    fail 'not run: the build failed'
+    return
+  fi
+  # For what this machine has no program of, programs are installed.
+  need_servers
+  check 'chaos with the keys in Redis' chaos_on redis
+  check 'chaos with the keys in PostgreSQL' chaos_on postgres
+}
+
+# A run is void when the machine was too busy for its load or its faults: that says nothing, and it has another try.
+chaos_on() {
+  local status=0 try
+  for try in 1 2; do
+    status=0
+    node --import tsx test/chaos/chaos.ts --store "$1" --seed "ci-$try" --out "$output_dir/chaos-$1" || status=$?
+    if [ "$status" != 3 ]; then break; fi
+  done
+  return "$status"
 }
 
 # The service as `npm start` starts it, with none of our settings, on a free port and with an empty database.

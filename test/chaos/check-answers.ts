@@ -1,0 +1,115 @@
+import { byName, type Evidence, isGenuine } from './evidence.ts'
+import { infoOf } from './fault-kinds.ts'
+import type { Answered, Exchange } from './history.ts'
+import type { Violation } from './invariants.ts'
+import { isFinal } from './traffic.ts'
+
+/** What a process that stood still, or a machine that is busy, adds to the life of a request nobody heard of again, ms. */
+const AFTERLIFE_MS = 15_000
+/** Beyond the lease, as long as a record that could not be completed stays in the way. */
+const SLACK_MS = 1_000
+
+/** Invariants 4, 5 and 13: what the answers for a key say about each other. */
+export function checkAnswers(evidence: Evidence): Violation[] {
+  const found: Violation[] = []
+  for (const [name, own] of byName(evidence.exchanges)) {
+    found.push(...differing(evidence, name, own))
+    for (const exchange of own) {
+      const why = exchange.answer?.status === 409 ? unjustified(evidence, exchange, own) : undefined
+      if (why !== undefined) found.push({ invariant: 5, what: `${name} (${exchange.sent.id}): ${why}` })
+    }
+  }
+  for (const { sent, answer } of evidence.exchanges) {
+    if (answer === undefined) continue
+    if (answer.code === 'internal_error')
+      found.push({ invariant: 13, what: `${sent.id} was answered with a 500` })
+    if (answer.status === 503 && !/^[1-9]\d*$/.test(answer.retryAfter)) {
+      found.push({ invariant: 13, what: `${sent.id}: 503 ${answer.code} without Retry-After` })
+    }
+  }
+  for (const crash of evidence.outcome.crashes) found.push({ invariant: 13, what: crash })
+  return found
+}
+
+/** Never stored, so never replayed. */
+const NOT_STORED = new Set([400, 401, 403, 408, 413, 415, 425, 429, 503])
+
+function differing({ plan }: Evidence, name: string, own: readonly Exchange[]): Violation[] {
+  const found: Violation[] = []
+  const finals = new Map<string, string>()
+  for (const { sent, answer } of own) {
+    if (answer === undefined) continue
+    if (answer.replayed && answer.code !== '' && NOT_STORED.has(answer.status)) {
+      found.push({ invariant: 4, what: `${name} (${sent.id}): a ${answer.status} was replayed` })
+    }
+    if (sent.kind !== 'forged' && isFinal(plan.mode, answer.status, answer.code))
+      finals.set(textOf(answer), sent.id)
+  }
+  if (finals.size > 1) {
+    const each = [...finals].map(([text, id]) => `${id}: ${text}`)
+    found.push({ invariant: 4, what: `${name} has ${finals.size} different answers: ${each.join(' and ')}` })
+  }
+  return found
+}
+
+function textOf({ status, sha, type, location }: Answered): string {
+  return `${status} ${type} ${location} ${sha.slice(0, 16)}`
+}
+
+/** undefined: it is right. `own`: all requests with its client and key. */
+function unjustified(evidence: Evidence, asked: Exchange, own: readonly Exchange[]): string | undefined {
+  const { answer } = asked
+  const others = own.filter((one) => one !== asked && isGenuine(one) && one.sent.at < asked.endAt)
+  switch (answer?.code) {
+    case 'idempotency_key_reused':
+      return others.some((one) => !isSame(one, asked))
+        ? undefined
+        : 'was told of another request, and there is none'
+    case 'request_in_progress':
+      return others.some((one) => isSame(one, asked) && mayRunUntil(evidence, one) >= asked.sent.at)
+        ? undefined
+        : 'was told that the first is under way, and it is not'
+    case 'outcome_unknown':
+      return isToldByExecutor(answer) || mayBeUnknown(evidence, asked, others)
+        ? undefined
+        : 'was told that nobody knows, and nothing had gone wrong'
+    default:
+      return undefined
+  }
+}
+
+function isSame(one: Exchange, other: Exchange): boolean {
+  return one.sent.sha === other.sent.sha && one.sent.target === other.sent.target
+}
+
+/** The last moment at which something of the request may still hold its key. */
+function mayRunUntil({ plan, outcome }: Evidence, { sent, answer, endAt }: Exchange): number {
+  if (answer === undefined) {
+    const lastAt = endAt + plan.holdMs + AFTERLIFE_MS
+    // Once all is well again, nothing is left of what was lost before.
+    return sent.at < outcome.healedAt
+      ? Math.max(endAt, Math.min(lastAt, outcome.healedAt + plan.holdMs + SLACK_MS))
+      : lastAt
+  }
+  // A record that could not be completed holds its key as long as its lease.
+  if (isFinal(plan.mode, answer.status, answer.code)) return endAt + plan.leaseMs + SLACK_MS
+  return endAt + plan.holdMs + SLACK_MS
+}
+
+/** The words of the request itself that was sent and not answered, not of one that came after it. */
+function isToldByExecutor({ detail }: Answered): boolean {
+  return detail.startsWith('The connection') || detail.startsWith('The backend')
+}
+
+/** Something can have gone wrong: with a request before it, or with the node or the store of one. */
+function mayBeUnknown({ plan, outcome }: Evidence, asked: Exchange, others: readonly Exchange[]): boolean {
+  const same = others.filter((one) => isSame(one, asked))
+  if (same.some(({ answer }) => answer === undefined || answer.code.startsWith('backend_'))) return true
+  if (same.some(({ answer }) => answer !== undefined && isToldByExecutor(answer))) return true
+  const firstAt = Math.min(...same.map(({ sent }) => sent.at)) - plan.leaseMs
+  return outcome.faults.some(({ kind, beganAt, endedAt }) => {
+    if (kind === 'clock-skew') return false
+    const isFar = ['partners', 'far side'].includes(infoOf(kind).place)
+    return !isFar && beganAt < asked.endAt && endedAt > firstAt
+  })
+}

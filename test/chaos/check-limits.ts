@@ -1,0 +1,101 @@
+import type { Evidence } from './evidence.ts'
+import type { FaultKind } from './fault-kinds.ts'
+import type { Exchange } from './history.ts'
+import type { Violation } from './invariants.ts'
+import { PROBE } from './run-plan.ts'
+
+/** Redis loses its state in them: one extra burst each. */
+const LOSSES: ReadonlySet<FaultKind> = new Set(['redis-flush', 'redis-restart', 'redis-evict'])
+
+/** Invariants 7 and 9. */
+export function checkLimits(evidence: Evidence): Violation[] {
+  return [...tooMany(evidence), ...unauthenticated(evidence)]
+}
+
+/**
+ * An admission is somewhere between the sending and the answer. Those that certainly lie within one window are counted:
+ * what could be explained by another place in time is not held against the service.
+ */
+function tooMany({ plan, outcome, exchanges }: Evidence): Violation[] {
+  const { limit, nodes } = plan
+  if (limit === null) return []
+  const found: Violation[] = []
+  const { quota, windowMs } = limit
+  const losses = outcome.faults.filter(({ kind }) => LOSSES.has(kind))
+  for (const [client, own] of admittedByClient(exchanges)) {
+    for (let i = 0; i < own.length; i++) {
+      const from = own[i]?.sent.at ?? 0
+      const to = from + windowMs
+      let count = 0
+      for (let j = i; j < own.length; j++) {
+        const one = own[j]
+        if (one === undefined || one.sent.at > to) break
+        if (one.endAt <= to) count++
+      }
+      if (count <= quota) continue
+      const overlaps = (begin: number, end: number) => begin < to && end > from - windowMs
+      const lost = losses.filter(({ beganAt, endedAt }) => overlaps(beganAt, endedAt)).length
+      const away = outcome.limiterOutages.some((outage) => overlaps(outage.from, outage.to))
+      const allowed = quota * (1 + lost + (away ? nodes : 0))
+      if (count > allowed) {
+        found.push({
+          invariant: 7,
+          what: `${client} was admitted ${count} times within ${windowMs} ms of ${own[i]?.sent.id}; the limit is ${allowed}`,
+        })
+        // Each excess is told once.
+        i += count
+      }
+    }
+  }
+  return found
+}
+
+function admittedByClient(exchanges: readonly Exchange[]): Map<string, Exchange[]> {
+  const clients = new Map<string, Exchange[]>()
+  for (const exchange of exchanges) {
+    const { sent, answer } = exchange
+    if (sent.kind === 'forged' || answer === undefined || answer.remaining === null) continue
+    if (answer.status === 429) continue
+    const own = clients.get(sent.client)
+    if (own === undefined) clients.set(sent.client, [exchange])
+    else own.push(exchange)
+  }
+  return clients
+}
+
+function unauthenticated({ plan, exchanges }: Evidence): Violation[] {
+  const found: Violation[] = []
+  for (const { sent, answer } of exchanges) {
+    if (sent.kind !== 'forged' || answer === undefined) continue
+    if (answer.status !== 401 && answer.status !== 503) {
+      found.push({
+        invariant: 9,
+        what: `${sent.id} was forged, and answered with ${answer.status} ${answer.code}`,
+      })
+    }
+    if (answer.remaining !== null) {
+      found.push({ invariant: 9, what: `${sent.id} was forged, and counted in the limits of ${sent.client}` })
+    }
+  }
+  if (plan.limit === null) return found
+  // What the probe has left tells whether somebody else has used its quota.
+  const { quota, windowMs } = plan.limit
+  const probes = exchanges.filter(({ sent }) => sent.client === PROBE && sent.kind === 'probe')
+  for (const [n, { sent, answer, endAt }] of probes.entries()) {
+    if (answer === undefined || answer.remaining === null) continue
+    let own = 1
+    for (let i = n - 1; i >= 0; i--) {
+      const before = probes[i]
+      // One that was not answered may have been admitted late.
+      if (before === undefined || sent.at - before.sent.at > 60_000) break
+      if (before.answer === undefined || before.endAt > sent.at - windowMs) own++
+    }
+    if (answer.remaining < quota - own && endAt > sent.at) {
+      found.push({
+        invariant: 9,
+        what: `${sent.id} has ${answer.remaining} of ${quota} left after ${own} of its own`,
+      })
+    }
+  }
+  return found
+}

@@ -1,0 +1,159 @@
+export const MODES = ['orders', 'payments', 'proxy'] as const
+export type Mode = (typeof MODES)[number]
+export const STORES = ['redis', 'postgres'] as const
+export type Store = (typeof STORES)[number]
+
+/** Where a fault strikes. Two faults at one place follow each other; everything else overlaps. */
+export type Place =
+  | 'node'
+  | 'nodes'
+  | 'redis'
+  | 'redis wire'
+  | 'postgres'
+  | 'postgres wire'
+  | 'far side'
+  | 'partners'
+
+export interface FaultKindInfo {
+  place: Place
+  /** For the report. */
+  what: string
+  /** The shortest and the longest, ms; of what only happens at a moment both are 0. */
+  lastsMs: readonly [number, number]
+  modes: readonly Mode[]
+}
+
+const SERVICE = ['orders', 'payments'] as const
+const ALL = MODES
+
+/** The rows of the fault table in docs/faults.md, as they can strike one after the other and at once. */
+export const FAULTS = {
+  kill: { place: 'node', what: 'kill -9 of a node under load', lastsMs: [100, 500], modes: ALL },
+  'kill-before-commit': {
+    ...{ place: 'node', what: 'kill -9 while the INSERT is on its way to PostgreSQL' },
+    ...{ lastsMs: [100, 400], modes: SERVICE },
+  },
+  'kill-after-commit': {
+    ...{ place: 'node', what: 'kill -9 after COMMIT, before anybody is told' },
+    ...{ lastsMs: [100, 400], modes: SERVICE },
+  },
+  stall: {
+    place: 'node',
+    what: 'SIGSTOP of a node for longer than its lease',
+    lastsMs: [2_500, 4_000],
+    modes: ALL,
+  },
+  'clock-skew': {
+    place: 'node',
+    what: 'the clock of a node is minutes off',
+    lastsMs: [1_500, 4_000],
+    modes: ALL,
+  },
+  'rolling-restart': {
+    place: 'nodes',
+    what: 'SIGTERM and start, one node after the other',
+    lastsMs: [0, 0],
+    modes: ALL,
+  },
+  'redis-flush': { place: 'redis', what: 'FLUSHALL', lastsMs: [0, 0], modes: SERVICE },
+  'redis-restart': {
+    place: 'redis',
+    what: 'Redis killed and started again',
+    lastsMs: [100, 800],
+    modes: ALL,
+  },
+  'redis-evict': { place: 'redis', what: 'Redis evicts keys', lastsMs: [300, 1_000], modes: SERVICE },
+  'redis-pause': { place: 'redis', what: 'Redis hangs (CLIENT PAUSE)', lastsMs: [800, 2_000], modes: ALL },
+  'redis-oom': { place: 'redis', what: 'Redis refuses writes (OOM)', lastsMs: [300, 1_200], modes: ALL },
+  'redis-readonly': { place: 'redis', what: 'Redis is READONLY', lastsMs: [300, 1_200], modes: ALL },
+  'redis-reply-lost': {
+    ...{ place: 'redis wire', what: 'Redis executes, its replies are lost' },
+    ...{ lastsMs: [800, 2_500], modes: ALL },
+  },
+  'postgres-terminate': {
+    place: 'postgres',
+    what: 'pg_terminate_backend of all',
+    lastsMs: [0, 0],
+    modes: ALL,
+  },
+  'postgres-restart': { place: 'postgres', what: 'PostgreSQL restarts', lastsMs: [0, 0], modes: ALL },
+  'postgres-refuse': {
+    place: 'postgres wire',
+    what: 'PostgreSQL refuses connections',
+    lastsMs: [400, 1_500],
+    modes: ALL,
+  },
+  'postgres-reply-lost': {
+    ...{ place: 'postgres wire', what: 'the connection is lost after COMMIT was sent' },
+    ...{ lastsMs: [300, 1_000], modes: ALL },
+  },
+  'client-leaves': { place: 'partners', what: 'a client leaves midway', lastsMs: [0, 0], modes: ALL },
+  'half-body': { place: 'partners', what: 'a client sends half a body', lastsMs: [0, 0], modes: ALL },
+  copies: { place: 'partners', what: '100 copies of a request at all nodes', lastsMs: [0, 0], modes: ALL },
+  'after-ttl': { place: 'partners', what: 'a retry after the time to live', lastsMs: [0, 0], modes: SERVICE },
+  'gateway-stall': {
+    ...{ place: 'far side', what: 'the gateway charges and never answers' },
+    ...{ lastsMs: [400, 1_500], modes: ['payments'] },
+  },
+  'gateway-reset': {
+    ...{ place: 'far side', what: 'the gateway charges and resets' },
+    ...{ lastsMs: [400, 1_500], modes: ['payments'] },
+  },
+  'gateway-late': {
+    ...{ place: 'far side', what: 'the gateway charges when nobody waits any more' },
+    ...{ lastsMs: [400, 1_000], modes: ['payments'] },
+  },
+  'gateway-truncate': {
+    ...{ place: 'far side', what: 'the gateway charges and cuts its answer' },
+    ...{ lastsMs: [400, 1_500], modes: ['payments'] },
+  },
+  'gateway-drop': {
+    ...{ place: 'far side', what: 'the gateway resets and does not charge' },
+    ...{ lastsMs: [400, 1_000], modes: ['payments'] },
+  },
+  'backend-stall': {
+    ...{ place: 'far side', what: 'the backend commits and its answer never comes' },
+    ...{ lastsMs: [400, 1_500], modes: ['proxy'] },
+  },
+  'backend-reset': {
+    ...{ place: 'far side', what: 'the backend commits and the connection is reset' },
+    ...{ lastsMs: [400, 1_500], modes: ['proxy'] },
+  },
+  'backend-truncate': {
+    ...{ place: 'far side', what: 'the backend commits and its answer is cut' },
+    ...{ lastsMs: [400, 1_500], modes: ['proxy'] },
+  },
+  'backend-refuse': {
+    ...{ place: 'far side', what: 'the backend refuses connections' },
+    ...{ lastsMs: [400, 1_500], modes: ['proxy'] },
+  },
+  'never-ends': {
+    ...{ place: 'partners', what: 'a handler that never ends' },
+    ...{ lastsMs: [0, 0], modes: ['proxy'] },
+  },
+} as const satisfies Record<string, FaultKindInfo>
+
+export type FaultKind = keyof typeof FAULTS
+
+export function isFaultKind(name: string): name is FaultKind {
+  return Object.hasOwn(FAULTS, name)
+}
+
+export const FAULT_KINDS: readonly FaultKind[] = Object.keys(FAULTS).filter(isFaultKind)
+
+export function infoOf(kind: FaultKind): FaultKindInfo {
+  return FAULTS[kind]
+}
+
+/**
+ * Which faults a run can have. The service keeps its limits in Redis wherever its keys are; the sidecar has one store,
+ * so that without it there is nothing to break.
+ */
+export function applies(kind: FaultKind, mode: Mode, store: Store): boolean {
+  const { place, modes } = infoOf(kind)
+  if (!modes.includes(mode)) return false
+  if (mode !== 'proxy') return true
+  if (place === 'redis' || place === 'redis wire') return store === 'redis'
+  if (place === 'postgres' || place === 'postgres wire') return store === 'postgres'
+  return true
+}

@@ -1,0 +1,34 @@
+import { FAR_FAULTS } from './far-faults.ts'
+import { type FaultKind, infoOf } from './fault-kinds.ts'
+import type { Hands, Hit, Inject } from './hands.ts'
+import { NODE_FAULTS } from './node-faults.ts'
+import type { PlannedFault } from './schedule.ts'
+import { STORE_FAULTS } from './store-faults.ts'
+
+const INJECT: Record<FaultKind, Inject> = { ...NODE_FAULTS, ...STORE_FAULTS, ...FAR_FAULTS }
+
+/** Does it and undoes it. Resolves when all is as it was. */
+export function inject(fault: PlannedFault, hands: Hands): Promise<Hit> {
+  return INJECT[fault.kind](fault, hands)
+}
+
+/** The names of the places that the fault needs for itself. */
+export function placesOf({ kind, node, n }: PlannedFault, nodes: number): string[] {
+  const { place } = infoOf(kind)
+  const all = Array.from({ length: nodes }, (_, one) => one)
+  const own = node % nodes
+  switch (place) {
+    case 'partners':
+      return [`partners ${n}`]
+    case 'nodes':
+      return all.map((one) => `node ${one}`)
+    case 'node':
+      // These use the wires of their node, too.
+      return [`node ${own}`, `redis wire ${own}`, `postgres wire ${own}`]
+    case 'redis wire':
+    case 'postgres wire':
+      return all.map((one) => `${place} ${one}`)
+    default:
+      return [place]
+  }
+}

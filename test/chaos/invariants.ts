@@ -1,0 +1,25 @@
+/** In the order of docs/faults.md; the last one is beside the twelve. */
+export const INVARIANTS = {
+  1: 'At most one order (payment, charge) for each client and key.',
+  2: 'Every acknowledged 2xx has its order, with those values.',
+  3: 'Every order traces to a request that was properly signed and sent whole.',
+  4: 'All final answers for a key are identical: status, body bytes, replayed headers.',
+  5: 'Every 409 has its overlapping or conflicting request.',
+  6: 'Nothing reported as failed for certain took effect.',
+  7: 'Admissions in any window are within the limit.',
+  8: 'Sidecar: the backend saw each key at most once.',
+  9: 'Nothing unauthenticated changed state or used quota.',
+  10: 'Audit entries and payments match one to one.',
+  11: 'Locks clear within lease + 1 s after healing; every request ends within its deadline.',
+  12: 'No secret, signature or API key in logs, errors or metrics.',
+  13: 'Only answers of the contract: no 500, each 503 with Retry-After, no node ends by itself.',
+} as const
+
+export type Invariant = keyof typeof INVARIANTS
+
+export interface Violation {
+  invariant: Invariant
+  what: string
+}
+
+export const INVARIANT_NUMBERS: readonly Invariant[] = [1, 2, 3, 4, 5, 6, 7, 8, 9, 10, 11, 12, 13]

@@ -1,0 +1,72 @@
+import { z } from 'zod'
+import { MODES, type Mode, STORES } from './fault-kinds.ts'
+
+/** Everything about a run that partners and checker must know; written beside the history. */
+export const runPlan = z.strictObject({
+  seed: z.string(),
+  mode: z.enum(MODES),
+  store: z.enum(STORES),
+  durationMs: z.number(),
+  /** New keys a second, of all partners together. */
+  rate: z.number(),
+  nodes: z.number().int(),
+  partners: z.number().int(),
+  leaseMs: z.number(),
+  ttlMs: z.number(),
+  /** Each client's requests in a window; null: there is no limit. */
+  limit: z.strictObject({ quota: z.number().int(), windowMs: z.number() }).nullable(),
+  /** How long after a request that was cut off something of it may still hold its key; for payments their own lease. */
+  holdMs: z.number(),
+  /** The longest that any request may take while its node runs. */
+  deadlineMs: z.number(),
+  clients: z.array(z.strictObject({ name: z.string(), secret: z.string(), bearer: z.boolean() })),
+  /** Whole payment methods begin with it, and nothing may show it. */
+  methodCanary: z.string(),
+})
+export type RunPlan = z.infer<typeof runPlan>
+
+export const LEASE_MS = 2_000
+/** Short, so that retries after it really happen. */
+const TTL_MS = 5_000
+export const GATEWAY_TIMEOUT_MS = 1_000
+/** See settleMsOf(): 2 s to leave, the timeout, 3 s to show. */
+const PAYMENT_HOLD_MS = 6_000
+/** What the sidecar gives a backend. */
+export const MAX_DURATION_MS = 4_000
+
+/**
+ * The deadlines of the steps of a request, one after the other: Redis 1 s for the limit and twice for a verb, PostgreSQL
+ * 2.5 s twice for each of claim, order and record; for payments the gateway and three questions more.
+ */
+const DEADLINES_MS: Record<Mode, number> = { orders: 20_000, payments: 30_000, proxy: 25_000 }
+
+/** Clients that are not among the usual partners. */
+export const HERD = 'herd'
+export const GREEDY = 'greedy'
+export const PROBE = 'probe'
+
+export interface PlanOptions extends Pick<RunPlan, 'seed' | 'mode' | 'store' | 'durationMs' | 'rate'> {
+  nodes: number
+  partners: number
+  /** Makes a secret of its own. */
+  newSecret: () => string
+}
+
+export function planRun({ newSecret, ...given }: PlanOptions): RunPlan {
+  const { mode } = given
+  const names = ['ann', 'ben', 'cho', HERD, GREEDY, PROBE]
+  return {
+    ...given,
+    leaseMs: LEASE_MS,
+    // What the sidecar forgets it would run again: its answers are kept for the whole run.
+    ttlMs: mode === 'proxy' ? 86_400_000 : TTL_MS,
+    limit: mode === 'proxy' ? null : { quota: 120, windowMs: 2_000 },
+    holdMs: LEASE_MS + (mode === 'payments' ? PAYMENT_HOLD_MS : mode === 'proxy' ? MAX_DURATION_MS : 0),
+    deadlineMs: DEADLINES_MS[mode],
+    clients: [
+      ...names.map((name) => ({ name, secret: newSecret(), bearer: false })),
+      ...(mode === 'payments' ? [{ name: 'dee', secret: newSecret(), bearer: true }] : []),
+    ],
+    methodCanary: `pm-${newSecret()}`,
+  }
+}

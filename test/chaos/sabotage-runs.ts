@@ -1,0 +1,73 @@
+import { join } from 'node:path'
+import { INVARIANTS } from './invariants.ts'
+import type { ChaosOptions } from './options.ts'
+import { plant } from './plant.ts'
+import { run } from './runs.ts'
+import { SABOTAGES, type Sabotage } from './sabotages.ts'
+
+/** Each of them a run of its own, until the bug is found: minutes in all, a minute mostly. */
+const TRIES = 4
+const DURATION_MS = 20_000
+const EVERY_MS = 900
+
+interface Found {
+  name: string
+  sabotage: Sabotage
+  tries: number
+  seconds: number
+  /** Of the expected invariant, in the run that found it; 0: not found. */
+  violations: number
+  first: string
+}
+
+/** Plants bugs and looks whether they are found. Exit code 0: all of them, each by its invariant. */
+export async function sabotageRuns(options: ChaosOptions, name: string): Promise<number> {
+  const chosen = Object.entries(SABOTAGES).filter(([one]) => name === 'all' || name === one)
+  if (chosen.length === 0) {
+    console.error(
+      `--sabotage ${name}: there is no such bug; there are ${Object.keys(SABOTAGES).join(', ')} and all`,
+    )
+    return 2
+  }
+  const results: Found[] = []
+  for (const [one, sabotage] of chosen) {
+    const found = await find(options, one, sabotage)
+    results.push(found)
+    const verdict = found.violations > 0 ? `found: invariant ${sabotage.invariant}` : 'NOT FOUND'
+    console.log(`${one}: ${verdict} after ${found.seconds} s: ${found.first}`)
+  }
+  console.log(table(results))
+  return results.every(({ violations }) => violations > 0) ? 0 : 1
+}
+
+async function find(options: ChaosOptions, name: string, sabotage: Sabotage): Promise<Found> {
+  const { mode, store, faults, patches } = sabotage
+  const startedMs = performance.now()
+  const program = plant(patches)
+  const seconds = () => Math.round((performance.now() - startedMs) / 1_000)
+  for (let tries = 1; ; tries++) {
+    const seed = `${options.seed}-${tries}`
+    const directory = join(options.out ?? 'chaos-runs', `sabotage-${name}`)
+    const given = { ...options, mode, store, faults, seed, durationMs: DURATION_MS, everyMs: EVERY_MS }
+    const { verdict } = await run(given, directory, program, () => {})
+    const own = verdict.violations.filter(({ invariant }) => invariant === sabotage.invariant)
+    const [first] = own
+    if (first !== undefined || tries === TRIES) {
+      const what =
+        first?.what ?? `only ${verdict.violations.map(({ invariant }) => invariant).join(', ') || 'nothing'}`
+      return { name, sabotage, tries, seconds: seconds(), violations: own.length, first: what }
+    }
+  }
+}
+
+function table(results: readonly Found[]): string {
+  return [
+    '',
+    '| bug | what | mode | found by | after |',
+    '|---|---|---|---|---|',
+    ...results.map(({ name, sabotage: { what, mode, invariant }, seconds, violations }) => {
+      const by = violations > 0 ? `${invariant}: ${INVARIANTS[invariant]}` : 'NOT FOUND'
+      return `| ${name} | ${what} | ${mode} | ${by} | ${seconds} s |`
+    }),
+  ].join('\n')
+}

@@ -1,0 +1,172 @@
+import { mkdtempSync, readFileSync, rmSync, writeFileSync } from 'node:fs'
+import { tmpdir } from 'node:os'
+import { join } from 'node:path'
+import { FaultProxy } from '../../src/faults/fault-proxy.ts'
+import { type Behaviour, countingGateway } from '../support/counting-gateway.ts'
+import { startPostgres, startRedis, type ThrowawayServer } from '../support/servers.ts'
+import { type Service, type Settings, startService } from '../support/service.ts'
+import { GATEWAY_TIMEOUT_MS, MAX_DURATION_MS, type RunPlan } from './run-plan.ts'
+
+export interface StageNode {
+  n: number
+  service: Service
+  /** Between this node and its stores; undefined where it has none. */
+  redis: FaultProxy | undefined
+  postgres: FaultProxy | undefined
+  /** Lets the clock of the node be off by so much from now on, ms. */
+  shiftClock(ms: number): void
+  /** The shift that the node has noticed. */
+  seenShift(): number
+}
+
+export interface Stage {
+  nodes: readonly StageNode[]
+  redis: ThrowawayServer | undefined
+  postgres: ThrowawayServer | undefined
+  /** Between the sidecars and their backend. */
+  behind: FaultProxy | undefined
+  /** What the payment gateway does with charges now. */
+  gateway: { mood: () => Behaviour } | undefined
+  /** Where the gateway or the backend writes down what it has done. */
+  ledgerFile: string
+  close(): Promise<void>
+}
+
+export interface StageOptions {
+  plan: RunPlan
+  directory: string
+  /** What is started instead of this clone's program. */
+  program?: string | undefined
+}
+
+/** A sidecar's Redis keeps over a kill what was sent. */
+const DURABLE = ['--appendonly', 'yes', '--appendfsync', 'always']
+const CLOCK_SHIFT = new URL('./clock-shift.mjs', import.meta.url)
+/** Made so long after nobody waits, and well before the service counts on nothing more showing. */
+const LATE_MS = GATEWAY_TIMEOUT_MS + 500
+
+/** Servers, wires and nodes of a run, all of its own and on free ports, all well. */
+export async function openStage(options: StageOptions): Promise<Stage> {
+  /** The last first: what dials goes before what is dialled. */
+  const opened: (() => unknown)[] = []
+  const close = async () => {
+    for (const end of opened.splice(0).reverse()) await end()
+  }
+  try {
+    return { ...(await open(options, (end) => opened.push(end))), close }
+  } catch (error) {
+    await close()
+    throw error
+  }
+}
+
+type OnOpen = (end: () => unknown) => void
+
+async function open(options: StageOptions, onOpen: OnOpen): Promise<Omit<Stage, 'close'>> {
+  const { plan, directory, program } = options
+  const { mode, store } = plan
+  const scratch = mkdtempSync(join(tmpdir(), 'oncekey-chaos-'))
+  onOpen(() => rmSync(scratch, { recursive: true, force: true }))
+  const ledgerFile = join(directory, 'ledger')
+  writeFileSync(ledgerFile, '')
+  const withRedis = mode !== 'proxy' || store === 'redis'
+  const withPostgres = mode !== 'proxy' || store === 'postgres'
+  const [redis, postgres] = await Promise.all([
+    withRedis ? startRedis({ settings: mode === 'proxy' ? DURABLE : [] }) : undefined,
+    withPostgres ? startPostgres() : undefined,
+  ])
+  for (const server of [redis, postgres]) if (server !== undefined) onOpen(() => server.stop())
+
+  const wire = async (port: number, name: string) => {
+    const proxy = new FaultProxy({ target: { host: '127.0.0.1', port }, seed: `${plan.seed}/${name}` })
+    onOpen(() => proxy.close())
+    return await proxy.start()
+  }
+  const gateway = mode === 'payments' ? await openGateway(ledgerFile, onOpen) : undefined
+  let behind: FaultProxy | undefined
+  if (mode === 'proxy') {
+    const backend = await startService({}, ['backend', '--port', '0', '--ledger', ledgerFile])
+    onOpen(() => backend.stop())
+    behind = await wire(backend.port, 'behind')
+  }
+  const clients = Object.fromEntries(
+    plan.clients.filter(({ bearer }) => !bearer).map(({ name, secret }) => [name, { secrets: [secret] }]),
+  )
+  const clientsFile = join(scratch, 'clients.json')
+  writeFileSync(clientsFile, JSON.stringify(clients))
+
+  const startNode = async (n: number): Promise<StageNode> => {
+    const wires = {
+      redis: redis === undefined ? undefined : await wire(portOf(redis.url), `redis ${n}`),
+      postgres: postgres === undefined ? undefined : await wire(portOf(postgres.url), `postgres ${n}`),
+    }
+    const clockFile = join(scratch, `clock-${n}`)
+    writeFileSync(clockFile, '0')
+    const settings = {
+      ...settingsOf(plan, wires),
+      ...(gateway === undefined ? {} : { GATEWAY_URL: gateway.url }),
+      ...{ CLIENTS_FILE: clientsFile, CHAOS_CLOCK: clockFile, NODE_OPTIONS: `--import ${CLOCK_SHIFT.href}` },
+    }
+    const service = await startService(settings, argsOf(plan, behind), program)
+    onOpen(() => service.kill())
+    return {
+      ...{ n, service, ...wires },
+      shiftClock: (ms) => writeFileSync(clockFile, String(ms)),
+      seenShift: () => Number(readOr(`${clockFile}.seen`, '0')),
+    }
+  }
+  // The first one alone: it makes the schema.
+  const first = await startNode(0)
+  const others = await Promise.all(Array.from({ length: plan.nodes - 1 }, (_, n) => startNode(n + 1)))
+  return { nodes: [first, ...others], redis, postgres, behind, gateway, ledgerFile }
+}
+
+function settingsOf(plan: RunPlan, wires: Pick<StageNode, 'redis' | 'postgres'>): Settings {
+  const { store, mode, limit, clients } = plan
+  const keys = clients.filter(({ bearer }) => bearer).map(({ name, secret }) => `${name}:${secret}`)
+  return {
+    ...(wires.redis === undefined ? {} : { REDIS_URL: `redis://127.0.0.1:${wires.redis.port}` }),
+    ...(wires.postgres === undefined
+      ? {}
+      : { DATABASE_URL: `postgres://postgres@127.0.0.1:${wires.postgres.port}/postgres` }),
+    ...{
+      IDEMPOTENCY_STORE: store,
+      IDEMPOTENCY_TTL: `${plan.ttlMs}ms`,
+      IDEMPOTENCY_LEASE: `${plan.leaseMs}ms`,
+    },
+    ...{ SHUTDOWN_GRACE: '6s', HMAC_SECRET: plan.clients[0]?.secret ?? '', MIN_SCHEME: 'v1' },
+    ...(limit === null ? {} : { RATE_LIMITS: `client=${limit.quota}/${limit.windowMs}ms` }),
+    ...(mode === 'proxy' ? {} : { API_KEYS: keys.length === 0 ? 'none' : keys.join(',') }),
+    ...(mode === 'payments' ? { GATEWAY_TIMEOUT: `${GATEWAY_TIMEOUT_MS}ms` } : {}),
+  }
+}
+
+function argsOf({ mode }: RunPlan, behind: FaultProxy | undefined): string[] {
+  if (mode !== 'proxy' || behind === undefined) return ['serve']
+  const target = `http://127.0.0.1:${behind.port}`
+  return ['proxy', '--target', target, '--verify', '--max-duration', `${MAX_DURATION_MS}ms`]
+}
+
+async function openGateway(file: string, onOpen: OnOpen) {
+  let count = 0
+  const held: { url: string; mood: () => Behaviour } = {
+    url: '',
+    mood: () => (++count % 20 === 0 ? 'decline' : 'answer'),
+  }
+  const gateway = await countingGateway({ file, behave: () => held.mood(), lateMs: LATE_MS })
+  onOpen(() => gateway.close())
+  held.url = gateway.url
+  return held
+}
+
+function portOf(url: string): number {
+  return Number(new URL(url).port)
+}
+
+function readOr(file: string, fallback: string): string {
+  try {
+    return readFileSync(file, 'utf8')
+  } catch {
+    return fallback
+  }
+}
