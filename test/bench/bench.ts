@@ -1,67 +1,105 @@
 /*
- * npm run bench: oncekey against the floor of bare Koa, on the same work, in alternating rounds. See
- * docs/benchmarks.md; --help shows the options.
+ * npm run bench: oncekey against the floor of bare Koa and against what a user could put together, on the same work, in
+ * alternating rounds. See docs/benchmarks.md; --help shows the options.
  */
-import { CONTESTANTS, type Quota } from './contestants.ts'
+import { mkdirSync, writeFileSync } from 'node:fs'
+import { join } from 'node:path'
+import { chartSvg } from './chart.ts'
+import { circumstances } from './circumstances.ts'
+import { CONTESTANTS, type Contest, type Quota } from './contestants.ts'
 import { type Entrant, type Measured, measure } from './measure.ts'
 import { type Options, readOptions } from './options.ts'
 import { PATHS } from './paths.ts'
-import { LOAD_CORE, pin, SERVER_CORE, whyNotPinned } from './processes.ts'
+import { CONTESTANT_CORE, LOAD_CORE, pin, unpin, whyNotPinned } from './processes.ts'
 import { profileText, profiling } from './profile.ts'
-import { table } from './report.ts'
+import { showProgress } from './progress.ts'
+import { reaches } from './reach.ts'
+import { markdown } from './report.ts'
 import { openStage, type Stage } from './stage.ts'
 
-const options = readOptions(process.argv.slice(2))
-process.exit(options === undefined ? 0 : await bench(options))
+const CONTESTS: readonly Contest[] = ['orders', 'forwarding', 'workers']
+const QUOTAS: readonly Quota[] = ['ample', 'spent']
+
+process.exit(await main())
+
+async function main(): Promise<number> {
+  try {
+    const options = readOptions(process.argv.slice(2))
+    return options === undefined ? 0 : await bench(options)
+  } catch (error) {
+    process.stderr.write(`bench: ${error instanceof Error ? error.message : String(error)}\n`)
+    return 1
+  }
+}
 
 async function bench(options: Options): Promise<number> {
   const unpinned = whyNotPinned()
   // Before anything is started: Redis and PostgreSQL inherit it.
-  if (unpinned === undefined) pin(process.pid, `${LOAD_CORE}`)
-  else process.stderr.write(`processes are not pinned to cores: ${unpinned}\n`)
+  if (unpinned === undefined) pin(process.pid, LOAD_CORE)
   const stage = await openStage()
   try {
-    const measured = [
-      ...(await runPaths(options, 'ample', stage, unpinned === undefined)),
-      ...(await runPaths(options, 'spent', stage, unpinned === undefined)),
-    ]
-    process.stderr.write('\n')
-    process.stdout.write(options.json ? `${JSON.stringify(measured)}\n` : `${table(measured)}\n`)
+    const facts = await circumstances(stage, options, unpinned)
+    const measured: Measured[] = []
+    for (const contest of CONTESTS) {
+      for (const quota of QUOTAS) measured.push(...(await runPaths(options, contest, quota, stage)))
+    }
+    const report = { measured, reaches: options.quick ? [] : reaches(measured), circumstances: facts }
+    process.stdout.write(`${options.json ? JSON.stringify(report, null, 2) : markdown(report)}\n`)
+    if (options.out !== undefined) write(options.out, `${markdown(report)}\n`, chartSvg(measured))
     const wrong = measured.filter(({ unexpected }) => Object.keys(unexpected).length > 0)
     for (const { path, contestant, unexpected } of wrong) {
-      process.stderr.write(`${path}, ${contestant}: unexpected answers ${JSON.stringify(unexpected)}\n`)
+      process.stderr.write(
+        `${path}, ${contestant}: wrong answers, by status: ${JSON.stringify(unexpected)}\n`,
+      )
     }
-    return wrong.length > 0 ? 1 : 0
+    return wrong.length === 0 && report.reaches.every(({ reached }) => reached) ? 0 : 1
   } finally {
     await stage.close()
   }
 }
 
-async function runPaths(options: Options, quota: Quota, stage: Stage, pinned: boolean): Promise<Measured[]> {
-  const paths = PATHS.filter((path) => path.quota === quota && options.paths.includes(path.name))
-  const measured: Measured[] = []
-  if (paths.length === 0) return measured
-  const entrants: Entrant[] = []
+/** The paths of a contest that take the same processes. */
+async function runPaths(options: Options, contest: Contest, quota: Quota, stage: Stage): Promise<Measured[]> {
+  const paths = PATHS.filter(
+    (path) => path.contest === contest && path.quota === quota && options.paths.includes(path.name),
+  )
+  const contestants = CONTESTANTS.filter(
+    (one) => one.contest === contest && options.contestants.includes(one.name),
+  )
+  if (paths.length === 0 || contestants.length === 0) return []
   const profiles = options.profile ? profiling() : undefined
-  let startedMs = 0
+  const entrants: Entrant[] = []
+  const measured: Measured[] = []
+  let measuringMs = 0
   try {
-    for (const contestant of CONTESTANTS.filter(({ name }) => options.contestants.includes(name))) {
+    for (const contestant of contestants) {
       const service = await contestant.start(stage, quota, profiles?.node)
-      if (pinned) pin(service.pid, `${SERVER_CORE}`)
       entrants.push({ contestant, service })
+      if (whyNotPinned() !== undefined) continue
+      if (contestant.manyCores === true) unpin(service.pid)
+      else pin(service.pid, CONTESTANT_CORE)
     }
     for (const path of paths) {
-      const onRound = (done: number, of: number) => {
-        if (done === 0) startedMs = performance.now()
-        process.stderr.write(`\r${path.name}: round ${done + 1} of ${of}        `)
+      const progress = showProgress(path.name, options.rounds)
+      const onRound = (done: number) => {
+        if (done === 0) measuringMs = performance.now()
+        progress.round(done)
       }
       measured.push(...(await measure(path, entrants, options, stage, onRound)))
+      progress.end()
     }
   } finally {
     for (const { service } of entrants) await service.stop()
   }
   if (profiles !== undefined) {
-    process.stderr.write(`\n${profileText(profiles.directory, performance.now() - startedMs)}`)
+    process.stderr.write(`${profileText(profiles.directory, performance.now() - measuringMs)}\n`)
   }
   return measured
+}
+
+function write(directory: string, report: string, chart: string): void {
+  mkdirSync(directory, { recursive: true })
+  writeFileSync(join(directory, 'report.md'), report)
+  writeFileSync(join(directory, 'chart.svg'), chart)
+  process.stderr.write(`report.md and chart.svg are in ${directory}\n`)
 }

@@ -1,6 +1,4 @@
-import { once } from 'node:events'
-import { connect, type Socket } from 'node:net'
-import { AnswerReader } from './answer-reader.ts'
+import { Connection } from './connection.ts'
 
 export interface LoadOptions {
   port: number
@@ -8,114 +6,86 @@ export interface LoadOptions {
   durationMs: number
   /** The whole bytes of the next request; undefined: there are no more, which ends the load. */
   next: () => Buffer | undefined
+  /** The status of every answer. */
   expected: number
+  /**
+   * Open loop: so many requests a second, however fast the answers come; a latency then counts from when a request was
+   * due. Without it each connection sends its next request when an answer has come whole.
+   */
+  ratePerS?: number | undefined
 }
 
 export interface LoadResult {
-  /** Those that came within the duration, per second. */
+  /** Answers within the duration, per second. */
   rate: number
   /** All, also those that came later; for what a request costs. */
   answers: number
-  /** Answers by status, other than what was expected. */
+  /** Answers with another status than expected, by status. */
   unexpected: Map<number, number>
   /** In ms, of the answers within the duration, sorted. */
   latencies: Float64Array
 }
 
-/** Room for what the kernel hands over at once. */
-const READ_BYTES = 65_536
+/** The finest that timers have. */
+const TICK_MS = 1
 
-/**
- * The cheapest client there is: ready-made bytes over raw sockets, and each connection sends its next request when an
- * answer has come whole. Connecting is not counted. Rejects when a connection is lost.
- */
+/** Ready-made bytes over raw sockets. Connecting is not counted. Rejects when a connection is lost. */
 export async function load(options: LoadOptions): Promise<LoadResult> {
-  const { port, connections, durationMs, next, expected } = options
+  const { port, connections, durationMs, next, expected, ratePerS } = options
   const latencies: number[] = []
   const unexpected = new Map<number, number>()
   let answers = 0
-  let startedMs = 0
-  let lastMs = 0
+  let sent = 0
   let over = false
-  const lines = await Promise.all(
-    Array.from({ length: connections }, () => open(port, (status, sentMs) => onAnswer(status, sentMs))),
-  )
+  const lines = await Promise.all(Array.from({ length: connections }, () => Connection.open(port, onAnswer)))
+  const idle = [...lines]
+  const startedMs = performance.now()
+  let lastMs = startedMs
 
-  function onAnswer(status: number, sentMs: number): boolean {
+  function onAnswer(connection: Connection, status: number): void {
     const nowMs = performance.now()
     answers++
     if (status !== expected) unexpected.set(status, (unexpected.get(status) ?? 0) + 1)
     if (nowMs - startedMs > durationMs) over = true
-    if (over) return false
-    latencies.push(nowMs - sentMs)
-    lastMs = nowMs
-    return true
+    if (!over) {
+      latencies.push(nowMs - connection.dueMs)
+      lastMs = nowMs
+    }
+    idle.push(connection)
+    sendDue(nowMs)
   }
 
-  startedMs = performance.now()
-  await Promise.all(
-    lines.map(({ run }) =>
-      run(() => {
-        const request = over ? undefined : next()
-        // The load of connections that go on without the others would be another one.
-        if (request === undefined) over = true
-        return request
-      }),
-    ),
-  )
+  function sendDue(nowMs: number): void {
+    while (idle.length > 0) {
+      const dueMs = ratePerS === undefined ? nowMs : startedMs + (sent * 1_000) / ratePerS
+      if (!over && dueMs > nowMs) return
+      // The load of connections that go on without the others would be another one.
+      const request = over ? undefined : next()
+      if (request === undefined) over = true
+      const connection = idle.pop()
+      if (request === undefined) connection?.close()
+      else connection?.send(request, dueMs)
+      sent++
+    }
+  }
+
+  sendDue(startedMs)
+  const timer = setInterval(() => {
+    const nowMs = performance.now()
+    if (nowMs - startedMs > durationMs) over = true
+    sendDue(nowMs)
+  }, TICK_MS)
+  if (ratePerS === undefined) clearInterval(timer)
+  try {
+    await Promise.all(lines.map(({ closed }) => closed))
+  } finally {
+    clearInterval(timer)
+  }
   const seconds = (lastMs - startedMs) / 1_000
   return {
-    rate: latencies.length / seconds,
+    rate: seconds === 0 ? 0 : latencies.length / seconds,
     answers,
     unexpected,
     latencies: Float64Array.from(latencies).sort(),
-  }
-}
-
-interface Line {
-  /** Sends until there is nothing more to send; then closes. */
-  run: (next: () => Buffer | undefined) => Promise<void>
-}
-
-async function open(port: number, onAnswer: (status: number, sentMs: number) => boolean): Promise<Line> {
-  let sentMs = 0
-  let following = (): Buffer | undefined => undefined
-  const buffer = Buffer.allocUnsafe(READ_BYTES)
-  const reader = new AnswerReader((status) => {
-    if (onAnswer(status, sentMs)) send()
-    else socket.end()
-  })
-  const socket: Socket = connect({
-    ...{ port, host: '127.0.0.1', noDelay: true },
-    onread: {
-      buffer,
-      callback(length) {
-        try {
-          reader.take(buffer.subarray(0, length))
-        } catch (error) {
-          socket.destroy(error instanceof Error ? error : new Error(String(error)))
-        }
-        return true
-      },
-    },
-  })
-  function send(): void {
-    const request = following()
-    if (request === undefined) {
-      socket.end()
-      return
-    }
-    sentMs = performance.now()
-    socket.write(request)
-  }
-  await once(socket, 'connect')
-  return {
-    async run(next) {
-      following = next
-      const closed = once(socket, 'close')
-      send()
-      await closed
-      if (!socket.writableEnded) throw new Error('the contestant closed a connection')
-    },
   }
 }

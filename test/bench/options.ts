@@ -1,42 +1,50 @@
 import { parseArgs } from 'node:util'
 import { CONTESTANTS } from './contestants.ts'
+import type { MeasurePlan } from './measure.ts'
 import { PATHS } from './paths.ts'
 
-export interface Options {
+export interface Options extends MeasurePlan {
   paths: readonly string[]
   contestants: readonly string[]
-  rounds: number
-  roundMs: number
-  /** Before the rounds a contestant has answered so many, which is when its code is compiled. */
-  warmUpAnswers: number
-  connections: number
+  /** Shows that everything works; the figures mean nothing. */
   quick: boolean
   json: boolean
+  /** Where report.md and chart.svg go; undefined: nowhere. */
+  out: string | undefined
   /** One contestant on one path, with a CPU profile of it. */
   profile: boolean
-  /** Where report.md and chart.svg go; undefined: the report goes to standard output only. */
-  out: string | undefined
 }
 
-/** Measured: with 6,000, answers still became cheaper from round to round. */
+/** Measured: after 6,000, answers still became cheaper from round to round. */
 const WARM_UP_ANSWERS = 20_000
+const KEYS = 10_000
+
+const names = (all: readonly { name: string; optional?: boolean }[]) =>
+  all.map(({ name, optional }) => (optional ? `(${name})` : name)).join(', ')
 
 const HELP = `Usage: npm run bench -- [OPTIONS]
 
-Measures oncekey against the floor (bare Koa) in short alternating rounds, with a Redis and a PostgreSQL of
-its own. Two cores: the contestant on one; load, Redis and PostgreSQL on the other.
+Measures oncekey, what a user could put together instead, and the floor (bare Koa) on the same work, in short
+rounds that alternate, with a Redis and a PostgreSQL of its own. The contestant has one core; the load, Redis and
+PostgreSQL have another. Exit code 1 if an answer is wrong or a ratio is not reached. docs/benchmarks.md says more.
 
-  --paths A,B         ${PATHS.map(({ name }) => name).join(', ')}
-  --contestants A,B   ${CONTESTANTS.map(({ name }) => name).join(', ')}
-  --rounds N          rounds of each contestant on each path (15)
+  --paths A,B         ${wrapped(names(PATHS))}
+  --contestants A,B   ${wrapped(names(CONTESTANTS))}
+  --rounds N          of each contestant on each path (15)
   --round-ms N        length of a round (700)
   --connections N     (64)
   --out DIR           writes report.md and chart.svg there
-  --json              the figures as JSON on standard output
-  --profile NAME      this contestant on one path (--paths, fresh) with --cpu-prof, and what took the most time
-  --quick             two short rounds, no thresholds: shows that everything works
+  --json              all figures, of each round too, on standard output instead of the report
+  --profile NAME      this contestant on one path (fresh, or that of --paths), and what took the most time in it
+  --quick             few and short rounds, no peers, nothing has to be reached: shows that everything works
   --help              this
+
+What is in parentheses runs only when it is named. --only is another name of --paths.
 `
+
+function wrapped(text: string): string {
+  return text.replace(/(.{60,85}), /g, `$1,\n${' '.repeat(22)}`)
+}
 
 export function readOptions(args: string[]): Options | undefined {
   const { values } = parseArgs({
@@ -59,30 +67,42 @@ export function readOptions(args: string[]): Options | undefined {
     process.stdout.write(HELP)
     return undefined
   }
-  const profile = values.profile !== undefined
   const quick = values.quick === true
-  return {
-    paths: chosen('--paths', values.paths ?? values.only ?? (profile ? 'fresh' : undefined), PATHS),
-    contestants: chosen('--contestants', values.profile ?? values.contestants, CONTESTANTS),
-    profile,
-    rounds: whole('--rounds', values.rounds, quick ? 2 : 15),
-    roundMs: whole('--round-ms', values['round-ms'], quick ? 150 : 700),
+  const profile = values.profile !== undefined
+  const paths = values.paths ?? values.only ?? (profile ? 'fresh' : undefined)
+  const options: Options = {
+    paths: chosen('--paths', PATHS, paths?.split(','), ({ optional }) => optional !== true),
+    contestants: chosen(
+      '--contestants',
+      CONTESTANTS,
+      (values.profile ?? values.contestants)?.split(','),
+      ({ contest, kind }) => !(quick && contest === 'orders' && kind === 'peer'),
+    ),
+    rounds: whole('--rounds', values.rounds, quick ? 1 : 15),
+    roundMs: whole('--round-ms', values['round-ms'], quick ? 100 : 700),
     warmUpAnswers: quick ? 1 : WARM_UP_ANSWERS,
-    connections: whole('--connections', values.connections, 64),
-    quick,
-    json: values.json === true,
-    out: values.out,
+    connections: whole('--connections', values.connections, quick ? 8 : 64),
+    keys: quick ? 50 : KEYS,
+    ...{ quick, profile, json: values.json === true, out: values.out },
   }
+  if (profile && (options.paths.length !== 1 || options.contestants.length !== 1)) {
+    throw new Error('--profile takes one contestant, and --paths one path with it')
+  }
+  return options
 }
 
-function chosen(option: string, text: string | undefined, known: readonly { name: string }[]): string[] {
-  const names = known.map(({ name }) => name)
-  const wanted = text?.split(',') ?? names
-  for (const name of wanted) {
-    if (!names.includes(name))
-      throw new Error(`${option}: there is no ${name}; there are ${names.join(', ')}`)
+/** Names of those that are wanted, in the order in which they run. */
+function chosen<T extends { name: string }>(
+  option: string,
+  known: readonly T[],
+  wanted: readonly string[] | undefined,
+  byDefault: (one: T) => boolean,
+): string[] {
+  for (const name of wanted ?? []) {
+    if (known.some((one) => one.name === name)) continue
+    throw new Error(`${option}: there is no ${name}; there are ${known.map((one) => one.name).join(', ')}`)
   }
-  return names.filter((name) => wanted.includes(name))
+  return known.filter((one) => wanted?.includes(one.name) ?? byDefault(one)).map(({ name }) => name)
 }
 
 function whole(option: string, text: string | undefined, fallback: number): number {

@@ -1,92 +1,116 @@
-import type { Contestant, Quota } from './contestants.ts'
+import type { Contest, Contestant, Quota } from './contestants.ts'
 import { load } from './load.ts'
-import { newKeys, type OrderIntent, orderRequest } from './requests.ts'
+import { KEYLESS_REQUEST, keyedRequest, newKeys, type OrderIntent, orderRequest } from './requests.ts'
 
-/** What a round sends. */
+/** The next request of a round; undefined: there are no more. */
 export type Supply = () => Buffer | undefined
 
 export interface Path {
   name: string
   what: string
+  contest: Contest
   quota: Quota
-  connections?: number
-  /** The status of every answer. */
+  /** Of every answer; the floor knows only 201. */
   status: number
-  /** Once, before the first round; what it sends is answered 201. Then, before each round, the requests of about `count`. */
-  open: (port: number) => Promise<(count: number) => Supply>
+  connections?: number
+  /** Open loop, at this share of the rate that the contestant has reached in a closed one. */
+  shareOfPeak?: number
+  /** Only when it is asked for by name. */
+  optional?: boolean
+  /**
+   * Once for each contestant: creates what is there before, of `keys` keys where it is many. Then, before each round,
+   * its requests: as many as `count` where they are all different.
+   */
+  open: (port: number, keys: number) => Promise<(count: number) => Supply>
 }
 
 const AMOUNT = 500
-/** Of which replay-many takes one at random. */
-const KEYS = 10_000
+const ORDER = { contest: 'orders', quota: 'ample', status: 201 } as const
+const FORWARDED = { contest: 'forwarding', quota: 'ample', status: 200 } as const
 
 export const PATHS: readonly Path[] = [
   {
-    name: 'replay-one',
-    what: 'the same order again and again: its stored answer',
-    ...{ quota: 'ample', status: 201 },
+    ...{ ...ORDER, name: 'replay-one', what: 'the same order again and again' },
     async open(port) {
-      const [order] = orders(1)
-      await create(port, [order])
+      const order = await oneOrder(port)
       return () => always(orderRequest(order))
     },
   },
   {
-    name: 'replay-many',
-    what: `one of ${KEYS} orders at random again: its stored answer`,
-    ...{ quota: 'ample', status: 201 },
-    async open(port) {
-      const known = orders(KEYS)
-      await create(port, known)
+    ...{ ...ORDER, name: 'replay-many', what: 'one of 10,000 orders again, at random' },
+    async open(port, keys) {
+      const known = orders(keys)
+      await create(
+        port,
+        known.map((order) => orderRequest(order)),
+      )
       return () => {
         const requests = known.map((order) => orderRequest(order))
         return () => requests[Math.floor(Math.random() * requests.length)]
       }
     },
   },
+  { ...ORDER, name: 'fresh', what: 'new orders', open: async () => freshOrders },
   {
-    name: 'fresh',
-    what: 'new orders',
-    ...{ quota: 'ample', status: 201 },
-    open: async () => fresh,
+    ...{ ...ORDER, name: 'fresh-70', what: 'new orders at 70 % of the highest rate, open loop' },
+    ...{ shareOfPeak: 0.7, open: async () => freshOrders },
   },
   {
-    name: 'conflict',
-    what: 'a key that was used for another order',
-    ...{ quota: 'ample', status: 409 },
+    ...{ ...ORDER, name: 'fresh-single', what: 'new orders over a single connection' },
+    ...{ connections: 1, open: async () => freshOrders },
+  },
+  {
+    ...{ ...ORDER, name: 'conflict', what: 'a key that was used for another order', status: 409 },
     async open(port) {
-      const [order] = orders(1)
-      await create(port, [order])
+      const order = await oneOrder(port)
       return () => always(orderRequest({ ...order, amount: AMOUNT + 1 }))
     },
   },
   {
-    name: '401',
-    what: 'a signature with another secret',
-    ...{ quota: 'ample', status: 401 },
+    ...{ ...ORDER, name: '401', what: 'signed with another secret', status: 401 },
     open: async () => () => always(orderRequest(orders(1)[0], 'another secret')),
   },
   {
-    name: '429',
-    what: 'a client over its limit',
-    ...{ quota: 'spent', status: 429 },
+    ...{ ...ORDER, name: '429', what: 'a client over its limit', quota: 'spent', status: 429 },
     async open(port) {
-      const [order] = orders(1)
-      await create(port, [order])
+      const order = await oneOrder(port)
       return () => always(orderRequest(order))
     },
   },
   {
-    name: 'fresh-single',
-    what: 'new orders over a single connection',
-    ...{ quota: 'ample', status: 201, connections: 1 },
-    open: async () => fresh,
+    ...{ ...FORWARDED, name: 'sidecar', what: 'forwarded without a key' },
+    open: async () => () => always(KEYLESS_REQUEST),
+  },
+  {
+    ...{
+      ...FORWARDED,
+      name: 'sidecar-keyed',
+      what: 'new keys: the sidecar forwards each once, the others do not look',
+    },
+    open: async () => freshKeyed,
+  },
+  {
+    ...{ ...FORWARDED, name: 'sidecar-replay', what: 'one key: the sidecar replays, the others forward' },
+    async open(port) {
+      const request = keyedRequest(newKeys(1)[0])
+      await create(port, [request], 200)
+      return () => always(request)
+    },
+  },
+  {
+    ...{
+      ...ORDER,
+      contest: 'workers',
+      name: 'workers',
+      what: 'new orders, one process and one for each core',
+    },
+    ...{ optional: true, open: async () => freshOrders },
   },
 ]
 
-/** The status to expect on a path from this contestant. */
-export function statusOf(path: Path, contestant: Contestant): number {
-  return contestant.kind === 'floor' ? 201 : path.status
+/** What this contestant answers on the path. */
+export function statusOf(path: Path, { kind, contest }: Contestant): number {
+  return kind === 'floor' && contest === 'orders' ? 201 : path.status
 }
 
 function orders(count: 1): [OrderIntent]
@@ -95,8 +119,21 @@ function orders(count: number): OrderIntent[] {
   return newKeys(count).map((key) => ({ key, amount: AMOUNT }))
 }
 
-function fresh(count: number): Supply {
-  const requests = newKeys(count).map((key, n) => orderRequest({ key, amount: AMOUNT + n }))
+async function oneOrder(port: number): Promise<OrderIntent> {
+  const [order] = orders(1)
+  await create(port, [orderRequest(order)])
+  return order
+}
+
+function freshOrders(count: number): Supply {
+  return each(newKeys(count).map((key, n) => orderRequest({ key, amount: AMOUNT + n })))
+}
+
+function freshKeyed(count: number): Supply {
+  return each(newKeys(count).map(keyedRequest))
+}
+
+function each(requests: readonly Buffer[]): Supply {
   let sent = 0
   return () => requests[sent++]
 }
@@ -105,12 +142,15 @@ function always(request: Buffer): Supply {
   return () => request
 }
 
-/** Creates these orders, eight at a time. */
-async function create(port: number, wanted: readonly OrderIntent[]): Promise<void> {
-  const requests = wanted.map((order) => orderRequest(order))
-  let sent = 0
-  const connections = Math.min(8, requests.length)
-  const next = () => requests[sent++]
-  const { unexpected } = await load({ port, connections, durationMs: 60_000, next, expected: 201 })
-  if (unexpected.size > 0) throw new Error(`orders could not be created: ${JSON.stringify([...unexpected])}`)
+/** Sends these, a few at a time; throws Error where the answer has another status. */
+async function create(port: number, requests: readonly Buffer[], expected = 201): Promise<void> {
+  const connections = Math.min(16, requests.length)
+  const { unexpected } = await load({
+    port,
+    connections,
+    durationMs: 120_000,
+    next: each(requests),
+    expected,
+  })
+  if (unexpected.size > 0) throw new Error(`what is to be there before is answered ${[...unexpected.keys()]}`)
 }

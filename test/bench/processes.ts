@@ -1,22 +1,27 @@
 import { spawnSync } from 'node:child_process'
 import { readdirSync, readFileSync, writeFileSync } from 'node:fs'
-import { availableParallelism } from 'node:os'
+import { cpus } from 'node:os'
 import { inPath } from '../support/programs.ts'
 
-/** Where the contestant runs, and where everything else does. */
-export const SERVER_CORE = 0
-export const LOAD_CORE = 1
+export const CONTESTANT_CORE = '0'
+/** Of the load and of the servers that contestants use. */
+export const LOAD_CORE = '1'
 
 /** undefined: processes can be pinned here; else why not. */
 export function whyNotPinned(): string | undefined {
   if (inPath('taskset') === undefined) return 'there is no taskset on this machine'
-  return availableParallelism() < 2 ? 'this machine has one core' : undefined
+  return cpus().length < 2 ? 'this machine has one core' : undefined
 }
 
 /** With all its threads, and what it will start. */
 export function pin(pid: number, cores: string): void {
   const { status, stderr } = spawnSync('taskset', ['-a', '-c', '-p', cores, `${pid}`], { encoding: 'utf8' })
   if (status !== 0) throw new Error(`process ${pid} cannot be pinned to core ${cores}: ${stderr}`)
+}
+
+/** Takes back what it has inherited. */
+export function unpin(pid: number): void {
+  pin(pid, `0-${cpus().length - 1}`)
 }
 
 interface Stat {

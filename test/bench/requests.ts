@@ -7,11 +7,11 @@ const TARGET = '/orders'
 
 export interface OrderIntent {
   key: string
-  /** In cents, so that bodies differ. */
+  /** So that bodies differ. */
   amount: number
 }
 
-/** The whole bytes of a signed order: signing costs more than the load itself, so it is done ahead. */
+/** The whole bytes of a signed order: signing costs more than sending, so it is done ahead. */
 export function orderRequest({ key, amount }: OrderIntent, secret = SECRET): Buffer {
   const body = `{"user_id":"user-1","item":"book","amount":${amount}}`
   const timestamp = Math.floor(Date.now() / 1_000)
@@ -23,7 +23,23 @@ export function orderRequest({ key, amount }: OrderIntent, secret = SECRET): Buf
   )
 }
 
-/** That many new keys, the same number of digits in each. */
+/** To forward as it is. */
+export const KEYLESS_REQUEST = Buffer.from(
+  'GET /hello?n=1 HTTP/1.1\r\nHost: 127.0.0.1\r\nAccept: */*\r\nUser-Agent: bench\r\n\r\n',
+)
+
+/** To forward once. */
+export function keyedRequest(key: string): Buffer {
+  const body = '{"message":"hello, world!"}'
+  return Buffer.from(
+    `POST /hello HTTP/1.1\r\nHost: 127.0.0.1\r\nContent-Type: application/json\r\n` +
+      `Content-Length: ${body.length}\r\nIdempotency-Key: ${key}\r\n\r\n${body}`,
+  )
+}
+
+/** That many new keys, the same number of characters in each. */
+export function newKeys(count: 1): [string]
+export function newKeys(count: number): string[]
 export function newKeys(count: number): string[] {
   const run = randomBytes(6).toString('hex')
   return Array.from({ length: count }, (_, n) => `${run}-${String(n).padStart(8, '0')}`)

@@ -1,0 +1,57 @@
+import { once } from 'node:events'
+import { connect, type Socket } from 'node:net'
+import { AnswerReader } from './answer-reader.ts'
+
+/** Room for what the kernel hands over at once. */
+const READ_BYTES = 65_536
+
+/** A kept connection that carries one request at a time, with as little work for each as Node allows. */
+export class Connection {
+  readonly #socket: Socket
+  /** Rejects when the other side closes it, or answers what cannot be read. */
+  readonly closed: Promise<void>
+  /** What the latency of the answer counts from; performance.now(). */
+  dueMs = 0
+
+  private constructor(port: number, onAnswer: (connection: Connection, status: number) => void) {
+    const buffer = Buffer.allocUnsafe(READ_BYTES)
+    const reader = new AnswerReader((status) => onAnswer(this, status))
+    this.#socket = connect({
+      ...{ port, host: '127.0.0.1', noDelay: true },
+      onread: {
+        buffer,
+        callback: (length) => {
+          try {
+            reader.take(buffer.subarray(0, length))
+          } catch (error) {
+            this.#socket.destroy(error instanceof Error ? error : new Error(String(error)))
+          }
+          return true
+        },
+      },
+    })
+    this.closed = once(this.#socket, 'close').then(() => {
+      if (!this.#socket.writableEnded) throw new Error('the contestant closed a connection')
+    })
+    // It is awaited when the load is over; until then nobody looks.
+    this.closed.catch(() => {})
+  }
+
+  static async open(
+    port: number,
+    onAnswer: (connection: Connection, status: number) => void,
+  ): Promise<Connection> {
+    const connection = new Connection(port, onAnswer)
+    await once(connection.#socket, 'connect')
+    return connection
+  }
+
+  send(request: Buffer, dueMs: number): void {
+    this.dueMs = dueMs
+    this.#socket.write(request)
+  }
+
+  close(): void {
+    this.#socket.end()
+  }
+}
