@@ -14,7 +14,7 @@ import { type Backend, bodyStream } from '../internal/proxy/backend.ts'
 import { forward, forwardOnce } from '../internal/proxy/forward.ts'
 import { lookUp } from '../internal/proxy/lookup.ts'
 import { credentialsOf, nameCaller } from '../internal/proxy/name-caller.ts'
-import { streamThrough } from '../internal/proxy/stream-through.ts'
+import { Passing } from '../internal/proxy/stream-through.ts'
 import { checkForwardable, splitTarget } from '../internal/proxy/target.ts'
 import type { RequestState, Stage, StageContext } from '../internal/request-state.ts'
 import type { ClientRegistry } from '../internal/signature/client-registry.ts'
@@ -49,22 +49,27 @@ export function proxyListener(parts: ProxyParts): RequestListener {
   const plain = passOn(parts)
   const admin = proxy.adminPort === undefined ? adminApp(parts, ADMIN_PREFIX).callback() : undefined
   const allStaged = clients !== undefined || (config.rateLimits ?? []).length > 0
-  return async function proxyListener(req, res) {
-    if (admin !== undefined && req.url?.startsWith(`${ADMIN_PREFIX}/`) === true) return admin(req, res)
-    try {
-      drain.enter()
-    } catch (error) {
-      return sendProblem(res, error, requestIdOf(req))
-    }
-    // Counted until its answer has gone and its work is done: a client that leaves does not end the work.
+  // Each request is counted until its answer has gone and its work is done: a client that leaves does not end the work.
+  const leave = () => drain.leave()
+  async function throughStages(req: IncomingMessage, res: ServerResponse): Promise<void> {
     const gone = new Promise<void>((resolve) => res.once('close', resolve))
-    const isStaged = allStaged || isKeyed(req) || proxy.requireKey.has(req.method ?? '')
     try {
-      await (isStaged ? staged(req, res) : plain(req, res))
+      await staged(req, res)
       await gone
     } finally {
       drain.leave()
     }
+  }
+  return function proxyListener(req, res) {
+    if (admin !== undefined && req.url?.startsWith(`${ADMIN_PREFIX}/`) === true) return void admin(req, res)
+    try {
+      drain.enter()
+    } catch (error) {
+      return void sendProblem(res, error, requestIdOf(req))
+    }
+    const isStaged = allStaged || isKeyed(req) || proxy.requireKey.has(req.method ?? '')
+    if (isStaged) void throughStages(req, res)
+    else plain(req, res, leave)
   }
 }
 
@@ -126,33 +131,44 @@ function lookupOf({ lookupUrl: url, maxDurationMs }: ProxyConfig, maxResponseByt
   return { lookup }
 }
 
-/** Requests that no stage needs to see. */
+/** Requests that no stage needs to see. `onEnd` is called when the answer has gone and its work is done. */
 function passOn({ backend, drain, logger, metrics }: ProxyParts) {
   const check = requestCheck({ checkTarget: checkForwardable })
   const observed = observer(metrics, logger)
-  return async function passOn(req: IncomingMessage, res: ServerResponse): Promise<void> {
+  return function passOn(req: IncomingMessage, res: ServerResponse, onEnd: () => void): void {
     const done = observed()
-    const id = requestIdOf(req)
+    const requestId = requestIdOf(req)
     const trace = traceOf(req)
+    let passing: Passing | undefined
+    let isGone = false
+    let isDone = false
     res.once('close', () => {
+      passing?.left()
       const { method = '', url } = req
       // As other proxies say it: the client left before there was an answer.
       const status = res.headersSent ? res.statusCode : 499
-      done({ requestId: id, trace, method, route: ROUTE, target: url, status })
+      done({ requestId, trace, method, route: ROUTE, target: url, status })
+      isGone = true
+      if (isDone) onEnd()
     })
+    const finish = (error?: unknown) => {
+      if (isDone) return
+      isDone = true
+      if (error !== undefined) {
+        const { status } = sendProblem(res, error, requestId)
+        if (status >= 500) logger.error({ ...idsOf({ requestId, trace }), err: error }, 'request failed')
+      }
+      if (isGone) onEnd()
+    }
     try {
       check(req)
+      const call = backend.callFor(req, { requestId, trace }, bodyStream(req))
       const added = () =>
-        drain.stopping ? ['X-Request-Id', id, 'Connection', 'close'] : ['X-Request-Id', id]
-      await streamThrough(
-        backend,
-        backend.callFor(req, { requestId: id, trace }, bodyStream(req)),
-        res,
-        added,
-      )
+        drain.stopping ? ['X-Request-Id', requestId, 'Connection', 'close'] : ['X-Request-Id', requestId]
+      passing = new Passing({ backend, call, res, added, onEnd: finish })
+      passing.begin()
     } catch (error) {
-      const { status } = sendProblem(res, error, id)
-      if (status >= 500) logger.error({ ...idsOf({ requestId: id, trace }), err: error }, 'request failed')
+      finish(error)
     }
   }
 }

@@ -26,10 +26,10 @@ export function isHopByHop(name: string): boolean {
   return HOP_BY_HOP.has(name)
 }
 
-/** The names in the Connection header, in lower case. */
-function connectionOptions(rawHeaders: readonly string[]): string[] {
-  const values = headerValues(rawHeaders, 'connection')
-  if (values.length === 0) return []
+const NONE: ReadonlySet<string> = new Set()
+
+/** The names in Connection headers, in lower case. */
+function connectionOptions(values: readonly string[]): string[] {
   return values
     .flatMap((value) =>
       value
@@ -44,8 +44,13 @@ function connectionOptions(rawHeaders: readonly string[]): string[] {
  * The names of the headers that a request has only for this connection. `clientHeader` tells callers apart, so it
  * belongs to the message too. Throws `invalid_request` for one that does.
  */
-export function droppedHeaders(rawHeaders: readonly string[], clientHeader: string | undefined): Set<string> {
-  const options = connectionOptions(rawHeaders)
+export function droppedHeaders(
+  rawHeaders: readonly string[],
+  clientHeader: string | undefined,
+): ReadonlySet<string> {
+  const values = headerValues(rawHeaders, 'connection')
+  if (values.length === 0) return NONE
+  const options = connectionOptions(values)
   if (options.some((name) => !HOP_BY_HOP.has(name) && (name === clientHeader || OF_THE_MESSAGE.test(name)))) {
     throw new ServiceError(
       'invalid_request',

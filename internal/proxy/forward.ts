@@ -14,7 +14,7 @@ export function forward(backend: Backend): Stage {
   return async function forward(ctx) {
     const body = ctx.state.body === undefined ? bodyStream(ctx.req) : ctx.state.body.bytes
     const call = backend.callFor(ctx.req, idsOf(ctx), body)
-    await streamThrough(backend, call, ctx.res, () => [])
+    await streamThrough(backend, call, ctx.res)
     // Koa is told only now: a problem, until then, is an answer for it to send.
     ctx.respond = false
   }

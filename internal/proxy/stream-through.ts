@@ -16,18 +16,27 @@ import { faultOf, outcomeOf, unreachable } from './upstream-failure.ts'
  * Passes one request to the backend and its answer to the client as they come, with back-pressure both ways: a side
  * that does not read stops the other one. Resolves when the answer has been handed on, or cut where the backend cut
  * it. Rejects with `backend_unreachable` or `backend_timeout` while there is no answer to send yet. A client that
- * leaves ends the request to the backend. `added` are further header lines of the answer.
+ * leaves ends the request to the backend.
  */
-export function streamThrough(
-  backend: Backend,
-  call: Call,
-  res: ServerResponse,
-  added: () => HeaderLines,
-): Promise<void> {
+export function streamThrough(backend: Backend, call: Call, res: ServerResponse): Promise<void> {
   return new Promise((resolve, reject) => {
-    const exchange = new Passing(backend, call, res, added, resolve, reject)
-    backend.send(call, exchange)
+    const passing = new Passing({
+      ...{ backend, call, res, added: () => [] },
+      onEnd: (error) => (error === undefined ? resolve() : reject(error)),
+    })
+    res.once('close', () => passing.left())
+    passing.begin()
   })
+}
+
+export interface PassingOptions {
+  backend: Backend
+  call: Call
+  res: ServerResponse
+  /** Further header lines of the answer. */
+  added: () => HeaderLines
+  /** Called once, with what streamThrough rejects with or nothing. */
+  onEnd: (error?: unknown) => void
 }
 
 /** Beyond it, copying costs more than the call that it saves. */
@@ -35,39 +44,32 @@ const ONE_WRITE_BYTES = 16_384
 
 const LEFT = new Error('the client has gone')
 
-class Passing implements Dispatcher.DispatchHandler {
+/** One request on its way, without the price of a promise: whoever holds it must call left() when the answer closes. */
+export class Passing implements Dispatcher.DispatchHandler {
   readonly #startedMs = performance.now()
-  readonly #backend: Backend
-  readonly #body: Call['body']
+  readonly #options: PassingOptions
   readonly #res: ServerResponse
-  readonly #added: () => HeaderLines
-  readonly #resolve: () => void
-  readonly #reject: (error: unknown) => void
   #controller: Dispatcher.DispatchController | undefined
   #status = 0
   #length: number | undefined
   #whole: Buffer | undefined
   #ended = false
 
-  constructor(
-    backend: Backend,
-    call: Call,
-    res: ServerResponse,
-    added: () => HeaderLines,
-    resolve: () => void,
-    reject: (error: unknown) => void,
-  ) {
-    this.#backend = backend
-    this.#body = call.body
-    this.#res = res
-    this.#added = added
-    this.#resolve = resolve
-    this.#reject = reject
-    res.once('close', () => {
-      if (!this.#ended) this.#controller?.abort(LEFT)
-      // Before it has begun there is no controller: who still waits for a connection fails with its body.
-      if (!this.#ended) this.#dropBody(LEFT)
-    })
+  constructor(options: PassingOptions) {
+    this.#options = options
+    this.#res = options.res
+  }
+
+  begin(): void {
+    this.#options.backend.send(this.#options.call, this)
+  }
+
+  /** The answer has gone, or its client has. */
+  left(): void {
+    if (this.#ended) return
+    this.#controller?.abort(LEFT)
+    // Before it has begun there is no controller: who still waits for a connection fails with its body.
+    if (!this.#ended) this.#dropBody(LEFT)
   }
 
   onRequestStart(controller: Dispatcher.DispatchController): void {
@@ -86,7 +88,7 @@ class Passing implements Dispatcher.DispatchHandler {
     const lines = headerLines(controller.rawHeaders)
     checkCoding(lines)
     const headers = answerHeaders(lines)
-    for (const part of this.#added()) headers.push(part)
+    for (const part of this.#options.added()) headers.push(part)
     this.#res.writeHead(status, headers)
     const length = headerOf(headers, 'content-length')
     if (length !== undefined) this.#length = Number(length)
@@ -108,10 +110,10 @@ class Passing implements Dispatcher.DispatchHandler {
     if (this.#ended) return
     this.#ended = true
     this.#dropBody()
-    this.#backend.ended(outcomeOf(this.#status), this.#startedMs)
+    this.#options.backend.ended(outcomeOf(this.#status), this.#startedMs)
     if (this.#whole === undefined) this.#res.end()
     else endInOneWrite(this.#res, this.#whole)
-    this.#resolve()
+    this.#options.onEnd()
   }
 
   onResponseError(_: unknown, error: Error): void {
@@ -120,19 +122,18 @@ class Passing implements Dispatcher.DispatchHandler {
     this.#dropBody()
     const left = this.#res.destroyed
     const fault = faultOf(error, this.#controller !== undefined, this.#status > 0)
-    this.#backend.ended(left ? 'left' : fault, this.#startedMs)
-    if (left) this.#resolve()
-    else if (!this.#res.headersSent) this.#reject(unreachable(fault, error))
-    else {
+    this.#options.backend.ended(left ? 'left' : fault, this.#startedMs)
+    if (left || this.#res.headersSent) {
       // The client must see that the answer is not whole.
       this.#res.destroy()
-      this.#resolve()
-    }
+      this.#options.onEnd()
+    } else this.#options.onEnd(unreachable(fault, error))
   }
 
   /** Nobody takes the rest of it: undici leaves that to us where it never began to send it. */
   #dropBody(reason?: Error): void {
-    if (this.#body instanceof Readable) this.#body.destroy(reason)
+    const { body } = this.#options.call
+    if (body instanceof Readable) body.destroy(reason)
   }
 }
 
