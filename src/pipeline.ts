@@ -28,6 +28,7 @@ import { payOnce, settleMsOf } from '../internal/payments/pay-once.ts'
 import { PAY_SCOPE } from '../internal/payments/payment.ts'
 import { paymentStore } from '../internal/payments/payment-store.ts'
 import { createPayment, getPayment, PAYMENTS_SCOPE, paymentAnswer } from '../internal/payments/payments.ts'
+import { type AskedKey, readKey, takeDue } from '../internal/payments/read-payments.ts'
 import type { RequestState, Stage, StageContext } from '../internal/request-state.ts'
 import { apiKeys } from '../internal/signature/api-keys.ts'
 import { authenticate } from '../internal/signature/authenticate.ts'
@@ -133,10 +134,11 @@ export function pipeline(parts: Parts): Koa<RequestState> {
     onRequest: () => metrics.paymentRequests.inc(),
     onFailed: () => metrics.paymentRequestsFailed.inc(),
   })
-  const known = knownPayment(parts.database)
+  const readPayment = (of: AskedKey) => readKey(parts.database, of)
+  const known = knownPayment(readPayment)
   const payment = payOnce({
     ...{
-      database: parts.database,
+      readKey: readPayment,
       store: payments(parts),
       gateway: spanned.calls(parts.gateway, { charge: 'payment gateway', find: 'payment lookup' }),
       now: Date.now,
@@ -194,7 +196,8 @@ export function pipeline(parts: Parts): Koa<RequestState> {
 export function completer(parts: Parts): Completer {
   const { database, gateway, logger, metrics } = parts
   return startCompleter({
-    ...{ database, store: payments(parts), gateway, answer: paymentAnswer, random: Math.random },
+    ...{ store: payments(parts), gateway, answer: paymentAnswer, random: Math.random },
+    takeDue: (take) => takeDue(database, take),
     onSettled({ client, id, state }) {
       metrics.payments.inc({ status: state })
       logger.info({ client, transaction_id: id, state }, 'a payment that was left open is settled')

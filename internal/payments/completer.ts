@@ -1,11 +1,10 @@
-import type { Database } from '../database/database.ts'
 import type { GuardedGateway } from './guarded-gateway.ts'
 import type { Payment } from './payment.ts'
 import type { PaymentStore, StoredAnswer, Turn } from './payment-store.ts'
-import { type DuePayment, takeDue } from './read-payments.ts'
+import type { DuePayment, TakeDue } from './read-payments.ts'
 
 export interface CompleterOptions {
-  database: Database
+  takeDue: (take: TakeDue) => Promise<DuePayment[]>
   store: PaymentStore
   gateway: GuardedGateway
   answer: (payment: Payment) => StoredAnswer
@@ -43,12 +42,12 @@ const ROUNDS_IN_A_ROW = 10
  * asked on at the slowest pace. Any number of nodes may run one.
  */
 export function startCompleter(options: CompleterOptions): Completer {
-  const { database, store, gateway, random, onTrouble, everyMs = EVERY_MS } = options
+  const { takeDue, store, gateway, random, onTrouble, everyMs = EVERY_MS } = options
 
   const round = async (): Promise<number> => {
     // Asking while the gateway is given a rest would only put the questions off.
     if (gateway.restMs() !== undefined) return 0
-    const due = await takeDue(database, { limit: BATCH, leaseMs: LEASE_MS, expiryMs: EXPIRY_MS })
+    const due = await takeDue({ limit: BATCH, leaseMs: LEASE_MS, expiryMs: EXPIRY_MS })
     const done = await Promise.allSettled(due.map((one) => complete(one)))
     for (const one of done) if (one.status === 'rejected') onTrouble?.(one.reason)
     return due.length

@@ -1,7 +1,6 @@
-import type { Database } from '../database/database.ts'
 import { keyReused } from '../service-error.ts'
 import type { Paid, PaymentIntent } from './pay-once.ts'
-import { readKey } from './read-payments.ts'
+import type { ReadKey } from './read-payments.ts'
 import { inProgress, RETRY_SOON_MS } from './refusals.ts'
 
 export type NamedPayment = Pick<PaymentIntent, 'client' | 'scope' | 'key' | 'fingerprint'>
@@ -13,9 +12,9 @@ export type NamedPayment = Pick<PaymentIntent, 'client' | 'scope' | 'key' | 'fin
  */
 export type KnownPayment = (named: NamedPayment, refusal: unknown) => Promise<Paid>
 
-export function knownPayment(database: Database): KnownPayment {
+export function knownPayment(readKey: ReadKey): KnownPayment {
   return async function known(named, refusal) {
-    const state = await readKey(database, named)
+    const state = await readKey(named)
     if (state.outcome === 'mismatch') throw keyReused()
     if (state.outcome === 'settled') return { id: state.id, answer: state.answer, replayed: true }
     throw state.outcome === 'open' ? inProgress(RETRY_SOON_MS) : refusal

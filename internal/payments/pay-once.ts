@@ -1,13 +1,12 @@
 import { ExponentialBackoff, fullJitterGenerator, handleWhenResult, retry } from 'cockatiel'
 import { v7 as uuidv7 } from 'uuid'
-import type { Database } from '../database/database.ts'
 import { storeUnavailable } from '../database/deadline.ts'
 import { keyReused, ServiceError } from '../service-error.ts'
 import type { Charge, Charged, ChargeResult, FindResult } from './gateway.ts'
 import type { GuardedGateway } from './guarded-gateway.ts'
 import { gatewayKeyOf, maskPaymentMethod, type Payment } from './payment.ts'
 import type { Begun, Leaving, PaymentStore, StoredAnswer, Turn } from './payment-store.ts'
-import { readKey } from './read-payments.ts'
+import type { ReadKey } from './read-payments.ts'
 import { inProgress, RETRY_SOON_MS, resting, timedOut, unknown } from './refusals.ts'
 
 /** What a request asks for, whatever its route. */
@@ -39,7 +38,7 @@ export interface Paid {
 }
 
 export interface PayOnceOptions {
-  database: Database
+  readKey: ReadKey
   store: PaymentStore
   gateway: GuardedGateway
   /** The answer for a settled payment, whose `state` it is; the same for the same payment, byte for byte. */
@@ -75,7 +74,7 @@ const CHECK_SOON_MS = 1_000
 
 /** Makes each payment once: charges, or finds out what became of the charge of an earlier attempt. */
 export function payOnce(options: PayOnceOptions): (intent: PaymentIntent) => Promise<Paid> {
-  const { database, store, gateway, now, onTrouble } = options
+  const { readKey, store, gateway, now, onTrouble } = options
   const askAgain = retry(handleWhenResult(isOpen), {
     maxAttempts: ASK_AGAIN.maxAttempts,
     backoff: new ExponentialBackoff({
@@ -115,7 +114,7 @@ export function payOnce(options: PayOnceOptions): (intent: PaymentIntent) => Pro
 
   /** While the gateway is given a rest nothing is begun, and what is known is told. */
   async function withoutGateway(intent: PaymentIntent, restMs: number): Promise<Paid> {
-    const state = await readKey(database, intent)
+    const state = await readKey(intent)
     if (state.outcome === 'mismatch') throw keyReused()
     if (state.outcome === 'settled') return { id: state.id, answer: state.answer, replayed: true }
     throw resting(restMs, state.outcome === 'open' ? 'unknown' : 'none')
@@ -211,7 +210,7 @@ export function payOnce(options: PayOnceOptions): (intent: PaymentIntent) => Pro
 
   /** Another attempt has taken over; it may have settled the payment. */
   async function takenFrom({ intent }: Work): Promise<Paid> {
-    const state = await readKey(database, intent)
+    const state = await readKey(intent)
     if (state.outcome === 'settled') return { id: state.id, answer: state.answer, replayed: true }
     throw inProgress(RETRY_SOON_MS)
   }

@@ -24,11 +24,18 @@ export type KeyState =
   | { outcome: 'mismatch' }
   | { outcome: 'settled'; id: string; answer: StoredAnswer }
 
+export interface AskedKey {
+  client: string
+  scope: string
+  key: string
+  /** 64 hex digits. */
+  fingerprint: string
+}
+
+export type ReadKey = (of: AskedKey) => Promise<KeyState>
+
 /** Looks without taking anything. */
-export async function readKey(
-  database: Database,
-  of: { client: string; scope: string; key: string; fingerprint: string },
-): Promise<KeyState> {
+export async function readKey(database: Database, of: AskedKey): Promise<KeyState> {
   const [row] = await database.run(
     (sql) => sql`
       SELECT id, encode(fingerprint, 'hex') AS fingerprint, answer_status, answer_body FROM payments
