@@ -1,0 +1,33 @@
+import type { Actor } from './virtual-time.ts'
+import type { Request, Served } from './node.ts'
+
+/** One request that a partner sent, and what it saw of it. */
+export interface Attempt {
+  n: number
+  partner: string
+  request: Request
+  sentMs: number
+  /** Which life of which node took it; undefined: it never arrived. */
+  node: Actor | undefined
+  servedFromMs: number | undefined
+  /** When the node had its answer, or died. */
+  servedToMs: number | undefined
+  /** What the node answered; the partner need not have seen it. */
+  served: Served | undefined
+  /** When the partner had the answer, or gave up. */
+  endedMs: number | undefined
+  /** What the partner saw; undefined: nothing. */
+  seen: Served | undefined
+}
+
+/** An answer that no retry may change. */
+export function isFinal({ status, problem }: Served): boolean {
+  return (status >= 200 && status < 300) || (status === 402 && problem === undefined)
+}
+
+/** Whether a partner stops trying. */
+export function isOver(answer: Served): boolean {
+  if (isFinal(answer)) return true
+  const code = answer.problem?.code
+  return answer.status === 422 || code === 'idempotency_key_reused' || code === 'outcome_unknown'
+}
