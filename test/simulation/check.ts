@@ -119,9 +119,7 @@ function checkOrders({ orders }: Models, attempts: readonly Attempt[], report: R
 function checkPayments(models: Models, attempts: readonly Attempt[], report: Report): void {
   const { payments, gateway } = models
   const chargesOf = (request: { client: string; key: string }) =>
-    gateway.charges.filter(
-      ({ key }) => key === gatewayKeyOf(request.client, PAYMENTS_SCOPE, request.key),
-    )
+    gateway.charges.filter(({ key }) => key === gatewayKeyOf(request.client, PAYMENTS_SCOPE, request.key))
   for (const [name, [first]] of byKey(attempts)) {
     if (first === undefined) continue
     const rows = payments.rows.filter(({ payment }) => nameOf(payment) === name)
@@ -139,23 +137,40 @@ function checkPayments(models: Models, attempts: readonly Attempt[], report: Rep
       if (ends.length !== 1) report(`${name}: ${ends.length} entries say how the payment ended`)
     }
   }
-  for (const { n, request, served, servedToMs = 0 } of attempts) {
+  for (const attempt of attempts) {
+    const { n, request, served, servedToMs = 0 } = attempt
     const name = nameOf(request)
     const charges = chargesOf(request)
     if (served !== undefined && isFinal(served)) {
       const [charge] = charges
       const status = charge?.outcome === 'completed' ? 200 : 402
       if (charge === undefined) report(`${name}: a charge is acknowledged (${n}) and was not made`)
-      else if (status !== served.status) report(`${name}: ${served.status} (${n}), charged as ${charge.outcome}`)
+      else if (status !== served.status)
+        report(`${name}: ${served.status} (${n}), charged as ${charge.outcome}`)
       else if (Number(charge.amount) !== JSON.parse(served.body).payment.amount) {
         report(`${name}: another amount is acknowledged (${n})`)
       }
     }
     const isFailure = served?.problem?.message.includes('Nothing was charged') === true
-    if (isFailure && charges.some(({ leftMs }) => leftMs <= servedToMs)) {
+    if (isFailure && charges.some(({ leftMs }) => leftMs <= servedToMs) && isAlone(attempt, attempts)) {
       report(`${name}: "Nothing was charged" (${n}), and it was`)
     }
   }
+}
+
+/** Whether no copy of the request made it while this one was under way: each speaks of what it did itself. */
+function isAlone(
+  { request, servedFromMs = 0, servedToMs = 0 }: Attempt,
+  attempts: readonly Attempt[],
+): boolean {
+  return !attempts.some(
+    (other) =>
+      nameOf(other.request) === nameOf(request) &&
+      other.served !== undefined &&
+      isFinal(other.served) &&
+      (other.servedToMs ?? 0) >= servedFromMs &&
+      (other.servedFromMs ?? 0) <= servedToMs,
+  )
 }
 
 const SETTLED = new Set(['payment.completed', 'payment.declined', 'payment.recovered'])
@@ -165,14 +180,19 @@ function checkSidecar({ backend }: Models, attempts: readonly Attempt[], report:
     const { length } = backend.runs.filter((run) => nameOf(run) === name)
     if (length > 1) report(`${name}: the backend ran it ${length} times`)
   }
-  for (const { n, request, served, servedToMs = 0 } of attempts) {
+  for (const attempt of attempts) {
+    const { n, request, served, servedToMs = 0 } = attempt
     const name = nameOf(request)
     const run = backend.runs.find((one) => nameOf(one) === name)
-    if (served !== undefined && isFinal(served) && (run?.answer !== served.body || run.body !== request.body)) {
+    if (
+      served !== undefined &&
+      isFinal(served) &&
+      (run?.answer !== served.body || run.body !== request.body)
+    ) {
       report(`${name}: an answer (${n}) that the backend did not give`)
     }
     const isFailure = served?.problem?.code === 'backend_unreachable'
-    if (isFailure && run !== undefined && run.leftMs <= servedToMs) {
+    if (isFailure && run !== undefined && run.leftMs <= servedToMs && isAlone(attempt, attempts)) {
       report(`${name}: "Nothing was sent" (${n}), and it was`)
     }
   }

@@ -1,5 +1,5 @@
-import type { Actor } from './virtual-time.ts'
 import type { Request, Served } from './node.ts'
+import type { Actor } from './virtual-time.ts'
 
 /** One request that a partner sent, and what it saw of it. */
 export interface Attempt {

@@ -22,8 +22,6 @@ export class ModelGateway {
 
   async find(key: string): Promise<FindResult> {
     const charge = this.charges.find((one) => one.key === key)
-    return charge === undefined
-      ? { outcome: 'none' }
-      : { outcome: charge.outcome, chargeId: charge.chargeId }
+    return charge === undefined ? { outcome: 'none' } : { outcome: charge.outcome, chargeId: charge.chargeId }
   }
 }

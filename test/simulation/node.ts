@@ -40,8 +40,17 @@ export interface Served {
 const SCOPES = { orders: 'POST /orders', payments: PAYMENTS_SCOPE } as const
 const SOCKET = new Socket()
 
+export interface NodeOptions {
+  mode: Mode
+  parts: Parts
+  now: () => number
+  completerEveryMs: number
+  /** Told what was thrown that is no answer. */
+  onDefect: (error: unknown) => void
+}
+
 /** The stages of the pipeline from the key on, over the given outside: as `pipeline.ts` puts them together. */
-export function node(mode: Mode, parts: Parts, now: () => number, onDefect: (error: unknown) => void) {
+export function node({ mode, parts, now, completerEveryMs, onDefect }: NodeOptions) {
   const app = new Koa<RequestState>()
   const report = (_: unknown, error: unknown) => {
     if (!(error instanceof Error) || error.name !== 'ServiceError') onDefect(error)
@@ -60,7 +69,9 @@ export function node(mode: Mode, parts: Parts, now: () => number, onDefect: (err
       scope: isSidecar ? 'POST /anything' : SCOPES[mode],
       renderError: (ctx, error) => renderProblem(ctx, error, report),
     }),
-    ...(isSidecar ? [sendOnce(parts)] : [jsonBody(), mode === 'orders' ? order(parts, now) : payment(parts)]),
+    ...(isSidecar
+      ? [sendOnce(parts)]
+      : [jsonBody(), mode === 'orders' ? order(parts, now) : payment(parts, completerEveryMs)]),
   ]
 
   return async function serve({ client, key, body }: Request): Promise<Served> {
@@ -89,10 +100,10 @@ function order({ orders }: Parts, now: () => number): Stage {
   return placeOrder({ orders, now })
 }
 
-function payment({ payments: store, readKey, takeDue, charge, find }: Parts): Stage {
+function payment({ payments: store, readKey, takeDue, charge, find }: Parts, everyMs: number): Stage {
   const gateway = guardedGateway({ charge, find, close: () => {} })
   // It lives as long as the node, whose timers end with it.
-  startCompleter({ ...{ store, gateway, takeDue, answer: paymentAnswer }, random: Math.random })
+  startCompleter({ ...{ store, gateway, takeDue, answer: paymentAnswer }, everyMs, random: Math.random })
   const pay = payOnce({ ...{ store, readKey, gateway, answer: paymentAnswer }, now: Date.now })
   return createPayment({ pay, known: knownPayment(readKey) })
 }
@@ -124,7 +135,10 @@ function sendOnce(parts: Parts): Stage {
 
 /** What the lookup of the sidecar does, without a socket. */
 function lookupOf({ ask }: Parts) {
-  return async ({ client, key }: Request | { client: string; key: string }, { sinceMs }: { sinceMs: number }) => {
+  return async (
+    { client, key }: Request | { client: string; key: string },
+    { sinceMs }: { sinceMs: number },
+  ) => {
     const found = await ask(client, key)
     if (found === undefined) return sinceMs < BACKEND_MAX_MS ? 'unknown' : 'nothing happened'
     return {

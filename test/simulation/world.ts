@@ -24,7 +24,7 @@ export interface Run {
   violations: string[]
   attempts: readonly Attempt[]
   struck: ReadonlyMap<Fault, number>
-  /** How many calls could have failed. */
+  /** How many calls there were that could have failed. */
   failpoints: number
   steps: number
   /** Virtual. */
@@ -55,7 +55,14 @@ export async function simulate(
   { defect = {}, trace }: { defect?: Defect; trace?: (line: string) => void } = {},
 ): Promise<Run> {
   const time = new VirtualTime(seeded(`${scenario.seed}/time`), actor('world'))
-  return await underVirtualTime(time, () => new World(scenario, time, defect, trace).run())
+  const { stackTraceLimit } = Error
+  // Thousands of refusals, whose stacks nobody reads, would be a third of the work.
+  if (trace === undefined) Error.stackTraceLimit = 0
+  try {
+    return await underVirtualTime(time, () => new World(scenario, time, defect, trace).run())
+  } finally {
+    Error.stackTraceLimit = stackTraceLimit
+  }
 }
 
 class World {
@@ -71,6 +78,7 @@ class World {
   /** Whom to tell that a connection is cut. */
   readonly #cut = new Map<Attempt, () => void>()
   #isHealed = false
+  #failpoints = 0
 
   constructor(scenario: Scenario, time: VirtualTime, defect: Defect, trace?: (line: string) => void) {
     this.#scenario = scenario
@@ -122,20 +130,23 @@ class World {
     )
     return {
       ...{ violations: this.#violations, attempts: this.#attempts, struck: this.#network.struck },
-      ...{ failpoints: this.#network.calls, steps: this.#time.steps, elapsedMs: this.#time.elapsedMs },
+      ...{ failpoints: this.#failpoints, steps: this.#time.steps, elapsedMs: this.#time.elapsedMs },
     }
   }
 
   /** From now on nothing fails. What is on its way arrives, what waits ends, and then no lock is left. */
   async #heal(): Promise<void> {
     this.#isHealed = true
+    this.#failpoints = this.#network.calls
     this.#trace?.('-- healed')
     await this.#time.pass(() => false, Math.max(0, this.#network.quietAtMs - this.#time.nowMs))
-    const isQuiet = () => this.#attempts.every((one) => one.node === undefined || one.servedToMs !== undefined)
+    const isQuiet = () =>
+      this.#attempts.every((one) => one.node === undefined || one.servedToMs !== undefined)
     if (!(await this.#time.pass(isQuiet, REQUEST_MS))) this.#fail('a request hangs on a node')
     await this.#time.pass(() => false, LEASE_MS + 1_000)
     for await (const { id, state, leaseMs = 0 } of this.#models.keys.records(0).list({})) {
-      if (state === 'in_progress' && leaseMs > 0) this.#fail(`the lock on ${id.client}/${id.key} is not cleared`)
+      if (state === 'in_progress' && leaseMs > 0)
+        this.#fail(`the lock on ${id.client}/${id.key} is not cleared`)
     }
   }
 
@@ -225,9 +236,11 @@ class World {
     this.#nodes[n] = booted
     this.#time.at(life, lives === 0 ? 0 : 100 + this.#time.random() * 2_000, () => {
       this.#trace?.(`${life.name} is up`)
-      booted.serve = node(this.#scenario.mode, this.#parts, Date.now, (error) =>
-        this.#fail(`a defect: ${error instanceof Error ? error.stack : String(error)}`),
-      )
+      booted.serve = node({
+        mode: this.#scenario.mode,
+        ...{ parts: this.#parts, now: Date.now, completerEveryMs: this.#scenario.completerEveryMs },
+        onDefect: (error) => this.#fail(`a defect: ${error instanceof Error ? error.stack : String(error)}`),
+      })
     })
   }
 

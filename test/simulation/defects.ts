@@ -1,0 +1,279 @@
+import type { Answer, KeyId } from '../../internal/idempotency/store.ts'
+import type { Mode } from './node.ts'
+import type { Parts } from './parts.ts'
+import type { Defect } from './world.ts'
+
+/** Bugs, each of which some seed must find; `says` is what its violation reads like. */
+export const DEFECTS: Record<string, { mode: Mode; says: RegExp; defect: Defect }> = {
+  'complete without compare-and-set': {
+    mode: 'orders',
+    says: /one answer for two requests/,
+    defect: { inside: (parts) => withTokens(parts, 'complete') },
+  },
+  'release without compare-and-set': {
+    mode: 'sidecar',
+    says: /backend ran it|differ/,
+    defect: { inside: (parts) => withTokens(parts, 'release') },
+  },
+  'a claim asked again with another token': {
+    mode: 'orders',
+    says: /without another request|not cleared/,
+    defect: { outside: claimsWithNewTokens },
+  },
+  'keys not scoped by client': {
+    mode: 'orders',
+    says: /acknowledged|without another request|not there/,
+    defect: {
+      inside: ({ keys, ...parts }) => ({
+        ...parts,
+        keys: { ...keys, claim: (id, ...rest) => keys.claim(anyone(id), ...rest), ...anyones(keys) },
+      }),
+    },
+  },
+  'an order without its unique key': {
+    mode: 'orders',
+    says: /2 orders|differ/,
+    defect: {
+      inside: ({ orders, ...parts }) => ({
+        ...parts,
+        orders: {
+          place: (placement) => orders.place({ ...placement, client: `${placement.client} ${n++}` }),
+          standing: async () => undefined,
+          find: (...args) => orders.find(...args),
+          list: (...args) => orders.list(...args),
+        },
+      }),
+    },
+  },
+  'an order without its fingerprint': {
+    mode: 'orders',
+    says: /one answer for two requests/,
+    defect: {
+      inside: ({ orders, ...parts }) => ({
+        ...parts,
+        orders: {
+          place: (placement) => orders.place({ ...placement, fingerprint: '' }),
+          standing: (asked) => orders.standing({ ...asked, fingerprint: '' }),
+          find: (...args) => orders.find(...args),
+          list: (...args) => orders.list(...args),
+        },
+      }),
+    },
+  },
+  'an order answered before it is written': {
+    mode: 'orders',
+    says: /acknowledged/,
+    defect: {
+      outside: ({ orders, ...parts }) => ({
+        ...parts,
+        orders: {
+          async place(placement) {
+            orders.place(placement).catch(() => {})
+            return { outcome: 'created' }
+          },
+          standing: (...args) => orders.standing(...args),
+          find: (...args) => orders.find(...args),
+          list: (...args) => orders.list(...args),
+        },
+      }),
+    },
+  },
+  'replays that are written anew': {
+    mode: 'orders',
+    says: /differ/,
+    defect: {
+      inside: ({ keys, ...parts }) => ({
+        ...parts,
+        keys: {
+          ...keys,
+          async claim(...args) {
+            const claim = await keys.claim(...args)
+            return claim.outcome === 'replay' ? { ...claim, answer: rewritten(claim.answer) } : claim
+          },
+        },
+      }),
+    },
+  },
+  'a heartbeat that never stops': {
+    mode: 'orders',
+    says: /not cleared/,
+    defect: { outside: renewsForEver },
+  },
+  'an unknown outcome that frees the key': {
+    mode: 'sidecar',
+    says: /backend ran it/,
+    defect: {
+      outside: ({ keys, ...parts }) => ({
+        ...parts,
+        keys: { ...keys, release: (id, token) => keys.release(id, token, 'nothing happened') },
+      }),
+    },
+  },
+  'a request sent without a record of it': {
+    mode: 'sidecar',
+    says: /backend ran it/,
+    defect: {
+      outside: ({ keys, ...parts }) => ({ ...parts, keys: { ...keys, dispatch: async () => true } }),
+    },
+  },
+  'a lookup that is certain too early': {
+    mode: 'sidecar with lookup',
+    says: /backend ran it/,
+    defect: {
+      inside: ({ keys, ...parts }) => ({
+        ...parts,
+        keys: {
+          ...keys,
+          async claim(...args) {
+            const claim = await keys.claim(...args)
+            return claim.outcome === 'unknown' ? { ...claim, sinceMs: 1_000_000 } : claim
+          },
+        },
+      }),
+    },
+  },
+  'a lost charge that is reported as not sent': {
+    mode: 'payments',
+    says: /charged 2 times|Nothing was charged/,
+    defect: {
+      outside: (parts) => ({
+        ...parts,
+        async charge(...args) {
+          const result = await parts.charge(...args)
+          if (result.outcome !== 'error' && result.outcome !== 'timeout') return result
+          return { outcome: 'unsent', cause: result.cause }
+        },
+      }),
+    },
+  },
+  'a takeover that charges without looking': {
+    mode: 'payments',
+    says: /charged 2 times/,
+    defect: {
+      inside: ({ payments, ...parts }) => ({
+        ...parts,
+        payments: {
+          ...steps(payments),
+          async begin(beginning) {
+            const begun = await payments.begin(beginning)
+            return begun.outcome === 'taken_over' ? { outcome: 'begun' } : begun
+          },
+        },
+      }),
+    },
+  },
+  'a takeover that does not wait for the earlier charge': {
+    mode: 'payments',
+    says: /charged 2 times/,
+    defect: {
+      inside: ({ payments, ...parts }) => ({
+        ...parts,
+        payments: {
+          ...steps(payments),
+          async begin(beginning) {
+            const begun = await payments.begin(beginning)
+            return begun.outcome === 'taken_over' ? { ...begun, waitMs: 0 } : begun
+          },
+        },
+      }),
+    },
+  },
+  'a completer that gives up at once': {
+    mode: 'payments',
+    says: /the charge was|settled and never charged/,
+    defect: {
+      inside: (parts) => ({
+        ...parts,
+        takeDue: async (take) => (await parts.takeDue(take)).map((due) => ({ ...due, expired: true })),
+      }),
+    },
+  },
+}
+
+let n = 0
+
+const anyone = (id: KeyId): KeyId => ({ ...id, client: 'anyone' })
+
+function anyones(keys: Parts['keys']): Omit<Parts['keys'], 'claim'> {
+  return {
+    dispatch: (id, ...rest) => keys.dispatch(anyone(id), ...rest),
+    renew: (id, ...rest) => keys.renew(anyone(id), ...rest),
+    complete: (id, ...rest) => keys.complete(anyone(id), ...rest),
+    release: (id, ...rest) => keys.release(anyone(id), ...rest),
+    resolve: (id, ...rest) => keys.resolve(anyone(id), ...rest),
+  }
+}
+
+/** The verb takes whatever token the key has at the moment. */
+function withTokens({ keys, ...parts }: Parts, verb: 'complete' | 'release'): Parts {
+  const tokens = new Map<string, string>()
+  const name = (id: KeyId) => JSON.stringify(id)
+  const current = (id: KeyId, token: string) => tokens.get(name(id)) ?? token
+  return {
+    ...parts,
+    keys: {
+      ...keys,
+      async claim(id, fingerprint, token, leaseMs) {
+        const claim = await keys.claim(id, fingerprint, token, leaseMs)
+        if (claim.outcome === 'acquired') tokens.set(name(id), token)
+        return claim
+      },
+      complete: (id, token, answer) =>
+        keys.complete(id, verb === 'complete' ? current(id, token) : token, answer),
+      release: (id, token, ...rest) =>
+        keys.release(id, verb === 'release' ? current(id, token) : token, ...rest),
+    },
+  }
+}
+
+function claimsWithNewTokens({ keys, ...parts }: Parts): Parts {
+  const last = new Map<string, string>()
+  const real = (token: string) => last.get(token) ?? token
+  return {
+    ...parts,
+    keys: {
+      claim(id, fingerprint, token, leaseMs) {
+        const fresh = token.slice(0, 24) + (n++).toString(16).padStart(8, '0')
+        last.set(token, fresh)
+        return keys.claim(id, fingerprint, fresh, leaseMs)
+      },
+      dispatch: (id, token) => keys.dispatch(id, real(token)),
+      renew: (id, token, leaseMs) => keys.renew(id, real(token), leaseMs),
+      complete: (id, token, answer) => keys.complete(id, real(token), answer),
+      release: (id, token, ...rest) => keys.release(id, real(token), ...rest),
+      resolve: (...args) => keys.resolve(...args),
+    },
+  }
+}
+
+function renewsForEver({ keys, ...parts }: Parts): Parts {
+  return {
+    ...parts,
+    keys: {
+      ...keys,
+      async claim(id, fingerprint, token, leaseMs) {
+        const claim = await keys.claim(id, fingerprint, token, leaseMs)
+        const beat = () => {
+          keys.renew(id, token, leaseMs).catch(() => {})
+          setTimeout(beat, leaseMs / 3)
+        }
+        if (claim.outcome === 'acquired') beat()
+        return claim
+      },
+    },
+  }
+}
+
+function rewritten(answer: Answer): Answer {
+  return { ...answer, body: Buffer.from(JSON.stringify(JSON.parse(answer.body.toString()), undefined, 1)) }
+}
+
+function steps(payments: Parts['payments']): Parts['payments'] {
+  return {
+    begin: (...args) => payments.begin(...args),
+    sendAgain: (...args) => payments.sendAgain(...args),
+    settle: (...args) => payments.settle(...args),
+    letGo: (...args) => payments.letGo(...args),
+    abandon: (...args) => payments.abandon(...args),
+  }
+}

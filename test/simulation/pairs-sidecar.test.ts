@@ -1,0 +1,4 @@
+import { testSinglesAndPairs } from './pairs.ts'
+
+testSinglesAndPairs('sidecar')
+testSinglesAndPairs('sidecar with lookup')
