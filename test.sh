@@ -4,7 +4,7 @@
 set -euo pipefail
 cd "$(dirname "$0")"
 
-readonly STAGES='types lint unit contract service chaos'
+readonly STAGES='types lint unit simulation contract service chaos'
 # A file of tests that hangs ends after this time instead of hanging CI (Node 20 counts whole files, not tests).
 readonly TEST_TIMEOUT_MS=300000
 # Files of tests run beside each other, one a core: each has its own database and key prefix.
@@ -17,6 +17,7 @@ Usage: ./test.sh [STAGE...]      all stages without arguments
   types      the compiler, over sources and tests
   lint       Biome, warnings are errors; knip: unused files, exports and dependencies
   unit       test/unit: nothing but the code
+  simulation test/simulation: nodes, partners and faults in one process on a virtual clock (docs/simulation.md)
   contract   test/contract: what every store and limiter promises, on real servers
   service    test/service: the service as a partner sees it, and partner.sh (curl and openssl)
   chaos      a minute of faults on each store, and what partners saw held to the promise (docs/faults.md)
@@ -148,6 +149,7 @@ stage_lint() {
   check 'the search for what is unused' node node_modules/knip/bin/knip.js --treat-config-hints-as-errors
 }
 stage_unit() { run_files test/unit; }
+stage_simulation() { run_files test/simulation; }
 stage_contract() {
   need_servers
   run_files test/contract
