@@ -29,7 +29,7 @@ const { values } = parseArgs({
   },
 })
 
-const PROGRESS_EVERY_MS = 1_000
+const PROGRESS_EVERY_MS = 5_000
 
 async function main(): Promise<number> {
   if (values.help) {
