@@ -1,36 +1,18 @@
 import { setTimeout as sleep } from 'node:timers/promises'
 import { seeded } from '../../src/simulator/seeded.ts'
+import { type Errand, Errands } from './errands.ts'
+import { forgedHeaders } from './forgery.ts'
 import { monotonicMs, type SendKind } from './history.ts'
 import { GREEDY, HERD, PROBE, type RunPlan } from './run-plan.ts'
 import type { Teller, Told } from './teller.ts'
-import {
-  type Identity,
-  isEnd,
-  lookup,
-  type SignedHeaders,
-  signedHeaders,
-  type Variant,
-  type Wanted,
-  wanted,
-} from './traffic.ts'
-
-/** One key of one client. */
-interface Errand {
-  identity: Identity
-  key: string
-  n: number
-  wanted: Wanted
-  endedAt: number | undefined
-  /** Nobody comes back for it. */
-  left: boolean
-}
+import { isEnd, type SignedHeaders, signedHeaders } from './traffic.ts'
 
 /** Keys at work at the same time: beyond it the load waits, since a service that stands still must not be buried. */
 const MAX_OPEN = 12
 const MAX_SWEPT = 400
 const SWEEPERS = 8
 const FIRST_RETRY_MS = 150
-const LONGEST_RETRY_MS = 1_200
+const LONGEST_RETRY_MS = 1_500
 /** For one key at a time; what has no end by then is asked for again when all is well. */
 const PATIENCE_MS = 25_000
 const LOOKUPS_EVERY_MS = 10_000
@@ -39,10 +21,9 @@ const LOOKUPS_EVERY_MS = 10_000
 export class Partner {
   readonly #plan: RunPlan
   readonly #teller: Teller
-  readonly #name: string
   readonly #index: number
   readonly #random: () => number
-  readonly #errands: Errand[] = []
+  readonly #errands: Errands
   #open = 0
   #stopping = false
   readonly #work = new Set<Promise<unknown>>()
@@ -51,8 +32,8 @@ export class Partner {
     this.#plan = plan
     this.#teller = teller
     this.#index = index
-    this.#name = `p${index}`
     this.#random = seeded(`${plan.seed}/partner/${index}`)
+    this.#errands = new Errands(plan, `p${index}`, this.#random)
   }
 
   start(): void {
@@ -64,13 +45,13 @@ export class Partner {
   async stop(): Promise<number> {
     this.#stopping = true
     while (this.#work.size > 0) await Promise.all(this.#work)
-    return this.#errands.filter(({ endedAt, left }) => endedAt === undefined && !left).length
+    return this.#errands.all.filter(({ endedAt, left }) => endedAt === undefined && !left).length
   }
 
   /** What has no end yet, and a share of the others, once more. */
   async sweep(): Promise<number> {
-    const open = this.#errands.filter(({ endedAt, left }) => endedAt === undefined && !left)
-    const ended = this.#errands.filter(({ endedAt }) => endedAt !== undefined)
+    const open = this.#errands.all.filter(({ endedAt, left }) => endedAt === undefined && !left)
+    const ended = this.#errands.all.filter(({ endedAt }) => endedAt !== undefined)
     const step = Math.max(1, Math.ceil(ended.length / MAX_SWEPT))
     const queue = [...open, ...ended.filter((_, n) => n % step === 0)]
     const sweeper = async () => {
@@ -86,7 +67,7 @@ export class Partner {
   async fire(node: number, count: number): Promise<void> {
     await Promise.all(
       Array.from({ length: count }, async (_, n) => {
-        const errand = this.#newErrand('usual')
+        const errand = this.#errands.fresh('usual')
         await new Promise<void>((gone) => {
           this.#keep(this.#settle(errand, 'ask', node, gone))
           // A copy at another node meets the lock, or takes over.
@@ -97,27 +78,27 @@ export class Partner {
   }
 
   async leave(): Promise<void> {
-    const errand = this.#newErrand('usual')
+    const errand = this.#errands.fresh('usual')
     await this.#ask(errand, 'leave', this.#node(), { leaveMs: 1 + this.#random() * 40 })
     this.#keep(this.#settle(errand, 'ask', this.#node()))
   }
 
   /** Half a body, and nobody comes back: nothing may be there. */
   async half(): Promise<void> {
-    const errand = this.#newErrand('usual')
+    const errand = this.#errands.fresh('usual')
     errand.left = true
     await this.#ask(errand, 'half', this.#node(), { leaveMs: 20 + this.#random() * 200 })
   }
 
   /** All at once, at all nodes; one of them is repeated until it has its answer. */
   async copies(count: number): Promise<void> {
-    const errand = this.#newErrand('usual', this.#identity(HERD))
+    const errand = this.#errands.fresh('usual', HERD)
     await Promise.all(Array.from({ length: count }, (_, n) => this.#ask(errand, 'copy', n)))
     await this.#settle(errand, 'ask', this.#node())
   }
 
   async neverEnds(): Promise<void> {
-    const errand = this.#newErrand('never-ends')
+    const errand = this.#errands.fresh('never-ends')
     await Promise.all([0, 1].map((n) => this.#settle(errand, 'ask', this.#node() + n)))
   }
 
@@ -126,7 +107,7 @@ export class Partner {
     const deadline = monotonicMs() + 2 * this.#plan.ttlMs
     for (;;) {
       const before = monotonicMs() - this.#plan.ttlMs - 500
-      const old = this.#errands.filter(({ endedAt }) => endedAt !== undefined && endedAt < before)
+      const old = this.#errands.all.filter(({ endedAt }) => endedAt !== undefined && endedAt < before)
       const chosen = old
         .slice(-30)
         .filter(() => this.#random() < 0.15)
@@ -134,7 +115,7 @@ export class Partner {
       if (chosen.length > 0 || monotonicMs() > deadline) {
         for (const [n, errand] of chosen.entries()) {
           if (n % 2 === 0) await this.#settle(errand, 'late', this.#node())
-          else await this.#ask(this.#other(errand), 'late', this.#node())
+          else await this.#ask(this.#errands.other(errand), 'late', this.#node())
         }
         return chosen.length
       }
@@ -157,9 +138,8 @@ export class Partner {
   async #one(): Promise<void> {
     const roll = this.#random()
     if (roll < 0.07) return await this.#forge()
-    if (roll < 0.1)
-      return void (await this.#ask(this.#newErrand('invalid', undefined, true), 'invalid', this.#node()))
-    const errand = this.#newErrand('usual')
+    if (roll < 0.1) return void (await this.#ask(this.#errands.unasked('invalid'), 'invalid', this.#node()))
+    const errand = this.#errands.fresh('usual')
     if (roll < 0.18) {
       errand.left = true
       return void (await this.#ask(errand, 'once', this.#node()))
@@ -169,14 +149,14 @@ export class Partner {
       await Promise.all([0, 1, 2].map((n) => this.#settle(errand, 'ask', from + n)))
     } else if (roll < 0.36) {
       // Two requests under one key: one of them wins.
-      const other = this.#other(errand)
+      const other = this.#errands.other(errand)
       await Promise.all([this.#ask(errand, 'ask', from), this.#ask(other, 'ask', from + 1)])
       errand.left = true
       return
     } else if (roll < 0.42 && this.#plan.mode !== 'proxy') {
       await Promise.all([
         this.#settle(errand, 'ask', from),
-        this.#settle(this.#twin(errand), 'ask', from + 1),
+        this.#settle(this.#errands.twin(errand), 'ask', from + 1),
       ])
     } else {
       await this.#settle(errand, 'ask', from)
@@ -199,8 +179,9 @@ export class Partner {
       // Another request stands under this key.
       if (told?.code === 'idempotency_key_reused') return
       if (monotonicMs() > untilMs) return
-      const askedMs = kind === 'sweep' ? 0 : Math.min(1_000, (told?.retryAfter ?? 0) * 1_000)
-      await sleep(Math.max(askedMs * this.#random(), pauseMs * (0.5 + this.#random())))
+      // Pressing before Retry-After is over only adds to what fails.
+      const askedMs = Math.min(LONGEST_RETRY_MS, (told?.retryAfter ?? 0) * 1_000)
+      await sleep(Math.max(askedMs * (0.7 + this.#random() / 2), pauseMs * (0.5 + this.#random())))
       pauseMs = Math.min(LONGEST_RETRY_MS, pauseMs * 2)
     }
   }
@@ -222,27 +203,16 @@ export class Partner {
 
   /** Somebody else, who has no secret. */
   async #forge(): Promise<void> {
-    const known = this.#errands.at(-1 - Math.floor(this.#random() * 20))
-    const errand =
-      known !== undefined && this.#random() < 0.5 ? known : this.#newErrand('usual', undefined, true)
-    const { identity, wanted: asked, key } = errand
-    const wrong = { ...identity, secret: `${identity.secret}x` }
-    const choices: (() => SignedHeaders)[] = [
-      () => signedHeaders(wrong, asked, key),
-      () => signedHeaders({ ...wrong, name: 'nobody' }, asked, key),
-      () => signedHeaders(identity.bearer ? wrong : identity, asked, key, { body: `${asked.body} ` }),
-      () => signedHeaders(identity.bearer ? wrong : identity, asked, key, { skewS: -7_200 }),
-      () => ({ ...signedHeaders({ ...wrong, bearer: true }, asked, key), signature: '' }),
-    ]
-    const signed = choices[Math.floor(this.#random() * choices.length)]?.()
-    if (signed === undefined) return
-    await this.#ask(errand, 'forged', this.#node(), { signed: { ...signed, signature: '' } })
+    const known = this.#errands.all.at(-1 - Math.floor(this.#random() * 20))
+    const errand = known !== undefined && this.#random() < 0.5 ? known : this.#errands.unasked('usual')
+    const signed = forgedHeaders(errand.identity, errand.wanted, errand.key, this.#random())
+    await this.#ask(errand, 'forged', this.#node(), { signed })
   }
 
   /** More than the limit, at once and everywhere. */
   async #bursts(): Promise<void> {
     const count = Math.ceil((this.#plan.limit?.quota ?? 0) * 1.4)
-    const errand = this.#lookups(this.#identity(GREEDY))
+    const errand = this.#errands.lookups(GREEDY)
     while (!this.#stopping) {
       await sleep(LOOKUPS_EVERY_MS * (0.7 + this.#random() * 0.6))
       if (this.#stopping) return
@@ -253,53 +223,13 @@ export class Partner {
   /** A client that is never near its limit, and others who would use it up in its name. */
   async #probes(): Promise<void> {
     const windowMs = this.#plan.limit?.windowMs ?? 0
-    const errand = this.#lookups(this.#identity(PROBE))
+    const errand = this.#errands.lookups(PROBE)
     const forged = { ...errand, identity: { ...errand.identity, secret: 'another secret' } }
     while (!this.#stopping) {
       await sleep(windowMs * (1.2 + this.#random()))
       await Promise.all([0, 1, 2].map((n) => this.#ask(forged, 'forged', n)))
       await this.#ask(errand, 'probe', this.#node())
     }
-  }
-
-  #lookups(identity: Identity): Errand {
-    return { identity, key: '', n: -1, wanted: lookup(this.#plan), endedAt: undefined, left: true }
-  }
-
-  #newErrand(variant: Variant, identity = this.#anybody(), left = false): Errand {
-    const n = this.#errands.length
-    const key = `chaos-${this.#plan.seed}-${this.#name}-${String(n).padStart(6, '0')}`
-    const errand: Errand = {
-      ...{ identity, key, n, wanted: wanted(this.#plan, n, variant, this.#random) },
-      ...{ endedAt: undefined, left },
-    }
-    this.#errands.push(errand)
-    return errand
-  }
-
-  /** Another request under the same key. */
-  #other(errand: Errand): Errand {
-    return { ...errand, wanted: wanted(this.#plan, errand.n, 'other', this.#random) }
-  }
-
-  /** The same key of another client: another request. */
-  #twin(errand: Errand): Errand {
-    const identities = this.#plan.clients.filter(({ name }) => name !== errand.identity.name)
-    const identity = identities[0] ?? errand.identity
-    const twin = { ...this.#other(errand), identity, endedAt: undefined }
-    this.#errands.push(twin)
-    return twin
-  }
-
-  #anybody(): Identity {
-    const usual = this.#plan.clients.filter(({ name }) => ![HERD, GREEDY, PROBE].includes(name))
-    return this.#identity(usual[Math.floor(this.#random() * usual.length)]?.name ?? '')
-  }
-
-  #identity(name: string): Identity {
-    const found = this.#plan.clients.find((one) => one.name === name)
-    if (found === undefined) throw new Error(`there is no client ${name}`)
-    return found
   }
 
   /** As a load balancer has it: a node that has just refused a connection is passed over, unless all have. */

@@ -3,7 +3,7 @@ import { cpSync, mkdirSync, mkdtempSync, readFileSync, rmSync, symlinkSync, writ
 import { tmpdir } from 'node:os'
 import { dirname, join } from 'node:path'
 import { fileURLToPath } from 'node:url'
-import type { Patch } from './sabotages.ts'
+import type { Patch } from './sabotage.ts'
 
 const ROOT = fileURLToPath(new URL('../..', import.meta.url))
 
@@ -28,9 +28,10 @@ export function patched(file: string, patches: readonly Patch[]): string {
 
 /**
  * A copy of the built product with the patches made, in a directory that goes with this process; answers with its
- * program. The product itself has no such switch.
+ * program. The product itself has no such switch. Without patches it is the product as it is now, whatever is edited
+ * while the run goes on.
  */
-export function plant(patches: readonly Patch[]): string {
+export function plant(patches: readonly Patch[] = []): string {
   const directory = mkdtempSync(join(tmpdir(), 'oncekey-planted-'))
   process.once('exit', () => rmSync(directory, { recursive: true, force: true }))
   for (const name of ['dist', 'sql', 'package.json']) {
@@ -40,7 +41,7 @@ export function plant(patches: readonly Patch[]): string {
   const program = join(directory, 'src/oncekey.js')
   mkdirSync(dirname(program))
   const [first, ...rest] = readFileSync(join(ROOT, 'src/oncekey.js'), 'utf8').split('\n')
-  writeFileSync(program, [first, GUARD, ...rest].join('\n'))
+  writeFileSync(program, [first, ...(patches.length > 0 ? [GUARD] : []), ...rest].join('\n'))
   for (const file of new Set(patches.map((one) => one.file))) {
     const text = patched(
       file,

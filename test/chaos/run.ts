@@ -20,7 +20,8 @@ export interface RunOptions {
   faults: readonly PlannedFault[]
   /** Gets everything that the checker needs. */
   directory: string
-  program?: string | undefined
+  /** Of the product, see plant.ts. */
+  program: string
   onProgress?: (progress: Progress) => void
 }
 
@@ -78,6 +79,7 @@ async function drive(
     onCrash: (node, ending) => crashes.push(`node ${node} ended with ${ending}`),
   }
   const watch = new LimiterWatch(stage.nodes)
+  const commit = commitOf()
   const startedOn = new Date().toISOString()
   const startedAt = monotonicMs()
   const done: FaultDone[] = []
@@ -105,7 +107,7 @@ async function drive(
     phase = 'every key once more'
     const open = await partners.sweep()
     return {
-      ...{ commit: commitOf(), startedOn, startedAt, healedAt, endedAt: monotonicMs(), faults: done },
+      ...{ commit, startedOn, startedAt, healedAt, endedAt: monotonicMs(), faults: done },
       ...{ faultsLeftOut: leftOut, limiterOutages: watch.stop(), crashes, open },
     }
   } finally {

@@ -9,6 +9,7 @@ import { check, type Verdict } from './check.ts'
 import { type Evidence, readEvidence } from './evidence.ts'
 import { isFaultKind, MODES, STORES } from './fault-kinds.ts'
 import type { ChaosOptions } from './options.ts'
+import { plant } from './plant.ts'
 import { RUNS_HEAD, reportText, runRow, verdictText } from './report.ts'
 import { type Progress, runChaos } from './run.ts'
 import { planRun } from './run-plan.ts'
@@ -29,13 +30,13 @@ export interface RunResult {
 export async function oneRun(options: ChaosOptions): Promise<number> {
   const directory = options.out ?? join('chaos-runs', `${options.mode}-${options.store}-${options.seed}`)
   console.log(`${options.mode} on ${options.store}, --seed ${options.seed}, into ${directory}`)
-  return told(await run(options, directory, undefined, showProgress()), options.report)
+  return told(await run(options, directory, plant(), showProgress()), options.report)
 }
 
 export async function run(
   options: ChaosOptions,
   directory: string,
-  program: string | undefined,
+  program: string,
   onProgress: (progress: Progress) => void,
 ): Promise<RunResult> {
   const { seed, mode, store, durationMs, rate, everyMs, faults } = options

@@ -3,7 +3,8 @@ import { INVARIANTS } from './invariants.ts'
 import type { ChaosOptions } from './options.ts'
 import { plant } from './plant.ts'
 import { run } from './runs.ts'
-import { SABOTAGES, type Sabotage } from './sabotages.ts'
+import type { Sabotage } from './sabotage.ts'
+import { SABOTAGES } from './sabotages.ts'
 
 /** Each of them a run of its own, until the bug is found: minutes in all, a minute mostly. */
 const TRIES = 4

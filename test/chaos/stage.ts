@@ -35,8 +35,8 @@ export interface Stage {
 export interface StageOptions {
   plan: RunPlan
   directory: string
-  /** What is started instead of this clone's program. */
-  program?: string | undefined
+  /** What the nodes run. */
+  program: string
 }
 
 /** A sidecar's Redis keeps over a kill what was sent. */
@@ -85,7 +85,7 @@ async function open(options: StageOptions, onOpen: OnOpen): Promise<Omit<Stage, 
   const gateway = mode === 'payments' ? await openGateway(ledgerFile, onOpen) : undefined
   let behind: FaultProxy | undefined
   if (mode === 'proxy') {
-    const backend = await startService({}, ['backend', '--port', '0', '--ledger', ledgerFile])
+    const backend = await startService({}, ['backend', '--port', '0', '--ledger', ledgerFile], program)
     onOpen(() => backend.stop())
     behind = await wire(backend.port, 'behind')
   }

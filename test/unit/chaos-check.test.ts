@@ -279,7 +279,7 @@ describe('the checker of chaos runs', () => {
 
   test('11: finds a request that took too long, a lock that stays and a key without an end', () => {
     const slow = new Written()
-    slow.answered(22_000, slow.sent(1_000))
+    slow.answered(42_000, slow.sent(1_000))
     assert.deepEqual(found(slow, orders), [11])
     assert.deepEqual(found(slow, { ...orders, outcome: { faults: [fault('stall', 2_000, 5_000)] } }), [])
     const stuck = clean()
