@@ -30,7 +30,7 @@ export async function readEvidence(directory: string): Promise<Evidence> {
     done: readLedger(at('ledger'), plan.mode),
     exchanges: await readHistory(names.filter((name) => /^partner-\d+\.jsonl$/.test(name)).map(at)),
     words: names
-      .filter((name) => /^(node|pages)-\d+\.(log|txt)$/.test(name))
+      .filter((name) => /^(node|pages|said)-\d+\.(log|txt)$/.test(name))
       .map((name) => ({ name, text: readFileSync(at(name), 'utf8') })),
   }
 }

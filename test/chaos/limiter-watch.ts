@@ -1,5 +1,5 @@
+import { closeSync, existsSync, openSync, readSync } from 'node:fs'
 import { monotonicMs } from './history.ts'
-import type { StageNode } from './stage.ts'
 
 export interface Outage {
   from: number
@@ -9,22 +9,24 @@ export interface Outage {
 const POLL_MS = 200
 /** Longer than a decision may wait for Redis, and a log line for its way here. */
 const MARGIN_MS = 2_000
+const WORDS = /the outage of the rate limiter (begins|ends)|"msg":"ready"/g
 
 /**
  * When nodes counted the limits by themselves because Redis did not answer them: they say so in their logs. Also a
  * machine that is too busy can be the cause, so the schedule alone does not tell.
  */
 export class LimiterWatch {
-  readonly #nodes: readonly StageNode[]
+  readonly #files: readonly string[]
   readonly #read: number[]
   readonly #since: (number | undefined)[]
   readonly #outages: Outage[] = []
   readonly #timer: NodeJS.Timeout
 
-  constructor(nodes: readonly StageNode[]) {
-    this.#nodes = nodes
-    this.#read = nodes.map(() => 0)
-    this.#since = nodes.map(() => undefined)
+  /** The logs of the nodes. */
+  constructor(files: readonly string[]) {
+    this.#files = files
+    this.#read = files.map(() => 0)
+    this.#since = files.map(() => undefined)
     this.#timer = setInterval(() => this.#look(), POLL_MS)
   }
 
@@ -39,13 +41,10 @@ export class LimiterWatch {
   }
 
   #look(): void {
-    for (const [n, { service }] of this.#nodes.entries()) {
-      const text = service.log()
-      const from = this.#read[n] ?? 0
-      this.#read[n] = text.length
-      for (const [, word] of text
-        .slice(from)
-        .matchAll(/the outage of the rate limiter (begins|ends)|is ready on/g)) {
+    for (const [n, file] of this.#files.entries()) {
+      const { text, to } = readFrom(file, this.#read[n] ?? 0)
+      this.#read[n] = to
+      for (const [, word] of text.matchAll(WORDS)) {
         const since = this.#since[n]
         // A node that was killed within an outage has no word for its end; the next process begins without one.
         if (word === 'begins') this.#since[n] = since ?? monotonicMs() - MARGIN_MS
@@ -55,5 +54,21 @@ export class LimiterWatch {
         }
       }
     }
+  }
+}
+
+const PIECE_BYTES = 1_048_576
+
+/** The whole lines from there on, a piece at a time. */
+function readFrom(file: string, from: number): { text: string; to: number } {
+  if (!existsSync(file)) return { text: '', to: from }
+  const descriptor = openSync(file, 'r')
+  try {
+    const bytes = Buffer.alloc(PIECE_BYTES)
+    const read = readSync(descriptor, bytes, 0, PIECE_BYTES, from)
+    const end = bytes.subarray(0, read).lastIndexOf(10) + 1
+    return { text: bytes.toString('utf8', 0, end), to: from + end }
+  } finally {
+    closeSync(descriptor)
   }
 }

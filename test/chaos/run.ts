@@ -2,6 +2,7 @@ import { execFileSync } from 'node:child_process'
 import { mkdirSync, writeFileSync } from 'node:fs'
 import { join } from 'node:path'
 import { setTimeout as sleep } from 'node:timers/promises'
+import type { FaultKind } from './fault-kinds.ts'
 import type { Hands } from './hands.ts'
 import { monotonicMs } from './history.ts'
 import { inject, placesOf } from './inject.ts'
@@ -53,7 +54,7 @@ export async function runChaos(options: RunOptions): Promise<void> {
     const outcome = await drive(options, stage, partners)
     await keepWords(stage, directory)
     for (const { service } of stage.nodes) await service.stop()
-    for (const { n, service } of stage.nodes) writeFileSync(join(directory, `node-${n}.log`), service.log())
+    for (const { n, service } of stage.nodes) writeFileSync(join(directory, `said-${n}.txt`), service.log())
     write(
       'rows.json',
       stage.postgres === undefined || plan.mode === 'proxy' ? NO_ROWS : await readRows(stage.postgres.url),
@@ -78,7 +79,7 @@ async function drive(
     event: (event, { node = 0, count }) => partners.event({ event, node, count }),
     onCrash: (node, ending) => crashes.push(`node ${node} ended with ${ending}`),
   }
-  const watch = new LimiterWatch(stage.nodes)
+  const watch = new LimiterWatch(stage.nodes.map(({ logFile }) => logFile))
   const commit = commitOf()
   const startedOn = new Date().toISOString()
   const startedAt = monotonicMs()
@@ -129,15 +130,18 @@ interface Strike {
 async function strike({ plan, faults, hands, startedAt, done, underWay }: Strike): Promise<number> {
   const places = new Places()
   const endAt = startedAt + plan.durationMs
+  const struck = new Set<FaultKind>()
   let leftOut = 0
   const all = faults.map(async (fault) => {
     await sleep(Math.max(0, startedAt + fault.atMs - monotonicMs()))
     await places.hold(placesOf(fault, plan.nodes), async () => {
       const beganAt = monotonicMs()
-      if (beganAt > endAt) {
+      // What has not struck at all does so even late: without it the run is void.
+      if (beganAt > endAt && struck.has(fault.kind)) {
         leftOut++
         return
       }
+      struck.add(fault.kind)
       const name = `${fault.kind} ${fault.n}`
       underWay.add(name)
       const hit = await inject(fault, hands)

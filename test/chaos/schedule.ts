@@ -46,6 +46,7 @@ export function schedule(options: ScheduleOptions): PlannedFault[] {
   const kinds = (options.faults ?? FAULT_KINDS).filter((kind) => applies(kind, mode, store))
   const planned: PlannedFault[] = []
   if (kinds.length === 0) return planned
+  let struckNodes = 0
   let deck = shuffled(kinds, random)
   const more = kinds.flatMap((kind) =>
     Array.from({ length: COSTLY.has(kind) ? 1 : CARDS_OF_CHEAP }, () => kind),
@@ -58,7 +59,9 @@ export function schedule(options: ScheduleOptions): PlannedFault[] {
     planned.push({
       ...{ n: planned.length, kind, atMs: Math.round(atMs) },
       forMs: Math.round(shortest + random() * (longest - shortest)),
-      ...{ node: Math.floor(random() * nodes), roll: random() },
+      // In turn: a node that is being started cannot be struck.
+      ...{ node: infoOf(kind).place === 'node' ? struckNodes++ % nodes : Math.floor(random() * nodes) },
+      roll: random(),
     })
   }
   return planned

@@ -1,6 +1,6 @@
 import { mkdtempSync, readFileSync, rmSync, writeFileSync } from 'node:fs'
 import { tmpdir } from 'node:os'
-import { join } from 'node:path'
+import { join, resolve } from 'node:path'
 import { FaultProxy } from '../../src/faults/fault-proxy.ts'
 import { type Behaviour, countingGateway } from '../support/counting-gateway.ts'
 import { startPostgres, startRedis, type ThrowawayServer } from '../support/servers.ts'
@@ -13,6 +13,7 @@ export interface StageNode {
   /** Between this node and its stores; undefined where it has none. */
   redis: FaultProxy | undefined
   postgres: FaultProxy | undefined
+  logFile: string
   /** Lets the clock of the node be off by so much from now on, ms. */
   shiftClock(ms: number): void
   /** The shift that the node has noticed. */
@@ -100,17 +101,19 @@ async function open(options: StageOptions, onOpen: OnOpen): Promise<Omit<Stage, 
       redis: redis === undefined ? undefined : await wire(portOf(redis.url), `redis ${n}`),
       postgres: postgres === undefined ? undefined : await wire(portOf(postgres.url), `postgres ${n}`),
     }
+    const logFile = resolve(directory, `node-${n}.log`)
     const clockFile = join(scratch, `clock-${n}`)
     writeFileSync(clockFile, '0')
     const settings = {
       ...settingsOf(plan, wires),
       ...(gateway === undefined ? {} : { GATEWAY_URL: gateway.url }),
-      ...{ CLIENTS_FILE: clientsFile, CHAOS_CLOCK: clockFile, NODE_OPTIONS: `--import ${CLOCK_SHIFT.href}` },
+      ...{ LOG_FILE: logFile, CLIENTS_FILE: clientsFile, CHAOS_CLOCK: clockFile },
+      ...{ NODE_OPTIONS: `--import ${CLOCK_SHIFT.href}` },
     }
     const service = await startService(settings, argsOf(plan, behind), program)
     onOpen(() => service.kill())
     return {
-      ...{ n, service, ...wires },
+      ...{ n, service, logFile, ...wires },
       shiftClock: (ms) => writeFileSync(clockFile, String(ms)),
       seenShift: () => Number(readOr(`${clockFile}.seen`, '0')),
     }

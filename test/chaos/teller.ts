@@ -26,7 +26,7 @@ export interface Told {
 
 /** A request is given up this long after its deadline, so that one that is late can be told from one that never ends. */
 const PATIENCE_MS = 12_000
-const REFUSED_MS = 400
+const REFUSED_MS = 2_000
 
 /** Sends single requests and writes down what becomes of them; knows nothing of retries. */
 export class Teller {
