@@ -4,7 +4,7 @@
 set -euo pipefail
 cd "$(dirname "$0")"
 
-readonly STAGES='types lint unit simulation contract service chaos'
+readonly STAGES='types lint unit simulation contract service fuzz chaos'
 # A file of tests that hangs ends after this time instead of hanging CI (Node 20 counts whole files, not tests).
 readonly TEST_TIMEOUT_MS=300000
 # Files of tests run beside each other, one a core: each has its own database and key prefix.
@@ -20,6 +20,7 @@ Usage: ./test.sh [STAGE...]      all stages without arguments
   simulation test/simulation: nodes, partners and faults in one process on a virtual clock (docs/simulation.md)
   contract   test/contract: what every store and limiter promises, on real servers
   service    test/service: the service as a partner sees it, and partner.sh (curl and openssl)
+  fuzz       test/fuzz: half a minute of requests that are right, forged and broken
   chaos      a minute of faults on each store, and what partners saw held to the promise (docs/faults.md)
 
 Servers: TEST_REDIS_URL and TEST_DATABASE_URL if set, else private ones from the programs on this
@@ -168,6 +169,15 @@ stage_service() {
   fi
   run_script test/service/partner.sh "$demo_url"
   stop_demo
+}
+
+stage_fuzz() {
+  if [ "$built" != yes ]; then
+    fail 'not run: the build failed'
+    return
+  fi
+  need_servers
+  run_files test/fuzz
 }
 
 stage_chaos() {

@@ -8,7 +8,7 @@ import {
   type ServerResponse,
   STATUS_CODES,
 } from 'node:http'
-import type { AddressInfo } from 'node:net'
+import type { AddressInfo, Socket } from 'node:net'
 import type { Duplex } from 'node:stream'
 import { type ProblemCode, ServiceError } from '../service-error.ts'
 import { PROBLEM_TYPE, problemJson } from './problems.ts'
@@ -49,6 +49,7 @@ export function createServer(listener: RequestListener, options: ServerOptions =
   )
   // Node drops headers beyond its count in silence; the guard stage must see all of them to refuse them.
   server.maxHeadersCount = 0
+  server.on('connection', rememberAddress)
   const owed = owedAnswers(server)
   const refused = new WeakSet<Duplex>()
   server.on('clientError', (error: Error & { code?: string }, socket) => {
@@ -79,6 +80,14 @@ export function createServer(listener: RequestListener, options: ServerOptions =
     void owed(socket).then(() => refuse(socket, ['method_not_allowed', 'This is no proxy.']))
   })
   return server
+}
+
+/**
+ * Node forgets whose a connection was when it ends, unless it was asked before: a client that leaves at once would be
+ * counted and reported as nobody.
+ */
+function rememberAddress({ remoteAddress }: Socket): string | undefined {
+  return remoteAddress
 }
 
 /** Resolves when each request that came whole on this connection has its answer, or the connection is gone. */

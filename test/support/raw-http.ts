@@ -85,7 +85,8 @@ export async function one(
   return answer
 }
 
-function parseAnswers(bytes: Buffer, closed: boolean, head: boolean) {
+/** What came so far: the whole answers, and how many bytes are left over. Throws for what is no HTTP/1.1. */
+export function parseAnswers(bytes: Buffer, closed: boolean, head: boolean) {
   const answers: RawAnswer[] = []
   const interim: number[] = []
   let text = bytes.toString('latin1')
@@ -117,11 +118,7 @@ function parseAnswers(bytes: Buffer, closed: boolean, head: boolean) {
 
 /** undefined: not all of it is there. */
 function parseBody(text: string, header: (name: string) => string, closed: boolean) {
-  if (header('transfer-encoding') === 'chunked') {
-    const chunks = /^(?:[0-9a-f]+\r\n[\s\S]*?\r\n)*?0\r\n\r\n/.exec(text)?.[0]
-    if (chunks === undefined) return undefined
-    return { text: unchunk(chunks), length: chunks.length }
-  }
+  if (header('transfer-encoding') === 'chunked') return unchunk(text)
   const declared = header('content-length')
   if (declared === '') return closed ? { text, length: text.length } : undefined
   assert.match(declared, /^\d+$/)
@@ -129,18 +126,25 @@ function parseBody(text: string, header: (name: string) => string, closed: boole
   return text.length < length ? undefined : { text: text.slice(0, length), length }
 }
 
-function unchunk(chunks: string): string {
-  let text = ''
+/** undefined: not all of it is there. */
+function unchunk(text: string): { text: string; length: number } | undefined {
+  const pieces: string[] = []
   for (let at = 0; ; ) {
-    const size = Number.parseInt(chunks.slice(at), 16)
-    if (size === 0) return text
-    const start = chunks.indexOf('\r\n', at) + 2
-    text += chunks.slice(start, start + size)
-    at = start + size + 2
+    const line = text.indexOf('\r\n', at)
+    if (line === -1) return undefined
+    const [size] = /^[0-9a-f]+$/.exec(text.slice(at, line)) ?? []
+    assert.ok(size, 'the size of a chunk')
+    const start = line + 2
+    const end = start + Number.parseInt(size, 16)
+    if (text.length < end + 2) return undefined
+    assert.equal(text.slice(end, end + 2), '\r\n', 'a chunk ends with a line break')
+    at = end + 2
+    if (start === end) return { text: pieces.join(''), length: at }
+    pieces.push(text.slice(start, end))
   }
 }
 
-const problem = z.strictObject({
+export const problem = z.strictObject({
   type: z.string(),
   title: z.string().min(1),
   status: z.number(),
