@@ -79,7 +79,7 @@ export const ODD_TOKENS: [string, ...string[]] = [
   ...['-1', '0', '1e400', '9007199254740993', 'NaN', 'null', 'true', '{}', '[]', '"__proto__":{}', '\\u0000'],
   ...['\\ud800', '\xef\xbb\xbf', '0\r\n\r\n', '1;a=b\r\n', 'Transfer-Encoding: chunked\r\n', 'Host: b\r\n'],
   ...['Content-Length: 3\r\n', ' HTTP/1.0', 'HTTP/9.9', 'X-Client-Id: acme\r\n', 'constructor', '{{7*7}}'],
-  ...["' OR 1=1 --", '<script>', '../../etc/passwd', 'a'.repeat(300), '{"a":'.repeat(200), '['.repeat(2_000)],
+  ...["' OR 1=1 --", '<script>', '../../etc/passwd', 'z'.repeat(300), '{"a":'.repeat(200), '['.repeat(2_000)],
 ]
 
 export const ODD_PATHS: [string, ...string[]] = [
