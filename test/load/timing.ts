@@ -8,28 +8,32 @@ import { mkdtempSync, rmSync, writeFileSync } from 'node:fs'
 import { connect } from 'node:net'
 import { cpus, tmpdir } from 'node:os'
 import { join } from 'node:path'
+import { setTimeout as sleep } from 'node:timers/promises'
 import { signedOrder, v1 } from '../support/raw-order.ts'
 import { startServiceOnDatabase } from '../support/service-on-database.ts'
 import { medianDifference, quantile, welch } from '../support/two-samples.ts'
 
-const ROUNDS = Number(process.argv[2] ?? 8_000)
+const ROUNDS = Number(process.argv[2] ?? 6_000)
 const WARM_UP_ROUNDS = 1_000
 const TELLING_US = 5
+const REREAD_MS = 3_000
 
 const directory = mkdtempSync(join(tmpdir(), 'oncekey-timing-'))
 const CLIENTS_FILE = join(directory, 'clients.json')
 const known = { client: 'acme', secret: 'the-secret-of-acme' }
-writeFileSync(
-  CLIENTS_FILE,
-  JSON.stringify({
-    acme: { secrets: [known.secret] },
-    rotating: { secrets: ['the-first-of-three', 'the-second-of-three', 'the-third-of-three'] },
-  }),
-)
+const clients = {
+  acme: { secrets: [known.secret] },
+  rotating: { secrets: ['the-first-of-three', 'the-second-of-three', 'the-third-of-three'] },
+}
+const gone = { client: 'gone', secret: 'the-secret-of-gone' }
+writeFileSync(CLIENTS_FILE, JSON.stringify({ ...clients, gone: { secrets: [gone.secret] } }))
 const API_KEY = 'k3yThatNobodyKnowsButUs0123456789'
 const world = await startServiceOnDatabase({
   ...{ RATE_LIMITS: 'none', CLIENTS_FILE, API_KEYS: `ann:${API_KEY}`, LOG_FILE: '/dev/null' },
 })
+// Revoked: it was known, and is not any more once the file has been read again.
+writeFileSync(CLIENTS_FILE, JSON.stringify(clients))
+await sleep(REREAD_MS)
 const socket = connect(world.port, '127.0.0.1').setNoDelay(true)
 
 const order = (client: string, secret: string) =>
@@ -56,6 +60,7 @@ type Kind = [name: string, request: () => Buffer]
 const wrong: Kind = ['wrong signature of a known client', () => order('acme', 'not-its-secret')]
 const PAIRS: [Kind, Kind][] = [
   [['unknown client', () => order('acmf', 'not-its-secret')], wrong],
+  [['revoked client with its right secret', () => order(gone.client, gone.secret)], wrong],
   [['client with three secrets', () => order('rotating', 'not-one-of-them')], wrong],
   [
     ['first byte of the signature wrong', () => nearly('first')],
