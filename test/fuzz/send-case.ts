@@ -70,10 +70,9 @@ export function sendCase(port: number, { bytes, splits, requests, head, whole }:
 }
 
 function read(received: Buffer, closed: boolean, head: boolean) {
+  const found = readAs(received, closed, head)
   // What is refused before its method is read has an answer with a body, and the end of the connection.
-  const isBare =
-    head && closed && /^HTTP\/1\.1 4\d\d .*\r\nConnection: close\r\n/s.test(received.toString('latin1'))
-  return readAs(received, closed, head && !isBare)
+  return head && closed && found.rest !== 0 ? readAs(received, closed, false) : found
 }
 
 function readAs(received: Buffer, closed: boolean, head: boolean) {
@@ -81,6 +80,6 @@ function readAs(received: Buffer, closed: boolean, head: boolean) {
     const { answers, rest } = parseAnswers(received, closed, head)
     return { answers, rest, fault: closed && rest > 0 ? 'an answer is cut off' : undefined }
   } catch (error) {
-    return { answers: [], fault: `no HTTP/1.1: ${error instanceof Error ? error.message : String(error)}` }
+    return { answers: [], rest: undefined, fault: `no HTTP/1.1: ${error instanceof Error ? error.message : String(error)}` }
   }
 }
