@@ -80,6 +80,10 @@ function readAs(received: Buffer, closed: boolean, head: boolean) {
     const { answers, rest } = parseAnswers(received, closed, head)
     return { answers, rest, fault: closed && rest > 0 ? 'an answer is cut off' : undefined }
   } catch (error) {
-    return { answers: [], rest: undefined, fault: `no HTTP/1.1: ${error instanceof Error ? error.message : String(error)}` }
+    return {
+      answers: [],
+      rest: undefined,
+      fault: `no HTTP/1.1: ${error instanceof Error ? error.message : String(error)}`,
+    }
   }
 }
