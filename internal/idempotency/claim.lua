@@ -1,10 +1,18 @@
 -- claim: takes the key, or tells what stands in the way. One atomic step.
--- KEYS[1]  the record
+-- KEYS[1]  the record: a hash, and once it is answered a string (complete.lua)
 -- ARGV     fingerprint, token, lease in ms, time to live of the record in ms
 -- answers  {'acquired', attempt} | {'replay', status, headers, body} | {'mismatch'}
 --          | {'in_progress', ms until the lease ends}
 --          | {'unknown', reason or '', ms since it was dispatched or became unknown, the holder's token}
 local fingerprint, token, lease, ttl = ARGV[1], ARGV[2], tonumber(ARGV[3]), tonumber(ARGV[4])
+
+local kind = redis.call('TYPE', KEYS[1]).ok
+if kind == 'string' then
+  local asked, _, _, _, status, headers, body = cmsgpack.unpack(redis.call('GET', KEYS[1]))
+  if asked ~= fingerprint then return {'mismatch'} end
+  return {'replay', status, headers, body}
+end
+
 local time = redis.call('TIME')
 local now = time[1] * 1000 + math.floor(time[2] / 1000)
 
@@ -15,10 +23,11 @@ local function hold(attempt)
   return {'acquired', attempt}
 end
 
+if kind == 'none' then return hold(1) end
 local r = redis.call('HMGET', KEYS[1], 'fingerprint', 'state', 'token', 'attempt', 'lease_until', 'dispatched_at')
-if not r[1] then return hold(1) end
 if r[1] ~= fingerprint then return {'mismatch'} end
 if r[2] == 'completed' then
+  -- As the version before kept answers.
   local answer = redis.call('HMGET', KEYS[1], 'status', 'headers', 'body')
   return {'replay', answer[1], answer[2], answer[3]}
 end

@@ -2,6 +2,7 @@
 -- KEYS[1]  the record
 -- ARGV     token
 -- answers  'dispatched' (now, or by the same call before) | 'lost'
+if redis.call('TYPE', KEYS[1]).ok == 'string' then return 'lost' end
 local r = redis.call('HMGET', KEYS[1], 'token', 'state')
 if r[1] ~= ARGV[1] or r[2] ~= 'in_progress' then return 'lost' end
 local time = redis.call('TIME')

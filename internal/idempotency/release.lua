@@ -2,6 +2,7 @@
 -- KEYS[1]  the record
 -- ARGV     token, 'nothing happened' (frees the key) or 'unknown' (holds it until somebody resolves it), reason
 -- answers  'released' | 'lost'
+if redis.call('TYPE', KEYS[1]).ok == 'string' then return 'lost' end
 local r = redis.call('HMGET', KEYS[1], 'token', 'state')
 if r[1] ~= ARGV[1] or r[2] ~= 'in_progress' then return 'lost' end
 if ARGV[2] == 'nothing happened' then

@@ -3,6 +3,11 @@
 -- answers  {'absent'} | {'in_progress' | 'completed' | 'unknown', token, attempt, reason or '', status or '',
 --          resolved by or '', ms since it was dispatched or became unknown or '', ms until the lease ends or '',
 --          ms until it is forgotten or '' (never)}
+if redis.call('TYPE', KEYS[1]).ok == 'string' then
+  local _, token, attempt, resolved_by, status = cmsgpack.unpack(redis.call('GET', KEYS[1]))
+  local left = redis.call('PTTL', KEYS[1])
+  return {'completed', token, attempt, '', status, resolved_by, '', '', left >= 0 and left or ''}
+end
 local r = redis.call('HMGET', KEYS[1], 'state', 'token', 'attempt', 'reason', 'status', 'resolved_by',
   'dispatched_at', 'unknown_at', 'lease_until')
 if not r[1] then return {'absent'} end

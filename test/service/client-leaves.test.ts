@@ -111,7 +111,8 @@ async function claimed(redis: Redis, key: string): Promise<void> {
 async function recorded(redis: Redis, key: string): Promise<void> {
   await until(`the answer for ${key} is recorded`, async () => {
     const [name = ''] = await record(redis, key)
-    return (await redis.hget(name, 'state')) === 'completed'
+    // An answer is a string, what is under way is a hash.
+    return (await redis.type(name)) === 'string'
   })
 }
 

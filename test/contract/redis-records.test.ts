@@ -1,0 +1,86 @@
+import assert from 'node:assert/strict'
+import { randomBytes, randomUUID } from 'node:crypto'
+import { after, test } from 'node:test'
+import { Redis } from 'ioredis'
+import { connectRedis } from '../../internal/database/redis.ts'
+import { redisNames } from '../../internal/idempotency/redis-names.ts'
+import { redisRecords } from '../../internal/idempotency/redis-records.ts'
+import { redisStore } from '../../internal/idempotency/redis-store.ts'
+import type { Answer, KeyId } from '../../internal/idempotency/store.ts'
+import { connected } from '../support/redis-ready.ts'
+import { startRedis } from '../support/servers.ts'
+
+const own = await startRedis()
+const redis = await connected(connectRedis(own.url))
+const raw = new Redis(own.url)
+after(async () => {
+  raw.disconnect()
+  await redis.close()
+  await own.stop()
+})
+const options = { ttlMs: 86_400_000 }
+const store = redisStore(redis, options)
+const records = redisRecords(redis, options)
+const token = () => randomBytes(16).toString('hex')
+const idOf = (client: string): KeyId => ({ client, scope: 'POST /orders', key: randomUUID() })
+const BYTES_BESIDES = 400
+
+test(`an answered key takes at most ${BYTES_BESIDES} bytes of Redis besides its answer`, async () => {
+  const answer: Answer = {
+    status: 201,
+    headers: { 'Content-Type': 'application/json; charset=utf-8', Location: `/orders/${randomUUID()}` },
+    body: randomBytes(250),
+  }
+  const used = async () => Number(/^used_memory:(\d+)/m.exec(await raw.info('memory'))?.[1])
+  const place = async (n: number) => {
+    const id = idOf(`partner-${n % 500}`)
+    const mine = token()
+    await store.claim(id, randomBytes(32).toString('hex'), mine, 30_000)
+    assert.equal(await store.complete(id, mine, answer), true)
+  }
+  // What the first one brings, scripts and buffers, is none of its own.
+  await Promise.all(Array.from({ length: 50 }, (_, n) => place(n)))
+  const before = await used()
+  // The tables of Redis double: a number of keys at which they are as empty as they can be would do it no justice.
+  const keys = 6_000
+  for (let n = 0; n < keys; n += 50) await Promise.all(Array.from({ length: 50 }, (_, i) => place(n + i)))
+  const answerBytes = answer.body.length + JSON.stringify(answer.headers).length
+  const besides = ((await used()) - before) / keys - answerBytes
+  assert.ok(besides <= BYTES_BESIDES, `${besides.toFixed(0)} bytes`)
+})
+
+test('an answer that the version before recorded is replayed and shown, and stays what it is', async () => {
+  const id = idOf('acme')
+  const name = redisNames().record(id)
+  const [mine, fingerprint] = [token(), 'a'.repeat(64)]
+  const answer = { status: 201, headers: { Location: '/orders/1' }, body: Buffer.from([0, 255, 10]) }
+  await raw.hset(name, {
+    ...{ fingerprint, state: 'completed', token: mine, attempt: 2, status: 201, body: answer.body },
+    headers: JSON.stringify(answer.headers),
+  })
+  await raw.pexpire(name, options.ttlMs)
+  assert.deepEqual(await store.claim(id, fingerprint, token(), 1_000), { outcome: 'replay', answer })
+  assert.deepEqual(await store.claim(id, 'b'.repeat(64), token(), 1_000), { outcome: 'mismatch' })
+  assert.equal(await store.renew(id, mine, 1_000), false)
+  assert.equal(await store.complete(id, mine, { ...answer, status: 200 }), true, 'as it was')
+  assert.deepEqual(await records.answer(id), answer)
+  const shown = await records.show(id)
+  assert.deepEqual([shown?.state, shown?.status, shown?.attempt], ['completed', 201, 2])
+})
+
+test('what the version before holds can be completed by a node of this one', async () => {
+  const id = idOf('acme')
+  const [mine, fingerprint] = [token(), 'a'.repeat(64)]
+  const held = {
+    fingerprint,
+    state: 'in_progress',
+    token: mine,
+    attempt: 1,
+    lease_until: Date.now() + 60_000,
+  }
+  await raw.hset(redisNames().record(id), held)
+  assert.equal((await store.claim(id, fingerprint, token(), 1_000)).outcome, 'in_progress')
+  const answer = { status: 201, headers: {}, body: Buffer.from('{}') }
+  assert.equal(await store.complete(id, mine, answer), true)
+  assert.deepEqual(await store.claim(id, fingerprint, token(), 1_000), { outcome: 'replay', answer })
+})
