@@ -1,5 +1,6 @@
 import { existsSync } from 'node:fs'
 import { isIP } from 'node:net'
+import { databaseUrl } from '../internal/database/database-url.ts'
 import {
   parseSimulatedGateway,
   SIMULATED_DEFAULTS,
@@ -20,7 +21,6 @@ import {
   operatorToken,
   redisUrl,
   share,
-  url,
   whole,
   workers,
 } from './setting-values.ts'
@@ -145,7 +145,7 @@ export function readConfig(env: NodeJS.ProcessEnv = process.env, use: SettingsUs
       production || !isLoopback(host) ? undefined : DEMO_OPERATOR_TOKEN,
       operatorToken,
     ),
-    databaseUrl: read<string | undefined>('DATABASE_URL', undefined, url(/^postgres(ql)?:\/\//)),
+    databaseUrl: read<string | undefined>('DATABASE_URL', undefined, databaseUrl),
     redisUrl: read<string | undefined>('REDIS_URL', undefined, redisUrl),
     dataDir: read('DATA_DIR', use.dataDir, (text) => text),
     hmacSecret: use.verifies

@@ -45,14 +45,6 @@ export function oneOf<T extends string>(allowed: readonly T[]): (text: string) =
   }
 }
 
-export function url(scheme: RegExp): (text: string) => string {
-  return (text) => {
-    if (!scheme.test(text) || !URL.canParse(text))
-      throw new Error(`must be a URL that matches ${scheme.source}`)
-    return text
-  }
-}
-
 /** What `Authorization: Bearer` can carry; shorter ones can be guessed. */
 export function operatorToken(text: string): string {
   if (/^[A-Za-z0-9._~+/-]{16,255}=*$/.test(text)) return text

@@ -1,10 +1,14 @@
 import type { Duplex } from 'node:stream'
 import { setTimeout as sleep } from 'node:timers/promises'
-import postgres from 'postgres'
 import { ServiceError } from '../service-error.ts'
+import { splitHosts } from './database-url.ts'
 import { storeUnavailable, withDeadline } from './deadline.ts'
+import { findPrimary } from './find-primary.ts'
+import { codeOf, isOutage, losesHost, nothingHappened } from './outage.ts'
+import { createPool, type Pool, type Sql } from './pool.ts'
 
-export type Sql = postgres.Sql
+export { isRowFault } from './outage.ts'
+export type { Sql } from './pool.ts'
 
 export interface Database {
   /**
@@ -39,60 +43,136 @@ const DEADLINE_MS = 2_500
 const GRACE_MS = 500
 /** Between two questions whether the database answers again. */
 const PROBE_EVERY_MS = 200
+/** To statements under way when their connection is not needed any more. */
+const CLOSE_S = 2
+const NOT_REPLICATED =
+  'PostgreSQL gave up waiting for the synchronous standby: it may lack what was committed'
+/** Of a statement that writes, on a server that only reads. */
+const READ_ONLY = '25006'
+/** Between two new pools in search of a server that takes writes again. */
+const RECONNECT_MS = 1_000
 
 /**
  * A pool of postgres.js connections that cannot hang: whatever goes on inside the driver (queries queued behind a
  * dead connection wait there for ever), each statement is answered within its deadline, and after a missed
  * deadline the whole pool is thrown away for a new one. Until that one has answered, nothing else is sent:
  * statements that wait for each other would add up their deadlines.
+ *
+ * `url` may name several hosts: all connections go to the one that takes writes, which is looked for again whenever
+ * it is lost.
  */
 export function openDatabase(url: string | undefined, options: DatabaseOptions = {}): Database {
   const usualDeadlineMs = options.deadlineMs ?? DEADLINE_MS
-  const connect = () => createPool(url, usualDeadlineMs, options)
+  const maxConnections = options.socket === undefined ? (options.maxConnections ?? MAX_CONNECTIONS) : 1
+  const urls = url === undefined ? [] : splitHosts(url)
+  let current = urls[0]
+  let prepare = true
+  const connect = () => {
+    const { socket } = options
+    return createPool(current, { connectTimeoutMs: usualDeadlineMs, maxConnections, prepare, socket })
+  }
   let pool = connect()
   let closed = false
   let underWay = 0
-  /** Since a missed deadline: resolves when the database has answered again. */
-  let revival: Promise<void> | undefined
+  let replacedMs = Number.NEGATIVE_INFINITY
 
-  const replace = (used: Sql) => {
+  /** Statements under way have this long to end. */
+  const replace = (used: Pool, graceS = 0) => {
     if (used !== pool || closed) return
     pool = connect()
-    void used.end({ timeout: 0 }).catch(() => {})
+    replacedMs = performance.now()
+    void used.sql.end({ timeout: graceS }).catch(() => {})
   }
   const revive = async () => {
     while (!closed) {
       const used = pool
       try {
-        await withDeadline(Promise.resolve(used`SELECT 1`), usualDeadlineMs, 'database')
-        break
-      } catch {
+        if (urls.length > 1) await followPrimary()
+        if (await withDeadline(takesCommits(pool.sql), usualDeadlineMs, 'database')) break
+        whyNot = new Error('commits wait for the synchronous standby')
+      } catch (error) {
+        whyNot = error
+        // One that was made meanwhile is not at fault.
         replace(used)
-        await sleep(PROBE_EVERY_MS, undefined, { ref: false })
       }
+      await sleep(PROBE_EVERY_MS, undefined, { ref: false })
     }
     revival = undefined
+    graceMs = GRACE_MS
   }
+  const followPrimary = async () => {
+    const primary = await findPrimary(urls)
+    if (primary === current) return
+    current = primary
+    replace(pool)
+  }
+  /** Why the search goes on. */
+  let whyNot: unknown
+  /** Since a missed deadline, and while the primary is looked for: resolves when the database has answered again. */
+  let revival: Promise<void> | undefined = urls.length > 1 ? revive() : undefined
+  /** To find the primary for the first time may take longer. */
+  let graceMs = revival === undefined ? GRACE_MS : usualDeadlineMs
+
+  const revived = async () => {
+    try {
+      if (revival !== undefined) await withDeadline(revival, graceMs, 'database', 'none')
+    } catch (error) {
+      throw storeUnavailable(whyNot ?? error, 'none')
+    }
+  }
+
+  /** What a failed statement says about its connection, or its host. */
+  const learn = (used: Pool, error: unknown) => {
+    const code = codeOf(error)
+    if (error instanceof ServiceError || code === 'CONNECT_TIMEOUT') {
+      replace(used)
+      revival ??= revive()
+    } else if (urls.length > 1 && losesHost(code)) {
+      revival ??= revive()
+    } else if (code === READ_ONLY && performance.now() - replacedMs > RECONNECT_MS) {
+      // The name of the host, or a proxy, may lead elsewhere by now.
+      replace(used, CLOSE_S)
+    }
+  }
+
+  /** Behind a pooler a statement that was prepared may be asked of a connection that has never heard of it. */
+  const unlessPooled = async () => {
+    const used = pool
+    try {
+      if (!(await isPooled(used.sql))) return
+      prepare = false
+      replace(used, CLOSE_S)
+    } catch {
+      looked = false
+    }
+  }
+  let looked = urls.length === 0 || urls.some((one) => new URL(one).searchParams.has('prepare'))
 
   const run = async <T>(
     statement: (sql: Sql) => PromiseLike<T>,
     deadlineMs: number = usualDeadlineMs,
   ): Promise<T> => {
-    if (revival !== undefined) await withDeadline(revival, GRACE_MS, 'database', 'none')
+    if (revival !== undefined) await revived()
     const used = pool
+    const doubts = used.doubts()
+    let result: T
     underWay++
     try {
-      return withoutHoles(await withDeadline(Promise.resolve(statement(used)), deadlineMs, 'database'))
+      const work = Promise.resolve(statement(used.sql))
+      result = withoutHoles(await withDeadline(work, deadlineMs, 'database'))
     } catch (error) {
-      if (error instanceof ServiceError || codeOf(error) === 'CONNECT_TIMEOUT') {
-        replace(used)
-        revival ??= revive()
-      }
+      learn(used, error)
       if (error instanceof ServiceError) throw error
       throw isOutage(error) ? storeUnavailable(error, nothingHappened(error) ? 'none' : 'unknown') : error
     } finally {
       underWay--
     }
+    if (used.doubts() !== doubts) throw storeUnavailable(new Error(NOT_REPLICATED), 'unknown')
+    if (!looked) {
+      looked = true
+      void unlessPooled()
+    }
+    return result
   }
 
   return {
@@ -106,36 +186,31 @@ export function openDatabase(url: string | undefined, options: DatabaseOptions =
     },
     load: () => ({
       underWay,
-      connections: options.socket === undefined ? (options.maxConnections ?? MAX_CONNECTIONS) : 1,
+      connections: maxConnections,
     }),
     async close() {
       closed = true
-      await pool.end({ timeout: 2 })
+      await pool.sql.end({ timeout: CLOSE_S })
     },
   }
 }
 
-function createPool(url: string | undefined, deadlineMs: number, options: DatabaseOptions): Sql {
-  const common = {
-    fetch_types: false,
-    onnotice: () => {},
-    // The driver's own backoff grows to 20 s: an outage would go on for us after it is over.
-    backoff: () => 0.2,
-    connect_timeout: deadlineMs / 1000,
-  }
-  if (options.socket !== undefined) {
-    const { socket } = options
-    // One process, one session: the embedded database has no second connection to give.
-    const embedded = { ...common, socket, max: 1, max_lifetime: null, user: 'postgres', database: 'postgres' }
-    return postgres(embedded)
-  }
-  if (url === undefined) throw new Error('a database needs a URL or a socket')
-  return postgres(url, {
-    ...common,
-    max: options.maxConnections ?? MAX_CONNECTIONS,
-    // Nothing else: PgBouncer refuses connections that ask for settings it does not know.
-    connection: { application_name: 'oncekey' },
-  })
+/**
+ * Whether the database, which answers, commits too. While its synchronous standby is away each commit waits for ever,
+ * and those that were given up on are still seen waiting: without asking for them every new statement would cost the
+ * server another connection that is never free again.
+ */
+async function takesCommits(sql: Sql): Promise<boolean> {
+  const [row] = await sql`
+    SELECT EXISTS (SELECT FROM pg_stat_activity
+      WHERE usename = current_user AND wait_event = 'SyncRep' AND query_start < now() - interval '1 second') AS stuck`
+  return row?.stuck !== true
+}
+
+/** A pooler answers for the server, and has made up the process number that a connection is told at its start. */
+async function isPooled(sql: Sql): Promise<boolean> {
+  const rows = await sql`SELECT pg_backend_pid() AS pid`
+  return rows[0]?.pid !== rows.state.pid
 }
 
 /**
@@ -147,28 +222,4 @@ function withoutHoles<T>(result: T): T {
     result.splice(0, result.length, ...result.filter(() => true))
   }
   return result
-}
-
-function codeOf(error: unknown): string {
-  return error instanceof Error && 'code' in error && typeof error.code === 'string' ? error.code : ''
-}
-
-/** SQLSTATE classes 22 and 23: what the data of a row can cause. The statement has changed nothing. */
-export function isRowFault(error: unknown): boolean {
-  return /^(22|23)...$/.test(codeOf(error))
-}
-
-/** There was no connection to send it on, PostgreSQL refused the connection, or it rolled the statement back. */
-const NOTHING_HAPPENED =
-  /^(57P03|53300|40001|40P01|28...|3D000|ECONNREFUSED|ENOTFOUND|EAI_AGAIN|ENOENT|EACCES|CONNECT_TIMEOUT)$/
-/** Connection lost or terminated, shutdown, no resources, a primary that became a replica: these pass. */
-const OUTAGE =
-  /^(08...|53...|57...|40...|25006|CONNECTION_.*|ECONNRESET|EPIPE|ETIMEDOUT|EHOSTUNREACH|ENETUNREACH|ECONNABORTED)$/
-
-function isOutage(error: unknown): boolean {
-  return nothingHappened(error) || OUTAGE.test(codeOf(error))
-}
-
-function nothingHappened(error: unknown): boolean {
-  return NOTHING_HAPPENED.test(codeOf(error))
 }

@@ -1,38 +1,86 @@
+import { setTimeout as sleep } from 'node:timers/promises'
 import postgres from 'postgres'
+import { splitHosts } from './database-url.ts'
+import { findPrimary } from './find-primary.ts'
 
 export interface Listener {
   close(): Promise<void>
 }
 
+export interface Trial {
+  /** Notifies on the channel from another connection. */
+  notify: () => Promise<unknown>
+  /** Told once that nothing arrived. */
+  onSilence: () => void
+}
+
 /** The connection comes back by itself; each try may take this long, and the next one follows after a fifth of a second. */
 const CONNECT_TIMEOUT_S = 2.5
-const RECONNECT_S = 0.2
+const RECONNECT_MS = 200
+/** A notification takes a millisecond. */
+const SILENCE_MS = 5_000
 
 /**
- * Listens on a channel of PostgreSQL, over a connection of its own that is made anew whenever it is lost. `wake` is
- * called for each notification and each time listening has begun, since what was told in between is lost. It tells
- * sooner, it does not replace looking: a connection that died in silence, and a pooler in transaction mode (PgBouncer),
- * bring nothing.
+ * Listens on a channel of PostgreSQL, over a connection of its own that is made anew, to the host that takes writes,
+ * whenever it is lost. `wake` is called for each notification and each time listening has begun, since what was told in
+ * between is lost. It tells sooner, it does not replace looking: a connection that died in silence, and a pooler in
+ * transaction mode (PgBouncer), bring nothing. `trial` finds that out.
  */
-export function listen(url: string, channel: string, wake: () => void): Listener {
-  const sql = postgres(url, {
-    max: 1,
-    fetch_types: false,
-    onnotice: () => {},
-    backoff: () => RECONNECT_S,
-    connect_timeout: CONNECT_TIMEOUT_S,
-    connection: { application_name: 'oncekey' },
-  })
+export function listen(url: string, channel: string, wake: () => void, trial?: Trial): Listener {
+  const urls = splitHosts(url)
   let closed = false
-  const tell = () => {
+  let heard = false
+  let sql: postgres.Sql | undefined
+  let silence: NodeJS.Timeout | undefined
+  const hear = () => {
+    heard = true
     if (!closed) wake()
   }
-  // The driver goes on trying after the first failure, as after every later one.
-  sql.listen(channel, tell, tell).catch(() => {})
+
+  const listenOnce = async (): Promise<void> => {
+    const host = urls.length > 1 ? await findPrimary(urls) : url
+    if (closed) return
+    const lost = new Promise<void>((resolve) => {
+      const connection = {
+        ...{ max: 1, fetch_types: false, max_lifetime: null, connect_timeout: CONNECT_TIMEOUT_S },
+        ...{ onnotice: () => {}, onnotify: hear, onclose: () => resolve() },
+        connection: { application_name: 'oncekey' },
+      }
+      sql = postgres(host, connection)
+    })
+    try {
+      await sql?.unsafe(`LISTEN ${channel}`)
+      if (!closed) wake()
+      expectOne()
+      await lost
+    } finally {
+      await sql?.end({ timeout: 0 })
+    }
+  }
+  /** That listening was accepted says nothing: a pooler gives the connection that listens to somebody else. */
+  const expectOne = () => {
+    if (heard || trial === undefined || silence !== undefined) return
+    silence = setTimeout(() => {
+      if (!heard && !closed) trial.onSilence()
+    }, SILENCE_MS).unref()
+    // Where it fails the next listening tries again.
+    trial.notify().catch(() => {
+      clearTimeout(silence)
+      silence = undefined
+    })
+  }
+  const run = async () => {
+    while (!closed) {
+      await listenOnce().catch(() => {})
+      await sleep(RECONNECT_MS, undefined, { ref: false })
+    }
+  }
+  void run()
   return {
     async close() {
       closed = true
-      await sql.end({ timeout: 0 })
+      clearTimeout(silence)
+      await sql?.end({ timeout: 0 })
     },
   }
 }

@@ -135,17 +135,23 @@ async function insertAll(database: Database, items: readonly Placement[]): Promi
 }
 
 async function existing(database: Database, { client, order, fingerprint }: Placement): Promise<Placed> {
-  const found = await standing(database, { client, key: order.key, fingerprint })
+  const found = await standing(database, { client, key: order.key, fingerprint }, true)
   if (found === undefined) throw new Error('an order that was there a moment ago is gone')
   // Ours after all: the first statement was committed, only its answer was lost.
   return found.outcome === 'existing' && found.id === order.id ? { outcome: 'created' } : found
 }
 
-async function standing(database: Database, { client, key, fingerprint }: Asked) {
+/**
+ * `acknowledged`: what is found is going to be. A row that can be read may be missing on the synchronous standby: the
+ * wait for it was cut short, or the server was restarted meanwhile. A lock writes, so it comes back when the standby
+ * has all that was written before.
+ */
+async function standing(database: Database, { client, key, fingerprint }: Asked, acknowledged = false) {
   const [row] = await database.run(
     (sql) => sql`
       SELECT id, encode(fingerprint, 'hex') AS fingerprint, answer_status, answer_body
-      FROM orders WHERE client = ${client} AND idempotency_key = ${key}`,
+      FROM orders WHERE client = ${client} AND idempotency_key = ${key}
+      ${acknowledged ? sql`FOR KEY SHARE` : sql``}`,
   )
   if (row === undefined || !(row.answer_body instanceof Buffer)) return undefined
   if (row.fingerprint !== fingerprint) return { outcome: 'mismatch' } as const

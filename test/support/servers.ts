@@ -10,10 +10,11 @@ import {
   mkdtempSync,
   readdirSync,
   readFileSync,
+  realpathSync,
   rmSync,
 } from 'node:fs'
 import { connect, createServer } from 'node:net'
-import { join } from 'node:path'
+import { dirname, join } from 'node:path'
 import postgres from 'postgres'
 import { inPath } from './programs.ts'
 import { ServerProcess, type User } from './server-process.ts'
@@ -71,14 +72,35 @@ export async function startRedisProgram(
 
 /** `own`: lines of postgresql.conf, which win over those of every test. */
 export async function startPostgres(own: readonly string[] = []): Promise<ThrowawayServer> {
-  const bin = postgresDirectory()
+  return await runPostgres(own, (data, user) => {
+    const initdb = ['-D', data, '-U', 'postgres', '-A', 'trust', '-E', 'UTF8', '--locale=C', '--no-sync']
+    execFileSync(join(postgresDirectory(), 'initdb'), initdb, { stdio: 'pipe', cwd: '/', ...user })
+  })
+}
+
+/** Not after the next checkpoint, which may be minutes away. */
+const FAST = ['-c', 'fast']
+
+/** A standby of that server, which it does not wait for unless told to. */
+export async function startStandby(of: ThrowawayServer): Promise<ThrowawayServer> {
+  const { port } = new URL(of.url)
+  return await runPostgres([], (data, user) => {
+    const from = ['-h', '127.0.0.1', '-p', port, '-U', 'postgres', '-D', data, '-R', '--no-sync', ...FAST]
+    execFileSync(besideInitdb('pg_basebackup'), from, { stdio: 'pipe', cwd: '/', ...user })
+  })
+}
+
+/** `fill` makes what is in the directory, which is there and belongs to the user. */
+async function runPostgres(
+  own: readonly string[],
+  fill: (data: string, user: User | undefined) => void,
+): Promise<ThrowawayServer> {
   const directory = temporaryDirectory()
   const data = join(directory, 'postgres')
   const user = unprivileged()
-  mkdirSync(data)
+  mkdirSync(data, { mode: 0o700 })
   if (user) chownSync(data, user.uid, user.gid)
-  const initdb = ['-D', data, '-U', 'postgres', '-A', 'trust', '-E', 'UTF8', '--locale=C', '--no-sync']
-  execFileSync(join(bin, 'initdb'), initdb, { stdio: 'pipe', cwd: '/', ...user })
+  fill(data, user)
   const port = await freePort()
   const settings = [
     `port = ${port}`,
@@ -93,13 +115,13 @@ export async function startPostgres(own: readonly string[] = []): Promise<Throwa
   const url = `postgres://postgres@127.0.0.1:${port}/postgres`
   return await throwaway(url, () =>
     ServerProcess.start({
-      program: join(bin, 'postgres'),
+      program: join(postgresDirectory(), 'postgres'),
       args: ['-D', data],
       log: join(directory, 'postgres.log'),
       user,
       // Fast shutdown: SIGTERM would wait for the clients to leave.
       stopSignal: 'SIGINT',
-      probe: () => query(url, (sql) => sql`SELECT 1`),
+      probe: () => query(url, async (sql) => void (await sql`SELECT 1`)),
     }),
   )
 }
@@ -185,10 +207,11 @@ async function throwaway(url: string, start: () => Promise<ServerProcess>): Prom
   }
 }
 
-async function query(url: string, statement: (sql: postgres.Sql) => PromiseLike<unknown>): Promise<void> {
+/** One statement over a connection of its own. */
+export async function query<T>(url: string, statement: (sql: postgres.Sql) => PromiseLike<T>): Promise<T> {
   const sql = postgres(url, { max: 1, connect_timeout: 5, onnotice: () => {} })
   try {
-    await statement(sql)
+    return await statement(sql)
   } finally {
     await sql.end({ timeout: 1 })
   }
@@ -224,6 +247,14 @@ function postgresDirectory(): string {
         'where initdb is not in PATH, set TEST_POSTGRES_BIN to its directory',
     )
   return directory
+}
+
+/** A program of the same version, which a package of clients may have brought: initdb itself may be a link. */
+function besideInitdb(program: string): string {
+  const initdb = realpathSync(join(postgresDirectory(), 'initdb'))
+  const found = join(dirname(initdb), program)
+  if (existsSync(found)) return found
+  throw new Error(`this test needs the program ${found}: apt-get install postgresql, brew install postgresql@16`)
 }
 
 /** Debian and Ubuntu keep the server programs out of PATH. */
