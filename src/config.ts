@@ -33,6 +33,8 @@ export interface Config {
   /** For the console; undefined: there is none. */
   operatorToken: string | undefined
   databaseUrl: string | undefined
+  /** Past a pooler, for what needs a connection of its own; undefined: as databaseUrl. */
+  databaseDirectUrl: string | undefined
   redisUrl: string | undefined
   dataDir: string
   hmacSecret: string | undefined
@@ -146,6 +148,7 @@ export function readConfig(env: NodeJS.ProcessEnv = process.env, use: SettingsUs
       operatorToken,
     ),
     databaseUrl: read<string | undefined>('DATABASE_URL', undefined, databaseUrl),
+    databaseDirectUrl: read<string | undefined>('DATABASE_DIRECT_URL', undefined, databaseUrl),
     redisUrl: read<string | undefined>('REDIS_URL', undefined, redisUrl),
     dataDir: read('DATA_DIR', use.dataDir, (text) => text),
     hmacSecret: use.verifies
@@ -288,6 +291,7 @@ const SECRETS = new Set([
   'OPERATOR_TOKEN',
   'HMAC_SECRET',
   'DATABASE_URL',
+  'DATABASE_DIRECT_URL',
   'REDIS_URL',
   'SECRETS_KEY',
   'SECRETS_KEY_OLD',

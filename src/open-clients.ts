@@ -8,6 +8,11 @@ import type { Logger } from '../internal/telemetry/logger.ts'
 import { type Config, isLoopback } from './config.ts'
 import { DEMO_SECRET } from './demo-credentials.ts'
 
+/** A look now and then does not need them: see openTableRegistry. */
+const UNHEARD =
+  'notifications of PostgreSQL do not arrive, as through a pooler in transaction mode: a change of clients is in force ' +
+  'within 30 s instead of at once; set DATABASE_DIRECT_URL to the server behind the pooler'
+
 export interface Clients extends ClientRegistry {
   close(): Promise<void>
 }
@@ -48,11 +53,16 @@ export function openClients(config: Config, logger: Logger): (database: Database
 
   return async (database) => {
     const { databaseUrl } = config
+    const listenOn = databaseUrl === undefined ? undefined : (config.databaseDirectUrl ?? databaseUrl)
+    const trial = {
+      notify: () => database.run((sql) => sql`SELECT pg_notify(${CLIENTS_CHANNEL}, '')`),
+      onSilence: () => logger.error({}, UNHEARD),
+    }
     const table = await openTableRegistry({
       database,
       keyring: config.secretsKeys,
       now: () => performance.now(),
-      listen: databaseUrl === undefined ? undefined : (wake) => listen(databaseUrl, CLIENTS_CHANNEL, wake),
+      listen: listenOn === undefined ? undefined : (wake) => listen(listenOn, CLIENTS_CHANNEL, wake, trial),
       onChange(changes) {
         for (const change of changes) logger.info(change, `client ${change.change}`)
         reportTwice()

@@ -16,6 +16,7 @@ export function printConfig(config: Config): string {
     ['METRICS_PORT', config.metricsPort],
     ['OPERATOR_TOKEN', mask(config.operatorToken)],
     ['DATABASE_URL', maskUrl(config.databaseUrl)],
+    ['DATABASE_DIRECT_URL', maskUrl(config.databaseDirectUrl)],
     ['REDIS_URL', maskUrl(config.redisUrl)],
     ['DATA_DIR', config.dataDir],
     ['HMAC_SECRET', mask(config.hmacSecret)],

@@ -3,7 +3,7 @@ import { join } from 'node:path'
 import type { Database } from './database.ts'
 
 /** Any number: it only has to be the same in every process that migrates. */
-const ADVISORY_LOCK = 7_261_083_244
+export const ADVISORY_LOCK = 7_261_083_244
 
 /** The name of a migration that the version before it cannot work with. */
 export const BREAKING = /_breaking\.sql$/

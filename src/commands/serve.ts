@@ -15,7 +15,8 @@ Serves orders and payments on HOST:PORT (default http://127.0.0.1:8080).
 Settings (environment variables; durations like 500ms, 30s, 10m, 24h):
   NODE_ENV               production refuses default secrets; anything else is demo mode
   HOST, PORT             where to listen (127.0.0.1, in production 0.0.0.0; 8080)
-  DATABASE_URL           PostgreSQL >= 14; without it an embedded one
+  DATABASE_URL           PostgreSQL >= 14; without it an embedded one; host:port,host:port finds the primary
+  DATABASE_DIRECT_URL    the server behind DATABASE_URL, where that one goes through a pooler (PgBouncer)
   DATA_DIR               where the embedded database is (.oncekey)
   REDIS_URL              Redis >= 6.2 or Valkey: redis://, rediss://, a comma list (Cluster), redis+sentinel://
   HMAC_SECRET            secret of client "default" (demo: super-secret-key)

@@ -4,9 +4,9 @@ import { after, before, describe, test } from 'node:test'
 import { type AuditLog, auditLog, type NewEntry } from '../../internal/audit/audit-log.ts'
 import type { Database } from '../../internal/database/database.ts'
 import { audit, newClient, reportOf, tampered } from '../support/audit.ts'
-import { type OpenedDatabase, openMigrated } from '../support/clients.ts'
+import { KINDS, type OpenedDatabase, openMigrated } from '../support/clients.ts'
 
-for (const kind of ['server', 'embedded'] as const) {
+for (const kind of KINDS) {
   describe(kind, () => {
     let opened: OpenedDatabase
     before(async () => {

@@ -4,35 +4,23 @@ import { mkdtempSync, rmSync } from 'node:fs'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import { test } from 'node:test'
-import { type Database, openDatabase } from '../../internal/database/database.ts'
+import { openDatabase } from '../../internal/database/database.ts'
 import { openEmbedded } from '../../internal/database/embedded.ts'
-import { migrate } from '../../internal/database/migrate.ts'
 import { connectRedis, type RedisConnection } from '../../internal/database/redis.ts'
-import { postgresRecords } from '../../internal/idempotency/postgres-records.ts'
-import { postgresStore } from '../../internal/idempotency/postgres-store.ts'
 import { redisRecords } from '../../internal/idempotency/redis-records.ts'
 import { redisStore } from '../../internal/idempotency/redis-store.ts'
 import type { IdempotencyStore } from '../../internal/idempotency/store.ts'
 import { ServiceError } from '../../internal/service-error.ts'
-import { SQL_DIRECTORY } from '../../src/package-root.ts'
 import { startRedisCluster } from '../support/redis-cluster.ts'
 import { connected } from '../support/redis-ready.ts'
 import { createDatabase, redisUrl, startPostgres, startRedis } from '../support/servers.ts'
 import { idempotencyStoreContract, type Subject } from './idempotency-store.ts'
-
-const DAY_MS = 86_400_000
+import { DAY_MS, onPostgres } from './on-postgres.ts'
 
 function onRedis(redis: RedisConnection, close: () => Promise<void>): Subject {
   const prefix = `test-*[${randomUUID()}]?`
   const withTtl = (ttlMs: number) => redisStore(redis, { ttlMs, prefix })
   return { store: withTtl(DAY_MS), withTtl, records: redisRecords(redis, { ttlMs: DAY_MS, prefix }), close }
-}
-
-async function onPostgres(database: Database, close: () => Promise<void>): Promise<Subject> {
-  await migrate(database, SQL_DIRECTORY)
-  const withTtl = (ttlMs: number) => postgresStore(database, { ttlMs })
-  const records = postgresRecords(database, { ttlMs: DAY_MS, page: 100 })
-  return { store: withTtl(DAY_MS), withTtl, records, close }
 }
 
 idempotencyStoreContract('Redis', async () => {

@@ -3,7 +3,7 @@ import { describe, test } from 'node:test'
 import { openDatabase } from '../../internal/database/database.ts'
 import { paymentStore } from '../../internal/payments/payment-store.ts'
 import { findPayment, readKey, takeDue, takeUnknown } from '../../internal/payments/read-payments.ts'
-import { type OpenedDatabase, openMigrated } from '../support/clients.ts'
+import { KINDS, type OpenedDatabase, openMigrated } from '../support/clients.ts'
 import {
   beginning,
   type PaymentSubject,
@@ -46,7 +46,7 @@ async function trail({ database }: OpenedDatabase, id: string) {
   return rows.map((row) => ({ type: String(row.event_type), entry: JSON.parse(String(row.entry)) }))
 }
 
-for (const kind of ['server', 'embedded'] as const) {
+for (const kind of KINDS) {
   paymentStoreContract(`payments in the ${kind} database`, () => openSubject(kind))
 
   describe(`the audit trail of payments in the ${kind} database`, () => {

@@ -40,6 +40,11 @@ export async function rotate(database: Database, client: string, key: SealKey, o
   return made
 }
 
+type Kind = 'server' | 'embedded'
+/** Where the contracts of the tables are tried. */
+export const KINDS: readonly Kind[] =
+  process.env.TEST_ON_SERVER_ONLY === undefined ? ['server', 'embedded'] : ['server']
+
 export interface OpenedDatabase {
   database: Database
   /** undefined: the embedded one. */
@@ -48,7 +53,7 @@ export interface OpenedDatabase {
 }
 
 /** An empty database with the schema, on the shared server or embedded. */
-export async function openMigrated(kind: 'server' | 'embedded'): Promise<OpenedDatabase> {
+export async function openMigrated(kind: Kind): Promise<OpenedDatabase> {
   const opened = kind === 'server' ? await openOnServer() : await openInDirectory()
   await migrate(opened.database, SQL_DIRECTORY)
   return opened

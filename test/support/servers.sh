@@ -91,12 +91,15 @@ at_least() {
 
 needs_redis() { [ -z "${TEST_REDIS_URL:-}" ] && [ -z "${TEST_REDIS_SERVER:-}" ]; }
 needs_postgres() { [ -z "${TEST_DATABASE_URL:-}" ] && [ -z "${TEST_POSTGRES_BIN:-}" ]; }
+# Started by single tests, which say so where it is missing.
+needs_pgbouncer() { ! command -v pgbouncer >/dev/null 2>&1 && [ ! -x /usr/sbin/pgbouncer ]; }
 docker_answers() { command -v docker >/dev/null 2>&1 && docker info >/dev/null 2>&1; }
 
 install_missing_servers() {
   local packages=''
   needs_redis && packages="$packages redis-server"
   needs_postgres && packages="$packages postgresql"
+  needs_pgbouncer && packages="$packages pgbouncer"
   [ -n "$packages" ] || return 0
   docker_answers && return 0
   if [ "$(id -u)" = 0 ] && command -v apt-get >/dev/null 2>&1; then

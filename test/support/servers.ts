@@ -21,7 +21,9 @@ import { ServerProcess, type User } from './server-process.ts'
 
 /** The shared servers: test.sh starts them and sets the variables. */
 export const redisUrl = process.env.TEST_REDIS_URL ?? 'redis://127.0.0.1:6379'
-const databaseUrl = process.env.TEST_DATABASE_URL ?? 'postgres://postgres@127.0.0.1:5432/postgres'
+/** What new databases on the shared server are copies of: empty ones, unless a run of tests is to meet another schema. */
+const template = process.env.TEST_TEMPLATE ?? 'template0'
+export const databaseUrl = process.env.TEST_DATABASE_URL ?? 'postgres://postgres@127.0.0.1:5432/postgres'
 
 /** A server of one test's own. Whatever is not stopped ends with the test process. */
 export interface ThrowawayServer {
@@ -137,8 +139,9 @@ export interface TestDatabase {
  */
 export async function createDatabase(server: string = databaseUrl): Promise<TestDatabase> {
   const name = `oncekey_test_${randomBytes(8).toString('hex')}`
-  // From template0, which nobody is connected to: several may be created at once.
-  await query(server, (sql) => sql`CREATE DATABASE ${sql(name)} TEMPLATE template0`)
+  // Nobody is connected to the template: several may be created at once.
+  const like = server === databaseUrl ? template : 'template0'
+  await query(server, (sql) => sql`CREATE DATABASE ${sql(name)} TEMPLATE ${sql(like)}`)
   const url = new URL(server)
   url.pathname = `/${name}`
   const drop = async () => {
@@ -254,7 +257,9 @@ function besideInitdb(program: string): string {
   const initdb = realpathSync(join(postgresDirectory(), 'initdb'))
   const found = join(dirname(initdb), program)
   if (existsSync(found)) return found
-  throw new Error(`this test needs the program ${found}: apt-get install postgresql, brew install postgresql@16`)
+  throw new Error(
+    `this test needs the program ${found}: apt-get install postgresql, brew install postgresql@16`,
+  )
 }
 
 /** Debian and Ubuntu keep the server programs out of PATH. */
@@ -266,7 +271,7 @@ function debianPostgres(): string | undefined {
 }
 
 /** PostgreSQL refuses to run as root. */
-function unprivileged(): User | undefined {
+export function unprivileged(): User | undefined {
   if (process.getuid?.() !== 0) return undefined
   for (const name of ['postgres', 'nobody']) {
     try {

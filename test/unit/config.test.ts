@@ -40,6 +40,7 @@ const DEFAULTS: Config = {
   metricsPort: undefined,
   operatorToken: 'operator',
   databaseUrl: undefined,
+  databaseDirectUrl: undefined,
   redisUrl: undefined,
   dataDir: '.oncekey',
   hmacSecret: 'super-secret-key',
@@ -104,6 +105,11 @@ const GOOD: [settings: Settings, inForce: Partial<Config>][] = [
   ],
   [{ DATABASE_URL: 'postgres://u:p@db/x' }, { databaseUrl: 'postgres://u:p@db/x' }],
   [{ DATABASE_URL: 'postgresql:///x' }, { databaseUrl: 'postgresql:///x' }],
+  [
+    { DATABASE_URL: 'postgres://u:p@a:1,b:2/x?target_session_attrs=read-write' },
+    { databaseUrl: 'postgres://u:p@a:1,b:2/x?target_session_attrs=read-write' },
+  ],
+  [{ DATABASE_DIRECT_URL: 'postgres://u:p@db/x' }, { databaseDirectUrl: 'postgres://u:p@db/x' }],
   [{ REDIS_URL: 'redis://r' }, { redisUrl: 'redis://r', idempotencyStore: 'redis' }],
   [{ REDIS_URL: 'rediss://:p@r:6380/1' }, { redisUrl: 'rediss://:p@r:6380/1', idempotencyStore: 'redis' }],
   [
@@ -421,7 +427,7 @@ test('what printConfig shows can be set again to the same effect, but for the se
       ...(shown.OPERATOR_TOKEN === '' ? {} : { OPERATOR_TOKEN: '' }),
       ...pick(settings, [
         ...['HMAC_SECRET', 'DATABASE_URL', 'REDIS_URL', 'SECRETS_KEY', 'SECRETS_KEY_OLD', 'API_KEYS'],
-        'OPERATOR_TOKEN',
+        ...['OPERATOR_TOKEN', 'DATABASE_DIRECT_URL'],
       ]),
     })
     assert.deepEqual({ ...again, hmacSecret: config.hmacSecret }, config)

@@ -1,0 +1,213 @@
+import assert from 'node:assert/strict'
+import { randomBytes, randomUUID } from 'node:crypto'
+import { cpSync, mkdtempSync, readdirSync, rmSync } from 'node:fs'
+import { tmpdir } from 'node:os'
+import { join } from 'node:path'
+import { after, before, test } from 'node:test'
+import { v7 as uuidv7 } from 'uuid'
+import { auditLog } from '../../internal/audit/audit-log.ts'
+import { type Database, openDatabase } from '../../internal/database/database.ts'
+import { migrate } from '../../internal/database/migrate.ts'
+import { partitionByClient, partitionedTables } from '../../internal/database/partition.ts'
+import { postgresRecords } from '../../internal/idempotency/postgres-records.ts'
+import { postgresStore } from '../../internal/idempotency/postgres-store.ts'
+import { orderStore } from '../../internal/orders/order-store.ts'
+import { gatewayKeyOf } from '../../internal/payments/payment.ts'
+import { paymentStore } from '../../internal/payments/payment-store.ts'
+import { findPayment, readKey } from '../../internal/payments/read-payments.ts'
+import { SQL_DIRECTORY } from '../../src/package-root.ts'
+import { type Executed, explained } from '../support/explained.ts'
+import { oncekey } from '../support/run-command.ts'
+import { createDatabase, type TestDatabase } from '../support/servers.ts'
+
+const PARTITIONS = 4
+const TABLES = ['audit_log', 'idempotency_keys', 'orders', 'payments']
+const DAY_MS = 86_400_000
+const FINGERPRINT = 'a'.repeat(64)
+
+let created: TestDatabase
+let database: Database
+before(async () => {
+  created = await createDatabase()
+  database = openDatabase(created.url)
+  await migrate(database, SQL_DIRECTORY)
+})
+after(async () => {
+  await database.close()
+  await created.drop()
+})
+
+test('every unique key has the client first', async () => {
+  const rows = await database.run(
+    (sql) => sql`
+      SELECT indexrelid::regclass::text AS name, attname FROM pg_index
+      JOIN pg_attribute ON attrelid = indrelid AND attnum = indkey[0]
+      WHERE indisunique AND indrelid::regclass::text IN ${sql(TABLES)}`,
+  )
+  assert.ok(rows.length >= TABLES.length)
+  for (const { name, attname } of rows) assert.equal(attname, 'client', `${name}`)
+})
+
+test('migrate --partition splits the tables, and what was in them is the same as before', async () => {
+  const clients = Array.from({ length: 12 }, (_, n) => `client-${n}`)
+  for (const client of clients) await use(database, client)
+  const before = await contents()
+  const objects = await definitions()
+  const { code, stdout, stderr } = await oncekey(['migrate', '--partition', `${PARTITIONS}`], {
+    DATABASE_URL: created.url,
+  })
+  assert.equal(code, 0, stderr)
+  assert.equal(
+    stdout,
+    `nothing to apply\n${TABLES.map((table) => `${table} has ${PARTITIONS} partitions\n`).join('')}`,
+  )
+  assert.deepEqual(await contents(), before)
+  assert.deepEqual(await definitions(), objects)
+  const again = await oncekey(['migrate', '--partition', '8'], { DATABASE_URL: created.url })
+  assert.match(again.stdout, new RegExp(`^orders has already ${PARTITIONS} partitions$`, 'm'))
+  const wrong = await oncekey(['migrate', '--partition', '1'], { DATABASE_URL: created.url })
+  assert.equal(wrong.code, 1)
+  assert.match(wrong.stderr, /--partition must be a whole number from 2 to 1024/)
+  // The chains go on where they were, and hold.
+  for (const client of clients) await use(database, client)
+  const audit = await oncekey(['audit', 'verify'], { DATABASE_URL: created.url })
+  assert.equal(audit.code, 0, audit.stdout + audit.stderr)
+})
+
+test('whatever a request does touches one partition of each table', async (t) => {
+  const { watched, executed, close } = await explained(created.url, database)
+  t.after(close)
+  // More often than PostgreSQL plans a statement anew for its values: its general plan must do as well.
+  for (let turn = 0; turn < 8; turn++) await use(watched, 'acme')
+  const parts = executed.map((one) => ({ ...one, touched: partitionsOf(one) }))
+  for (const { query, touched } of parts) {
+    for (const table of TABLES) {
+      const own = new Set(touched.filter((name) => name.startsWith(`${table}_p`)))
+      assert.ok(own.size <= 1, `${[...own].join()} touched by ${query}`)
+    }
+  }
+  const seen = new Set(parts.flatMap(({ touched }) => touched.map((name) => name.replace(/_p\d+$/, ''))))
+  assert.deepEqual([...seen].sort(), TABLES)
+  assert.ok(parts.filter(({ touched }) => touched.length > 0).length > 100, 'too few statements were seen')
+})
+
+test('the audit trail is append-only in its partitions too', async () => {
+  for (const table of ['audit_log', 'audit_log_p0', `audit_log_p${PARTITIONS - 1}`]) {
+    for (const statement of [
+      `UPDATE ${table} SET entry = '{}'`,
+      `DELETE FROM ${table}`,
+      `TRUNCATE ${table}`,
+      `SET LOCAL session_replication_role = replica; DELETE FROM ${table}`,
+    ]) {
+      await assert.rejects(
+        database.run((sql) => sql.unsafe(statement)),
+        { code: '42501' },
+        statement,
+      )
+    }
+  }
+})
+
+test('later migrations work on a partitioned schema', async (t) => {
+  const { url, drop } = await createDatabase()
+  const early = openDatabase(url)
+  const directory = mkdtempSync(join(tmpdir(), 'oncekey-sql-'))
+  t.after(async () => {
+    await early.close()
+    await drop()
+    rmSync(directory, { recursive: true })
+  })
+  const files = readdirSync(SQL_DIRECTORY).filter((name) => name.endsWith('.sql'))
+  for (const name of files.filter((one) => one < '006')) {
+    cpSync(join(SQL_DIRECTORY, name), join(directory, name))
+  }
+  await migrate(early, directory)
+  await partitionByClient(early, SQL_DIRECTORY, PARTITIONS)
+  const later = await migrate(early, SQL_DIRECTORY)
+  assert.ok(later.length >= 2, later.join())
+  assert.equal((await partitionedTables(early)).length, TABLES.length)
+  await use(early, 'acme')
+})
+
+async function contents(): Promise<unknown[]> {
+  return await Promise.all(
+    TABLES.map(async (table) => {
+      const rows = await database.run((sql) => sql`SELECT t::text AS row FROM ${sql(table)} AS t ORDER BY 1`)
+      return rows.map(({ row }) => String(row))
+    }),
+  )
+}
+
+/** Constraints, indexes, triggers, privileges, functions and views, as the catalogue words them. */
+async function definitions(): Promise<string[]> {
+  const rows = await database.run(
+    (sql) => sql`
+      SELECT conname || ' ' || pg_get_constraintdef(oid) AS text FROM pg_constraint
+        WHERE conrelid::regclass::text IN ${sql(TABLES)}
+      UNION ALL SELECT replace(pg_get_indexdef(indexrelid), ' ON ONLY ', ' ON ') FROM pg_index
+        WHERE indrelid::regclass::text IN ${sql(TABLES)}
+      UNION ALL SELECT pg_get_triggerdef(oid) || tgenabled::text FROM pg_trigger
+        WHERE tgrelid::regclass::text IN ${sql(TABLES)} AND NOT tgisinternal
+      UNION ALL SELECT relname || ' ' || relacl::text FROM pg_class WHERE oid::regclass::text IN ${sql(TABLES)}
+        AND relacl IS NOT NULL AND relname = 'audit_log'
+      UNION ALL SELECT pg_get_functiondef(oid) FROM pg_proc WHERE proname LIKE 'oncekey%'
+      UNION ALL SELECT viewname || definition FROM pg_views WHERE schemaname = 'public'
+      ORDER BY 1`,
+  )
+  return rows.map(({ text }) => String(text).replace(/ NOT VALID$/, ''))
+}
+
+function partitionsOf({ touched }: Executed): string[] {
+  return touched.filter((name) => /_p\d+$/.test(name))
+}
+
+/** What requests do, for one client: every verb of the stores, each way it can go. */
+async function use(on: Database, client: string): Promise<void> {
+  const keys = postgresStore(on, { ttlMs: DAY_MS })
+  const id = { client, scope: 'POST /orders', key: randomUUID() }
+  const token = randomBytes(16).toString('hex')
+  const answer = { status: 201, headers: {}, body: Buffer.from('x') }
+  await keys.claim(id, FINGERPRINT, token, 30_000)
+  await keys.dispatch(id, token)
+  await keys.renew(id, token, 30_000)
+  await keys.complete(id, token, answer)
+  await keys.claim(id, FINGERPRINT, randomBytes(16).toString('hex'), 30_000)
+  const unknown = { ...id, key: randomUUID() }
+  await keys.claim(unknown, FINGERPRINT, token, 30_000)
+  await keys.release(unknown, token, 'unknown')
+  await keys.resolve(unknown, token, answer, { by: 'jane' })
+  await postgresRecords(on, { ttlMs: DAY_MS }).show(id)
+
+  const orders = orderStore(on)
+  const order = {
+    ...{ id: uuidv7(), userId: 'user-1', item: 'book', amount: '19.9', key: id.key, createdAt: new Date() },
+  }
+  const placement = { client, order, fingerprint: FINGERPRINT, answer: { status: 201, body: '{}' } }
+  await orders.place(placement)
+  await orders.place({ ...placement, order: { ...order, id: uuidv7() } })
+  await orders.standing({ client, key: id.key, fingerprint: FINGERPRINT })
+  await orders.find(client, order.id)
+  await orders.list(client, 10, undefined)
+  await orders.list(client, 10, uuidv7())
+
+  const payments = paymentStore(on, { settleMs: 30_000 })
+  const scope = 'POST /api/v1/payments'
+  const payment = {
+    ...{ client, id: uuidv7(), scope, key: id.key, state: 'processing' as const, amount: '19.9' },
+    ...{ currency: 'EUR', userId: undefined, description: undefined, paymentMethod: '****4242' },
+    ...{ metadata: undefined, gatewayKey: gatewayKeyOf(client, scope, id.key), createdAt: new Date() },
+  }
+  const turn = { client, id: payment.id, attempt: 1, requestId: 'request-1' }
+  await payments.begin({ payment, fingerprint: FINGERPRINT, requestId: 'request-1' })
+  await payments.sendAgain(turn)
+  await payments.settle(turn, {
+    ...{ state: 'completed', chargeId: 'ch_1', event: 'payment.completed', by: undefined, reason: undefined },
+    answer: { status: 200, body: Buffer.from('{}') },
+  })
+  await findPayment(on, client, payment.id)
+  await readKey(on, { client, scope, key: id.key, fingerprint: FINGERPRINT })
+  const audit = auditLog(on)
+  await audit.append({ client, eventType: 'payment.replayed', entry: '{}' })
+  await audit.list(client, { limit: 10 })
+  await audit.list(client, { limit: 10, eventType: 'payment.replayed', before: 1_000 })
+}

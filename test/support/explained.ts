@@ -1,0 +1,54 @@
+import postgres from 'postgres'
+import { z } from 'zod'
+import type { Database } from '../../internal/database/database.ts'
+
+interface Node {
+  'Node Type': string
+  'Relation Name'?: string | undefined
+  'Actual Loops'?: number | undefined
+  Plans?: Node[] | undefined
+}
+
+const node: z.ZodType<Node> = z.lazy(() =>
+  z.object({
+    'Node Type': z.string(),
+    'Relation Name': z.string().optional(),
+    'Actual Loops': z.number().optional(),
+    Plans: z.array(node).optional(),
+  }),
+)
+const logged = z.object({ 'Query Text': z.string(), Plan: node })
+
+/** A statement that the server ran, those inside of functions too, and the tables that its plan really touched. */
+export interface Executed {
+  query: string
+  touched: string[]
+}
+
+/** Like `database`, with whatever it runs explained by the server itself (its module auto_explain). */
+export async function explained(url: string, database: Database) {
+  const executed: Executed[] = []
+  const sql = postgres(url, {
+    max: 1,
+    fetch_types: false,
+    onnotice({ message = '' }) {
+      const json = message.slice(message.indexOf('{'))
+      if (!/^duration: [\d.]+ ms {2}plan:/.test(message)) return
+      const { 'Query Text': query, Plan } = logged.parse(JSON.parse(json))
+      executed.push({ query, touched: touchedBy(Plan) })
+    },
+  })
+  await sql`LOAD 'auto_explain'`
+  await sql`
+    SELECT set_config(name, value, false) FROM (VALUES
+      ('auto_explain.log_min_duration', '0'), ('auto_explain.log_nested_statements', 'on'),
+      ('auto_explain.log_analyze', 'on'), ('auto_explain.log_timing', 'off'),
+      ('auto_explain.log_format', 'json'), ('client_min_messages', 'log')) AS s(name, value)`
+  const watched: Database = { ...database, run: (statement) => Promise.resolve(statement(sql)) }
+  return { watched, executed, close: () => sql.end({ timeout: 1 }) }
+}
+
+function touchedBy(plan: Node): string[] {
+  const own = plan['Relation Name'] === undefined || plan['Actual Loops'] === 0 ? [] : [plan['Relation Name']]
+  return [...own, ...(plan.Plans ?? []).flatMap(touchedBy)]
+}
