@@ -8,7 +8,9 @@ import { migrate, newerMigrations, pendingMigrations } from '../../internal/data
 import { SQL_DIRECTORY } from '../../src/package-root.ts'
 import { createDatabase } from '../support/servers.ts'
 
-const FILES = readdirSync(SQL_DIRECTORY).sort()
+const FILES = readdirSync(SQL_DIRECTORY)
+  .filter((name) => name.endsWith('.sql'))
+  .sort()
 
 test('many processes that migrate at once apply every file once', async (t) => {
   const { url, drop } = await createDatabase()
