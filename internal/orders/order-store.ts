@@ -1,6 +1,7 @@
 import { type Database, isRowFault, type Sql } from '../database/database.ts'
 import { storeUnavailable } from '../database/deadline.ts'
 import { groupCommit } from '../database/group-commit.ts'
+import { replicated } from '../database/replicated.ts'
 import { ServiceError } from '../service-error.ts'
 import type { Order } from './order.ts'
 
@@ -53,11 +54,14 @@ export function orderStore(database: Database, { onBatch }: OrderStoreOptions = 
     isItemFault: isRowFault,
     ...(onBatch === undefined ? {} : { onBatch }),
   })
+  const agreed = replicated(database)
   return {
     async place(placement) {
       if (await insert(placement)) return { outcome: 'created' }
       try {
-        return await existing(database, placement)
+        const placed = await existing(database, placement)
+        await agreed()
+        return placed
       } catch (error) {
         // It may be ours that is there.
         throw error instanceof ServiceError ? storeUnavailable(error, 'unknown') : error
@@ -135,23 +139,17 @@ async function insertAll(database: Database, items: readonly Placement[]): Promi
 }
 
 async function existing(database: Database, { client, order, fingerprint }: Placement): Promise<Placed> {
-  const found = await standing(database, { client, key: order.key, fingerprint }, true)
+  const found = await standing(database, { client, key: order.key, fingerprint })
   if (found === undefined) throw new Error('an order that was there a moment ago is gone')
   // Ours after all: the first statement was committed, only its answer was lost.
   return found.outcome === 'existing' && found.id === order.id ? { outcome: 'created' } : found
 }
 
-/**
- * `acknowledged`: what is found is going to be. A row that can be read may be missing on the synchronous standby: the
- * wait for it was cut short, or the server was restarted meanwhile. A lock writes, so it comes back when the standby
- * has all that was written before.
- */
-async function standing(database: Database, { client, key, fingerprint }: Asked, acknowledged = false) {
+async function standing(database: Database, { client, key, fingerprint }: Asked) {
   const [row] = await database.run(
     (sql) => sql`
       SELECT id, encode(fingerprint, 'hex') AS fingerprint, answer_status, answer_body
-      FROM orders WHERE client = ${client} AND idempotency_key = ${key}
-      ${acknowledged ? sql`FOR KEY SHARE` : sql``}`,
+      FROM orders WHERE client = ${client} AND idempotency_key = ${key}`,
   )
   if (row === undefined || !(row.answer_body instanceof Buffer)) return undefined
   if (row.fingerprint !== fingerprint) return { outcome: 'mismatch' } as const

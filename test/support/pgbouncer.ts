@@ -27,7 +27,14 @@ export async function startPgBouncer(url: string, settings: string[] = []): Prom
     `* = host=${hostname} port=${behind || 5432} ${credentials}`,
     '[pgbouncer]',
     ...['listen_addr = 127.0.0.1', `listen_port = ${port}`, 'unix_socket_dir =', 'auth_type = any'],
-    ...['pool_mode = transaction', 'default_pool_size = 4', 'max_client_conn = 500', ...settings],
+    ...[
+      'pool_mode = transaction',
+      'default_pool_size = 4',
+      'max_client_conn = 500',
+      // Usually 15 s: for so long nobody gets a connection after one try to make one has failed.
+      'server_login_retry = 1',
+      ...settings,
+    ],
   ]
   writeFileSync(file, `${lines.join('\n')}\n`)
   const through = (address: string) => Object.assign(new URL(address), { port: `${port}` }).href
