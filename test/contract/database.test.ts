@@ -34,3 +34,12 @@ test('a statement that fails after its first rows does not shift the rows of the
   const none = await database.run((sql) => sql`SELECT 1 AS one WHERE false`)
   assert.equal(none.length, 0)
 })
+
+test('a server that only reads is an outage in which nothing happened, and is left for one that writes', async () => {
+  await database.run((sql) => sql`CREATE TABLE written (n int)`)
+  const write = () => database.run((sql) => sql`INSERT INTO written VALUES (1)`)
+  // As on a connection to what was the primary before a failover.
+  await database.run((sql) => sql`SET default_transaction_read_only = on`)
+  await assert.rejects(write(), { code: 'store_unavailable', effect: 'none' })
+  await write()
+})
