@@ -43,7 +43,7 @@ const DEADLINE_MS = 2_500
 const GRACE_MS = 500
 /** Between two questions whether the database answers again. */
 const PROBE_EVERY_MS = 200
-/** To statements under way when their connection is not needed any more. */
+/** To statements under way when the service ends. */
 const CLOSE_S = 2
 const NOT_REPLICATED =
   'PostgreSQL gave up waiting for the synchronous standby: it may lack what was committed'
@@ -76,12 +76,12 @@ export function openDatabase(url: string | undefined, options: DatabaseOptions =
   let underWay = 0
   let replacedMs = Number.NEGATIVE_INFINITY
 
-  /** Statements under way have this long to end. */
-  const replace = (used: Pool, graceS = 0) => {
+  /** 'gently': statements under way go on to their end, each within its own deadline. */
+  const replace = (used: Pool, how: 'at once' | 'gently' = 'at once') => {
     if (used !== pool || closed) return
     pool = connect()
     replacedMs = performance.now()
-    void used.sql.end({ timeout: graceS }).catch(() => {})
+    void used.sql.end(how === 'gently' ? {} : { timeout: 0 }).catch(() => {})
   }
   const revive = async () => {
     while (!closed) {
@@ -131,7 +131,7 @@ export function openDatabase(url: string | undefined, options: DatabaseOptions =
       revival ??= revive()
     } else if (code === READ_ONLY && performance.now() - replacedMs > RECONNECT_MS) {
       // The name of the host, or a proxy, may lead elsewhere by now.
-      replace(used, CLOSE_S)
+      replace(used, 'gently')
     }
   }
 
@@ -141,7 +141,7 @@ export function openDatabase(url: string | undefined, options: DatabaseOptions =
     try {
       if (!(await isPooled(used.sql))) return
       prepare = false
-      replace(used, CLOSE_S)
+      replace(used, 'gently')
     } catch {
       looked = false
     }
