@@ -192,6 +192,10 @@ describe('the checker of chaos runs', () => {
     }
     assert.deepEqual(conflict('request_in_progress'), [5])
     assert.deepEqual(conflict('idempotency_key_reused', { key: 'key-9' }), [5])
+    // A node that stood still says it of the lock that it has lost itself.
+    const stood = clean()
+    stood.answered(23_000, stood.sent(20_000, { key: 'key-9' }), problem(409, 'request_in_progress'))
+    assert.deepEqual(found(stood, orders), [])
     // Another request under the key is reused, never in progress.
     const other = new Written()
     const first = other.sent(1_000)
