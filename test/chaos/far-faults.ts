@@ -3,7 +3,7 @@ import type { Faults } from '../../src/faults/faults.ts'
 import { seeded } from '../../src/simulator/seeded.ts'
 import type { Behaviour } from '../support/counting-gateway.ts'
 import type { FaultKind } from './fault-kinds.ts'
-import { type Inject, needed, struck } from './hands.ts'
+import { type Inject, listenAgain, needed, struck } from './hands.ts'
 import type { PlannedFault } from './schedule.ts'
 
 const NONE = {}
@@ -54,7 +54,7 @@ const backendRefuse: Inject = async (fault, hands) => {
   wire.cutAll('close')
   await hands.event('fire', { node: fault.node, count: UNDER_WAY })
   await sleep(fault.forMs)
-  await wire.start()
+  await listenAgain(wire)
   return { hit: true, detail: `${before} connections were closed, and no new one was taken` }
 }
 

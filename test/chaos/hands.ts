@@ -66,3 +66,16 @@ export async function revive(node: StageNode, { onCrash }: Hands): Promise<void>
     await startAgain(node)
   }
 }
+
+/** Its port may have been lent to somebody else for a moment. */
+export async function listenAgain(wire: FaultProxy): Promise<void> {
+  for (let tried = 1; ; tried++) {
+    try {
+      await wire.start()
+      return
+    } catch (error) {
+      if (tried >= STARTS) throw error
+      await sleep(BETWEEN_STARTS_MS)
+    }
+  }
+}

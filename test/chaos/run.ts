@@ -3,7 +3,7 @@ import { mkdirSync, writeFileSync } from 'node:fs'
 import { join } from 'node:path'
 import { setTimeout as sleep } from 'node:timers/promises'
 import type { FaultKind } from './fault-kinds.ts'
-import type { Hands } from './hands.ts'
+import type { Hands, Hit } from './hands.ts'
 import { monotonicMs } from './history.ts'
 import { inject, placesOf } from './inject.ts'
 import { LimiterWatch } from './limiter-watch.ts'
@@ -126,6 +126,14 @@ interface Strike {
   underWay: Set<string>
 }
 
+/** One that could not be made, on a machine that has other things to do, must not end a long run. */
+function notMade(error: unknown): Hit {
+  return {
+    hit: false,
+    detail: `could not be made: ${error instanceof Error ? error.message : String(error)}`,
+  }
+}
+
 /** Each fault at its time, or when its place is free. Answers with how many did not get their turn. */
 async function strike({ plan, faults, hands, startedAt, done, underWay }: Strike): Promise<number> {
   const places = new Places()
@@ -144,7 +152,7 @@ async function strike({ plan, faults, hands, startedAt, done, underWay }: Strike
       struck.add(fault.kind)
       const name = `${fault.kind} ${fault.n}`
       underWay.add(name)
-      const hit = await inject(fault, hands)
+      const hit = await inject(fault, hands).catch(notMade)
       underWay.delete(name)
       done.push({ n: fault.n, kind: fault.kind, node: fault.node, beganAt, endedAt: monotonicMs(), ...hit })
     })

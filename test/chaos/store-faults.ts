@@ -4,7 +4,7 @@ import postgres from 'postgres'
 import type { FaultProxy } from '../../src/faults/fault-proxy.ts'
 import { freePort, type ThrowawayServer } from '../support/servers.ts'
 import type { FaultKind } from './fault-kinds.ts'
-import { type Hands, type Inject, needed, struck } from './hands.ts'
+import { type Hands, type Inject, listenAgain, needed, struck } from './hands.ts'
 import type { PlannedFault } from './schedule.ts'
 
 const NONE = {}
@@ -152,7 +152,7 @@ const refuse: Inject = async (fault, hands) => {
   }
   await hands.event('fire', { node: fault.node, count: UNDER_WAY })
   await sleep(fault.forMs)
-  for (const wire of wires) await wire.start()
+  for (const wire of wires) await listenAgain(wire)
   return { hit: open > 0, detail: `${open} connections were reset, and no new one was taken` }
 }
 
