@@ -21,7 +21,7 @@ describe('no request, right or wrong, is answered with 500, breaks a process or 
         const report = await runFuzz(world, { seed: SEED, durationMs: DURATION_MS, connections: 32 })
         const text = reportText(world.name, report)
         assert.deepEqual(report.findings.length, 0, text)
-        assert.ok(report.cases > 100, text)
+        assert.ok(report.cases > 30, text)
         t.diagnostic(text)
       })
     }

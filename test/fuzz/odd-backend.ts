@@ -94,7 +94,7 @@ export async function startOddBackend(base: string): Promise<OddBackend> {
   const server = createServer((req, res) => {
     requests++
     // What a mutation has made of it is not said back.
-    const [from = 'none'] = /^[\w-]{1,60}$/.exec(String(req.headers['x-case'])) ?? []
+    const [from = 'none'] = /^[\w-]{1,60}$/.exec(String(req.headers['x-case'] ?? '')) ?? []
     const name = String(req.headers['x-answer'] ?? 'ok')
     faults.push(...faultsOf(req, base, port, from))
     const id = keyedId(req)
