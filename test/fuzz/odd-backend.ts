@@ -159,5 +159,6 @@ function keyedId({ method, url = '', headers }: IncomingMessage): string | undef
   const key = headers['idempotency-key'] ?? headers['x-idempotency-key']
   if (typeof key !== 'string' || method === 'HEAD') return undefined
   const [path] = url.split('?', 1)
-  return `${method} ${path} ${headers['x-client-id'] ?? ''} ${key.replace(/^"(.*)"$/s, '$1')}`
+  const [, keyid] = /;keyid="([^"]*)"/.exec(String(headers['signature-input'])) ?? []
+  return `${method} ${path} ${keyid ?? headers['x-client-id'] ?? 'default'} ${key.replace(/^"(.*)"$/s, '$1')}`
 }
