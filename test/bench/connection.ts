@@ -8,6 +8,7 @@ const READ_BYTES = 65_536
 /** A kept connection that carries one request at a time, with as little work for each as Node allows. */
 export class Connection {
   readonly #socket: Socket
+  #isOver = false
   /** Rejects when the other side closes it, or answers what cannot be read. */
   readonly closed: Promise<void>
   /** What the latency of the answer counts from; performance.now(). */
@@ -31,7 +32,7 @@ export class Connection {
       },
     })
     this.closed = once(this.#socket, 'close').then(() => {
-      if (!this.#socket.writableEnded) throw new Error('the contestant closed a connection')
+      if (!this.#isOver) throw new Error('the contestant closed a connection')
     })
     // It is awaited when the load is over; until then nobody looks.
     this.closed.catch(() => {})
@@ -51,7 +52,12 @@ export class Connection {
     this.#socket.write(request)
   }
 
+  abandon(reason: string): void {
+    this.#socket.destroy(new Error(reason))
+  }
+
   close(): void {
+    this.#isOver = true
     this.#socket.end()
   }
 }

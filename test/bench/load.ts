@@ -26,10 +26,12 @@ export interface LoadResult {
   latencies: Float64Array
 }
 
+/** After the end of a load; a service gives up on a request much sooner. */
+const STALLED_MS = 30_000
 /** The finest that timers have. */
 const TICK_MS = 1
 
-/** Ready-made bytes over raw sockets. Connecting is not counted. Rejects when a connection is lost. */
+/** Ready-made bytes over raw sockets. Connecting is not counted. Rejects when a connection is lost or an answer does not come. */
 export async function load(options: LoadOptions): Promise<LoadResult> {
   const { port, connections, durationMs, next, expected, ratePerS } = options
   const latencies: number[] = []
@@ -76,10 +78,14 @@ export async function load(options: LoadOptions): Promise<LoadResult> {
     sendDue(nowMs)
   }, TICK_MS)
   if (ratePerS === undefined) clearInterval(timer)
+  const stalled = setTimeout(() => {
+    for (const line of lines) line.abandon(`no answer for ${STALLED_MS} ms`)
+  }, durationMs + STALLED_MS)
   try {
     await Promise.all(lines.map(({ closed }) => closed))
   } finally {
     clearInterval(timer)
+    clearTimeout(stalled)
   }
   const seconds = (lastMs - startedMs) / 1_000
   return {

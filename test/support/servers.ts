@@ -185,7 +185,7 @@ function removeSharedMemory(pidFile: string): void {
 }
 
 /** Under /tmp, since the path of a unix socket may have about 100 characters; other users may enter. */
-function temporaryDirectory(): string {
+export function temporaryDirectory(): string {
   const directory = mkdtempSync('/tmp/oncekey-test-')
   chmodSync(directory, 0o711)
   directories.push(directory)
