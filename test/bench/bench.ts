@@ -10,7 +10,7 @@ import { CONTESTANTS, type Contest, type Quota } from './contestants.ts'
 import { type Entrant, type Measured, measure } from './measure.ts'
 import { type Options, readOptions } from './options.ts'
 import { PATHS } from './paths.ts'
-import { CONTESTANT_CORE, LOAD_CORE, pin, unpin, whyNotPinned } from './processes.ts'
+import { ALL_CORES, CONTESTANT_CORE, LOAD_CORE, pin, whyNotPinned } from './processes.ts'
 import { profileText, profiling } from './profile.ts'
 import { showProgress } from './progress.ts'
 import { reaches } from './reach.ts'
@@ -33,7 +33,8 @@ async function main(): Promise<number> {
 }
 
 async function bench(options: Options): Promise<number> {
-  const unpinned = whyNotPinned()
+  // Without figures that mean something, everything may run everywhere.
+  const unpinned = options.quick ? '--quick' : whyNotPinned()
   // Before anything is started: Redis and PostgreSQL inherit it.
   if (unpinned === undefined) pin(process.pid, LOAD_CORE)
   const stage = await openStage()
@@ -41,7 +42,8 @@ async function bench(options: Options): Promise<number> {
     const facts = await circumstances(stage, options, unpinned)
     const measured: Measured[] = []
     for (const contest of CONTESTS) {
-      for (const quota of QUOTAS) measured.push(...(await runPaths(options, contest, quota, stage)))
+      for (const quota of QUOTAS)
+        measured.push(...(await runPaths(options, contest, quota, stage, unpinned === undefined)))
     }
     const report = { measured, reaches: options.quick ? [] : reaches(measured), circumstances: facts }
     process.stdout.write(`${options.json ? JSON.stringify(report, null, 2) : markdown(report)}\n`)
@@ -59,7 +61,13 @@ async function bench(options: Options): Promise<number> {
 }
 
 /** The paths of a contest that take the same processes. */
-async function runPaths(options: Options, contest: Contest, quota: Quota, stage: Stage): Promise<Measured[]> {
+async function runPaths(
+  options: Options,
+  contest: Contest,
+  quota: Quota,
+  stage: Stage,
+  pinned: boolean,
+): Promise<Measured[]> {
   const paths = PATHS.filter(
     (path) => path.contest === contest && path.quota === quota && options.paths.includes(path.name),
   )
@@ -75,9 +83,7 @@ async function runPaths(options: Options, contest: Contest, quota: Quota, stage:
     for (const contestant of contestants) {
       const service = await contestant.start(stage, quota, profiles?.node)
       entrants.push({ contestant, service })
-      if (whyNotPinned() !== undefined) continue
-      if (contestant.manyCores === true) unpin(service.pid)
-      else pin(service.pid, CONTESTANT_CORE)
+      if (pinned) pin(service.pid, contestant.manyCores === true ? ALL_CORES : CONTESTANT_CORE)
     }
     for (const path of paths) {
       const progress = showProgress(path.name, options.rounds)

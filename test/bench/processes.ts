@@ -6,6 +6,7 @@ import { inPath } from '../support/programs.ts'
 export const CONTESTANT_CORE = '0'
 /** Of the load and of the servers that contestants use. */
 export const LOAD_CORE = '1'
+export const ALL_CORES = `0-${cpus().length - 1}`
 
 /** undefined: processes can be pinned here; else why not. */
 export function whyNotPinned(): string | undefined {
@@ -17,11 +18,6 @@ export function whyNotPinned(): string | undefined {
 export function pin(pid: number, cores: string): void {
   const { status, stderr } = spawnSync('taskset', ['-a', '-c', '-p', cores, `${pid}`], { encoding: 'utf8' })
   if (status !== 0) throw new Error(`process ${pid} cannot be pinned to core ${cores}: ${stderr}`)
-}
-
-/** Takes back what it has inherited. */
-export function unpin(pid: number): void {
-  pin(pid, `0-${cpus().length - 1}`)
 }
 
 interface Stat {
