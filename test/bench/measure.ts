@@ -33,6 +33,8 @@ export interface CpuTimes {
   server: number
   redis: number
   postgres: number
+  /** Of the load itself: it must be cheaper than what it measures. */
+  load: number
 }
 
 export interface MeasurePlan {

@@ -39,13 +39,14 @@ function section(path: Path, measured: readonly Measured[]): string {
   const floors = floorsOf(measured)
   const heads = [
     ...['', 'requests/s', ...floors.map(({ contestant }) => `/ ${contestant}`), 'p50 ms', 'p99 ms'],
-    ...['CPU µs each: server', 'Redis', 'PostgreSQL', 'peak MB'],
+    ...['CPU µs each: server', 'Redis', 'PostgreSQL', 'load', 'peak MB'],
   ]
   const rows = measured.map((one) => [
     ...[`\`${one.contestant}\``, number(one.rate, 0)],
     ...floors.map((floor) => number(ratioTo(floor, one), 2)),
     ...[number(one.p50Ms, 2), number(one.p99Ms, 2), number(one.cpuUs.server, 1)],
-    ...[number(one.cpuUs.redis, 1), number(one.cpuUs.postgres, 1), number(one.peakRssMb, 0)],
+    ...[number(one.cpuUs.redis, 1), number(one.cpuUs.postgres, 1), number(one.cpuUs.load, 1)],
+    number(one.peakRssMb, 0),
   ])
   return `**${path.name}**: ${path.what}\n\n${table(heads, rows)}`
 }

@@ -31,7 +31,7 @@ export class Run {
   readonly #unexpected: Record<string, number> = {}
   #rounds: Round[] = []
   #answers = 0
-  #cpuUs: CpuTimes = { server: 0, redis: 0, postgres: 0 }
+  #cpuUs: CpuTimes = { server: 0, redis: 0, postgres: 0, load: 0 }
   /** Answers per second, of the fastest round. */
   #fastest: number | undefined
   /** Of an open loop, once the highest rate is known. */
@@ -53,7 +53,7 @@ export class Run {
     }
     this.#rounds = []
     this.#answers = 0
-    this.#cpuUs = { server: 0, redis: 0, postgres: 0 }
+    this.#cpuUs = { server: 0, redis: 0, postgres: 0, load: 0 }
     forgetPeakRss(service.pid)
   }
 
@@ -69,7 +69,7 @@ export class Run {
       ...{ expected: statusOf(path, contestant), ratePerS: this.#ratePerS },
     })
     const after = this.#cpuSoFar()
-    for (const part of ['server', 'redis', 'postgres'] as const) {
+    for (const part of ['server', 'redis', 'postgres', 'load'] as const) {
       this.#cpuUs[part] += after[part] - before[part]
     }
     for (const [status, count] of unexpected) {
@@ -82,7 +82,7 @@ export class Run {
 
   measured(): Measured {
     const medianOf = (value: (round: Round) => number) => median(this.#rounds.map(value))
-    const { server, redis, postgres } = this.#cpuUs
+    const { server, redis, postgres, load: own } = this.#cpuUs
     const each = (us: number) => us / this.#answers
     return {
       path: this.#options.path.name,
@@ -91,7 +91,7 @@ export class Run {
       rate: medianOf(({ rate }) => rate),
       p50Ms: medianOf(({ p50Ms }) => p50Ms),
       p99Ms: medianOf(({ p99Ms }) => p99Ms),
-      cpuUs: { server: each(server), redis: each(redis), postgres: each(postgres) },
+      cpuUs: { server: each(server), redis: each(redis), postgres: each(postgres), load: each(own) },
       answers: this.#answers,
       peakRssMb: peakRssMb(this.#options.service.pid),
       unexpected: this.#unexpected,
@@ -100,10 +100,12 @@ export class Run {
 
   #cpuSoFar(): CpuTimes {
     const { service, stage } = this.#options
+    const { user, system } = process.cpuUsage()
     return {
       server: treeCpuUs(service.pid),
       redis: treeCpuUs(stage.redis.pid),
       postgres: treeCpuUs(stage.postgres.pid),
+      load: user + system,
     }
   }
 }

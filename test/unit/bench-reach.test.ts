@@ -10,7 +10,7 @@ function measured(path: string, contestant: string, rates: number[], p99Ms = 5):
   return {
     ...{ path, contestant, rate, p50Ms: 1, p99Ms, answers: 100, peakRssMb: 50, unexpected: {} },
     rounds: rates.map((one) => ({ rate: one, p50Ms: 1, p99Ms })),
-    cpuUs: { server: 40, redis: 0, postgres: Number.NaN },
+    cpuUs: { server: 40, redis: 0, postgres: Number.NaN, load: 9 },
   }
 }
 
@@ -37,7 +37,10 @@ test('the report has the figures, what they mean and whether they suffice', () =
   const text = markdown({ measured: FIGURES, reaches: reaches(FIGURES), circumstances: ['two cores'] })
   assert.match(text, /^- two cores\n/)
   assert.match(text, /- `hono-peer`: Hono 4, /)
-  assert.match(text, /\| `postgres` \| 5000 \| 0\.50 \| 1\.00 \| 25\.00 \| 40\.0 \| 0\.0 \| - \| 50 \|/)
+  assert.match(
+    text,
+    /\| `postgres` \| 5000 \| 0\.50 \| 1\.00 \| 25\.00 \| 40\.0 \| 0\.0 \| - \| 9\.0 \| 50 \|/,
+  )
   assert.match(text, /\| fresh: postgres \/ hono-peer \| 2\.00 \| >= 2\.4 \| \*\*no\*\* \|/)
 })
 
