@@ -110,8 +110,10 @@ function isToldByExecutor({ detail }: Answered): boolean {
 /** Something can have gone wrong: with a request before it, or with the node or the store of one. */
 function mayBeUnknown({ plan, outcome }: Evidence, asked: Exchange, others: readonly Exchange[]): boolean {
   const same = others.filter((one) => isSame(one, asked))
-  if (same.some(({ answer }) => answer === undefined || answer.code.startsWith('backend_'))) return true
-  if (same.some(({ answer }) => answer !== undefined && isToldByExecutor(answer))) return true
+  // One that still runs, and ends well or not only later, is no reason yet.
+  const over = same.filter(({ endAt }) => endAt <= asked.endAt + SLACK_MS)
+  if (over.some(({ answer }) => answer === undefined || answer.code.startsWith('backend_'))) return true
+  if (over.some(({ answer }) => answer !== undefined && isToldByExecutor(answer))) return true
   const firstAt = Math.min(...same.map(({ sent }) => sent.at)) - plan.leaseMs
   return outcome.faults.some(({ kind, beganAt, endedAt }) => {
     if (kind === 'clock-skew') return false

@@ -30,7 +30,7 @@ export const PROXY_SABOTAGES: Record<string, Sabotage> = {
         replace: 'setTimeout(() => {}, Math.min(leaseMs / 3, leftMs))',
       },
     ],
-    faults: ['client-leaves'],
+    faults: ['never-ends'],
     invariant: 5,
   },
   'lease-on-the-clock-of-the-node': {
@@ -48,7 +48,7 @@ export const PROXY_SABOTAGES: Record<string, Sabotage> = {
         replace: '[fingerprint, token, leaseMs, ttlMs, Date.now()]',
       },
     ],
-    faults: ['clock-skew'],
+    faults: ['clock-skew', 'never-ends'],
     invariant: 5,
   },
   'lock-without-a-lease': {
@@ -86,26 +86,13 @@ export const PROXY_SABOTAGES: Record<string, Sabotage> = {
     faults: ['kill', 'stall'],
     invariant: 8,
   },
-  'dispatch-without-token': {
-    ...proxy,
-    what: 'no compare-and-set: who has lost the key may send all the same',
-    patches: [
-      {
-        file: 'internal/idempotency/dispatch.lua',
-        find: HELD,
-        replace: "if not r[1] then return 'lost' end",
-      },
-    ],
-    faults: ['stall'],
-    invariant: 8,
-  },
   'release-without-token': {
     ...proxy,
     what: 'who has lost the key frees it under the hands of the next',
     patches: [
       { file: 'internal/idempotency/release.lua', find: HELD, replace: "if not r[1] then return 'lost' end" },
     ],
-    faults: ['redis-reply-lost', 'redis-pause'],
+    faults: ['redis-reply-lost', 'never-ends'],
     invariant: 8,
   },
 }
