@@ -55,9 +55,9 @@ export function forwardedHeaders(
   const lines: string[] = ['Host', options.target.host]
   for (let i = 0; i + 1 < rawHeaders.length; i += 2) {
     const name = rawHeaders[i] ?? ''
-    const lower = name.toLowerCase()
-    if (REPLACED.has(lower) || isHopByHop(lower) || dropped.has(lower) || name.includes('_')) continue
-    if (!trusted && FORGEABLE.test(lower)) continue
+    const kind = kindOf(name)
+    if (kind === 'ours' || (kind === 'forgeable' && !trusted)) continue
+    if (dropped.size > 0 && dropped.has(name.toLowerCase())) continue
     lines.push(name, rawHeaders[i + 1] ?? '')
   }
   const before = (name: string) => {
@@ -72,10 +72,29 @@ export function forwardedHeaders(
     ...['X-Request-Id', requestId],
     ...['Via', headers.via === undefined ? VIA : `${headers.via}, ${VIA}`],
   )
-  for (const [name, value] of Object.entries(outgoingTrace(trace))) lines.push(name, value)
+  const { traceparent, tracestate } = outgoingTrace(trace)
+  lines.push('traceparent', traceparent)
+  if (tracestate !== undefined) lines.push('tracestate', tracestate)
   const host = before('x-forwarded-host') ?? absoluteHost ?? headers.host
   if (host !== undefined) lines.push('X-Forwarded-Host', host)
   return lines
+}
+
+/** 'ours': said by this proxy anew, or not at all. */
+type Kind = 'ours' | 'forgeable' | 'theirs'
+
+/** By spelling: a few names come with every request. What clients think up beyond these is looked at each time. */
+const kinds = new Map<string, Kind>()
+const MAX_KINDS = 500
+
+function kindOf(name: string): Kind {
+  const known = kinds.get(name)
+  if (known !== undefined) return known
+  const lower = name.toLowerCase()
+  const isOurs = REPLACED.has(lower) || isHopByHop(lower) || name.includes('_')
+  const kind = isOurs ? 'ours' : FORGEABLE.test(lower) ? 'forgeable' : 'theirs'
+  if (kinds.size < MAX_KINDS) kinds.set(name, kind)
+  return kind
 }
 
 const VIA = '1.1 oncekey'

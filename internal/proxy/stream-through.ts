@@ -44,12 +44,16 @@ const ONE_WRITE_BYTES = 16_384
 
 const LEFT = new Error('the client has gone')
 
-/** One request on its way, without the price of a promise: whoever holds it must call left() when the answer closes. */
+/**
+ * One request on its way, without the price of a promise: whoever holds it must call left() when the answer closes. In
+ * the form of handler that undici takes as it is: for the newer one it makes an object of all headers that nobody reads.
+ */
 export class Passing implements Dispatcher.DispatchHandler {
   readonly #startedMs = performance.now()
   readonly #options: PassingOptions
   readonly #res: ServerResponse
-  #controller: Dispatcher.DispatchController | undefined
+  #abort: ((error?: Error) => void) | undefined
+  #resume: (() => void) | undefined
   #status = 0
   #length: number | undefined
   #whole: Buffer | undefined
@@ -67,46 +71,48 @@ export class Passing implements Dispatcher.DispatchHandler {
   /** The answer has gone, or its client has. */
   left(): void {
     if (this.#ended) return
-    this.#controller?.abort(LEFT)
-    // Before it has begun there is no controller: who still waits for a connection fails with its body.
+    this.#abort?.(LEFT)
+    // Before it has begun there is nothing to abort: who still waits for a connection fails with its body.
     if (!this.#ended) this.#dropBody(LEFT)
   }
 
-  onRequestStart(controller: Dispatcher.DispatchController): void {
-    if (this.#controller !== undefined) {
-      controller.abort(new Error('a request is not sent twice'))
+  onConnect(abort: (error?: Error) => void): void {
+    if (this.#abort !== undefined) {
+      abort(new Error('a request is not sent twice'))
       return
     }
-    this.#controller = controller
-    if (this.#res.destroyed) controller.abort(LEFT)
+    this.#abort = abort
+    if (this.#res.destroyed) abort(LEFT)
   }
 
-  onResponseStart(controller: Dispatcher.DispatchController, status: number): void {
+  onHeaders(status: number, rawHeaders: Buffer[], resume: () => void): boolean {
     // 1xx other than 101 announce an answer; the client has had its 100 from this server.
-    if (status < 200) return
+    if (status < 200) return true
     this.#status = status
-    const lines = headerLines(controller.rawHeaders)
+    this.#resume = resume
+    const lines = headerLines(rawHeaders)
     checkCoding(lines)
     const headers = answerHeaders(lines)
     for (const part of this.#options.added()) headers.push(part)
     this.#res.writeHead(status, headers)
     const length = headerOf(headers, 'content-length')
     if (length !== undefined) this.#length = Number(length)
-    if (hasNoBody(status)) this.onResponseEnd()
+    if (hasNoBody(status)) this.onComplete()
+    return true
   }
 
-  onResponseData(controller: Dispatcher.DispatchController, chunk: Buffer): void {
+  onData(chunk: Buffer): boolean {
     // The end is in the same packet: head and body can go out in one write.
     if (chunk.length === this.#length && chunk.length <= ONE_WRITE_BYTES) {
       this.#whole = chunk
-      return
+      return true
     }
-    if (this.#res.write(chunk)) return
-    controller.pause()
-    this.#res.once('drain', () => controller.resume())
+    if (this.#res.write(chunk)) return true
+    if (this.#resume !== undefined) this.#res.once('drain', this.#resume)
+    return false
   }
 
-  onResponseEnd(): void {
+  onComplete(): void {
     if (this.#ended) return
     this.#ended = true
     this.#dropBody()
@@ -116,12 +122,12 @@ export class Passing implements Dispatcher.DispatchHandler {
     this.#options.onEnd()
   }
 
-  onResponseError(_: unknown, error: Error): void {
+  onError(error: Error): void {
     if (this.#ended) return
     this.#ended = true
     this.#dropBody()
     const left = this.#res.destroyed
-    const fault = faultOf(error, this.#controller !== undefined, this.#status > 0)
+    const fault = faultOf(error, this.#abort !== undefined, this.#status > 0)
     this.#options.backend.ended(left ? 'left' : fault, this.#startedMs)
     if (left || this.#res.headersSent) {
       // The client must see that the answer is not whole.
@@ -138,15 +144,12 @@ export class Passing implements Dispatcher.DispatchHandler {
 }
 
 /**
- * As text of one byte a character Node joins the body with the head. When end() comes a tick later there is nothing
- * left to write, and the whole answer has left in one call for one piece; otherwise it is one for a list of them,
- * which takes twice as long.
+ * As text of one byte a character Node joins the body with the head. Sent at once, and not at the end of the tick,
+ * it leaves nothing for end() to write: the whole answer has left in one call for one piece; otherwise it is one for a
+ * list of them, which takes twice as long.
  */
 function endInOneWrite(res: ServerResponse, body: Buffer): void {
   res.write(body.toString('latin1'), 'latin1')
-  process.nextTick(end, res)
-}
-
-function end(res: ServerResponse): void {
+  res.socket?.uncork()
   res.end()
 }

@@ -68,16 +68,18 @@ export function unrecordedTrace(received: Received | undefined): Trace {
     : Object.assign(received, { spanId, recorded: false })
 }
 
+/** Headers, by their names. */
+type OutgoingTrace = { traceparent: string; tracestate?: string }
+
 /**
  * The headers for a request that we make on behalf of this one. Where no span of ours is recorded, the caller's stays
  * the parent: a span that nobody exports would tear the trace in two.
  */
-export function outgoingTrace(trace: Trace): Record<string, string> {
+export function outgoingTrace(trace: Trace): OutgoingTrace {
+  const { traceId, tracestate } = trace
   const parent = trace.recorded ? trace.spanId : (trace.parentSpanId ?? trace.spanId)
-  return {
-    traceparent: `00-${trace.traceId}-${parent}-${trace.sampled ? '01' : '00'}`,
-    ...(trace.tracestate === undefined ? {} : { tracestate: trace.tracestate }),
-  }
+  const traceparent = `00-${traceId}-${parent}-${trace.sampled ? '01' : '00'}`
+  return tracestate === undefined ? { traceparent } : { traceparent, tracestate }
 }
 
 /** Random digits are made 8,192 at a time: a call for each id costs more than everything else here. */
