@@ -15,7 +15,8 @@ const FIRST_RETRY_MS = 150
 const LONGEST_RETRY_MS = 1_500
 /** For one key at a time; what has no end by then is asked for again when all is well. */
 const PATIENCE_MS = 25_000
-const LOOKUPS_EVERY_MS = 10_000
+/** Seldom where there is little else, so that they are not most of the load. */
+const lookupsEveryMs = (rate: number) => Math.max(10_000, 60_000 / rate)
 
 /** One partner company: several clients at work, each key repeated until it has its answer. */
 export class Partner {
@@ -214,7 +215,7 @@ export class Partner {
     const count = Math.ceil((this.#plan.limit?.quota ?? 0) * 1.4)
     const errand = this.#errands.lookups(GREEDY)
     while (!this.#stopping) {
-      await sleep(LOOKUPS_EVERY_MS * (0.7 + this.#random() * 0.6))
+      await sleep(lookupsEveryMs(this.#plan.rate) * (0.7 + this.#random() * 0.6))
       if (this.#stopping) return
       await Promise.all(Array.from({ length: count }, (_, n) => this.#ask(errand, 'burst', n)))
     }
