@@ -1,0 +1,54 @@
+import type { Compared } from './compare.ts'
+import type { TableSize } from './table-sizes.ts'
+
+export interface Growth {
+  orders: number
+  keys: number
+  rounds: number
+  roundMs: number
+  /** Seconds. */
+  fillTimes: Readonly<Record<string, number>>
+  measured: (Compared & { store: string })[]
+  sizes: TableSize[]
+  memory: { bytes: number; answerBytes: number }
+  sweeping: { aloneP99Ms: number; besideP99Ms: number; rowsPerS: number; alonePerS: number } | undefined
+}
+
+/** Markdown. */
+export function report(growth: Growth): string {
+  const { orders, keys, rounds, roundMs, fillTimes, measured, sizes, memory, sweeping } = growth
+  const lines = [
+    `${number(orders)} orders, ${number(keys)} live keys; ${rounds} rounds of ${roundMs} ms for each side, in turn.`,
+    '',
+    '| keys in | path | empty: answers/s, p50, p99 | full: answers/s, p50, p99 | full / empty |',
+    '|---|---|---|---|---|',
+    ...measured.map(
+      ({ store, path, sides, ratio }) =>
+        `| ${store} | ${path} | ${sides.map((side) => `${number(side.rate)}/s, ${ms(side.p50Ms)}, ${ms(side.p99Ms)}`).join(' | ')} | ${ratio.toFixed(2)} |`,
+    ),
+    '',
+    '| table or index | size | bytes for each row |',
+    '|---|---|---|',
+    ...sizes.map(
+      ({ name, bytes, bytesEach }) => `| ${name} | ${number(bytes / 1e6)} MB | ${number(bytesEach)} |`,
+    ),
+    '',
+    `Redis: ${number(memory.bytes)} bytes for each key, ${number(memory.answerBytes)} of them the answer, ${number(memory.bytes - memory.answerBytes)} besides.`,
+  ]
+  if (sweeping !== undefined) {
+    lines.push(
+      `Sweeping: ${number(sweeping.alonePerS)} rows/s with nothing beside it; at its own pace ${number(sweeping.rowsPerS)} rows/s, while the p99 of replays goes from ${ms(sweeping.aloneP99Ms)} to ${ms(sweeping.besideP99Ms)}.`,
+    )
+  }
+  const filled = Object.entries(fillTimes).map(([what, seconds]) => `${what} ${number(seconds)} s`)
+  lines.push(`Filling: ${filled.join(', ')}.`, '')
+  return lines.join('\n')
+}
+
+function number(value: number): string {
+  return Math.round(value).toLocaleString('en-US')
+}
+
+function ms(value: number): string {
+  return `${value.toFixed(1)} ms`
+}
