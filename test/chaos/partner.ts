@@ -12,9 +12,9 @@ const MAX_OPEN = 12
 const MAX_SWEPT = 400
 const SWEEPERS = 8
 const FIRST_RETRY_MS = 150
-const LONGEST_RETRY_MS = 1_500
+const LONGEST_RETRY_MS = 3_000
 /** For one key at a time; what has no end by then is asked for again when all is well. */
-const PATIENCE_MS = 25_000
+const PATIENCE_MS = 15_000
 /** Seldom where there is little else, so that they are not most of the load. */
 const lookupsEveryMs = (rate: number) => Math.max(10_000, 60_000 / rate)
 
@@ -162,7 +162,8 @@ export class Partner {
     } else {
       await this.#settle(errand, 'ask', from)
     }
-    if (this.#random() < 0.4 && !this.#stopping) {
+    // Partners ask again for what they have.
+    for (let n = 0; n < 2 && this.#random() < 0.6 && !this.#stopping; n++) {
       await sleep(this.#random() * 2_000)
       await this.#settle(errand, 'ask', this.#node())
     }
@@ -181,7 +182,7 @@ export class Partner {
       if (told?.code === 'idempotency_key_reused') return
       if (monotonicMs() > untilMs) return
       // Pressing before Retry-After is over only adds to what fails.
-      const askedMs = Math.min(LONGEST_RETRY_MS, (told?.retryAfter ?? 0) * 1_000)
+      const askedMs = Math.min(1_500, (told?.retryAfter ?? 0) * 1_000)
       await sleep(Math.max(askedMs * (0.7 + this.#random() / 2), pauseMs * (0.5 + this.#random())))
       pauseMs = Math.min(LONGEST_RETRY_MS, pauseMs * 2)
     }
