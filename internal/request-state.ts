@@ -1,4 +1,4 @@
-import { createHash } from 'node:crypto'
+import { hash } from 'node:crypto'
 import type Koa from 'koa'
 import type { ServiceError } from './service-error.ts'
 
@@ -13,7 +13,7 @@ export class WireBody {
 
   /** Lowercase hex SHA-256 of the bytes; computed once, shared by signature and fingerprint. */
   get sha256(): string {
-    this.#sha256 ??= createHash('sha256').update(this.bytes).digest('hex')
+    this.#sha256 ??= hash('sha256', this.bytes)
     return this.#sha256
   }
 }

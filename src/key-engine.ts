@@ -1,4 +1,5 @@
 import { type EngineOptions, IdempotencyEngine, OUTCOMES } from '../internal/idempotency/engine.ts'
+import { knownAnswers } from '../internal/idempotency/known-answers.ts'
 import { postgresStore } from '../internal/idempotency/postgres-store.ts'
 import { redisStore } from '../internal/idempotency/redis-store.ts'
 import type { IdempotencyStore } from '../internal/idempotency/store.ts'
@@ -16,11 +17,11 @@ export function engine(
   const { config, logger, metrics } = parts
   // From the start, at 0: Prometheus sees a first one only as the change from there.
   for (const outcome of OUTCOMES) metrics.idempotencyOutcomes.inc({ outcome }, 0)
-  const store = spanned.calls(keyStore(parts), STORE_SPANS)
+  const store = timedStore(spanned.calls(keyStore(parts), STORE_SPANS), (operation, seconds) =>
+    metrics.storeDuration.add({ store: config.idempotencyStore, operation }, seconds),
+  )
   return new IdempotencyEngine({
-    store: timedStore(store, (operation, seconds) =>
-      metrics.storeDuration.add({ store: config.idempotencyStore, operation }, seconds),
-    ),
+    store: knownAnswers(store, { ttlMs: config.idempotencyTtlMs }),
     leaseMs: config.idempotencyLeaseMs,
     ...options,
     onOutcome(outcome) {

@@ -1,13 +1,20 @@
-export interface GroupOptions {
+export interface GroupOptions<Item> {
   /** Batches under way at once. One or two beat more: what waits shares the next statement. */
   inFlight?: number
   /** The most items in one batch: keeps a statement, and what is lost with it, small. */
   maxItems?: number
+  /** The weight of an item, in bytes; a batch ends with the item that brings it to MAX_BATCH_BYTES. */
+  bytesOf?: (item: Item) => number
+  /** Only items of the same group share a batch. Without it all are of one. */
+  groupOf?: (item: Item) => unknown
   /** Told how many items each batch has. */
   onBatch?: (items: number) => void
   /** True for an error that the data of one item can cause; then the items of the batch are run singly. */
   isItemFault: (error: unknown) => boolean
 }
+
+/** Large items gain nothing from company, and 128 of them would be one statement of hundreds of MiB. */
+const MAX_BATCH_BYTES = 1_048_576
 
 /**
  * Group commit: calls that arrive while a batch is under way share the next one. A lone call waits for
@@ -17,14 +24,14 @@ export interface GroupOptions {
  */
 export function groupCommit<Item, Answer>(
   run: (items: readonly Item[]) => Promise<readonly Answer[]>,
-  options: GroupOptions,
+  options: GroupOptions<Item>,
 ): (item: Item) => Promise<Answer> {
   interface Waiting {
     item: Item
     resolve: (answer: Answer) => void
     reject: (error: unknown) => void
   }
-  const { inFlight = 1, maxItems = 128, isItemFault, onBatch } = options
+  const { inFlight = 1, maxItems = 128, bytesOf, groupOf, isItemFault, onBatch } = options
   let waiting: Waiting[] = []
   let running = 0
 
@@ -45,10 +52,27 @@ export function groupCommit<Item, Answer>(
     }
   }
 
+  /** The longest waiting, and those behind it that may go with it. */
+  const nextBatch = (): Waiting[] => {
+    const batch: Waiting[] = []
+    const rest: Waiting[] = []
+    let bytes = 0
+    let group: unknown
+    for (const one of waiting) {
+      if (batch.length === 0) group = groupOf?.(one.item)
+      const fits = batch.length < maxItems && bytes < MAX_BATCH_BYTES
+      if (fits && group === groupOf?.(one.item)) {
+        batch.push(one)
+        bytes += bytesOf?.(one.item) ?? 0
+      } else rest.push(one)
+    }
+    waiting = rest
+    return batch
+  }
+
   const pump = () => {
     while (running < inFlight && waiting.length > 0) {
-      const batch = waiting.slice(0, maxItems)
-      waiting = waiting.slice(maxItems)
+      const batch = nextBatch()
       running++
       onBatch?.(batch.length)
       void settle(batch).finally(() => {

@@ -1,26 +1,16 @@
-import { createHash } from 'node:crypto'
-import { readFileSync } from 'node:fs'
 import { Cluster, Redis } from 'ioredis'
 import { ClusterRoutes, NoNodeError } from './cluster-routes.ts'
 import { storeUnavailable, withDeadline } from './deadline.ts'
+import { groupCommit } from './group-commit.ts'
+import { keySlot } from './key-slot.ts'
 import { createClient, hasSentinels } from './redis-client.ts'
+import { callAll, type RedisScript, type ScriptCall } from './redis-script.ts'
 import { watchSentinels } from './watch-sentinels.ts'
-
-/** A Lua script by its text; every key it touches is given in KEYS and all of them share one hash tag. */
-export interface RedisScript {
-  readonly lua: string
-  /** Lowercase hex SHA-1 of the text: what EVALSHA wants. */
-  readonly sha: string
-}
-
-export function loadScript(file: URL): RedisScript {
-  const lua = readFileSync(file, 'utf8')
-  return { lua, sha: createHash('sha1').update(lua).digest('hex') }
-}
 
 export interface RedisConnection {
   /**
-   * Runs the script once. The reply as Redis gave it: numbers, Buffers, null, arrays of these.
+   * Runs the script once; calls of the same script at the same time share a command. The reply as Redis gave it:
+   * numbers, Buffers, null, arrays of these.
    * Rejects with ServiceError `store_unavailable` within the deadline when Redis is away, hangs, is read-only or
    * out of memory; its `effect` is unknown if the script may have run. It is never sent a second time, except
    * after NOSCRIPT, which says that it did not run.
@@ -72,6 +62,7 @@ export function connectRedis(url: string, options: RedisConnectionOptions = {}):
   const deadlineMs = options.deadlineMs ?? DEADLINE_MS
   const client = createClient(url, deadlineMs)
   const nodes = client instanceof Cluster ? new ClusterRoutes(client, deadlineMs) : theOnly(client)
+  const grouping = client instanceof Cluster ? { ...GROUPING, ...OF_A_CLUSTER } : GROUPING
   let lastError: Error | undefined
   let announced: 'ready' | 'lost' | undefined
   const announce = (state: 'ready' | 'lost') => {
@@ -103,20 +94,30 @@ export function connectRedis(url: string, options: RedisConnectionOptions = {}):
     }
   }
 
+  /** Nothing of it was done if it rejects with REFUSED: what Redis refuses, it refuses from the first write on. */
+  const runAll = async (script: RedisScript, calls: readonly ScriptCall[]): Promise<unknown[]> => {
+    const { keys, args } = callAll(calls)
+    const [first = ''] = keys
+    const call = (verb: keyof BufferScripts, text: string) =>
+      send(() =>
+        nodes.run(first, (node) => withBufferReplies(node)[verb](text, keys.length, ...keys, ...args)),
+      )
+    const replies = await call('evalshaBuffer', script.sha).catch((error: unknown) => {
+      if (!isReply(error, 'NOSCRIPT')) throw error
+      return call('evalBuffer', script.lua)
+    })
+    if (!Array.isArray(replies)) throw new Error('a script did not answer its calls')
+    return replies
+  }
+  const groups = new Map<RedisScript, (call: ScriptCall) => Promise<unknown>>()
+  const grouped = (script: RedisScript) => {
+    const group = groups.get(script) ?? groupCommit((calls) => runAll(script, calls), grouping)
+    groups.set(script, group)
+    return group
+  }
+
   return {
-    async run(script, keys, args) {
-      const [first = ''] = keys
-      const call = (verb: keyof BufferScripts, text: string) =>
-        send(() =>
-          nodes.run(first, (node) => withBufferReplies(node)[verb](text, keys.length, ...keys, ...args)),
-        )
-      try {
-        return await call('evalshaBuffer', script.sha)
-      } catch (error) {
-        if (!isReply(error, 'NOSCRIPT')) throw error
-        return await call('evalBuffer', script.lua)
-      }
-    },
+    run: (script, keys, args) => grouped(script)({ keys, args }),
     async *scan(match) {
       for (const node of await send(() => nodes.masters())) {
         let cursor = '0'
@@ -142,6 +143,16 @@ export function connectRedis(url: string, options: RedisConnectionOptions = {}):
   }
 }
 
+const GROUPING = {
+  inFlight: 2,
+  bytesOf: ({ args }: ScriptCall) =>
+    args.reduce((sum: number, arg) => (arg instanceof Buffer ? sum + arg.length : sum), 0),
+  // A key that holds what is not ours: the script ends there, and what it did before it does again, once.
+  isItemFault: (error: unknown) => error instanceof Error && error.name === 'ReplyError',
+}
+/** The keys of one command lie in one slot. Slots wait for each other only where nodes are many times slower than usual. */
+const OF_A_CLUSTER = { inFlight: 256, groupOf: ({ keys: [first = ''] }: ScriptCall) => keySlot(first) }
+
 function theOnly(client: Redis): Pick<ClusterRoutes, 'run' | 'masters'> {
   return { run: (_, command) => command(client), masters: async () => [client] }
 }
@@ -166,7 +177,7 @@ async function describe(node: Redis): Promise<RedisServer> {
   }
 }
 
-type ScriptCall = (
+type SendScript = (
   text: string,
   keyCount: number,
   ...keysAndArgs: (string | number | Buffer)[]
@@ -174,8 +185,8 @@ type ScriptCall = (
 
 /** ioredis has these at run time, its types name them only without the suffix. (`callBuffer` breaks under auto-pipelining.) */
 interface BufferScripts {
-  evalshaBuffer: ScriptCall
-  evalBuffer: ScriptCall
+  evalshaBuffer: SendScript
+  evalBuffer: SendScript
 }
 
 function hasBufferScripts(client: object): client is BufferScripts {

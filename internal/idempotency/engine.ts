@@ -12,7 +12,7 @@
  *   unknown      sent, perhaps, with nobody who knows what became of it; until it is resolved it is not run again
  *   resolve      an operator, or a lookup, says what became of it
  */
-import { randomBytes } from 'node:crypto'
+import { randomHex } from '../random-hex.ts'
 import { ServiceError } from '../service-error.ts'
 import { Heartbeat } from './heartbeat.ts'
 import { type Lookup, Lookups } from './lookups.ts'
@@ -145,7 +145,7 @@ export class IdempotencyEngine {
   /** What became of an unknown request is looked up once, and what is recorded then decides. */
   async #claimOrLookUp(id: KeyId, fingerprint: string): Promise<{ claim: Claim; token: string }> {
     const claimed = async () => {
-      const token = randomBytes(16).toString('hex')
+      const token = randomHex(16)
       return { claim: await this.#claim(id, fingerprint, token), token }
     }
     const first = await claimed()

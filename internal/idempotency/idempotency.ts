@@ -1,4 +1,4 @@
-import { createHash } from 'node:crypto'
+import { hash } from 'node:crypto'
 import { Readable } from 'node:stream'
 import { buffer } from 'node:stream/consumers'
 import { type Attempt, required, type Stage, type StageContext } from '../request-state.ts'
@@ -38,9 +38,7 @@ export function idempotency(options: IdempotencyOptions): Stage {
     const { client } = required(ctx, 'caller', 'verifySignature')
     const body = required(ctx, 'body', 'rawBody')
     const more = alsoFingerprinted === undefined ? '' : `\n${alsoFingerprinted(ctx)}`
-    const fingerprint = createHash('sha256')
-      .update(`${ctx.req.method}\n${ctx.req.url}\n${body.sha256}${more}`)
-      .digest('hex')
+    const fingerprint = hash('sha256', `${ctx.req.method}\n${ctx.req.url}\n${body.sha256}${more}`)
 
     const id = { client, scope: scopeOf(ctx), key }
     let isStored = true

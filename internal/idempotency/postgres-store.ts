@@ -87,7 +87,11 @@ export function postgresStore(database: Database, options: PostgresStoreOptions)
       )
       return inOrder(answers, items.length, (row) => row.done === true)
     },
-    { isItemFault: isRowFault, onBatch: (items) => onBatch?.('complete', items) },
+    {
+      isItemFault: isRowFault,
+      bytesOf: ({ answer }) => answer.body.length,
+      onBatch: (items) => onBatch?.('complete', items),
+    },
   )
 
   return {

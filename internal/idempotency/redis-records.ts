@@ -1,4 +1,5 @@
-import { loadScript, type RedisConnection } from '../database/redis.ts'
+import type { RedisConnection } from '../database/redis.ts'
+import { loadScript } from '../database/redis-script.ts'
 import { parseHeaders } from './answer-headers.ts'
 import {
   type KeyRecord,

@@ -1,4 +1,5 @@
-import { loadScript, type RedisConnection } from '../database/redis.ts'
+import type { RedisConnection } from '../database/redis.ts'
+import { loadScript } from '../database/redis-script.ts'
 import { type Decision, decision, type Limiter, type LimitStatus, type Subject, stateKey } from './limiter.ts'
 import type { Limit } from './rate-limits.ts'
 

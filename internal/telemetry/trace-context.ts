@@ -1,8 +1,8 @@
 /*
  * W3C Trace Context, level 1 (https://www.w3.org/TR/trace-context-1/): whose trace a request belongs to.
  */
-import { randomBytes } from 'node:crypto'
 import { trimOws } from '../header-values.ts'
+import { randomHex } from '../random-hex.ts'
 import type { Trace } from '../request-state.ts'
 
 /** What a caller sent: the trace, and the span of the caller within it. */
@@ -62,9 +62,9 @@ function isTracestate(text: string): boolean {
 
 /** The trace of a request of which no span is recorded: that of the caller, or a new one that nobody samples. */
 export function unrecordedTrace(received: Received | undefined): Trace {
-  const spanId = randomHex(8)
+  const spanId = randomId(8)
   return received === undefined
-    ? { traceId: randomHex(16), spanId, sampled: false, recorded: false }
+    ? { traceId: randomId(16), spanId, sampled: false, recorded: false }
     : Object.assign(received, { spanId, recorded: false })
 }
 
@@ -82,20 +82,10 @@ export function outgoingTrace(trace: Trace): OutgoingTrace {
   return tracestate === undefined ? { traceparent } : { traceparent, tracestate }
 }
 
-/** Random digits are made 8,192 at a time: a call for each id costs more than everything else here. */
-const BLOCK_BYTES = 4_096
-let digits = ''
-let used = 0
-
-function randomHex(bytes: number): string {
+/** An id of zeros means that there is none. */
+function randomId(bytes: number): string {
   for (;;) {
-    if (used + 2 * bytes > digits.length) {
-      digits = randomBytes(BLOCK_BYTES).toString('hex')
-      used = 0
-    }
-    const hex = digits.slice(used, used + 2 * bytes)
-    used += 2 * bytes
-    // An id of zeros means that there is none.
-    if (!/^0+$/.test(hex)) return hex
+    const id = randomHex(bytes)
+    if (!/^0+$/.test(id)) return id
   }
 }

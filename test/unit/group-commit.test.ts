@@ -8,7 +8,7 @@ class ItemFault extends Error {}
 const isItemFault = (error: unknown) => error instanceof ItemFault
 
 /** A database in which a batch lasts until it is told to end; each item is answered with its double. */
-function stalled(options: Partial<GroupOptions> = {}) {
+function stalled(options: Partial<GroupOptions<number>> = {}) {
   const batches: number[][] = []
   const endings: { succeed: () => void; fail: (error: Error) => void }[] = []
   const call = groupCommit<number, number>(
@@ -48,6 +48,33 @@ test('the size of each batch is told', async () => {
   }
   assert.deepEqual(await Promise.all(answers), [2, 4, 6])
   assert.deepEqual(sizes, [2, 1])
+})
+
+test('only items of one group share a batch, and the longest waiting goes first', async () => {
+  const { call, batches, batchAt } = stalled({ groupOf: (item) => item % 2 })
+  const answers = [call(1), call(2), call(3), call(4)]
+  await turn()
+  assert.deepEqual(batches, [[1, 3]])
+  batchAt(0).succeed()
+  await turn()
+  assert.deepEqual(batches, [
+    [1, 3],
+    [2, 4],
+  ])
+  batchAt(1).succeed()
+  assert.deepEqual(await Promise.all(answers), [2, 4, 6, 8])
+})
+
+test('a batch ends with the item that makes it large', async () => {
+  const { call, batches, batchAt } = stalled({ bytesOf: (item) => item * 1_000 })
+  const answers = [call(500), call(600), call(1), call(2)]
+  await turn()
+  assert.deepEqual(batches, [[500, 600]])
+  batchAt(0).succeed()
+  await turn()
+  assert.deepEqual(batches[1], [1, 2])
+  batchAt(1).succeed()
+  await Promise.all(answers)
 })
 
 test('calls of one turn share a batch, and calls that come meanwhile share the next', async () => {

@@ -1,0 +1,53 @@
+import { createHash } from 'node:crypto'
+import { readFileSync } from 'node:fs'
+
+/** A Lua script by its text; every key it touches is given in KEYS and all of them share one hash tag. */
+export interface RedisScript {
+  readonly lua: string
+  /** Lowercase hex SHA-1 of the text: what EVALSHA wants. */
+  readonly sha: string
+}
+
+/** What a script is called with. */
+export interface ScriptCall {
+  keys: readonly string[]
+  args: readonly (string | number | Buffer)[]
+}
+
+/** The script of a file, made so that one command can carry any number of its calls: see `callAll`. */
+export function loadScript(file: URL): RedisScript {
+  const lua = ofMany(readFileSync(file, 'utf8'))
+  return { lua, sha: createHash('sha1').update(lua).digest('hex') }
+}
+
+/**
+ * ARGV     number of calls, and for each of them: number of keys, number of arguments, arguments
+ * answers  one answer for each call, in their order
+ */
+function ofMany(lua: string): string {
+  return `local function one(KEYS, ARGV)
+${lua}
+end
+local answers, key, argument = {}, 1, 2
+for i = 1, tonumber(ARGV[1]) do
+  local keys, arguments = tonumber(ARGV[argument]), tonumber(ARGV[argument + 1])
+  answers[i] = one({unpack(KEYS, key, key + keys - 1)}, {unpack(ARGV, argument + 2, argument + 1 + arguments)})
+  key, argument = key + keys, argument + 2 + arguments
+end
+return answers
+`
+}
+
+/** The keys and arguments of one command that carries all these calls. */
+export function callAll(calls: readonly ScriptCall[]): {
+  keys: string[]
+  args: (string | number | Buffer)[]
+} {
+  const keys: string[] = []
+  const args: (string | number | Buffer)[] = [calls.length]
+  for (const call of calls) {
+    keys.push(...call.keys)
+    args.push(call.keys.length, call.args.length, ...call.args)
+  }
+  return { keys, args }
+}

@@ -1,0 +1,68 @@
+import assert from 'node:assert/strict'
+import { randomBytes } from 'node:crypto'
+import { mkdtempSync, rmSync, writeFileSync } from 'node:fs'
+import { tmpdir } from 'node:os'
+import { join } from 'node:path'
+import { after, test } from 'node:test'
+import { pathToFileURL } from 'node:url'
+import { Redis } from 'ioredis'
+import { connectRedis } from '../../internal/database/redis.ts'
+import { loadScript } from '../../internal/database/redis-script.ts'
+import { connected } from '../support/redis-ready.ts'
+import { startRedis } from '../support/servers.ts'
+
+const server = await startRedis()
+const redis = await connected(connectRedis(server.url))
+const bare = new Redis(server.url)
+const directory = mkdtempSync(join(tmpdir(), 'oncekey-script-'))
+after(async () => {
+  bare.disconnect()
+  await redis.close()
+  await server.stop()
+  rmSync(directory, { recursive: true })
+})
+
+function scriptOf(lua: string) {
+  const file = join(directory, `${randomBytes(4).toString('hex')}.lua`)
+  writeFileSync(file, lua)
+  return loadScript(pathToFileURL(file))
+}
+
+/** How many scripts have been asked for. */
+async function commands(): Promise<number> {
+  return Number(/cmdstat_evalsha:calls=(\d+)/.exec(await bare.info('commandstats'))?.[1])
+}
+
+const key = () => `oncekey-test:${randomBytes(6).toString('hex')}`
+
+test('calls at the same time share a command, each with its own keys, arguments and answer', async () => {
+  const script = scriptOf(`return {#KEYS, #ARGV, KEYS[1] or '', ARGV[#ARGV] or ''}`)
+  const binary = Buffer.from([0, 255, 10, 13])
+  await redis.run(script, [], [])
+  const before = await commands()
+  const replies = await Promise.all([
+    redis.run(script, ['a', 'b'], ['x', 7]),
+    redis.run(script, [], []),
+    redis.run(script, ['c'], [binary]),
+  ])
+  assert.equal((await commands()) - before, 1)
+  assert.deepEqual(replies, [
+    [2, 2, Buffer.from('a'), Buffer.from('7')],
+    [0, 0, Buffer.alloc(0), Buffer.alloc(0)],
+    [1, 1, Buffer.from('c'), binary],
+  ])
+})
+
+test('a call whose key holds something else fails alone', async () => {
+  const push = scriptOf(`return redis.call('RPUSH', KEYS[1], ARGV[1])`)
+  const set = scriptOf(`redis.call('SET', KEYS[1], 'text', 'EX', 60) return 'ok'`)
+  const [wrong, right] = [key(), key()]
+  await redis.run(set, [wrong], [])
+  const [failed, pushed] = await Promise.allSettled([
+    redis.run(push, [wrong], ['1']),
+    redis.run(push, [right], ['1']),
+  ])
+  assert.equal(failed.status, 'rejected')
+  assert.match(String(failed.status === 'rejected' && failed.reason), /WRONGTYPE/)
+  assert.deepEqual(pushed, { status: 'fulfilled', value: 1 })
+})
