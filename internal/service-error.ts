@@ -74,7 +74,11 @@ export class ServiceError extends Error {
 
   /** `detail` is shown to the partner: plain words, no internals, no secrets. */
   constructor(code: ProblemCode, detail: string, extras: Extras = {}) {
+    const { stackTraceLimit } = Error
+    // A refusal is an answer and no defect: nobody reads where it was thrown, and finding that out costs more than it.
+    if (PROBLEMS[code].status < 500) Error.stackTraceLimit = 0
     super(detail, { cause: extras.cause })
+    Error.stackTraceLimit = stackTraceLimit
     this.name = 'ServiceError'
     this.code = code
     this.status = PROBLEMS[code].status

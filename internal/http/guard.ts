@@ -14,6 +14,9 @@ const SINGLE = new Map<string, ProblemCode>([
   ['idempotency-key', 'idempotency_key_invalid'],
 ])
 
+/** Most headers are none of them by their length alone. */
+const SINGLE_LENGTHS = new Set([...SINGLE.keys()].map((name) => name.length))
+
 export interface GuardOptions {
   /** Checks the request target by itself, instead of taking paths that begin with one slash. */
   checkTarget?: (req: IncomingMessage) => void
@@ -76,7 +79,9 @@ function checkHeaders(req: IncomingMessage): void {
   }
   const seen = new Set<string>()
   for (let i = 0; i < rawHeaders.length; i += 2) {
-    const name = (rawHeaders[i] ?? '').toLowerCase()
+    const written = rawHeaders[i] ?? ''
+    if (!SINGLE_LENGTHS.has(written.length)) continue
+    const name = written.toLowerCase()
     const code = SINGLE.get(name)
     if (code === undefined) continue
     if (seen.has(name)) throw new ServiceError(code, `The header ${name} came more than once.`)

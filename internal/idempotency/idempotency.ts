@@ -1,3 +1,4 @@
+import { isAscii } from 'node:buffer'
 import { hash } from 'node:crypto'
 import { Readable } from 'node:stream'
 import { buffer } from 'node:stream/consumers'
@@ -133,8 +134,9 @@ function send(ctx: StageContext, answer: Answer, replayed: boolean): void {
   ctx.status = answer.status
   ctx.set(answer.headers)
   if (replayed) ctx.set('Idempotent-Replayed', 'true')
-  ctx.body = answer.body
-  // Koa gives bytes a type of its own where there was none.
+  // The same bytes: Node sends text together with the headers, in one piece, and bytes in a second one.
+  ctx.body = isAscii(answer.body) ? answer.body.toString('latin1') : answer.body
+  // Koa gives a body a type of its own where there was none.
   if (!hasType(answer)) ctx.remove('Content-Type')
 }
 
