@@ -1,4 +1,4 @@
-/* npm run dependencies: writes docs/dependencies.md from package-lock.json. */
+/* npm run list-dependencies: writes docs/dependencies.md from package-lock.json. */
 import { readFileSync, writeFileSync } from 'node:fs'
 import { dependencyPage } from '../support/dependency-list.ts'
 

@@ -37,6 +37,7 @@ const REASONS: Record<string, string> = {
   cockatiel: 'the circuit breaker before the payment gateway',
   ioredis: 'Redis, Cluster and Sentinel',
   koa: 'the pipeline of stages',
+  'lru-cache': 'answers that were replayed a moment ago',
   'koa-bodyparser': 'the parsed body of `/pay`',
   pino: 'the log',
   postgres: 'PostgreSQL',
@@ -84,7 +85,7 @@ export function dependencyPage(lockText: string): string {
   const counts = [...licences].sort(([, a], [, b]) => b - a).map(([licence, count]) => `${count} ${licence}`)
   return `# Dependencies
 
-Every package that an installation for production has, from \`package-lock.json\`. \`npm run dependencies\` writes this
+Every package that an installation for production has, from \`package-lock.json\`. \`npm run list-dependencies\` writes this
 page; a test fails when it is not up to date, and when a licence is not one of ${[...ALLOWED_LICENCES].join(', ')}.
 What only development and tests need is not shipped and not listed. OpenTelemetry is optional and installed by the
 operator. \`npm audit --omit=dev\` is in [threat-model.md](threat-model.md#dependencies).

@@ -6,7 +6,7 @@ import { ALLOWED_LICENCES, dependencyPage, productionDependencies } from '../sup
 const root = new URL('../../', import.meta.url)
 const lock = readFileSync(new URL('package-lock.json', root), 'utf8')
 
-test('docs/dependencies.md lists what is installed: else run npm run dependencies', () => {
+test('docs/dependencies.md lists what is installed: else run npm run list-dependencies', () => {
   assert.equal(readFileSync(new URL('docs/dependencies.md', root), 'utf8'), dependencyPage(lock))
 })
 
