@@ -7,6 +7,7 @@ export const PROBLEM_TYPE = 'application/problem+json'
 export function problemJson(error: ServiceError, requestId: string): string {
   const entry: { title: string; retryable?: boolean } = PROBLEMS[error.code]
   const retryable = error.retryable ?? entry.retryable
+  // JSON leaves out what is undefined.
   return JSON.stringify({
     type: `/problems/${error.code}`,
     title: entry.title,
@@ -14,9 +15,9 @@ export function problemJson(error: ServiceError, requestId: string): string {
     detail: error.message,
     code: error.code,
     request_id: requestId,
-    ...(retryable === undefined ? {} : { retryable }),
-    ...(error.retryAfterMs === undefined ? {} : { retry_after_ms: Math.ceil(error.retryAfterMs) }),
-    ...(error.errors === undefined ? {} : { errors: error.errors }),
+    retryable,
+    retry_after_ms: error.retryAfterMs === undefined ? undefined : Math.ceil(error.retryAfterMs),
+    errors: error.errors,
   })
 }
 
@@ -48,14 +49,15 @@ export function problemAnswer(thrown: unknown, requestId: string): ProblemAnswer
   return {
     problem: error,
     status: error.status,
-    headers: {
-      ...error.headers,
-      ...(error.retryAfterMs === undefined ? {} : { 'Retry-After': retryAfter(error.retryAfterMs) }),
-      'Cache-Control': 'no-store',
-      'Content-Type': PROBLEM_TYPE,
-    },
+    headers: headersOf(error),
     body: problemJson(error, requestId),
   }
+}
+
+function headersOf({ headers, retryAfterMs }: ServiceError): ProblemAnswer['headers'] {
+  const all: ProblemAnswer['headers'] = { 'Cache-Control': 'no-store', 'Content-Type': PROBLEM_TYPE }
+  if (retryAfterMs !== undefined) all['Retry-After'] = retryAfter(retryAfterMs)
+  return Object.assign(all, headers)
 }
 
 /** Whole seconds, rounded up, at least 1: RFC 9110 knows no smaller unit. */

@@ -140,8 +140,10 @@ function inKeyOrder<Item extends { id: KeyId }>(items: readonly Item[], row: (it
   return JSON.stringify(
     items
       .map((item, n) => {
-        const id = { ...item.id, scope: boundedScope(item.id.scope) }
-        return { sort: order(id), row: { n, ...id, ...row(item) } }
+        const { client, key } = item.id
+        const scope = boundedScope(item.id.scope)
+        const named = { n, client, scope, key }
+        return { sort: order(named), row: Object.assign(named, row(item)) }
       })
       .sort((a, b) => (a.sort < b.sort ? -1 : a.sort > b.sort ? 1 : 0))
       .map((entry) => entry.row),

@@ -118,7 +118,7 @@ class Collecting implements Dispatcher.DispatchHandler {
       return
     }
     const body = Buffer.concat(this.#chunks, this.#size)
-    this.#resolve({ kind: 'whole', ...this.#head(), body })
+    this.#resolve(Object.assign(this.#head(), { kind: 'whole', body } as const))
   }
 
   onResponseError(_: unknown, error: Error): void {
@@ -147,7 +147,7 @@ class Collecting implements Dispatcher.DispatchHandler {
     for (const chunk of this.#chunks) rest.push(chunk)
     this.#chunks = []
     this.#rest = rest
-    this.#resolve({ kind: 'stream', ...this.#head(), body: rest, why })
+    this.#resolve(Object.assign(this.#head(), { kind: 'stream', body: rest, why } as const))
   }
 
   #head() {

@@ -4,7 +4,7 @@ import { required, type Stage, type StageContext } from '../request-state.ts'
 import type { HeaderLines } from './answer-headers.ts'
 import { meaningOf, type On5xx } from './answer-meaning.ts'
 import { type Backend, bodyStream } from './backend.ts'
-import { type Exchanged, exchange } from './exchange.ts'
+import { type Exchanged, type ExchangeLimits, exchange } from './exchange.ts'
 import type { RequestIds } from './forwarded-headers.ts'
 import { streamThrough } from './stream-through.ts'
 import { REASONS, unknownOutcome, unreachable } from './upstream-failure.ts'
@@ -50,9 +50,10 @@ export function forwardOnce(options: ForwardOnceOptions): Stage {
     const call = backend.callFor(ctx.req, idsOf(ctx), body.bytes)
     await attempt.dispatched()
     // A held key stays held without its lease: then the answer is still worth waiting for.
-    const signal = onUnknown === 'release' ? { signal: attempt.signal } : {}
+    const limits: ExchangeLimits = { maxResponseBytes, maxDurationMs }
+    if (onUnknown === 'release') limits.signal = attempt.signal
     attempt.effect = { unknown: 'handler_failed' }
-    const exchanged = await exchange(backend, call, { maxResponseBytes, maxDurationMs, ...signal })
+    const exchanged = await exchange(backend, call, limits)
     switch (exchanged.kind) {
       case 'whole':
         setAnswer(ctx, exchanged)

@@ -21,7 +21,10 @@ import { faultOf, outcomeOf, unreachable } from './upstream-failure.ts'
 export function streamThrough(backend: Backend, call: Call, res: ServerResponse): Promise<void> {
   return new Promise((resolve, reject) => {
     const passing = new Passing({
-      ...{ backend, call, res, added: () => [] },
+      backend,
+      call,
+      res,
+      added: () => [],
       onEnd: (error) => (error === undefined ? resolve() : reject(error)),
     })
     res.once('close', () => passing.left())

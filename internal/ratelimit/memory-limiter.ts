@@ -1,5 +1,13 @@
-import { decide, forgettableAt, freshState, type LimitState, settle, take } from './algorithms.ts'
-import { type Decision, decision, type Limiter, type Subject, stateKey } from './limiter.ts'
+import {
+  decide,
+  forgettableAt,
+  freshState,
+  type LimitState,
+  type Standing,
+  settle,
+  take,
+} from './algorithms.ts'
+import { type Decision, decision, type Limiter, type LimitStatus, type Subject, stateKey } from './limiter.ts'
 import type { Limit } from './rate-limits.ts'
 
 interface Entry {
@@ -61,11 +69,13 @@ export class MemoryLimiter implements Limiter {
     const taken = uses && meters.every((meter) => meter.before.allowed)
     return decision(
       meters.map(({ limit, key, state, before }) => {
-        if (!taken) return { name: limit.name, scope: limit.scope, ...before }
+        if (!taken) return statusOf(limit, before)
         take(limit, state, now)
         this.#keep(key, { state, forgettableAt: forgettableAt(limit, state) })
-        const after = decide(limit, state, now)
-        return { name: limit.name, scope: limit.scope, ...after, allowed: true, retryAfterMs: 0 }
+        const status = statusOf(limit, decide(limit, state, now))
+        status.allowed = true
+        status.retryAfterMs = 0
+        return status
       }),
     )
   }
@@ -89,5 +99,19 @@ export class MemoryLimiter implements Limiter {
       const [key, entry] = next.value
       if (entry.forgettableAt <= now) this.#entries.delete(key)
     }
+  }
+}
+
+/** Member by member: V8 takes microseconds where members stand behind a spread. */
+function statusOf(limit: Limit, standing: Standing): LimitStatus {
+  return {
+    name: limit.name,
+    scope: limit.scope,
+    allowed: standing.allowed,
+    limit: standing.limit,
+    remaining: standing.remaining,
+    resetAfterMs: standing.resetAfterMs,
+    resetAtMs: standing.resetAtMs,
+    retryAfterMs: standing.retryAfterMs,
   }
 }

@@ -145,8 +145,14 @@ export function coveredBytes(
   // Repeated lines are one value to HTTP. Whether such a key is acceptable is for the idempotency stage to say.
   const key = headerValues(request.rawHeaders, 'idempotency-key').join(', ')
   const unambiguous = [method, target, key].every(isOneLine)
-  const fields = unambiguous ? { method, target, key } : { method: '', target: '', key: '' }
-  const text = stringToSign({ ...fields, timestamp: signature.timestamp, client, bodySha256: body.sha256 })
+  const text = stringToSign({
+    timestamp: signature.timestamp,
+    method: unambiguous ? method : '',
+    target: unambiguous ? target : '',
+    client,
+    key: unambiguous ? key : '',
+    bodySha256: body.sha256,
+  })
   // latin1 turns Node's one character a byte back into the bytes on the wire.
   return { bytes: Buffer.from(text, 'latin1'), unambiguous }
 }

@@ -22,8 +22,13 @@ export function observe(metrics: Metrics, logger: Logger, routeOf: (ctx: StageCo
       const { method, status, req, state } = ctx
       const client = state.caller?.client
       done({
-        ...{ requestId: state.requestId, trace: state.trace, client },
-        ...{ method, route: routeOf(ctx), target: req.url, status },
+        requestId: state.requestId,
+        trace: state.trace,
+        client,
+        method,
+        route: routeOf(ctx),
+        target: req.url,
+        status,
       })
     }
   }

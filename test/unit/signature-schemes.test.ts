@@ -1,7 +1,8 @@
 import assert from 'node:assert/strict'
-import { createHash } from 'node:crypto'
+import { createHash, createHmac } from 'node:crypto'
 import { test } from 'node:test'
 import { inspect } from 'node:util'
+import fc from 'fast-check'
 import { isWeaker, lasting, SCHEMES, toSecret } from '../../internal/signature/client-registry.ts'
 import { hmac, sign, stringToSign } from '../../internal/signature/schemes.ts'
 import vectors from '../vectors/signature-vectors.json' with { type: 'json' }
@@ -23,6 +24,22 @@ for (const vector of vectors.cases) {
     assert.equal(bytes, vector.v0)
   })
 }
+
+test('hmac is the HMAC-SHA256 of every secret and message', () => {
+  const secret = fc.oneof(
+    fc.string({ unit: 'grapheme', minLength: 1, maxLength: 70 }),
+    fc.constantFrom('x'.repeat(63), 'x'.repeat(64), 'x'.repeat(65), 'x'.repeat(300)),
+  )
+  fc.assert(
+    fc.property(secret, fc.uint8Array({ maxLength: 300 }), (text, bytes) => {
+      const expected = createHmac('sha256', text).update(bytes).digest('hex')
+      const [key, data] = [toSecret(text), Buffer.from(bytes)]
+      // The second time it is known.
+      for (let i = 0; i < 2; i++) assert.equal(hmac(key, data).toString('hex'), expected)
+    }),
+    { numRuns: 500 },
+  )
+})
 
 test('a field with a line break cannot be signed', () => {
   const fields = { timestamp: 1, method: 'GET', target: '/', client: 'acme', key: '', bodySha256: '' }
