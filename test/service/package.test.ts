@@ -14,7 +14,7 @@ const installed = install(packed, ['@types/node'])
 /** Everything that may be in the package. What the build lays beside its output for others is in the last line. */
 const ALLOWED = [
   /^(package\.json|README\.md|LICENSE|src\/oncekey\.js)$/,
-  /^sql\/\d{3}_\w+\.sql$/,
+  /^sql\/(\d{3}_\w+|partitioning\/by_client)\.sql$/,
   /^dist\/(src|internal)\/[\w/-]+\.(js|d\.ts|lua)$/,
   /^dist\/internal\/(?:docs|console)\/browser\/[\w-]+\.(html|css|svg)$/,
   /^dist\/internal\/docs\/vendor\/(LICENSE|NOTICE|swagger-ui[\w.-]+)$/,
