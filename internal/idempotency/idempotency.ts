@@ -134,11 +134,25 @@ function send(ctx: StageContext, answer: Answer, replayed: boolean): void {
   ctx.status = answer.status
   ctx.set(answer.headers)
   if (replayed) ctx.set('Idempotent-Replayed', 'true')
-  // The same bytes: Node sends text together with the headers, in one piece, and bytes in a second one.
-  ctx.body = isAscii(answer.body) ? answer.body.toString('latin1') : answer.body
+  // A first answer has headers that are not replayed as well: whose they are is not looked at.
+  ctx.body = replayed && isPlain(answer) ? answer.body.toString('latin1') : answer.body
   // Koa gives a body a type of its own where there was none.
   if (!hasType(answer)) ctx.remove('Content-Type')
 }
+
+/**
+ * The same bytes as text: Node sends it in one piece with the headers, and bytes in a second one. In that piece headers
+ * are UTF-8, too, while those of a backend may be Latin-1.
+ */
+function isPlain({ headers, body }: Answer): boolean {
+  for (const name in headers) {
+    const value = headers[name]
+    if (typeof value !== 'string' || !ASCII.test(value)) return false
+  }
+  return isAscii(body)
+}
+
+const ASCII = /^[\t -~]*$/
 
 function hasType({ headers }: Answer): boolean {
   return Object.keys(headers).some((name) => name.toLowerCase() === 'content-type')
