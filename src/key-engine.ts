@@ -17,11 +17,12 @@ export function engine(
   const { config, logger, metrics } = parts
   // From the start, at 0: Prometheus sees a first one only as the change from there.
   for (const outcome of OUTCOMES) metrics.idempotencyOutcomes.inc({ outcome }, 0)
-  const store = timedStore(spanned.calls(keyStore(parts), STORE_SPANS), (operation, seconds) =>
+  const timed = timedStore(keyStore(parts), (operation, seconds) =>
     metrics.storeDuration.add({ store: config.idempotencyStore, operation }, seconds),
   )
+  const store = knownAnswers(timed, { ttlMs: config.idempotencyTtlMs })
   return new IdempotencyEngine({
-    store: knownAnswers(store, { ttlMs: config.idempotencyTtlMs }),
+    store: spanned.calls(store, STORE_SPANS),
     leaseMs: config.idempotencyLeaseMs,
     ...options,
     onOutcome(outcome) {
