@@ -191,10 +191,10 @@ stage_chaos() {
   check 'chaos with the keys in PostgreSQL' chaos_on postgres
 }
 
-# A run is void when the machine was too busy for its load or its faults: that says nothing, and it has two more tries.
+# A run is void when the machine was too busy for its load or its faults: that says nothing, and it has four more tries.
 chaos_on() {
   local status=0 try
-  for try in 1 2 3; do
+  for try in 1 2 3 4 5; do
     status=0
     node --import tsx test/chaos/chaos.ts --store "$1" --rate 8 --seed "ci-$try" --out "$output_dir/chaos-$1" || status=$?
     if [ "$status" != 3 ]; then break; fi
