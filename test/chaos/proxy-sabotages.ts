@@ -64,9 +64,9 @@ export const PROXY_SABOTAGES: Record<string, Sabotage> = {
     patches: [
       {
         file: FORWARD,
-        find: 'const exchanged = await exchange(backend, call, { maxResponseBytes, maxDurationMs, ...signal })',
+        find: 'const exchanged = await exchange(backend, call, limits)',
         replace:
-          "let exchanged = await exchange(backend, call, { maxResponseBytes, maxDurationMs, ...signal })\n    if (exchanged.kind === 'failed') exchanged = await exchange(backend, call, { maxResponseBytes, maxDurationMs, ...signal })",
+          "let exchanged = await exchange(backend, call, limits)\n    if (exchanged.kind === 'failed') exchanged = await exchange(backend, call, limits)",
       },
     ],
     faults: ['backend-reset', 'backend-truncate'],
