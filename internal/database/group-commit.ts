@@ -28,6 +28,7 @@ export function groupCommit<Item, Answer>(
 ): (item: Item) => Promise<Answer> {
   interface Waiting {
     item: Item
+    group: unknown
     resolve: (answer: Answer) => void
     reject: (error: unknown) => void
   }
@@ -57,11 +58,9 @@ export function groupCommit<Item, Answer>(
     const batch: Waiting[] = []
     const rest: Waiting[] = []
     let bytes = 0
-    let group: unknown
     for (const one of waiting) {
-      if (batch.length === 0) group = groupOf?.(one.item)
       const fits = batch.length < maxItems && bytes < MAX_BATCH_BYTES
-      if (fits && group === groupOf?.(one.item)) {
+      if (fits && one.group === waiting[0]?.group) {
         batch.push(one)
         bytes += bytesOf?.(one.item) ?? 0
       } else rest.push(one)
@@ -84,7 +83,7 @@ export function groupCommit<Item, Answer>(
 
   return (item) =>
     new Promise((resolve, reject) => {
-      waiting.push({ item, resolve, reject })
+      waiting.push({ item, group: groupOf?.(item), resolve, reject })
       // The other sockets that are readable in this turn of the event loop may bring more for the same batch.
       if (waiting.length === 1) setImmediate(pump)
     })
