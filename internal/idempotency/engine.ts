@@ -14,7 +14,7 @@
  */
 import { randomHex } from '../random-hex.ts'
 import { ServiceError } from '../service-error.ts'
-import { Heartbeat } from './heartbeat.ts'
+import { Heartbeat, TAKEN_OVER } from './heartbeat.ts'
 import { type Lookup, Lookups } from './lookups.ts'
 import { ANSWERED, inProgress, refusal } from './refusal.ts'
 import type { Answer, Claim, IdempotencyStore, KeyId, UnknownReason } from './store.ts'
@@ -175,8 +175,8 @@ export class IdempotencyEngine {
   /** Resolves when the handler may send; what it rejects with says that nothing was sent. */
   async #dispatch(id: KeyId, token: string, heartbeat: Heartbeat): Promise<void> {
     const { store, leaseMs, onUnknown } = this.#options
-    const lost = () => heartbeat.lostBecause !== undefined
-    if (lost()) throw inProgress()
+    const { lostBecause } = heartbeat
+    if (lostBecause !== undefined) throw notSentInTime(lostBecause)
     if (onUnknown === 'takeover') return
     const askedMs = this.#now()
     try {
@@ -190,7 +190,8 @@ export class IdempotencyEngine {
       })
     }
     // A process that was stopped in between: somebody may have looked, found nothing, and freed the key.
-    if (lost() || this.#now() - askedMs >= leaseMs) throw inProgress()
+    if (heartbeat.lostBecause !== undefined || this.#now() - askedMs >= leaseMs)
+      throw notSentInTime(heartbeat.lostBecause)
     heartbeat.outliveOutages()
   }
 
@@ -214,7 +215,7 @@ export class IdempotencyEngine {
       return ['renew', () => store.renew(id, token, 0)]
     })()
     try {
-      if (!(await call())) onTrouble?.(verb, id, 'another attempt has taken the key over')
+      if (!(await call())) onTrouble?.(verb, id, TAKEN_OVER)
     } catch (error) {
       onTrouble?.(verb, id, error)
       this.#again(call)
@@ -238,6 +239,14 @@ export class IdempotencyEngine {
     const schedule = () => setTimeout(() => void attempt(), AGAIN_EVERY_MS).unref()
     schedule()
   }
+}
+
+/** It may be that nobody else has the key by now: only who was told of a takeover may say that there is another request. */
+function notSentInTime(lostBecause: string | undefined): ServiceError {
+  if (lostBecause === TAKEN_OVER) return inProgress()
+  const why =
+    'The request was held up for longer than its lease, and nothing was sent. Try again with the same key.'
+  return new ServiceError('store_unavailable', why, { retryAfterMs: AGAIN_EVERY_MS })
 }
 
 /** A verb whose reply was lost is asked again: it does its work once. */

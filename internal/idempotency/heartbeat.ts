@@ -7,6 +7,8 @@ export interface HeartbeatOptions {
   now: () => number
 }
 
+export const TAKEN_OVER = 'another attempt has taken the key over'
+
 /** Renews a lease at a third of its length while a handler works, and tells the handler when it is lost. */
 export class Heartbeat {
   readonly #options: HeartbeatOptions
@@ -69,7 +71,7 @@ export class Heartbeat {
       const renewed = await renew()
       if (this.#stopped) return
       if (!renewed) {
-        this.#lose('another attempt has taken the key over')
+        this.#lose(TAKEN_OVER)
         return
       }
       this.#renewedMs = askedMs

@@ -1,7 +1,6 @@
 import { type Database, isRowFault, type Sql } from '../database/database.ts'
 import { storeUnavailable } from '../database/deadline.ts'
 import { groupCommit } from '../database/group-commit.ts'
-import { replicated } from '../database/replicated.ts'
 import { ServiceError } from '../service-error.ts'
 import type { Order } from './order.ts'
 
@@ -54,14 +53,11 @@ export function orderStore(database: Database, { onBatch }: OrderStoreOptions = 
     isItemFault: isRowFault,
     ...(onBatch === undefined ? {} : { onBatch }),
   })
-  const agreed = replicated(database)
   return {
     async place(placement) {
       if (await insert(placement)) return { outcome: 'created' }
       try {
-        const placed = await existing(database, placement)
-        await agreed()
-        return placed
+        return await existing(database, placement)
       } catch (error) {
         // It may be ours that is there.
         throw error instanceof ServiceError ? storeUnavailable(error, 'unknown') : error
@@ -140,15 +136,24 @@ async function insertAll(database: Database, items: readonly Placement[]): Promi
 
 async function existing(database: Database, { client, order, fingerprint }: Placement): Promise<Placed> {
   const found = await standing(database, { client, key: order.key, fingerprint })
-  if (found === undefined) throw new Error('an order that was there a moment ago is gone')
+  // It was on a primary alone that has been replaced since.
+  if (found === undefined) throw storeUnavailable(new Error('an order that was there is gone'), 'unknown')
   // Ours after all: the first statement was committed, only its answer was lost.
   return found.outcome === 'existing' && found.id === order.id ? { outcome: 'created' } : found
 }
 
+/**
+ * An order that can be read may be missing on the synchronous standby: the wait for it was cut short, or the server was
+ * restarted meanwhile. Whatever is acknowledged because it was read has to be there, so that reading it is a commit
+ * of its own, of nothing but a message in the log, which comes after all others and is waited for. It is one statement:
+ * two of them might be answered by two servers, one before a failover and one after it.
+ */
 async function standing(database: Database, { client, key, fingerprint }: Asked) {
   const [row] = await database.run(
     (sql) => sql`
-      SELECT id, encode(fingerprint, 'hex') AS fingerprint, answer_status, answer_body
+      SELECT id, encode(fingerprint, 'hex') AS fingerprint, answer_status, answer_body,
+        CASE WHEN current_setting('synchronous_standby_names') <> ''
+          THEN pg_logical_emit_message(true, 'oncekey', '') END AS logged
       FROM orders WHERE client = ${client} AND idempotency_key = ${key}`,
   )
   if (row === undefined || !(row.answer_body instanceof Buffer)) return undefined

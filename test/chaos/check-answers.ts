@@ -66,7 +66,7 @@ function unjustified(evidence: Evidence, asked: Exchange, own: readonly Exchange
         ? undefined
         : 'was told of another request, and there is none'
     case 'request_in_progress':
-      return mayHaveLostItsLock(evidence, asked) ||
+      return mayBeCompleted(evidence, asked) ||
         others.some((one) => isSame(one, asked) && mayRunUntil(evidence, one) >= asked.sent.at)
         ? undefined
         : 'was told that the first is under way, and it is not'
@@ -83,9 +83,9 @@ function isSame(one: Exchange, other: Exchange): boolean {
   return one.sent.sha === other.sent.sha && one.sent.target === other.sent.target
 }
 
-/** It took longer than a lease by itself: it says so of its own lock, which somebody else may have by now. */
-function mayHaveLostItsLock({ plan }: Evidence, { sent, endAt }: Exchange): boolean {
-  return endAt - sent.at >= plan.leaseMs
+/** A payment that took longer than its lease may be in the hands of the completer by now. */
+function mayBeCompleted({ plan }: Evidence, { sent, endAt }: Exchange): boolean {
+  return plan.mode === 'payments' && endAt - sent.at >= plan.leaseMs
 }
 
 /** The last moment at which something of the request may still hold its key. */

@@ -9,6 +9,8 @@ import type { PlannedFault } from './schedule.ts'
 
 const NONE = {}
 const UNDER_WAY = 4
+const TRIES = 5
+const AGAIN_MS = 300
 
 /** Beside the wires: the operator's hand. */
 async function withRedis<T>(server: ThrowawayServer, work: (redis: Redis) => Promise<T>): Promise<T> {
@@ -109,13 +111,20 @@ const readonly = refusing(
   (redis) => redis.replicaof('NO', 'ONE'),
 )
 
+/** The fault is there for its time, and for longer while it meets nobody: its node may be starting, or wait for another store. */
+async function fireUntil(hasHit: () => boolean, { node, forMs }: PlannedFault, hands: Hands): Promise<void> {
+  for (let tries = 1; tries === 1 || (tries <= TRIES && !hasHit()); tries++) {
+    await hands.event('fire', { node, count: UNDER_WAY })
+    await sleep(forMs)
+  }
+}
+
 const redisReplyLost: Inject = async (fault, hands) => {
   const wires = wiresOf(hands, 'redis', fault)
   const lost = () => wires.reduce((sum, wire) => sum + wire.stats().swallowed.down, 0)
   const before = lost()
   for (const wire of wires) wire.apply({ blackhole: { directions: 'down', afterBytes: 0 } })
-  await hands.event('fire', { node: fault.node, count: UNDER_WAY })
-  await sleep(fault.forMs)
+  await fireUntil(() => lost() > before, fault, hands)
   for (const wire of wires) wire.apply(NONE)
   const bytes = lost() - before
   return { hit: bytes > 0, detail: `${bytes} bytes of answers were lost` }
@@ -125,9 +134,14 @@ const terminate: Inject = async (_, hands) => {
   await hands.event('fire', { count: UNDER_WAY })
   const sql = postgres(needed(hands.stage.postgres, 'PostgreSQL').url, { max: 1, onnotice: () => {} })
   try {
-    const rows = await sql`
-      SELECT pg_terminate_backend(pid) FROM pg_stat_activity WHERE application_name = 'oncekey'`
-    return { hit: rows.length > 0, detail: `${rows.length} backends` }
+    // Right after a restart there are none yet.
+    for (let tries = 1; ; tries++) {
+      const rows = await sql`
+        SELECT pg_terminate_backend(pid) FROM pg_stat_activity WHERE application_name = 'oncekey'`
+      if (rows.length > 0 || tries === TRIES)
+        return { hit: rows.length > 0, detail: `${rows.length} backends` }
+      await sleep(AGAIN_MS)
+    }
   } finally {
     await sql.end({ timeout: 1 })
   }
@@ -163,8 +177,7 @@ const postgresReplyLost: Inject = async (fault, hands) => {
     cut: { directions: 'down', afterBytes: 0, reset: fault.roll * 10 - Math.floor(fault.roll * 10) < 0.5 },
   } as const
   for (const wire of wires) wire.apply(faults)
-  await hands.event('fire', { node: fault.node, count: UNDER_WAY })
-  await sleep(fault.forMs)
+  await fireUntil(() => struck(wires, 'cut', 'reset') > before, fault, hands)
   for (const wire of wires) wire.apply(NONE)
   const lost = struck(wires, 'cut', 'reset') - before
   return { hit: lost > 0, detail: `${lost} connections were lost with an answer on its way` }

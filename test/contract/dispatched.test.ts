@@ -199,7 +199,7 @@ test('a process that was stopped for longer than its lease does not send', async
     await holding.dispatched()
     return assert.fail('it was sent')
   })
-  await assert.rejects(run, refusedWith('request_in_progress'))
+  await assert.rejects(run, refusedWith('store_unavailable', /held up/))
   assert.equal((await engineWith().engine.run(id, FINGERPRINT, async () => answered())).replayed, false)
 })
 

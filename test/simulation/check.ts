@@ -20,7 +20,7 @@ export function check(
 ): void {
   for (const [name, group] of byKey(attempts)) {
     answersAreOne(name, group, report)
-    conflictsHaveCauses(name, group, isFaulty, report)
+    conflictsHaveCauses(name, group, { mode, isFaulty }, report)
   }
   if (mode === 'orders') checkOrders(models, attempts, report)
   else if (mode === 'payments') checkPayments(models, attempts, report)
@@ -62,7 +62,7 @@ function answersAreOne(name: string, group: readonly Attempt[], report: Report):
 function conflictsHaveCauses(
   name: string,
   group: readonly Attempt[],
-  isFaulty: boolean,
+  { mode, isFaulty }: { mode: Mode; isFaulty: boolean },
   report: Report,
 ): void {
   for (const one of group) {
@@ -81,10 +81,11 @@ function conflictsHaveCauses(
       if (!isFaulty || isSettled) return endedMs + (isFaulty ? AFTERMATH_MS : 0) >= servedFromMs
       return true
     })
-    // It may be about what this very request has done, or about the lock that a stopped node has lost.
+    // It may be about what this very request has done, or about a payment that the completer has taken from it.
+    const isLate = mode === 'payments' && servedToMs - servedFromMs >= LEASE_MS
     const isAboutItself =
       (code === 'outcome_unknown' && served.problem?.effect === 'unknown') ||
-      (code === 'request_in_progress' && servedToMs - servedFromMs >= LEASE_MS)
+      (code === 'request_in_progress' && isLate)
     if (!isCaused && !isAboutItself) report(`${name}: 409 ${code} (${one.n}) without another request`)
   }
 }
