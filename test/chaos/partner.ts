@@ -5,7 +5,7 @@ import { forgedHeaders } from './forgery.ts'
 import { monotonicMs, type SendKind } from './history.ts'
 import { GREEDY, HERD, PROBE, type RunPlan } from './run-plan.ts'
 import type { Teller, Told } from './teller.ts'
-import { isEnd, type SignedHeaders, signedHeaders } from './traffic.ts'
+import { isEnd, isFinal, type SignedHeaders, signedHeaders } from './traffic.ts'
 
 /** Keys at work at the same time: beyond it the load waits, since a service that stands still must not be buried. */
 const MAX_OPEN = 12
@@ -146,8 +146,9 @@ export class Partner {
       return void (await this.#ask(errand, 'once', this.#node()))
     }
     const from = this.#node()
+    let ends: boolean[]
     if (roll < 0.3) {
-      await Promise.all([0, 1, 2].map((n) => this.#settle(errand, 'ask', from + n)))
+      ends = await Promise.all([0, 1, 2].map((n) => this.#settle(errand, 'ask', from + n)))
     } else if (roll < 0.36) {
       // Two requests under one key: one of them wins.
       const other = this.#errands.other(errand)
@@ -155,32 +156,34 @@ export class Partner {
       errand.left = true
       return
     } else if (roll < 0.42 && this.#plan.mode !== 'proxy') {
-      await Promise.all([
+      ends = await Promise.all([
         this.#settle(errand, 'ask', from),
         this.#settle(this.#errands.twin(errand), 'ask', from + 1),
       ])
     } else {
-      await this.#settle(errand, 'ask', from)
+      ends = [await this.#settle(errand, 'ask', from)]
     }
-    // Partners ask again for what they have.
+    if (!ends.includes(true)) return
+    // Partners ask again for what they have; what nobody knows is for the operator.
     for (let n = 0; n < 2 && this.#random() < 0.6 && !this.#stopping; n++) {
       await sleep(this.#random() * 2_000)
       await this.#settle(errand, 'ask', this.#node())
     }
   }
 
-  async #settle(errand: Errand, kind: SendKind, firstNode: number, onSent?: () => void): Promise<void> {
+  /** Asks until there is nothing more to come; whether it is an answer. */
+  async #settle(errand: Errand, kind: SendKind, firstNode: number, onSent?: () => void): Promise<boolean> {
     let pauseMs = FIRST_RETRY_MS
     const untilMs = monotonicMs() + PATIENCE_MS
     for (let node = firstNode; ; node++) {
       const told = await this.#ask(errand, kind, node, {}, onSent)
       if (told !== undefined && isEnd(this.#plan.mode, told.status, told.code)) {
         errand.endedAt ??= monotonicMs()
-        return
+        return isFinal(this.#plan.mode, told.status, told.code)
       }
       // Another request stands under this key.
-      if (told?.code === 'idempotency_key_reused') return
-      if (monotonicMs() > untilMs) return
+      if (told?.code === 'idempotency_key_reused') return false
+      if (monotonicMs() > untilMs) return false
       // Pressing before Retry-After is over only adds to what fails.
       const askedMs = Math.min(1_500, (told?.retryAfter ?? 0) * 1_000)
       await sleep(Math.max(askedMs * (0.7 + this.#random() / 2), pauseMs * (0.5 + this.#random())))
