@@ -4,6 +4,7 @@ import { auditLog } from '../internal/audit/audit-log.ts'
 import { listAuditLogs } from '../internal/audit/audit-logs.ts'
 import { type AuditedOptions, audited } from '../internal/audit/audited.ts'
 import { watchTraffic } from '../internal/console/watch-traffic.ts'
+import { ExactRoutes } from '../internal/http/exact-routes.ts'
 import { acceptJson, guard } from '../internal/http/guard.ts'
 import { health, livez, readyz } from '../internal/http/health.ts'
 import { jsonBody, parsedJson } from '../internal/http/json-body.ts'
@@ -35,6 +36,7 @@ import { authenticate } from '../internal/signature/authenticate.ts'
 import type { ClientRegistry } from '../internal/signature/client-registry.ts'
 import { TemporaryApiKeys } from '../internal/signature/temporary-api-keys.ts'
 import { verifySignature } from '../internal/signature/verify-signature.ts'
+import { inTurn } from '../internal/stages.ts'
 import type { Metrics } from '../internal/telemetry/metrics.ts'
 import { observe } from '../internal/telemetry/observe.ts'
 import { traced } from '../internal/telemetry/spans.ts'
@@ -72,18 +74,24 @@ export function pipeline(parts: Parts): Koa<RequestState> {
   app.maxIpsCount = config.trustProxy
   app.on('error', (error: unknown) => logger.warn({ err: error }, 'answer failed'))
 
+  const entrance = [
+    requestId(),
+    trace({ spans, routeOf }),
+    observe(metrics, logger, routeOf),
+    problems(report),
+    guard(),
+  ]
+  const serving = [
+    ...(parts.traffic === undefined ? [] : [watchTraffic(parts.traffic, routeOf)]),
+    drain.stage(),
+    acceptJson(),
+  ]
   const router = new Router<RequestState>()
-  app
-    .use(requestId())
-    .use(trace({ spans, routeOf }))
-    .use(observe(metrics, logger, routeOf))
-    .use(problems(report))
-    .use(guard())
-  app.use(open(parts).routes())
-  if (parts.console !== undefined && config.metricsPort === undefined) app.use(parts.console.routes())
-  if (parts.traffic !== undefined) app.use(watchTraffic(parts.traffic, routeOf))
-  app.use(drain.stage()).use(acceptJson())
-  app.use(router.routes()).use(router.allowedMethods())
+  const exact = new ExactRoutes()
+  const post = (path: string, ...stages: Stage[]) => {
+    router.post(path, ...stages)
+    exact.add('POST', path, [...serving, ...stages])
+  }
 
   const bodyLimits = { maxBodyBytes: config.maxBodyBytes, timeoutMs: BODY_TIMEOUT_MS }
   const bytes = rawBody(bodyLimits)
@@ -116,7 +124,7 @@ export function pipeline(parts: Parts): Koa<RequestState> {
     }),
     { place: 'order' },
   )
-  router.post(
+  post(
     '/orders',
     ...signed,
     limited('orders', 'POST /orders'),
@@ -151,7 +159,7 @@ export function pipeline(parts: Parts): Koa<RequestState> {
         'the payment gateway did not do its part',
       ),
   })
-  router.post(
+  post(
     '/pay',
     ...payer,
     watched(PAY_SCOPE, { keyOf: knownKeyInBody('idempotency_key') }),
@@ -161,7 +169,7 @@ export function pipeline(parts: Parts): Koa<RequestState> {
     keyed(PAY_SCOPE, keyInBody('idempotency_key')),
     pay({ payOnce: payment, known, failureRate: config.simulatedFailureRate, random: Math.random }),
   )
-  router.post(
+  post(
     '/api/v1/payments',
     ...authenticated,
     watched(PAYMENTS_SCOPE),
@@ -189,6 +197,11 @@ export function pipeline(parts: Parts): Koa<RequestState> {
     limited('v1', 'GET /api/v1/audit-logs'),
     listAuditLogs(trail),
   )
+
+  // Health checks, documents and the console answer whatever the state of the service.
+  app.use(inTurn([...entrance, exact.stage()])).use(open(parts).routes())
+  if (parts.console !== undefined && config.metricsPort === undefined) app.use(parts.console.routes())
+  app.use(inTurn(serving)).use(router.routes()).use(router.allowedMethods())
   return app
 }
 

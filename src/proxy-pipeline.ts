@@ -18,6 +18,7 @@ import { Passing } from '../internal/proxy/stream-through.ts'
 import { checkForwardable, splitTarget } from '../internal/proxy/target.ts'
 import type { RequestState, Stage, StageContext } from '../internal/request-state.ts'
 import type { ClientRegistry } from '../internal/signature/client-registry.ts'
+import { inTurn } from '../internal/stages.ts'
 import { observe, observer } from '../internal/telemetry/observe.ts'
 import { traceOf, trace as traceStage } from '../internal/telemetry/trace.ts'
 import { engine } from './key-engine.ts'
@@ -82,18 +83,9 @@ function stages(parts: ProxyParts): Koa<RequestState> {
   app.maxIpsCount = config.trustProxy
   app.on('error', (error: unknown) => logger.warn({ err: error }, 'answer failed'))
 
-  app
-    .use(requestId())
-    .use(traceStage({ spans: undefined, routeOf: () => ROUTE }))
-    .use(observe(metrics, logger, () => ROUTE))
-    .use(problems(report))
-    .use(closeWhenStopping(() => drain.stopping))
-    .use(guard({ checkTarget: checkForwardable }))
-
   const body = rawBody({ maxBodyBytes: config.maxBodyBytes, timeoutMs: BODY_TIMEOUT_MS, anyEncoding: true })
-  if (clients === undefined) app.use(nameCaller(proxy.clientHeader))
-  else app.use(body).use(signatures(config, clients, metrics))
-  app.use(limits(parts).limited('proxy', ROUTE))
+  const caller =
+    clients === undefined ? [nameCaller(proxy.clientHeader)] : [body, signatures(config, clients, metrics)]
 
   const bodyOnce: Stage = (ctx, next) => (ctx.state.body === undefined ? body(ctx, next) : next())
   const once = idempotency({
@@ -117,11 +109,20 @@ function stages(parts: ProxyParts): Koa<RequestState> {
       logger.warn({ ...idsOf(ctx.state), reason, err: cause }, 'the outcome of a request is not known'),
   })
   const pass = forward(backend)
-  app.use(async function keyed(ctx, next) {
-    if (!isKeyed(ctx.req) && !proxy.requireKey.has(ctx.method)) return pass(ctx, next)
-    return bodyOnce(ctx, () => once(ctx, () => sendOnce(ctx, next)))
-  })
-  return app
+  const keyed = inTurn([bodyOnce, once, sendOnce])
+  const stages = [
+    requestId(),
+    traceStage({ spans: undefined, routeOf: () => ROUTE }),
+    observe(metrics, logger, () => ROUTE),
+    problems(report),
+    closeWhenStopping(() => drain.stopping),
+    guard({ checkTarget: checkForwardable }),
+    ...caller,
+    limits(parts).limited('proxy', ROUTE),
+  ]
+  const send: Stage = (ctx, next) =>
+    isKeyed(ctx.req) || proxy.requireKey.has(ctx.method) ? keyed(ctx, next) : pass(ctx, next)
+  return app.use(inTurn([...stages, send]))
 }
 
 function lookupOf({ lookupUrl: url, maxDurationMs }: ProxyConfig, maxResponseBytes: number) {

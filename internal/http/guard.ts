@@ -2,6 +2,7 @@ import type { IncomingMessage } from 'node:http'
 import type { Socket } from 'node:net'
 import type { Stage } from '../request-state.ts'
 import { type ProblemCode, ServiceError } from '../service-error.ts'
+import { before } from '../stages.ts'
 
 /** Real partners send about fifteen. */
 const MAX_HEADERS = 100
@@ -29,10 +30,9 @@ export interface GuardOptions {
  */
 export function guard(options: GuardOptions = {}): Stage {
   const check = requestCheck(options)
-  return async function guard(ctx, next) {
+  return before(function guard(ctx) {
     check(ctx.req)
-    await next()
-  }
+  })
 }
 
 /** The same for requests that reach no stage. Throws `invalid_request` or `headers_too_large`. */
@@ -97,10 +97,9 @@ const ANSWER_TYPES = ['application/json', 'application/json; charset=utf-8']
 
 /** The answers are JSON: refuses a caller who says that it takes none. */
 export function acceptJson(): Stage {
-  return async function acceptJson(ctx, next) {
+  return before(function acceptJson(ctx) {
     if (ctx.req.headers.accept !== undefined && ctx.accepts(ANSWER_TYPES) === false) {
       throw new ServiceError('not_acceptable', 'The answers are application/json; see Accept.')
     }
-    await next()
-  }
+  })
 }

@@ -1,5 +1,6 @@
 import { type JsonBody, required, type Stage, type StageContext } from '../request-state.ts'
 import { ServiceError } from '../service-error.ts'
+import { before } from '../stages.ts'
 import { parseJsonText, withNumbers } from './json-text.ts'
 
 /** `application/json` and its structured relatives, in UTF-8 or unsaid. */
@@ -15,7 +16,7 @@ interface JsonBodyOptions {
  * parsed. Throws `unsupported_media_type` or `invalid_json`.
  */
 export function jsonBody({ absent }: JsonBodyOptions = {}): Stage {
-  return async function jsonBody(ctx, next) {
+  return before(function jsonBody(ctx) {
     const { bytes } = required(ctx, 'body', 'rawBody')
     if (absent !== undefined && bytes.length === 0) {
       ctx.state.json = { value: absent, numbers: new Map() }
@@ -23,20 +24,18 @@ export function jsonBody({ absent }: JsonBodyOptions = {}): Stage {
       requireJsonType(ctx)
       ctx.state.json = parseJsonText(bytes)
     }
-    await next()
-  }
+  })
 }
 
 /** The same for what `parsedBody` has read and koa-bodyparser has parsed. */
 export function parsedJson(): Stage {
-  return async function parsedJson(ctx, next) {
+  return before(function parsedJson(ctx) {
     requireJsonType(ctx)
     const { bytes } = required(ctx, 'body', 'parsedBody')
     // The parser makes an empty object of no text, and of the types that it does not know.
     const isParsed = ctx.request.rawBody !== undefined && bytes.length > 0
     ctx.state.json = isParsed ? withNumbers(ctx.request.body, bytes) : parseJsonText(bytes)
-    await next()
-  }
+  })
 }
 
 function requireJsonType(ctx: StageContext): void {

@@ -1,8 +1,9 @@
 import { isUtf8 } from 'node:buffer'
 import type { IncomingMessage } from 'node:http'
 import bodyParser from 'koa-bodyparser'
-import { type Stage, type StageContext, WireBody } from '../request-state.ts'
+import { type Stage, WireBody } from '../request-state.ts'
 import { ServiceError } from '../service-error.ts'
+import { before } from '../stages.ts'
 
 export interface BodyLimits {
   maxBodyBytes: number
@@ -14,10 +15,11 @@ export interface BodyLimits {
 
 /** Reads the body as it comes over the wire: what is signed, fingerprinted and, behind them, parsed. */
 export function rawBody(limits: BodyLimits): Stage {
-  return async function rawBody(ctx, next) {
-    ctx.state.body = new WireBody(await readWire(ctx, limits))
-    await next()
-  }
+  return before((ctx) =>
+    readWire(ctx.req, limits).then((bytes) => {
+      ctx.state.body = new WireBody(bytes)
+    }),
+  )
 }
 
 /**
@@ -26,10 +28,10 @@ export function rawBody(limits: BodyLimits): Stage {
  */
 export function parsedBody(limits: BodyLimits): Stage {
   const parse = bodyParser({ enableTypes: ['json'], jsonLimit: String(limits.maxBodyBytes) })
-  return async function parsedBody(ctx, next) {
+  return before(async function parsedBody(ctx) {
     // Both listen in this tick, before the first chunk can flow.
     const [bytes] = await Promise.all([
-      readWire(ctx, limits),
+      readWire(ctx.req, limits),
       parse(ctx, async () => {}).catch(asServiceError),
     ])
     // The parser reads what is not UTF-8 as if it were something else: it would not be what was signed.
@@ -37,58 +39,63 @@ export function parsedBody(limits: BodyLimits): Stage {
       throw new ServiceError('invalid_json', 'The body is not valid JSON: it is not valid UTF-8.')
     }
     ctx.state.body = new WireBody(bytes)
-    await next()
-  }
+  })
 }
 
 const EMPTY = Buffer.alloc(0)
 /** How long a refused body may go on coming in, so that its sender gets to read the answer. */
 const LINGER_MS = 2_000
 
-async function readWire(ctx: StageContext, limits: BodyLimits): Promise<Buffer> {
-  const { req } = ctx
-  const length = req.headers['content-length']
-  if (length === undefined && req.headers['transfer-encoding'] === undefined) return EMPTY
-  try {
-    if (req.headers['content-encoding'] !== undefined && limits.anyEncoding !== true) {
-      throw new ServiceError('unsupported_media_type', 'Send the body without a Content-Encoding.')
-    }
-    if (Number(length) > limits.maxBodyBytes) throw tooLarge(limits.maxBodyBytes)
-    return await read(req, limits)
-  } catch (error) {
-    discardRest(req)
-    throw error
-  }
-}
-
-function read(req: IncomingMessage, limits: BodyLimits): Promise<Buffer> {
-  const { maxBodyBytes, timeoutMs } = limits
+function readWire(req: IncomingMessage, limits: BodyLimits): Promise<Buffer> {
+  const { maxBodyBytes, timeoutMs, anyEncoding } = limits
   return new Promise((resolve, reject) => {
-    const chunks: Buffer[] = []
+    let first: Buffer = EMPTY
+    let more: Buffer[] | undefined
     let size = 0
-    const settle = (error?: ServiceError) => {
+    let isSettled = false
+    let timer: NodeJS.Timeout | undefined
+    const refuse = (error: ServiceError) => {
+      if (isSettled) return
+      isSettled = true
       clearTimeout(timer)
-      req.off('data', onData).off('end', onEnd).off('close', onClose)
-      if (error !== undefined) return reject(error)
-      const [first = EMPTY] = chunks
-      resolve(chunks.length === 1 ? first : Buffer.concat(chunks, size))
+      discardRest(req)
+      reject(error)
     }
-    const onData = (chunk: Buffer) => {
-      size += chunk.length
-      chunks.push(chunk)
-      if (size > maxBodyBytes) settle(tooLarge(maxBodyBytes))
+    const length = req.headers['content-length']
+    if (length === undefined && req.headers['transfer-encoding'] === undefined) return resolve(EMPTY)
+    if (req.headers['content-encoding'] !== undefined && anyEncoding !== true) {
+      const detail = 'Send the body without a Content-Encoding.'
+      return refuse(new ServiceError('unsupported_media_type', detail))
     }
-    const onEnd = () => settle()
-    const onClose = () =>
-      settle(new ServiceError('invalid_request', 'The connection ended before the body did.'))
-    const onTimeout = () =>
-      settle(
-        new ServiceError('request_timeout', `The body was not there within ${timeoutMs} ms.`, {
-          headers: { Connection: 'close' },
-        }),
+    if (Number(length) > maxBodyBytes) return refuse(tooLarge(maxBodyBytes))
+    // They are not taken off again: that costs more than to be called once more.
+    req
+      .on('data', (chunk: Buffer) => {
+        if (isSettled) return
+        if (size === 0) first = chunk
+        else {
+          more ??= [first]
+          more.push(chunk)
+        }
+        size += chunk.length
+        if (size > maxBodyBytes) refuse(tooLarge(maxBodyBytes))
+      })
+      .on('end', () => {
+        isSettled = true
+        clearTimeout(timer)
+        resolve(more === undefined ? first : Buffer.concat(more, size))
+      })
+      .on('close', () =>
+        refuse(new ServiceError('invalid_request', 'The connection ended before the body did.')),
       )
-    const timer = setTimeout(onTimeout, timeoutMs)
-    req.on('data', onData).on('end', onEnd).on('close', onClose)
+    const late = () => {
+      const detail = `The body was not there within ${timeoutMs} ms.`
+      refuse(new ServiceError('request_timeout', detail, { headers: { Connection: 'close' } }))
+    }
+    // Mostly the body came with the headers, and all of it is parsed by then: that needs no timer.
+    process.nextTick(() => {
+      if (!isSettled && !req.complete) timer = setTimeout(late, timeoutMs)
+    })
   })
 }
 

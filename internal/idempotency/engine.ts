@@ -17,7 +17,7 @@ import { ServiceError } from '../service-error.ts'
 import { Heartbeat, TAKEN_OVER } from './heartbeat.ts'
 import { type Lookup, Lookups } from './lookups.ts'
 import { ANSWERED, inProgress, refusal } from './refusal.ts'
-import type { Answer, Claim, IdempotencyStore, KeyId, UnknownReason } from './store.ts'
+import type { Answer, Claim, IdempotencyStore, KeyId, Unknown, UnknownReason } from './store.ts'
 
 export const OUTCOMES = ['fresh', 'replay', 'in_progress', 'mismatch', 'outcome_unknown', 'takeover'] as const
 export type Outcome = (typeof OUTCOMES)[number]
@@ -96,7 +96,12 @@ export class IdempotencyEngine {
     handle: (holding: Holding) => Promise<Handled>,
   ): Promise<{ answer: Answer; replayed: boolean }> {
     const { store, leaseMs, maxAgeMs, onOutcome } = this.#options
-    const { claim, token } = await this.#claimOrLookUp(id, fingerprint)
+    let token = randomHex(16)
+    let claim = await this.#claim(id, fingerprint, token)
+    if (claim.outcome === 'unknown' && (await this.#isSettled(id, claim))) {
+      token = randomHex(16)
+      claim = await this.#claim(id, fingerprint, token)
+    }
     if (claim.outcome !== 'acquired') {
       onOutcome?.(claim.outcome === 'unknown' ? 'outcome_unknown' : claim.outcome)
       if (claim.outcome === 'replay') return { answer: claim.answer, replayed: true }
@@ -143,15 +148,9 @@ export class IdempotencyEngine {
   }
 
   /** What became of an unknown request is looked up once, and what is recorded then decides. */
-  async #claimOrLookUp(id: KeyId, fingerprint: string): Promise<{ claim: Claim; token: string }> {
-    const claimed = async () => {
-      const token = randomHex(16)
-      return { claim: await this.#claim(id, fingerprint, token), token }
-    }
-    const first = await claimed()
-    if (this.#lookups === undefined || first.claim.outcome !== 'unknown') return first
-    if (ANSWERED.has(first.claim.reason)) return first
-    return (await this.#lookups.settle(id, first.claim)) ? await claimed() : first
+  async #isSettled(id: KeyId, unknown: Unknown): Promise<boolean> {
+    if (this.#lookups === undefined || ANSWERED.has(unknown.reason)) return false
+    return await this.#lookups.settle(id, unknown)
   }
 
   /** A claim whose reply was lost is asked again with the same token, which gives the same answer. */

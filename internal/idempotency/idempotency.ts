@@ -22,7 +22,7 @@ export interface IdempotencyOptions {
   isRecorded?: (name: string) => boolean
 }
 
-const REPLAYED_HEADERS = new Set(['content-type', 'location'])
+const REPLAYED_HEADERS = ['Content-Type', 'Location']
 
 /**
  * Runs the stages behind it once for each key and answers every retry with the same status, bytes, `Content-Type`
@@ -31,7 +31,7 @@ const REPLAYED_HEADERS = new Set(['content-type', 'location'])
  */
 export function idempotency(options: IdempotencyOptions): Stage {
   const { engine, renderError, keyOf = keyInHeader(['idempotency-key']), alsoFingerprinted } = options
-  const isRecorded = options.isRecorded ?? ((name) => REPLAYED_HEADERS.has(name))
+  const { isRecorded } = options
   const scopeOf = (ctx: StageContext) =>
     typeof options.scope === 'string' ? options.scope : options.scope(ctx)
   return async function idempotency(ctx, next) {
@@ -105,15 +105,17 @@ export function effectOf(status: number, error: unknown): Handled['effect'] {
   return 'nothing happened'
 }
 
-async function capture(ctx: StageContext, isRecorded: (name: string) => boolean): Promise<Answer> {
-  const body = await bytesOf(ctx.body)
+async function capture(ctx: StageContext, isRecorded: IdempotencyOptions['isRecorded']): Promise<Answer> {
+  const body = bytesOf(ctx.body)
+  const names =
+    isRecorded === undefined ? REPLAYED_HEADERS : ctx.res.getHeaderNames().filter(isRecorded).map(titleCase)
   // Without a prototype: a header may have any name.
   const headers: Answer['headers'] = Object.create(null)
-  for (const name of ctx.res.getHeaderNames()) {
-    const value = isRecorded(name) ? ctx.res.getHeader(name) : undefined
-    if (value !== undefined) headers[titleCase(name)] = Array.isArray(value) ? value : String(value)
+  for (const name of names) {
+    const value = ctx.res.getHeader(name)
+    if (value !== undefined) headers[name] = Array.isArray(value) ? value : String(value)
   }
-  return { status: ctx.status, headers, body }
+  return { status: ctx.status, headers, body: body instanceof Buffer ? body : await body }
 }
 
 /** `content-type` as it is usually written; Node gives names in lower case. */
@@ -121,19 +123,22 @@ function titleCase(name: string): string {
   return name.replace(/(?:^|-)[a-z]/g, (start) => start.toUpperCase())
 }
 
-async function bytesOf(body: unknown): Promise<Buffer> {
+function bytesOf(body: unknown): Buffer | Promise<Buffer> {
   if (body instanceof Buffer) return body
   if (body === undefined || body === null) return Buffer.alloc(0)
   if (typeof body === 'string') return Buffer.from(body)
-  if (body instanceof Readable || body instanceof ReadableStream) return await buffer(body)
-  if (body instanceof Blob || body instanceof Response) return Buffer.from(await body.arrayBuffer())
+  if (body instanceof Readable || body instanceof ReadableStream) return buffer(body)
+  if (body instanceof Blob || body instanceof Response) return body.arrayBuffer().then(Buffer.from)
   return Buffer.from(JSON.stringify(body))
 }
 
 function send(ctx: StageContext, answer: Answer, replayed: boolean): void {
+  // What was just captured stands on ctx already.
+  if (!replayed && (typeof ctx.body === 'string' || ctx.body instanceof Buffer)) return
+  const { res } = ctx
   ctx.status = answer.status
-  ctx.set(answer.headers)
-  if (replayed) ctx.set('Idempotent-Replayed', 'true')
+  for (const name in answer.headers) res.setHeader(name, answer.headers[name] ?? '')
+  if (replayed) res.setHeader('Idempotent-Replayed', 'true')
   // A first answer has headers that are not replayed as well: whose they are is not looked at.
   ctx.body = replayed && isPlain(answer) ? answer.body.toString('latin1') : answer.body
   // Koa gives a body a type of its own where there was none.
@@ -155,5 +160,7 @@ function isPlain({ headers, body }: Answer): boolean {
 const ASCII = /^[\t -~]*$/
 
 function hasType({ headers }: Answer): boolean {
-  return Object.keys(headers).some((name) => name.toLowerCase() === 'content-type')
+  return (
+    'Content-Type' in headers || Object.keys(headers).some((name) => name.toLowerCase() === 'content-type')
+  )
 }

@@ -45,12 +45,15 @@ export function knownAnswers(store: IdempotencyStore, options: KnownAnswersOptio
     known.set(nameOf(id), { fingerprint, replay }, { size: body.length + OVERHEAD_BYTES })
   }
   return {
-    async claim(id, fingerprint, token, leaseMs) {
+    claim(id, fingerprint, token, leaseMs) {
       const one = known.get(nameOf(id))
-      if (one !== undefined) return one.fingerprint === fingerprint ? one.replay : { outcome: 'mismatch' }
-      const claim = await store.claim(id, fingerprint, token, leaseMs)
-      if (claim.outcome === 'replay') keep(id, fingerprint, claim.answer)
-      return claim
+      if (one !== undefined) {
+        return Promise.resolve(one.fingerprint === fingerprint ? one.replay : { outcome: 'mismatch' })
+      }
+      return store.claim(id, fingerprint, token, leaseMs).then((claim) => {
+        if (claim.outcome === 'replay') keep(id, fingerprint, claim.answer)
+        return claim
+      })
     },
     dispatch: (id, token) => store.dispatch(id, token),
     renew: (id, token, leaseMs) => store.renew(id, token, leaseMs),

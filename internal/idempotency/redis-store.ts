@@ -25,8 +25,8 @@ export function redisStore(redis: RedisConnection, options: RedisStoreOptions): 
   const names = redisNames(prefix)
 
   return {
-    async claim(id, fingerprint, token, leaseMs) {
-      return parseClaim(await redis.run(CLAIM, [names.record(id)], [fingerprint, token, leaseMs, ttlMs]))
+    claim(id, fingerprint, token, leaseMs) {
+      return redis.run(CLAIM, [names.record(id)], [fingerprint, token, leaseMs, ttlMs]).then(parseClaim)
     },
     async dispatch(id, token) {
       return word(await redis.run(DISPATCH, [names.record(id)], [token])) === 'dispatched'

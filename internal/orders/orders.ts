@@ -1,6 +1,7 @@
 import { v7 as uuidv7, validate } from 'uuid'
 import { parseLimit } from '../page-limit.ts'
-import { type JsonBody, required, type Stage } from '../request-state.ts'
+import { randomId } from '../random-id.ts'
+import { required, type Stage } from '../request-state.ts'
 import { keyReused, ServiceError } from '../service-error.ts'
 import { parseCursor } from './cursor.ts'
 import { type Order, orderJson } from './order.ts'
@@ -22,10 +23,16 @@ export function placeOrder({ orders, now, onPlaced }: PlaceOrderOptions): Stage 
     const { client } = required(ctx, 'caller', 'verifySignature')
     const attempt = required(ctx, 'attempt', 'idempotency')
     const { key, fingerprint } = attempt
-    const request = await requested(required(ctx, 'json', 'jsonBody'), { client, key, fingerprint })
+    const json = required(ctx, 'json', 'jsonBody')
+    let request: OrderRequest
+    try {
+      request = parseOrderRequest(json)
+    } catch (refusal) {
+      throw (await hasOrder({ client, key, fingerprint })) ? keyReused() : refusal
+    }
     const createdMs = now()
     const order: Order = {
-      id: uuidv7({ msecs: createdMs }),
+      id: uuidv7({ msecs: createdMs, rng: randomId }),
       userId: request.user_id,
       item: request.item,
       amount: request.amount,
@@ -40,8 +47,8 @@ export function placeOrder({ orders, now, onPlaced }: PlaceOrderOptions): Stage 
     const given = placed.outcome === 'existing' ? placed : { id: order.id, answer }
     attempt.replayed = placed.outcome === 'existing'
     ctx.status = given.answer.status
-    ctx.set('Location', `/orders/${given.id}`)
-    ctx.set('Content-Type', JSON_TYPE)
+    ctx.res.setHeader('Location', `/orders/${given.id}`)
+    ctx.res.setHeader('Content-Type', JSON_TYPE)
     ctx.body = given.answer.body
   }
 
@@ -49,13 +56,8 @@ export function placeOrder({ orders, now, onPlaced }: PlaceOrderOptions): Stage 
    * A refused body is the answer to its key, unless the key, whose record is gone, stands for an order: recorded, the
    * refusal would stand in the way of that order's retries.
    */
-  async function requested(json: JsonBody, asked: Asked): Promise<OrderRequest> {
-    try {
-      return parseOrderRequest(json)
-    } catch (refusal) {
-      if ((await orders.standing(asked)) !== undefined) throw keyReused()
-      throw refusal
-    }
+  async function hasOrder(asked: Asked): Promise<boolean> {
+    return (await orders.standing(asked)) !== undefined
   }
 }
 

@@ -9,14 +9,15 @@ import type { Limit } from './rate-limits.ts'
 export function rateLimitHeaders(limits: readonly Limit[]) {
   const policies = limits.map(policy).join(', ')
   return function setRateLimitHeaders(ctx: StageContext, decision: Decision, tightest: LimitStatus): void {
-    ctx.set('X-RateLimit-Limit', String(tightest.limit))
-    ctx.set('X-RateLimit-Remaining', String(tightest.remaining))
-    ctx.set('X-RateLimit-Reset', String(seconds(tightest.resetAtMs)))
-    ctx.set('RateLimit-Policy', policies)
+    const { res } = ctx
+    res.setHeader('X-RateLimit-Limit', String(tightest.limit))
+    res.setHeader('X-RateLimit-Remaining', String(tightest.remaining))
+    res.setHeader('X-RateLimit-Reset', String(seconds(tightest.resetAtMs)))
+    res.setHeader('RateLimit-Policy', policies)
     const states = decision.statuses.map(
       (status) => `"${status.name}";r=${status.remaining};t=${seconds(status.resetAfterMs)}`,
     )
-    ctx.set('RateLimit', states.join(', '))
+    res.setHeader('RateLimit', states.join(', '))
   }
 }
 

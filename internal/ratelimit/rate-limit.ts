@@ -1,5 +1,6 @@
-import { required, type Stage } from '../request-state.ts'
+import { required, type Stage, type StageContext } from '../request-state.ts'
 import { ServiceError } from '../service-error.ts'
+import { before } from '../stages.ts'
 import type { Limiter } from './limiter.ts'
 import { rateLimitHeaders } from './rate-limit-headers.ts'
 import type { Limit, Scope } from './rate-limits.ts'
@@ -26,14 +27,16 @@ interface RateLimitOptions extends AppliedLimits {
 export function rateLimit(options: RateLimitOptions): Stage {
   const { limiter, limits, group, route, onDecision } = options
   const setHeaders = rateLimitHeaders(limits)
+  const needsIp = limits.some(({ scope }) => scope === 'ip')
 
-  return async function limitRate(ctx, next) {
-    if (limits.length === 0) return next()
+  return before((ctx) => (limits.length === 0 ? undefined : limitRate(ctx)))
+
+  async function limitRate(ctx: StageContext): Promise<void> {
     const { client } = required(ctx, 'caller', 'the signature stage')
-    const decision = await limiter.decide(limits, { client, ip: ctx.ip, route, group })
+    const decision = await limiter.decide(limits, { client, ip: needsIp ? ctx.ip : '', route, group })
     const { tightest } = decision
     // Nothing is known of the limits while their store is away and the setting is `open`.
-    if (tightest === undefined) return next()
+    if (tightest === undefined) return
     setHeaders(ctx, decision, tightest)
     onDecision?.(tightest.scope, decision.allowed ? 'allowed' : 'refused')
     if (!decision.allowed) {
@@ -41,6 +44,5 @@ export function rateLimit(options: RateLimitOptions): Stage {
         retryAfterMs: tightest.retryAfterMs,
       })
     }
-    return next()
   }
 }

@@ -1,8 +1,15 @@
-import { required, type Stage } from '../request-state.ts'
+import { required, type Stage, type StageContext } from '../request-state.ts'
 import { ServiceError } from '../service-error.ts'
+import { before } from '../stages.ts'
 import type { ClientRegistry, Scheme } from './client-registry.ts'
 import { hintFor } from './explain.ts'
-import { type SignatureFault, type VerifySettings, verify } from './verify.ts'
+import {
+  type SignatureFault,
+  type SignedRequest,
+  type Verdict,
+  type VerifySettings,
+  verify,
+} from './verify.ts'
 
 /** When v0 was deprecated, Unix seconds: 2026-01-01T00:00:00Z. */
 export const V0_DEPRECATED_AT = 1767225600
@@ -29,17 +36,21 @@ export interface VerifySignatureOptions extends VerifySettings {
  */
 export function verifySignature(options: VerifySignatureOptions): Stage {
   const { registry, now, onVerified, hints = false } = options
-  return async function verifySignature(ctx, next) {
+  const check = (request: SignedRequest) => verify(request, registry, options, now())
+  return before(function verifySignature(ctx) {
     const { method = '', url: target = '', rawHeaders } = ctx.req
     const body = required(ctx, 'body', 'rawBody')
     const request = { method, target, rawHeaders, body }
-    let verdict = verify(request, registry, options, now())
+    const verdict = check(request)
     // A secret may have been handed out a moment ago, by another process. Every signature that matches nothing waits
     // for the same look, so that known and unknown clients still cannot be told apart.
     const isNoMatch = verdict.scheme !== 'none' && !verdict.ok && verdict.code === 'signature_invalid'
-    if (isNoMatch && (await registry.catchUp?.())) {
-      verdict = verify(request, registry, options, now())
-    }
+    const look = isNoMatch ? registry.catchUp?.() : undefined
+    if (look === undefined) return conclude(ctx, request, verdict)
+    return look.then((isNew) => conclude(ctx, request, isNew ? check(request) : verdict))
+  })
+
+  function conclude(ctx: StageContext, request: SignedRequest, verdict: Verdict): undefined {
     onVerified?.(verdict.scheme, verdict.ok ? 'ok' : verdict.code)
     // Only who proved to have signed with v0 is told, and before next(), so that errors further on say it too.
     const genuine = verdict.ok || verdict.code === 'scheme_not_allowed'
@@ -55,6 +66,5 @@ export function verifySignature(options: VerifySignatureOptions): Stage {
       throw new ServiceError(verdict.code, detail, { headers })
     }
     ctx.state.caller = { client: verdict.client, scheme: verdict.scheme }
-    await next()
   }
 }

@@ -1,5 +1,6 @@
 import type { IncomingMessage } from 'node:http'
 import type { Stage, StageContext, Trace } from '../request-state.ts'
+import { before } from '../stages.ts'
 import type { Spans } from './spans.ts'
 import { parseTraceContext, type Received, unrecordedTrace } from './trace-context.ts'
 
@@ -15,9 +16,14 @@ const NOT_RECORDED = new Set(['/livez', '/readyz', '/health', '/metrics'])
 
 /** Takes the trace of the request in, or begins one: `ctx.state.trace`. */
 export function trace({ spans, routeOf }: TraceOptions): Stage {
+  if (spans === undefined) {
+    return before(function trace(ctx) {
+      ctx.state.trace = traceOf(ctx.req)
+    })
+  }
   return async function trace(ctx, next) {
     const received = receivedBy(ctx.req)
-    if (spans === undefined || NOT_RECORDED.has(ctx.path)) {
+    if (NOT_RECORDED.has(ctx.path)) {
       ctx.state.trace = unrecordedTrace(received)
       await next()
       return
@@ -31,7 +37,7 @@ export function trace({ spans, routeOf }: TraceOptions): Stage {
   }
 }
 
-/** The same for requests that reach no stage, without a span. */
+/** The trace of a request of which no span is recorded. */
 export function traceOf(req: IncomingMessage): Trace {
   return unrecordedTrace(receivedBy(req))
 }

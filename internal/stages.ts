@@ -1,0 +1,43 @@
+import type { Stage, StageContext } from './request-state.ts'
+
+/** What a stage does before the stages behind it. It gives a promise only where there is something to wait for. */
+export type Step = (ctx: StageContext) => Promise<void> | undefined
+
+const steps = new WeakMap<Stage, Step>()
+
+/** A stage that has nothing to do once the stages behind it are done. Like any stage it is middleware of Koa. */
+export function before(step: Step): Stage {
+  const stage: Stage = async (ctx, next) => {
+    await step(ctx)
+    await next()
+  }
+  steps.set(stage, step)
+  return stage
+}
+
+/**
+ * The same as these stages one by one, as one: those made by `before` run one after the other in one function, where
+ * each would have a function, a promise and a frame of its own, all of which live as long as the request. (Of an order
+ * a third of the time went there, most of it in collecting what had outlived two collections of garbage.)
+ */
+export function inTurn(stages: readonly Stage[]): Stage {
+  const count = countOfSteps(stages)
+  const own = stages.slice(0, count).flatMap((stage) => steps.get(stage) ?? [])
+  const around = stages[count]
+  const rest = stages.slice(count + 1)
+  const behind = rest.length === 0 ? undefined : inTurn(rest)
+  return async function inTurn(ctx, next) {
+    for (const step of own) {
+      const work = step(ctx)
+      if (work !== undefined) await work
+    }
+    if (around === undefined) await next()
+    else await around(ctx, behind === undefined ? next : () => behind(ctx, next))
+  }
+}
+
+/** How many of the first stages are no more than their step. */
+function countOfSteps(stages: readonly Stage[]): number {
+  const first = stages.findIndex((stage) => !steps.has(stage))
+  return first < 0 ? stages.length : first
+}
