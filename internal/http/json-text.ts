@@ -46,51 +46,72 @@ interface Level {
   at: string | number
 }
 
-/** In text that JSON.parse has accepted, tokens are this simple: the quote that opens a string, a mark, or a run of anything else. */
-const TOKEN = /[{}[\],:"]|[^\s{}[\],:"]+/g
-
-/** Strings come with their quotes. A regular expression for them would need a stack that grows with their escapes. */
-function* tokens(text: string): Generator<string> {
-  const next = new RegExp(TOKEN)
-  for (let match = next.exec(text); match !== null; match = next.exec(text)) {
-    if (match[0] === '"') next.lastIndex = endOfString(text, next.lastIndex)
-    yield text.slice(match.index, next.lastIndex)
+/** The text is one that JSON.parse has accepted: outside of strings a mark is a mark, and a digit belongs to a number. */
+function scan(text: string): Map<string, string> {
+  const numbers = new Map<string, string>()
+  const levels: Level[] = []
+  let expectName = false
+  for (let at = 0; at < text.length; at++) {
+    const level = levels.at(-1)
+    const char = text.charAt(at)
+    switch (char) {
+      case '{':
+      case '[':
+        if (levels.length === MAX_DEPTH) throw invalid(`it is nested deeper than ${MAX_DEPTH} levels`)
+        levels.push({ names: char === '{' ? new Set() : undefined, at: char === '{' ? '' : 0 })
+        expectName = char === '{'
+        break
+      case '}':
+      case ']':
+        levels.pop()
+        expectName = false
+        break
+      case ',':
+        expectName = level?.names !== undefined
+        if (typeof level?.at === 'number') level.at++
+        break
+      case ':':
+        expectName = false
+        break
+      case '"': {
+        const end = endOfString(text, at + 1)
+        if (expectName && level?.names !== undefined) {
+          level.at = nameOf(text.slice(at, end))
+          if (level.names.has(level.at)) throw duplicate(levels)
+          level.names.add(level.at)
+        }
+        at = end - 1
+        break
+      }
+      default:
+        if (char === '-' || (char >= '0' && char <= '9')) {
+          const end = endOfNumber(text, at)
+          numbers.set(pointerOfNumber(levels), text.slice(at, end))
+          at = end - 1
+        }
+    }
   }
+  return numbers
 }
 
+/** Of a string that begins before `start`, with its closing quote. A regular expression would need a stack that grows with its escapes. */
 function endOfString(text: string, start: number): number {
   let at = start
   while (text[at] !== '"') at += text[at] === '\\' ? 2 : 1
   return at + 1
 }
 
-function scan(text: string): Map<string, string> {
-  const numbers = new Map<string, string>()
-  const levels: Level[] = []
-  let expectName = false
-  for (const token of tokens(text)) {
-    const level = levels.at(-1)
-    if (token === '{' || token === '[') {
-      if (levels.length === MAX_DEPTH) throw invalid(`it is nested deeper than ${MAX_DEPTH} levels`)
-      levels.push({ names: token === '{' ? new Set() : undefined, at: token === '{' ? '' : 0 })
-      expectName = token === '{'
-    } else if (token === '}' || token === ']') {
-      levels.pop()
-      expectName = false
-    } else if (token === ',') {
-      expectName = level?.names !== undefined
-      if (typeof level?.at === 'number') level.at++
-    } else if (token === ':') {
-      expectName = false
-    } else if (expectName && level?.names !== undefined) {
-      level.at = String(JSON.parse(token))
-      if (level.names.has(level.at)) throw duplicate(levels)
-      level.names.add(level.at)
-    } else if (/^[-\d]/.test(token)) {
-      numbers.set(pointerOfNumber(levels), token)
-    }
-  }
-  return numbers
+function endOfNumber(text: string, start: number): number {
+  let at = start
+  while (NUMERIC.has(text.charAt(at))) at++
+  return at
+}
+
+const NUMERIC = new Set('-+.eE0123456789')
+
+/** Of a string with its quotes. */
+function nameOf(quoted: string): string {
+  return quoted.includes('\\') ? String(JSON.parse(quoted)) : quoted.slice(1, -1)
 }
 
 function pointerOfNumber(levels: readonly Level[]): string {
