@@ -11,6 +11,8 @@ export function before(step: Step): Stage {
     await step(ctx)
     await next()
   }
+  // As Koa's debugging output has it.
+  Object.defineProperty(stage, 'name', { value: step.name })
   steps.set(stage, step)
   return stage
 }

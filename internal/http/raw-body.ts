@@ -15,11 +15,11 @@ export interface BodyLimits {
 
 /** Reads the body as it comes over the wire: what is signed, fingerprinted and, behind them, parsed. */
 export function rawBody(limits: BodyLimits): Stage {
-  return before((ctx) =>
-    readWire(ctx.req, limits).then((bytes) => {
+  return before(function rawBody(ctx) {
+    return readWire(ctx.req, limits).then((bytes) => {
       ctx.state.body = new WireBody(bytes)
-    }),
-  )
+    })
+  })
 }
 
 /**

@@ -47,12 +47,15 @@ function parseKey(values: readonly string[]): string {
 /** Reads the key from the headers of these names, in lower case; two of them may be used at once for one key. */
 export function keyInHeader(names: readonly string[], grammar?: KeyGrammar): (ctx: StageContext) => string {
   return function keyInHeader({ req: { rawHeaders } }) {
-    const keys = names.flatMap((name) => {
+    let key: string | undefined
+    for (const name of names) {
       const values = headerValues(rawHeaders, name)
-      return values.length === 0 ? [] : [parseIdempotencyKey(values, grammar)]
-    })
-    if (new Set(keys).size > 1) throw invalid(`${names.join(' and ')} name two different keys`)
-    return keys[0] ?? parseIdempotencyKey([])
+      if (values.length === 0) continue
+      const one = parseIdempotencyKey(values, grammar)
+      if (key !== undefined && key !== one) throw invalid(`${names.join(' and ')} name two different keys`)
+      key = one
+    }
+    return key ?? parseIdempotencyKey([])
   }
 }
 

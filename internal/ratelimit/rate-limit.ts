@@ -29,7 +29,9 @@ export function rateLimit(options: RateLimitOptions): Stage {
   const setHeaders = rateLimitHeaders(limits)
   const needsIp = limits.some(({ scope }) => scope === 'ip')
 
-  return before((ctx) => (limits.length === 0 ? undefined : limitRate(ctx)))
+  return before(function rateLimit(ctx) {
+    return limits.length === 0 ? undefined : limitRate(ctx)
+  })
 
   async function limitRate(ctx: StageContext): Promise<void> {
     const { client } = required(ctx, 'caller', 'the signature stage')

@@ -28,9 +28,14 @@ export const V1_PREFIX = Buffer.from('v1\n')
 
 /** What a v1 signature covers: seven lines joined by LF, none at the end. Throws RangeError, see `isOneLine`. */
 export function stringToSign(fields: SignedFields): string {
-  const { timestamp, method, target, client, key, bodySha256 } = fields
+  const { method, target, client, key } = fields
   if (![method, target, client, key].every(isOneLine))
     throw new RangeError('a signed field holds a line break')
+  return inLines(fields)
+}
+
+/** The same for fields that are known to be lines. */
+export function inLines({ timestamp, method, target, client, key, bodySha256 }: SignedFields): string {
   return `v1\n${timestamp}\n${method}\n${target}\n${client}\n${key}\n${bodySha256}`
 }
 

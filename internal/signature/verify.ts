@@ -11,7 +11,7 @@ import {
   toSecret,
 } from './client-registry.ts'
 import type { Malformed } from './message-signature.ts'
-import { hmac, isOneLine, type SignedRequest, stringToSign, V1_PREFIX } from './schemes.ts'
+import { hmac, inLines, isOneLine, type SignedRequest, V1_PREFIX } from './schemes.ts'
 import { looksLikeSignatureBase, profileFault, signatureBase } from './signature-base.ts'
 import { readSignature, type SignatureHeader } from './signature-header.ts'
 
@@ -144,8 +144,8 @@ export function coveredBytes(
   }
   // Repeated lines are one value to HTTP. Whether such a key is acceptable is for the idempotency stage to say.
   const key = headerValues(request.rawHeaders, 'idempotency-key').join(', ')
-  const unambiguous = [method, target, key].every(isOneLine)
-  const text = stringToSign({
+  const unambiguous = isOneLine(target) && isOneLine(key) && isOneLine(method)
+  const text = inLines({
     timestamp: signature.timestamp,
     method: unambiguous ? method : '',
     target: unambiguous ? target : '',
