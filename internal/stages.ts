@@ -19,8 +19,9 @@ export function before(step: Step): Stage {
 
 /**
  * The same as these stages one by one, as one: those made by `before` run one after the other in one function, where
- * each would have a function, a promise and a frame of its own, all of which live as long as the request. (Of an order
- * a third of the time went there, most of it in collecting what had outlived two collections of garbage.)
+ * each would have functions, promises and a frame of its own that live as long as the request. What lives long is copied
+ * by each collection of garbage: with this, one look-up in place of two routers, and a body read without a timer, a new
+ * order takes 222 µs in place of 328.
  */
 export function inTurn(stages: readonly Stage[]): Stage {
   const count = countOfSteps(stages)

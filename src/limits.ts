@@ -20,7 +20,7 @@ const LIMITS = {
 } as const
 type Api = keyof typeof LIMITS
 export function openLimiter({ config, redis, logger }: Pick<Parts, 'config' | 'redis' | 'logger'>): Limiter {
-  const local = new MemoryLimiter({ now: Date.now })
+  const local = new MemoryLimiter({ now: steadyClock })
   if (redis === undefined) return local
   return new OutageLimiter({
     limiter: new RedisLimiter(redis),
@@ -28,6 +28,11 @@ export function openLimiter({ config, redis, logger }: Pick<Parts, 'config' | 'r
     local,
     onChange: (outage, cause) => logger.warn({ err: cause }, `the outage of the rate limiter ${outage}`),
   })
+}
+
+/** Unix milliseconds that never jump: what was counted in a minute that the clock has taken back would count for longer. */
+function steadyClock(): number {
+  return Math.floor(performance.timeOrigin + performance.now())
 }
 
 /** What counts together, for a request to `route`, which is the one that `endpoint` limits count. */

@@ -11,7 +11,6 @@ import {
 import type { AddressInfo, Socket } from 'node:net'
 import type { Duplex } from 'node:stream'
 import { type ProblemCode, ServiceError } from '../service-error.ts'
-import { LeanResponse } from './lean-response.ts'
 import { PROBLEM_TYPE, problemJson } from './problems.ts'
 
 /** Node's own default, said here because it is a promise: more than this is 431. */
@@ -45,7 +44,6 @@ export function createServer(listener: RequestListener, options: ServerOptions =
       connectionsCheckingInterval: 1_000,
       // The guard stage asks for Host, with a problem document.
       requireHostHeader: false,
-      ServerResponse: LeanResponse,
     },
     listener,
   )
