@@ -21,7 +21,7 @@ const source = ['pipeline.ts', 'documents.ts']
 
 describe('the OpenAPI document', () => {
   test('describes every route of the pipeline and no other', () => {
-    const found = [...source.matchAll(/router\.(get|post|put|patch|delete)\(\s*'([^']+)'/g)]
+    const found = [...source.matchAll(/(?:^ {2}|router\.)(get|post|put|patch|delete)\(\s*'([^']+)'/gm)]
     const routes = found.map(
       ([, method = '', path = '']) => `${method.toUpperCase()} ${path.replace(/:(\w+)/g, '{$1}')}`,
     )
