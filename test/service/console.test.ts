@@ -46,7 +46,7 @@ async function unknownKey(key: string): Promise<KeyId> {
 
 /** A payment that the gateway did not tell about for a day. */
 async function unknownPayment(key: string): Promise<string> {
-  const store = paymentStore(database, { settleMs: 0 })
+  const store = paymentStore(database, { settleMs: 60_000 })
   const id = randomUUID()
   const payment = {
     ...{
