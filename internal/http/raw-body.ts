@@ -85,9 +85,10 @@ function readWire(req: IncomingMessage, limits: BodyLimits): Promise<Buffer> {
         clearTimeout(timer)
         resolve(more === undefined ? first : Buffer.concat(more, size))
       })
-      .on('close', () =>
-        refuse(new ServiceError('invalid_request', 'The connection ended before the body did.')),
-      )
+      .on('close', () => {
+        if (isSettled) return
+        refuse(new ServiceError('invalid_request', 'The connection ended before the body did.'))
+      })
     const late = () => {
       const detail = `The body was not there within ${timeoutMs} ms.`
       refuse(new ServiceError('request_timeout', detail, { headers: { Connection: 'close' } }))
