@@ -75,9 +75,9 @@ test('every request has a test that a service which answers anything at all does
 
 test('every route of the pipeline is requested', () => {
   const pipeline = readFileSync(new URL('../../src/pipeline.ts', import.meta.url), 'utf8')
-  const routes = [...pipeline.matchAll(/\brouter\.(get|post|put|patch|delete)\(\s*'([^']+)'/g)].map(
-    ([, method = '', path]) => `${method.toUpperCase()} ${path}`,
-  )
+  const routes = [
+    ...pipeline.matchAll(/(?:^ {2}|\brouter\.)(get|post|put|patch|delete)\(\s*'([^']+)'/gm),
+  ].map(([, method = '', path]) => `${method.toUpperCase()} ${path}`)
   assert.ok(routes.length > 5, `${routes.length} routes were found`)
   const requested = requests.map(({ request: { method, url } }) => {
     const path = url.raw.replace(/^\{\{\w+\}\}/, '').replace(/\?.*/, '')
