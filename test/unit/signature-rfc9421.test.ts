@@ -466,23 +466,27 @@ for (const [name, intent] of Object.entries(CASES)) {
 test('every refusal costs as many HMACs: an unknown client takes as long as a wrong signature', () => {
   // A covered header of 256 KiB, so that an HMAC weighs; the fastest of many runs is free of noise.
   const note = 'x'.repeat(262_144)
-  const fastest = { nobody: Infinity, modern: Infinity, acme: Infinity }
   const requests = (['nobody', 'modern', 'acme'] as const).map((client) => {
     const headers = ['X-Note', note]
     const input = `("@method" "@path" "x-note");created=${SIGNED_AT};keyid="${client}"`
     return { client, sent: request({ intent: GET, lines: [], input, headers, secret: 'wrong' }) }
   })
-  for (let round = 0; round < 60; round++) {
-    for (const { client, sent } of requests) {
-      const start = process.hrtime.bigint()
-      assert.equal(codeOf(check(sent)), 'signature_invalid')
-      fastest[client] = Math.min(fastest[client], Number(process.hrtime.bigint() - start))
+  const measured = () => {
+    const fastest = { nobody: Infinity, modern: Infinity, acme: Infinity }
+    for (let round = 0; round < 60; round++) {
+      for (const { client, sent } of requests) {
+        const start = process.hrtime.bigint()
+        assert.equal(codeOf(check(sent)), 'signature_invalid')
+        fastest[client] = Math.min(fastest[client], Number(process.hrtime.bigint() - start))
+      }
     }
+    return [fastest.modern / fastest.nobody, fastest.acme / fastest.nobody]
   }
-  for (const client of ['modern', 'acme'] as const) {
-    const ratio = fastest[client] / fastest.nobody
-    assert.ok(ratio > 0.85 && ratio < 1.15, `${client} takes ${ratio} of the time of an unknown client`)
-  }
+  // On a busy machine even the fastest of one of them can be a slow one; a missing HMAC is missing every time.
+  let ratios = measured()
+  const isAlike = () => ratios.every((ratio) => ratio > 0.85 && ratio < 1.15)
+  for (let again = 0; again < 4 && !isAlike(); again++) ratios = measured()
+  assert.ok(isAlike(), `known clients take ${ratios.join(' and ')} of the time of an unknown one`)
 })
 
 test('a covered field full of spaces is read in linear time', () => {
