@@ -125,7 +125,11 @@ const redisReplyLost: Inject = async (fault, hands) => {
   const before = lost()
   for (const wire of wires) wire.apply({ blackhole: { directions: 'down', afterBytes: 0 } })
   await fireUntil(() => lost() > before, fault, hands)
-  for (const wire of wires) wire.apply(NONE)
+  for (const wire of wires) {
+    // No network loses bytes of a stream that goes on: the next answer would be taken for the lost one.
+    wire.cutAll('reset')
+    wire.apply(NONE)
+  }
   const bytes = lost() - before
   return { hit: bytes > 0, detail: `${bytes} bytes of answers were lost` }
 }
