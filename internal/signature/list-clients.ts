@@ -20,7 +20,7 @@ export interface ListedClient {
   }[]
 }
 
-/** Without a name: all clients. The newest secret comes first. */
+/** Without a name: all clients. The newest secret comes first; of one millisecond the active one, then what still holds. */
 export async function listClients(database: Database, name?: string): Promise<ListedClient[]> {
   const rows = await database.run(
     (sql) => sql`
@@ -31,7 +31,7 @@ export async function listClients(database: Database, name?: string): Promise<Li
           AS revoked_at
       FROM clients c LEFT JOIN client_secrets s ON s.client = c.id
       WHERE ${name ?? null}::text IS NULL OR c.id = ${name ?? null}
-      ORDER BY c.id, s.created_at DESC, s.id`,
+      ORDER BY c.id, s.created_at DESC, state, s.id`,
   )
   const clients = new Map<string, ListedClient>()
   for (const row of rows) {
