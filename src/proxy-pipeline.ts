@@ -110,19 +110,21 @@ function stages(parts: ProxyParts): Koa<RequestState> {
   })
   const pass = forward(backend)
   const keyed = inTurn([bodyOnce, once, sendOnce])
-  const stages = [
-    requestId(),
-    traceStage({ spans: undefined, routeOf: () => ROUTE }),
-    observe(metrics, logger, () => ROUTE),
-    problems(report),
-    closeWhenStopping(() => drain.stopping),
-    guard({ checkTarget: checkForwardable }),
-    ...caller,
-    limits(parts).limited('proxy', ROUTE),
-  ]
   const send: Stage = (ctx, next) =>
     isKeyed(ctx.req) || proxy.requireKey.has(ctx.method) ? keyed(ctx, next) : pass(ctx, next)
-  return app.use(inTurn([...stages, send]))
+  return app.use(
+    inTurn([
+      requestId(),
+      traceStage({ spans: undefined, routeOf: () => ROUTE }),
+      observe(metrics, logger, () => ROUTE),
+      problems(report),
+      closeWhenStopping(() => drain.stopping),
+      guard({ checkTarget: checkForwardable }),
+      ...caller,
+      limits(parts).limited('proxy', ROUTE),
+      send,
+    ]),
+  )
 }
 
 function lookupOf({ lookupUrl: url, maxDurationMs }: ProxyConfig, maxResponseBytes: number) {

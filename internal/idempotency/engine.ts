@@ -40,7 +40,7 @@ export interface Holding {
   /**
    * To be awaited before the first byte leaves for where it takes effect, by handlers that cannot find out later what
    * an earlier attempt did. With `onUnknown: 'hold'` it is recorded: whatever happens to this process, nobody runs the
-   * request again. Rejects with ServiceError `request_in_progress` (the lock is lost) or `store_unavailable`; then
+   * request again. Rejects with ServiceError `request_in_progress` (another attempt has the key) or `store_unavailable`; then
    * nothing may be sent, and the handler should let the error through: the key is freed.
    */
   dispatched(): Promise<void>

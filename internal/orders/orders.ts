@@ -1,12 +1,12 @@
 import { v7 as uuidv7, validate } from 'uuid'
 import { parseLimit } from '../page-limit.ts'
-import { randomId } from '../random-id.ts'
+import { randomHex } from '../random-hex.ts'
 import { required, type Stage } from '../request-state.ts'
 import { keyReused, ServiceError } from '../service-error.ts'
 import { parseCursor } from './cursor.ts'
 import { type Order, orderJson } from './order.ts'
 import { type OrderRequest, parseOrderRequest } from './order-request.ts'
-import type { Asked, OrderStore } from './order-store.ts'
+import type { OrderStore } from './order-store.ts'
 
 const JSON_TYPE = 'application/json; charset=utf-8'
 
@@ -28,11 +28,14 @@ export function placeOrder({ orders, now, onPlaced }: PlaceOrderOptions): Stage 
     try {
       request = parseOrderRequest(json)
     } catch (refusal) {
-      throw (await hasOrder({ client, key, fingerprint })) ? keyReused() : refusal
+      // It is the answer to its key, unless the key, whose record is gone, stands for an order: recorded, the refusal
+      // would stand in the way of that order's retries.
+      if ((await orders.standing({ client, key, fingerprint })) !== undefined) throw keyReused()
+      throw refusal
     }
     const createdMs = now()
     const order: Order = {
-      id: uuidv7({ msecs: createdMs, rng: randomId }),
+      id: uuidv7({ msecs: createdMs, rng: () => Buffer.from(randomHex(16), 'hex') }),
       userId: request.user_id,
       item: request.item,
       amount: request.amount,
@@ -50,14 +53,6 @@ export function placeOrder({ orders, now, onPlaced }: PlaceOrderOptions): Stage 
     ctx.res.setHeader('Location', `/orders/${given.id}`)
     ctx.res.setHeader('Content-Type', JSON_TYPE)
     ctx.body = given.answer.body
-  }
-
-  /**
-   * A refused body is the answer to its key, unless the key, whose record is gone, stands for an order: recorded, the
-   * refusal would stand in the way of that order's retries.
-   */
-  async function hasOrder(asked: Asked): Promise<boolean> {
-    return (await orders.standing(asked)) !== undefined
   }
 }
 

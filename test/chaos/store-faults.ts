@@ -113,10 +113,11 @@ const readonly = refusing(
 
 /** The fault is there for its time, and for longer while it meets nobody: its node may be starting, or wait for another store. */
 async function fireUntil(hasHit: () => boolean, { node, forMs }: PlannedFault, hands: Hands): Promise<void> {
-  for (let tries = 1; tries === 1 || (tries <= TRIES && !hasHit()); tries++) {
+  let tries = 0
+  do {
     await hands.event('fire', { node, count: UNDER_WAY })
     await sleep(forMs)
-  }
+  } while (++tries < TRIES && !hasHit())
 }
 
 const redisReplyLost: Inject = async (fault, hands) => {
