@@ -65,11 +65,12 @@ export function forged(random: Random, timestamp: number): Authenticate {
   const known = () => [`X-Client-Id: ${VICTIM.client}`]
   const signer = { client: VICTIM.client, secret: random.pick([ACME.secret, DEFAULT.secret, '', guess]) }
   const right = (message: Message, at = timestamp) => signatureLines('v1', VICTIM, message, at)
-  /** Wrong in two places, so that no mutation makes it right by chance. */
-  const edited = (edit: (signature: string) => string) => (message: Message) => [
-    ...known(),
-    `X-Signature: ${edit((right(message)[1] ?? '').slice('X-Signature: '.length, -2))}`,
-  ]
+  /** Without its last two digits, or with two others there, so that no mutation makes it right by chance. */
+  const edited = (edit: (cut: string, others: string) => string) => (message: Message) => {
+    const signature = (right(message)[1] ?? '').slice('X-Signature: '.length)
+    const others = signature.slice(-2).replaceAll(/./g, (digit) => (digit === '0' ? '1' : '0'))
+    return [...known(), `X-Signature: ${edit(signature.slice(0, -2), others)}`]
+  }
   const nearly = `${VICTIM_PAYER.key.slice(1, -1)}`
   const lines = random.pick<(message: Message) => string[]>([
     () => [...known(), 'X-Signature: '],
@@ -85,17 +86,14 @@ export function forged(random: Random, timestamp: number): Authenticate {
     (message) => right({ ...message, key: `${message.key ?? ''}-other` }),
     (message) => right(message, timestamp - random.pick([301, 302, 1_000_000, timestamp])),
     (message) => right(message, random.pick([timestamp + 320, timestamp * 1_000, 9_999_999_999])),
-    edited((signature) => signature),
+    edited((cut) => cut),
+    edited((cut) => `${cut}${random.pick(['000', 'zz', ',', ';'])}`),
+    edited((cut, others) => `${cut}${others}${random.pick(['', ',v1=', ',t=1', ' x'])}`),
+    edited((cut) => cut.replace(/t=\d+/, random.pick(['t=NaN', 't=-1', 't=', 't=1e9', 't=\xb2']))),
     edited(
-      (signature) => `${signature}${random.pick(['00', '000', 'zz', ',', ';', '00,v1=', '00,t=1', '00 x'])}`,
+      (cut, others) => `${cut.replace(/v1=/, random.pick(['v0=', 'v2=', 'V1=', 'v1=0x', 'v1= ']))}${others}`,
     ),
-    edited((signature) =>
-      signature.replace(/t=\d+/, random.pick(['t=NaN', 't=-1', 't=', 't=1e9', 't=\xb2'])),
-    ),
-    edited(
-      (signature) => `${signature.replace(/v1=/, random.pick(['v0=', 'v2=', 'V1=', 'v1=0x', 'v1= ']))}00`,
-    ),
-    edited((signature) => `${signature.replace(/t=\d+,/, '')}00`),
+    edited((cut, others) => `${cut.replace(/t=\d+,/, '')}${others}`),
     ...[nearly, `${nearly}x`, nearly.toUpperCase(), guess].map((key) => () => [
       `Authorization: Bearer ${key}`,
     ]),
