@@ -199,6 +199,13 @@ chaos_on() {
     node --import tsx test/chaos/chaos.ts --store "$1" --rate 8 --seed "ci-$try" --out "$output_dir/chaos-$1" || status=$?
     if [ "$status" != 3 ]; then break; fi
   done
+  if [ "$status" != 0 ]; then
+    mkdir -p chaos-runs
+    rm -rf "chaos-runs/test-$1"
+    cp -r "$output_dir/chaos-$1" "chaos-runs/test-$1"
+    echo "all that was recorded is in chaos-runs/test-$1; what the nodes say of requests that failed:"
+    grep -h '"msg":"request failed"' "chaos-runs/test-$1"/node-*.log | tail -n 10
+  fi
   return "$status"
 }
 

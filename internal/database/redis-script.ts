@@ -21,33 +21,43 @@ export function loadScript(file: URL): RedisScript {
 }
 
 /**
- * ARGV     number of calls, and for each of them: number of keys, number of arguments, arguments
- * answers  one answer for each call, in their order
+ * ARGV     number of the command, number of calls, and for each of them: number of keys, number of arguments, arguments
+ * answers  number of the command, and one answer for each call, in their order
  */
 function ofMany(lua: string): string {
   return `local function one(KEYS, ARGV)
 ${lua}
 end
-local answers, key, argument = {}, 1, 2
-for i = 1, tonumber(ARGV[1]) do
+local answers, key, argument = {}, 1, 3
+for i = 1, tonumber(ARGV[2]) do
   local keys, arguments = tonumber(ARGV[argument]), tonumber(ARGV[argument + 1])
   answers[i] = one({unpack(KEYS, key, key + keys - 1)}, {unpack(ARGV, argument + 2, argument + 1 + arguments)})
   key, argument = key + keys, argument + 2 + arguments
 end
-return answers
+return {tonumber(ARGV[1]), answers}
 `
 }
 
-/** The keys and arguments of one command that carries all these calls. */
-export function callAll(calls: readonly ScriptCall[]): {
+/** The keys and arguments of one command, of this number, that carries all these calls. */
+export function callAll(
+  command: number,
+  calls: readonly ScriptCall[],
+): {
   keys: string[]
   args: (string | number | Buffer)[]
 } {
   const keys: string[] = []
-  const args: (string | number | Buffer)[] = [calls.length]
+  const args: (string | number | Buffer)[] = [command, calls.length]
   for (const call of calls) {
     keys.push(...call.keys)
     args.push(call.keys.length, call.args.length, ...call.args)
   }
   return { keys, args }
+}
+
+/** The answers to this command; undefined: the reply is that of another one. */
+export function answersOf(command: number, reply: unknown): readonly unknown[] | undefined {
+  if (!Array.isArray(reply)) return undefined
+  const [number, answers] = reply
+  return number === command && Array.isArray(answers) ? answers : undefined
 }

@@ -4,7 +4,7 @@ import { storeUnavailable, withDeadline } from './deadline.ts'
 import { groupCommit } from './group-commit.ts'
 import { keySlot } from './key-slot.ts'
 import { createClient, hasSentinels } from './redis-client.ts'
-import { callAll, type RedisScript, type ScriptCall } from './redis-script.ts'
+import { answersOf, callAll, type RedisScript, type ScriptCall } from './redis-script.ts'
 import { watchSentinels } from './watch-sentinels.ts'
 
 export interface RedisConnection {
@@ -94,20 +94,27 @@ export function connectRedis(url: string, options: RedisConnectionOptions = {}):
     }
   }
 
+  let commands = 0
   /** Nothing of it was done if it rejects with REFUSED: what Redis refuses, it refuses from the first write on. */
-  const runAll = async (script: RedisScript, calls: readonly ScriptCall[]): Promise<unknown[]> => {
-    const { keys, args } = callAll(calls)
+  const runAll = async (script: RedisScript, calls: readonly ScriptCall[]): Promise<readonly unknown[]> => {
+    const number = ++commands
+    const { keys, args } = callAll(number, calls)
     const [first = ''] = keys
     const call = (verb: keyof BufferScripts, text: string) =>
       send(() =>
-        nodes.run(first, (node) => withBufferReplies(node)[verb](text, keys.length, ...keys, ...args)),
+        nodes.run(first, async (node) => {
+          const reply = await withBufferReplies(node)[verb](text, keys.length, ...keys, ...args)
+          const answers = answersOf(number, reply)
+          if (answers !== undefined) return answers
+          // Then every later reply on this connection is another's, too, and who acts on it charges twice.
+          node.disconnect(true)
+          throw new Error('the connection to Redis gave the reply to another command')
+        }),
       )
-    const replies = await call('evalshaBuffer', script.sha).catch((error: unknown) => {
+    return await call('evalshaBuffer', script.sha).catch((error: unknown) => {
       if (!isReply(error, 'NOSCRIPT')) throw error
       return call('evalBuffer', script.lua)
     })
-    if (!Array.isArray(replies)) throw new Error('a script did not answer its calls')
-    return replies
   }
   const groups = new Map<RedisScript, (call: ScriptCall) => Promise<unknown>>()
   const grouped = (script: RedisScript) => {

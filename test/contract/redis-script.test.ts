@@ -4,10 +4,12 @@ import { mkdtempSync, rmSync, writeFileSync } from 'node:fs'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import { after, test } from 'node:test'
+import { setTimeout as sleep } from 'node:timers/promises'
 import { pathToFileURL } from 'node:url'
 import { Redis } from 'ioredis'
 import { connectRedis } from '../../internal/database/redis.ts'
 import { loadScript } from '../../internal/database/redis-script.ts'
+import { FaultProxy } from '../../src/faults/fault-proxy.ts'
 import { connected } from '../support/redis-ready.ts'
 import { startRedis } from '../support/servers.ts'
 
@@ -65,4 +67,30 @@ test('a call whose key holds something else fails alone', async () => {
   assert.equal(failed.status, 'rejected')
   assert.match(String(failed.status === 'rejected' && failed.reason), /WRONGTYPE/)
   assert.deepEqual(pushed, { status: 'fulfilled', value: 1 })
+})
+
+test('a reply to another command is not taken for its own: refused, and the connection is replaced', async (t) => {
+  const wire = await new FaultProxy({
+    target: { host: '127.0.0.1', port: Number(new URL(server.url).port) },
+  }).start()
+  const through = await connected(connectRedis(`redis://127.0.0.1:${wire.port}`))
+  t.after(async () => {
+    await through.close()
+    await wire.close()
+  })
+  const echo = scriptOf('return KEYS[1]')
+  const ask = async (name: string) => String(await through.run(echo, [name], []))
+  await ask('first')
+  wire.apply({ blackhole: { directions: 'down', afterBytes: 0 } })
+  const lost = ask('lost')
+  while (wire.stats().swallowed.down === 0) await sleep(1)
+  wire.apply({})
+  const answers = await Promise.allSettled([lost, ask('behind it')])
+  assert.deepEqual(
+    answers.map((answer) => (answer.status === 'rejected' ? answer.reason.code : answer.value)),
+    ['store_unavailable', 'store_unavailable'],
+  )
+  await connected(through)
+  assert.equal(await ask('afterwards'), 'afterwards')
+  assert.equal(wire.stats().connections, 2)
 })
