@@ -14,20 +14,35 @@ export interface ScriptCall {
   args: readonly (string | number | Buffer)[]
 }
 
-/** The script of a file, made so that one command can carry any number of its calls: see `callAll`. */
+/**
+ * The script of a file, made so that one command can carry any number of its calls: see `callAll`. The file returns a
+ * function of KEYS and ARGV; what it makes before that, it makes once for a command.
+ */
 export function loadScript(file: URL): RedisScript {
   const lua = ofMany(readFileSync(file, 'utf8'))
   return { lua, sha: createHash('sha1').update(lua).digest('hex') }
 }
+
+/** The clock of Redis, which stands still while a command runs. */
+const CLOCK = `local time_us
+local function now_us()
+  if not time_us then
+    local time = redis.call('TIME')
+    time_us = time[1] * 1000000 + time[2]
+  end
+  return time_us
+end
+local function now_ms() return math.floor(now_us() / 1000) end`
 
 /**
  * ARGV     number of the command, number of calls, and for each of them: number of keys, number of arguments, arguments
  * answers  number of the command, and one answer for each call, in their order
  */
 function ofMany(lua: string): string {
-  return `local function one(KEYS, ARGV)
+  return `${CLOCK}
+local one = (function()
 ${lua}
-end
+end)()
 local answers, key, argument = {}, 1, 3
 for i = 1, tonumber(ARGV[2]) do
   local keys, arguments = tonumber(ARGV[argument]), tonumber(ARGV[argument + 1])

@@ -4,41 +4,42 @@
 -- answers  {'acquired', attempt} | {'replay', status, headers, body} | {'mismatch'}
 --          | {'in_progress', ms until the lease ends}
 --          | {'unknown', reason or '', ms since it was dispatched or became unknown, the holder's token}
-local fingerprint, token, lease, ttl = ARGV[1], ARGV[2], tonumber(ARGV[3]), tonumber(ARGV[4])
+return function(KEYS, ARGV)
+  local fingerprint, token, lease, ttl = ARGV[1], ARGV[2], tonumber(ARGV[3]), tonumber(ARGV[4])
 
-local kind = redis.call('TYPE', KEYS[1]).ok
-if kind == 'string' then
-  local asked, _, _, _, status, headers, body = cmsgpack.unpack(redis.call('GET', KEYS[1]))
-  if asked ~= fingerprint then return {'mismatch'} end
-  return {'replay', status, headers, body}
-end
+  local kind = redis.call('TYPE', KEYS[1]).ok
+  if kind == 'string' then
+    local asked, _, _, _, status, headers, body = cmsgpack.unpack(redis.call('GET', KEYS[1]))
+    if asked ~= fingerprint then return {'mismatch'} end
+    return {'replay', status, headers, body}
+  end
 
-local time = redis.call('TIME')
-local now = time[1] * 1000 + math.floor(time[2] / 1000)
+  local now = now_ms()
 
-local function hold(attempt)
-  redis.call('HSET', KEYS[1], 'fingerprint', fingerprint, 'state', 'in_progress', 'token', token,
-    'attempt', attempt, 'lease_until', now + lease)
-  redis.call('PEXPIRE', KEYS[1], math.max(ttl, lease))
-  return {'acquired', attempt}
-end
+  local function hold(attempt)
+    redis.call('HSET', KEYS[1], 'fingerprint', fingerprint, 'state', 'in_progress', 'token', token,
+      'attempt', attempt, 'lease_until', now + lease)
+    redis.call('PEXPIRE', KEYS[1], math.max(ttl, lease))
+    return {'acquired', attempt}
+  end
 
-if kind == 'none' then return hold(1) end
-local r = redis.call('HMGET', KEYS[1], 'fingerprint', 'state', 'token', 'attempt', 'lease_until', 'dispatched_at')
-if r[1] ~= fingerprint then return {'mismatch'} end
-if r[2] == 'completed' then
-  -- As the version before kept answers.
-  local answer = redis.call('HMGET', KEYS[1], 'status', 'headers', 'body')
-  return {'replay', answer[1], answer[2], answer[3]}
+  if kind == 'none' then return hold(1) end
+  local r = redis.call('HMGET', KEYS[1], 'fingerprint', 'state', 'token', 'attempt', 'lease_until', 'dispatched_at')
+  if r[1] ~= fingerprint then return {'mismatch'} end
+  if r[2] == 'completed' then
+    -- As the version before kept answers.
+    local answer = redis.call('HMGET', KEYS[1], 'status', 'headers', 'body')
+    return {'replay', answer[1], answer[2], answer[3]}
+  end
+  if r[2] == 'unknown' then
+    local why = redis.call('HMGET', KEYS[1], 'reason', 'unknown_at')
+    return {'unknown', why[1] or '', now - tonumber(r[6] or why[2] or now), r[3]}
+  end
+  -- The same claim asked again: its first answer was lost on the way.
+  if r[3] == token then return {'acquired', tonumber(r[4])} end
+  local left = tonumber(r[5]) - now
+  if left > 0 then return {'in_progress', left} end
+  -- It may have been sent: nobody takes that over.
+  if r[6] then return {'unknown', 'lease_lost', now - tonumber(r[6]), r[3]} end
+  return hold(tonumber(r[4]) + 1)
 end
-if r[2] == 'unknown' then
-  local why = redis.call('HMGET', KEYS[1], 'reason', 'unknown_at')
-  return {'unknown', why[1] or '', now - tonumber(r[6] or why[2] or now), r[3]}
-end
--- The same claim asked again: its first answer was lost on the way.
-if r[3] == token then return {'acquired', tonumber(r[4])} end
-local left = tonumber(r[5]) - now
-if left > 0 then return {'in_progress', left} end
--- It may have been sent: nobody takes that over.
-if r[6] then return {'unknown', 'lease_lost', now - tonumber(r[6]), r[3]} end
-return hold(tonumber(r[4]) + 1)

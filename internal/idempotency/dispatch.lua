@@ -2,10 +2,11 @@
 -- KEYS[1]  the record
 -- ARGV     token
 -- answers  'dispatched' (now, or by the same call before) | 'lost'
-if redis.call('TYPE', KEYS[1]).ok == 'string' then return 'lost' end
-local r = redis.call('HMGET', KEYS[1], 'token', 'state')
-if r[1] ~= ARGV[1] or r[2] ~= 'in_progress' then return 'lost' end
-local time = redis.call('TIME')
-redis.call('HSETNX', KEYS[1], 'dispatched_at', time[1] * 1000 + math.floor(time[2] / 1000))
-redis.call('PERSIST', KEYS[1])
-return 'dispatched'
+return function(KEYS, ARGV)
+  if redis.call('TYPE', KEYS[1]).ok == 'string' then return 'lost' end
+  local r = redis.call('HMGET', KEYS[1], 'token', 'state')
+  if r[1] ~= ARGV[1] or r[2] ~= 'in_progress' then return 'lost' end
+  redis.call('HSETNX', KEYS[1], 'dispatched_at', now_ms())
+  redis.call('PERSIST', KEYS[1])
+  return 'dispatched'
+end

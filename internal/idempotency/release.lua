@@ -2,15 +2,16 @@
 -- KEYS[1]  the record
 -- ARGV     token, 'nothing happened' (frees the key) or 'unknown' (holds it until somebody resolves it), reason
 -- answers  'released' | 'lost'
-if redis.call('TYPE', KEYS[1]).ok == 'string' then return 'lost' end
-local r = redis.call('HMGET', KEYS[1], 'token', 'state')
-if r[1] ~= ARGV[1] or r[2] ~= 'in_progress' then return 'lost' end
-if ARGV[2] == 'nothing happened' then
-  redis.call('DEL', KEYS[1])
-else
-  local time = redis.call('TIME')
-  redis.call('HSET', KEYS[1], 'state', 'unknown', 'reason', ARGV[3],
-    'unknown_at', time[1] * 1000 + math.floor(time[2] / 1000))
-  redis.call('PERSIST', KEYS[1])
+return function(KEYS, ARGV)
+  if redis.call('TYPE', KEYS[1]).ok == 'string' then return 'lost' end
+  local r = redis.call('HMGET', KEYS[1], 'token', 'state')
+  if r[1] ~= ARGV[1] or r[2] ~= 'in_progress' then return 'lost' end
+  if ARGV[2] == 'nothing happened' then
+    redis.call('DEL', KEYS[1])
+  else
+    redis.call('HSET', KEYS[1], 'state', 'unknown', 'reason', ARGV[3],
+      'unknown_at', now_ms())
+    redis.call('PERSIST', KEYS[1])
+  end
+  return 'released'
 end
-return 'released'

@@ -17,15 +17,8 @@ local call = redis.call
 -- Expiry has its own clock, read before TIME: state must never go before its window has passed.
 local SLACK_MS = 1000
 
-local function clock_us(given)
-  if given ~= '' then return math.floor(given * 1000 + 0.5) end
-  local time = call('TIME')
-  return time[1] * 1000000 + time[2]
-end
-
-local now_us = clock_us(ARGV[4 * #KEYS + 2])
-local now = now_us / 1000
-local now_text = string.format('%.0f', now_us)
+-- Of the call that is being evaluated.
+local now, now_text
 
 local function pair(key)
   local text = call('GET', key)
@@ -141,32 +134,38 @@ end
 
 local algorithms = { ['sliding-window'] = sliding, ['token-bucket'] = bucket, ['fixed-window'] = fixed }
 
-local limits, refused = {}, false
-for i, key in ipairs(KEYS) do
-  local first = 4 * i - 2
-  local limit = {
-    key = key,
-    algorithm = algorithms[ARGV[first]],
-    quota = tonumber(ARGV[first + 1]),
-    window = tonumber(ARGV[first + 2]),
-    burst = tonumber(ARGV[first + 3]),
-  }
-  limit.algorithm.settle(limit)
-  limit.remaining, limit.wait = limit.algorithm.standing(limit)
-  limit.word = limit.remaining > 0 and 'allowed' or 'refused'
-  refused = refused or limit.remaining <= 0
-  limits[i] = limit
-end
+return function(KEYS, ARGV)
+  local given = ARGV[4 * #KEYS + 2]
+  local us = given == '' and now_us() or math.floor(given * 1000 + 0.5)
+  now, now_text = us / 1000, string.format('%.0f', us)
 
-local answer = {}
-for _, limit in ipairs(limits) do
-  if ARGV[1] == 'take' and not refused then
-    limit.algorithm.take(limit)
+  local limits, refused = {}, false
+  for i, key in ipairs(KEYS) do
+    local first = 4 * i - 2
+    local limit = {
+      key = key,
+      algorithm = algorithms[ARGV[first]],
+      quota = tonumber(ARGV[first + 1]),
+      window = tonumber(ARGV[first + 2]),
+      burst = tonumber(ARGV[first + 3]),
+    }
+    limit.algorithm.settle(limit)
     limit.remaining, limit.wait = limit.algorithm.standing(limit)
+    limit.word = limit.remaining > 0 and 'allowed' or 'refused'
+    refused = refused or limit.remaining <= 0
+    limits[i] = limit
   end
-  answer[#answer + 1] = limit.word
-  answer[#answer + 1] = limit.remaining
-  answer[#answer + 1] = limit.wait
-  answer[#answer + 1] = math.ceil(now + limit.wait)
+
+  local answer = {}
+  for _, limit in ipairs(limits) do
+    if ARGV[1] == 'take' and not refused then
+      limit.algorithm.take(limit)
+      limit.remaining, limit.wait = limit.algorithm.standing(limit)
+    end
+    answer[#answer + 1] = limit.word
+    answer[#answer + 1] = limit.remaining
+    answer[#answer + 1] = limit.wait
+    answer[#answer + 1] = math.ceil(now + limit.wait)
+  end
+  return answer
 end
-return answer

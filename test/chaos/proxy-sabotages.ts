@@ -39,7 +39,7 @@ export const PROXY_SABOTAGES: Record<string, Sabotage> = {
     patches: [
       {
         file: CLAIM,
-        find: "local time = redis.call('TIME')\nlocal now = time[1] * 1000 + math.floor(time[2] / 1000)",
+        find: 'local now = now_ms()',
         replace: 'local now = tonumber(ARGV[5])',
       },
       {

@@ -26,7 +26,7 @@ after(async () => {
 
 function scriptOf(lua: string) {
   const file = join(directory, `${randomBytes(4).toString('hex')}.lua`)
-  writeFileSync(file, lua)
+  writeFileSync(file, `return function(KEYS, ARGV) ${lua} end`)
   return loadScript(pathToFileURL(file))
 }
 
