@@ -32,6 +32,7 @@ in PostgreSQL; then the sweeping, and the sizes. Ten million orders take about h
   --over N        keys whose time is over, for the sweeping (200000)
   --rounds N      of each side on each path (9)
   --round-ms N    (700)
+  --buffers SIZE  shared_buffers of the PostgreSQL (1GB); what is not in there is read from the cache of the system
   --out FILE      the report goes there, too
   --help          this
 `
@@ -44,6 +45,7 @@ const { values } = parseArgs({
     over: { type: 'string', default: '200000' },
     rounds: { type: 'string', default: '9' },
     'round-ms': { type: 'string', default: '700' },
+    buffers: { type: 'string', default: '1GB' },
     out: { type: 'string' },
   },
 })
@@ -58,9 +60,12 @@ const [over, rounds, roundMs] = [
   whole('--rounds', values.rounds),
   whole('--round-ms', values['round-ms']),
 ]
+const { buffers } = values
+if (!/^[1-9]\d{0,5}(MB|GB)$/.test(buffers))
+  throw new Error(`--buffers ${buffers}: must be as in 512MB or 8GB`)
 if (keys > orders) throw new Error('there is a live key for an order only')
 
-const server = await startPostgres(['fsync = on', 'shared_buffers = 1GB', 'max_wal_size = 4GB'])
+const server = await startPostgres(['fsync = on', `shared_buffers = ${buffers}`, 'max_wal_size = 4GB'])
 const [fullRedis, emptyRedis] = [await startRedis(), await startRedis()]
 const directory = mkdtempSync(join(tmpdir(), 'oncekey-growth-'))
 process.on('exit', () => rmSync(directory, { recursive: true, force: true }))
@@ -124,7 +129,7 @@ for (const store of ['redis', 'postgres'] as const) {
 }
 await sql.end()
 await Promise.all([server.stop(), fullRedis.stop(), emptyRedis.stop()])
-const text = report({ orders, keys, rounds, roundMs, fillTimes, measured, sizes, memory, sweeping })
+const text = report({ orders, keys, buffers, rounds, roundMs, fillTimes, measured, sizes, memory, sweeping })
 if (values.out !== undefined) writeFileSync(values.out, text)
 process.stdout.write(text)
 
