@@ -9,8 +9,7 @@ return function(KEYS, ARGV)
   if ARGV[2] == 'nothing happened' then
     redis.call('DEL', KEYS[1])
   else
-    redis.call('HSET', KEYS[1], 'state', 'unknown', 'reason', ARGV[3],
-      'unknown_at', now_ms())
+    redis.call('HSET', KEYS[1], 'state', 'unknown', 'reason', ARGV[3], 'unknown_at', now_ms())
     redis.call('PERSIST', KEYS[1])
   end
   return 'released'

@@ -4,6 +4,8 @@ import type { TableSize } from './table-sizes.ts'
 export interface Growth {
   orders: number
   keys: number
+  /** Orders and live keys of the other side. */
+  few: number
   /** shared_buffers of the PostgreSQL. */
   buffers: string
   rounds: number
@@ -18,11 +20,11 @@ export interface Growth {
 
 /** Markdown. */
 export function report(growth: Growth): string {
-  const { orders, keys, buffers, rounds, roundMs, fillTimes, measured, sizes, memory, sweeping } = growth
+  const { orders, keys, few, buffers, rounds, roundMs, fillTimes, measured, sizes, memory, sweeping } = growth
   const lines = [
-    `${number(orders)} orders, ${number(keys)} live keys, ${buffers} of shared buffers; ${rounds} rounds of ${roundMs} ms for each side, in turn.`,
+    `${number(orders)} orders, ${number(keys)} live keys against ${number(few)} of each, ${buffers} of shared buffers; ${rounds} rounds of ${roundMs} ms for each side, in turn.`,
     '',
-    '| keys in | path | empty: answers/s, p50, p99 | full: answers/s, p50, p99 | full / empty |',
+    '| keys in | path | few: answers/s, p50, p99 | full: answers/s, p50, p99 | full / few |',
     '|---|---|---|---|---|',
     ...measured.map(
       ({ store, path, sides, ratio }) =>
