@@ -9,7 +9,7 @@ import { acceptJson, guard } from '../internal/http/guard.ts'
 import { health, livez, readyz } from '../internal/http/health.ts'
 import { jsonBody, parsedJson } from '../internal/http/json-body.ts'
 import { onDemand } from '../internal/http/on-demand.ts'
-import { problems, renderProblem } from '../internal/http/problems.ts'
+import { problems, renderProblem, turnEnd } from '../internal/http/problems.ts'
 import { parsedBody, rawBody } from '../internal/http/raw-body.ts'
 import { requestId } from '../internal/http/request-id.ts'
 import { idempotency } from '../internal/idempotency/idempotency.ts'
@@ -78,7 +78,7 @@ export function pipeline(parts: Parts): Koa<RequestState> {
     requestId(),
     trace({ spans, routeOf }),
     observe(metrics, logger, routeOf),
-    problems(report),
+    problems(report, turnEnd),
     guard(),
   ]
   const serving = [

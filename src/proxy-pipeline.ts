@@ -3,7 +3,7 @@ import Router from '@koa/router'
 import Koa from 'koa'
 import { guard, requestCheck } from '../internal/http/guard.ts'
 import { type HealthOptions, health, livez, readyz } from '../internal/http/health.ts'
-import { problemAnswer, problems, renderProblem } from '../internal/http/problems.ts'
+import { problemAnswer, problems, renderProblem, turnEnd } from '../internal/http/problems.ts'
 import { rawBody } from '../internal/http/raw-body.ts'
 import { requestId, requestIdOf } from '../internal/http/request-id.ts'
 import { idempotency } from '../internal/idempotency/idempotency.ts'
@@ -117,7 +117,7 @@ function stages(parts: ProxyParts): Koa<RequestState> {
       requestId(),
       traceStage({ spans: undefined, routeOf: () => ROUTE }),
       observe(metrics, logger, () => ROUTE),
-      problems(report),
+      problems(report, turnEnd),
       closeWhenStopping(() => drain.stopping),
       guard({ checkTarget: checkForwardable }),
       ...caller,
