@@ -32,6 +32,7 @@ export function createClient(url: string, deadlineMs: number): Redis | Cluster {
     slotsRefreshTimeout: deadlineMs / 4,
     redisOptions: {
       ...common,
+      // There calls of many slots are commands of their own.
       enableAutoPipelining: true,
       ...(username ? { username: decodeURIComponent(username) } : {}),
       ...(password ? { password: decodeURIComponent(password) } : {}),

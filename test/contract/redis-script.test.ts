@@ -4,7 +4,6 @@ import { mkdtempSync, rmSync, writeFileSync } from 'node:fs'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import { after, test } from 'node:test'
-import { setTimeout as sleep } from 'node:timers/promises'
 import { pathToFileURL } from 'node:url'
 import { Redis } from 'ioredis'
 import { connectRedis } from '../../internal/database/redis.ts'
@@ -12,6 +11,7 @@ import { loadScript } from '../../internal/database/redis-script.ts'
 import { FaultProxy } from '../../src/faults/fault-proxy.ts'
 import { connected } from '../support/redis-ready.ts'
 import { startRedis } from '../support/servers.ts'
+import { until } from '../support/until.ts'
 
 const server = await startRedis()
 const redis = await connected(connectRedis(server.url))
@@ -83,7 +83,7 @@ test('a reply to another command is not taken for its own: refused, and the conn
   await ask('first')
   wire.apply({ blackhole: { directions: 'down', afterBytes: 0 } })
   const lost = ask('lost')
-  while (wire.stats().swallowed.down === 0) await sleep(1)
+  await until('the reply is lost', () => wire.stats().swallowed.down > 0)
   wire.apply({})
   const answers = await Promise.allSettled([lost, ask('behind it')])
   assert.deepEqual(
