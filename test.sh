@@ -7,6 +7,8 @@ cd "$(dirname "$0")"
 readonly STAGES='types lint unit simulation contract service fuzz chaos'
 # A file of tests that hangs ends after this time instead of hanging CI (Node 20 counts whole files, not tests).
 readonly TEST_TIMEOUT_MS=300000
+# Of the runner's own words on a test that did not pass: what it was, where, and how it failed.
+readonly LINES_OF_FAILURE=14
 # Files of tests run beside each other, one a core: each has its own database and key prefix.
 CORES=$(getconf _NPROCESSORS_ONLN 2>/dev/null || echo 2)
 
@@ -51,7 +53,10 @@ finish() {
   if [ -n "$child" ]; then stop_child; fi
   if [ -n "$demo_pid" ]; then stop_demo; fi
   stop_servers
-  if [ -n "$output_dir" ]; then rm -rf "$output_dir"; fi
+  if [ -n "$output_dir" ]; then
+    cat "$output_dir/failed" 2>/dev/null
+    rm -rf "$output_dir"
+  fi
   if [ "$status" != 0 ]; then
     echo "stopped in stage $stage (status $status)"
     failed=$((failed + 1))
@@ -114,7 +119,12 @@ run_files() {
   not_ok=$(($(tap_sum "$tap" fail) + $(tap_sum "$tap" cancelled) + $(tap_sum "$tap" skipped) + $(tap_sum "$tap" todo)))
   if [ "$status" != 0 ] && [ "$not_ok" = 0 ]; then not_ok=1; fi
   passed=$((passed + ok))
-  if [ "$not_ok" != 0 ]; then fail "$not_ok of $((ok + not_ok)) tests in $1 did not pass" "$not_ok"; fi
+  if [ "$not_ok" != 0 ]; then
+    fail "$not_ok of $((ok + not_ok)) tests in $1 did not pass" "$not_ok"
+    # Told again at the end, where whoever sees only the end of a long log looks.
+    echo "=== failed in $stage" >>"$output_dir/failed"
+    grep -A "$LINES_OF_FAILURE" '^ *not ok' "$tap" | head -n 80 >>"$output_dir/failed" || true
+  fi
 }
 
 # tap_sum FILE WORD: the number after the last "# WORD " that stands at the start of a line.

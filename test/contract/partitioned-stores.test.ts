@@ -28,7 +28,7 @@ test('orders, payments and the audit trail keep their promises on a partitioned 
   const template = await partitioned()
   after(() => template.drop())
   await template.database.close()
-  const files = ['order-store', 'payment-store', 'audit-log', 'sweeper', 'dispatched']
+  const files = ['order-store', 'payment-store', 'audit-log', 'sweeper']
   const { passed } = await rerun(files, { TEST_TEMPLATE: new URL(template.url).pathname.slice(1) })
   t.diagnostic(`${passed} tests passed on four partitions`)
 })
