@@ -114,21 +114,7 @@ export class IdempotencyEngine {
       maxAgeMs,
       now: this.#now,
     })
-    let notSent: unknown
-    const holding: Holding = {
-      attempt: claim.attempt,
-      get signal() {
-        return heartbeat.signal
-      },
-      dispatched: async () => {
-        try {
-          await this.#dispatch(id, token, heartbeat)
-        } catch (error) {
-          notSent = error
-          throw error
-        }
-      },
-    }
+    const holding = new HeldKey(claim.attempt, heartbeat, () => this.#dispatch(id, token, heartbeat))
     try {
       const handled = await handle(holding)
       heartbeat.stop()
@@ -137,7 +123,7 @@ export class IdempotencyEngine {
       return { answer: handled.answer, replayed: handled.replayed }
     } catch (error) {
       heartbeat.stop()
-      const refused = notSent !== undefined && error === notSent
+      const refused = holding.notSent !== undefined && error === holding.notSent
       await this.#settle(
         id,
         token,
@@ -237,6 +223,37 @@ export class IdempotencyEngine {
     }
     const schedule = () => setTimeout(() => void attempt(), AGAIN_EVERY_MS).unref()
     schedule()
+  }
+}
+
+/**
+ * A class, since an object literal with a getter has a hidden class of its own each time it is evaluated: V8 frees those
+ * only in full collections, and until then each keeps its request and its answer.
+ */
+class HeldKey implements Holding {
+  readonly attempt: number
+  readonly #heartbeat: Heartbeat
+  readonly #dispatch: () => Promise<void>
+  /** Why it could not be dispatched. */
+  notSent: unknown
+
+  constructor(attempt: number, heartbeat: Heartbeat, dispatch: () => Promise<void>) {
+    this.attempt = attempt
+    this.#heartbeat = heartbeat
+    this.#dispatch = dispatch
+  }
+
+  get signal(): AbortSignal {
+    return this.#heartbeat.signal
+  }
+
+  async dispatched(): Promise<void> {
+    try {
+      await this.#dispatch()
+    } catch (error) {
+      this.notSent = error
+      throw error
+    }
   }
 }
 

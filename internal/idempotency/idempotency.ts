@@ -2,9 +2,9 @@ import { isAscii } from 'node:buffer'
 import { hash } from 'node:crypto'
 import { Readable } from 'node:stream'
 import { buffer } from 'node:stream/consumers'
-import { type Attempt, required, type Stage, type StageContext } from '../request-state.ts'
+import { type Attempt, type Effect, required, type Stage, type StageContext } from '../request-state.ts'
 import { ServiceError } from '../service-error.ts'
-import type { Handled, IdempotencyEngine } from './engine.ts'
+import type { Handled, Holding, IdempotencyEngine } from './engine.ts'
 import { keyInHeader } from './idempotency-key.ts'
 import { type Answer, parseReason } from './store.ts'
 
@@ -44,16 +44,7 @@ export function idempotency(options: IdempotencyOptions): Stage {
     const id = { client, scope: scopeOf(ctx), key }
     let isStored = true
     const { answer, replayed } = await engine.run(id, fingerprint, async (holding) => {
-      const attempt: Attempt = {
-        key,
-        fingerprint,
-        number: holding.attempt,
-        get signal() {
-          return holding.signal
-        },
-        replayed: false,
-        dispatched: () => holding.dispatched(),
-      }
+      const attempt = new HeldAttempt(key, fingerprint, holding)
       ctx.state.attempt = attempt
       const error = await outcomeOf(next, (thrown) => renderError(ctx, thrown))
       const effect = attempt.effect ?? effectOf(ctx.status, error)
@@ -71,6 +62,31 @@ export function idempotency(options: IdempotencyOptions): Stage {
       }
     })
     if (isStored) send(ctx, answer, replayed)
+  }
+}
+
+/** A class for the reason that HeldKey of the engine is one. */
+class HeldAttempt implements Attempt {
+  readonly key: string
+  readonly fingerprint: string
+  readonly number: number
+  readonly #holding: Holding
+  replayed = false
+  effect?: Effect
+
+  constructor(key: string, fingerprint: string, holding: Holding) {
+    this.key = key
+    this.fingerprint = fingerprint
+    this.number = holding.attempt
+    this.#holding = holding
+  }
+
+  get signal(): AbortSignal {
+    return this.#holding.signal
+  }
+
+  dispatched(): Promise<void> {
+    return this.#holding.dispatched()
   }
 }
 
