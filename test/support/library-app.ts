@@ -116,9 +116,8 @@ interface Received {
   code: string | undefined
 }
 
-export async function send(url: string, body: string | Buffer, sent: Sent = {}): Promise<Received> {
-  const { key = 'key-1', type = 'application/json', chunked = false } = sent
-  const signature = sign({
+function signatureOf(body: string | Buffer, key: string): string {
+  return sign({
     scheme: 'v1',
     secret: SECRET,
     timestamp: Math.floor(Date.now() / 1_000),
@@ -128,6 +127,20 @@ export async function send(url: string, body: string | Buffer, sent: Sent = {}):
     key,
     body,
   })
+}
+
+/** A request as it goes over the wire. */
+export function signedBytes(body: string, key: string): Buffer {
+  return Buffer.from(
+    `POST /things HTTP/1.1\r\nHost: 127.0.0.1\r\nContent-Type: application/json\r\nX-Client-Id: shop\r\n` +
+      `X-Signature: ${signatureOf(body, key)}\r\nIdempotency-Key: ${key}\r\n` +
+      `Content-Length: ${Buffer.byteLength(body)}\r\n\r\n${body}`,
+  )
+}
+
+export async function send(url: string, body: string | Buffer, sent: Sent = {}): Promise<Received> {
+  const { key = 'key-1', type = 'application/json', chunked = false } = sent
+  const signature = signatureOf(body, key)
   const response = await fetch(url, {
     method: 'POST',
     headers: {

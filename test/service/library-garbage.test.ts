@@ -1,0 +1,44 @@
+import assert from 'node:assert/strict'
+import { test } from 'node:test'
+import { setFlagsFromString } from 'node:v8'
+import { runInNewContext } from 'node:vm'
+import { load } from '../bench/load.ts'
+import { echo, ORDER, shop, signedBytes } from '../support/library-app.ts'
+
+setFlagsFromString('--expose-gc')
+const collect: (options?: { type: 'minor' }) => void = runInNewContext('gc')
+
+const REQUESTS = 300
+/** Small objects, as those of a request are. */
+const ballast = () => Array.from({ length: 1_000 }, (_, n) => ({ n }))
+const BALLAST_BYTES = REQUESTS * 1_000 * (8 + 24)
+
+test('what a request held goes with the young garbage', async (t) => {
+  const { url } = await shop(
+    t,
+    async (ctx, next) => {
+      Object.assign(ctx.state, { ballast: ballast() })
+      await echo(ctx, next)
+    },
+    { limits: 'none' },
+  )
+  let sent = 0
+  const round = async () => {
+    const last = sent + REQUESTS
+    const next = () => (sent < last ? signedBytes(ORDER, `key-${sent++}`) : undefined)
+    // Not fetch(): in one process with the service it keeps more than the service does.
+    const { unexpected } = await load({
+      ...{ port: Number(new URL(url).port), connections: 4, durationMs: 30_000 },
+      ...{ next, expected: 201 },
+    })
+    assert.equal(unexpected.size, 0)
+  }
+  await round()
+  collect()
+  const beforeBytes = process.memoryUsage().heapUsed
+  await round()
+  for (let n = 0; n < 3; n++) collect({ type: 'minor' })
+  const keptBytes = process.memoryUsage().heapUsed - beforeBytes
+  t.diagnostic(`${keptBytes} of ${BALLAST_BYTES} bytes were kept`)
+  assert.ok(keptBytes < BALLAST_BYTES * 0.7, 'what it held waits for a full collection')
+})
