@@ -15,9 +15,9 @@ export async function runService(
   open: (progress: (text: string) => void, place: Place) => Promise<Running>,
   banner: (port: number) => string,
 ): Promise<void> {
-  // By default the heap may grow to four times what is alive before it is collected: 196 MiB resident where this takes
-  // 163. With 30 it takes 154, and with 100 it takes 184, but 11 % less of the processor for a new order than with 30.
-  setFlagsFromString('--heap-growing-percent=50')
+  // By default the heap may grow to four times what is alive before it is collected. Requests leave next to nothing there, so
+  // that less costs nothing either: 148 MiB resident after 100,000 requests, and 153 with 50.
+  setFlagsFromString('--heap-growing-percent=30')
   const progress = (text: string) => process.stderr.write(`oncekey: ${text}\n`)
   if (cluster.isWorker) {
     const { runWorker } = await import('./cluster-worker.ts')

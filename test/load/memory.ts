@@ -1,6 +1,6 @@
 /*
  * npm run test:memory: the memory of the service under 150,000 requests, half of them replays, over 32 connections,
- * with Redis and PostgreSQL behind it. Exit code 1 if it goes beyond 170 MiB, or is not flat after the first 100,000.
+ * with Redis and PostgreSQL behind it. Exit code 1 if it goes beyond 160 MiB, or is not flat after the first 100,000.
  */
 import { spawnSync } from 'node:child_process'
 import { readFileSync } from 'node:fs'
@@ -12,7 +12,7 @@ const WARM_REQUESTS = 100_000
 const MORE_REQUESTS = 50_000
 const CONNECTIONS = 32
 /** 16 of them for the answers that are kept for replays. */
-const MAX_MIB = 170
+const MAX_MIB = 160
 const MAX_GROWTH_MIB = 10
 const SAMPLE_EVERY = 1_000
 const REPORT_EVERY = 10_000
