@@ -81,9 +81,12 @@ async function runPaths(
   let measuringMs = 0
   try {
     for (const contestant of contestants) {
+      const isOnAll = contestant.manyCores === true
+      // It inherits where it may run, and starts as many processes as it sees cores.
+      if (pinned && isOnAll) pin(process.pid, ALL_CORES)
       const service = await contestant.start(stage, quota, profiles?.node)
       entrants.push({ contestant, service })
-      if (pinned) pin(service.pid, contestant.manyCores === true ? ALL_CORES : CONTESTANT_CORE)
+      if (pinned) pin(isOnAll ? process.pid : service.pid, isOnAll ? LOAD_CORE : CONTESTANT_CORE)
     }
     for (const path of paths) {
       const progress = showProgress(path.name, options.rounds)

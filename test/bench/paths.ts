@@ -68,7 +68,7 @@ export const PATHS: readonly Path[] = [
   },
   {
     ...{ ...ORDER, name: '401', what: 'signed with another secret', status: 401 },
-    open: async () => () => always(orderRequest(orders(1)[0], 'another secret')),
+    open: async () => wronglySigned,
   },
   {
     ...{ ...ORDER, name: '429', what: 'a client over its limit', quota: 'spent', status: 429 },
@@ -106,6 +106,10 @@ export const PATHS: readonly Path[] = [
     },
     ...{ optional: true, open: async () => freshOrders },
   },
+  {
+    ...{ ...ORDER, contest: 'workers', name: 'workers-401', what: 'the same, signed with another secret' },
+    ...{ status: 401, optional: true, open: async () => wronglySigned },
+  },
 ]
 
 /** What this contestant answers on the path. */
@@ -127,6 +131,10 @@ async function oneOrder(port: number): Promise<OrderIntent> {
 
 function freshOrders(count: number): Supply {
   return each(newKeys(count).map((key, n) => orderRequest({ key, amount: AMOUNT + n })))
+}
+
+function wronglySigned(): Supply {
+  return always(orderRequest(orders(1)[0], 'another secret'))
 }
 
 function freshKeyed(count: number): Supply {
