@@ -10,6 +10,7 @@ import type { Answer, IdempotencyStore, UnknownReason } from '../../internal/ide
 import { ServiceError } from '../../internal/service-error.ts'
 import { connected } from '../support/redis-ready.ts'
 import { startRedis, type ThrowawayServer } from '../support/servers.ts'
+import { until } from '../support/until.ts'
 
 // A Redis of its own: it is stopped here.
 let server: ThrowawayServer
@@ -136,10 +137,10 @@ test('while the store is away nothing is sent, and the key is free when it is ba
   server.resume()
   await connected(redis)
   assert.equal(sent, false)
-  await eventually(async () => {
+  await until('the key of a request that was never sent is free', async () => {
     const next = await engine.run(id, FINGERPRINT, async () => answered()).catch(() => undefined)
     return next !== undefined
-  }, 'the key stayed locked for a request that was never sent')
+  })
 })
 
 test('a dispatch whose reply was lost is asked again', async () => {
@@ -321,16 +322,8 @@ test('an answer that arrives while the store is away for longer than a lease is 
   })
   assert.equal((await run).answer.body.toString(), 'sent')
   await connected(redis)
-  await eventually(async () => {
+  await until('the answer is recorded', async () => {
     const replay = await engine.run(id, FINGERPRINT, runAgain).catch(() => undefined)
     return replay?.answer.body.toString() === 'sent'
-  }, 'the answer was never recorded')
+  })
 })
-
-async function eventually(done: () => Promise<boolean>, otherwise: string): Promise<void> {
-  const deadline = Date.now() + 20_000
-  while (!(await done())) {
-    assert.ok(Date.now() < deadline, otherwise)
-    await sleep(100)
-  }
-}

@@ -5,7 +5,7 @@ import { join } from 'node:path'
 import { test } from 'node:test'
 import { newKey, orderBody, postOrder, send } from '../support/order-client.ts'
 import { startServiceOnDatabase } from '../support/service-on-database.ts'
-import { until } from '../support/workers.ts'
+import { until } from '../support/until.ts'
 
 /** Every write to it fails with ENOSPC. Linux has it; elsewhere there is no such device to try with. */
 const FULL = '/dev/full'

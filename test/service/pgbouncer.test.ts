@@ -7,7 +7,8 @@ import { startPgBouncer } from '../support/pgbouncer.ts'
 import { oncekey } from '../support/run-command.ts'
 import { createDatabase, databaseUrl, query } from '../support/servers.ts'
 import { startService } from '../support/service.ts'
-import { lines, until } from '../support/workers.ts'
+import { until } from '../support/until.ts'
+import { lines } from '../support/workers.ts'
 
 /** Far below the 30 s of looking now and then. */
 const AT_ONCE_MS = 10_000

@@ -1,10 +1,11 @@
 import assert from 'node:assert/strict'
 import { after, before, describe, test } from 'node:test'
 import { newKey, send } from '../support/order-client.ts'
-import { startProxy, startRawBackend, until } from '../support/proxy.ts'
+import { startProxy, startRawBackend } from '../support/proxy.ts'
 import { assertProblem, exchange, one } from '../support/raw-http.ts'
 import { freePort } from '../support/servers.ts'
 import type { Service } from '../support/service.ts'
+import { until } from '../support/until.ts'
 
 const GET = 'GET /a HTTP/1.1\r\nHost: x\r\n\r\n'
 const keyed = (key: string) =>

@@ -6,9 +6,10 @@ import { connect } from 'node:net'
 import { after, before, describe, test } from 'node:test'
 import { setTimeout as sleep } from 'node:timers/promises'
 import { send } from '../support/order-client.ts'
-import { startBackend, startProxy, startRawBackend, type TestBackend, until } from '../support/proxy.ts'
+import { startBackend, startProxy, startRawBackend, type TestBackend } from '../support/proxy.ts'
 import { assertProblem, exchange, one } from '../support/raw-http.ts'
 import type { Service } from '../support/service.ts'
+import { until } from '../support/until.ts'
 
 const MIB = 1024 * 1024
 const BIG = 100 * MIB

@@ -4,9 +4,10 @@ import type { ServerResponse } from 'node:http'
 import { connect } from 'node:net'
 import { after, before, describe, test } from 'node:test'
 import { newKey, type Reply, type SendOptions, send } from '../support/order-client.ts'
-import { startBackend, startProxy, type TestBackend, until } from '../support/proxy.ts'
+import { startBackend, startProxy, type TestBackend } from '../support/proxy.ts'
 import { freePort } from '../support/servers.ts'
 import type { Service } from '../support/service.ts'
+import { until } from '../support/until.ts'
 
 const KIB = 1024
 

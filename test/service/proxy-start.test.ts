@@ -3,10 +3,11 @@ import type { ServerResponse } from 'node:http'
 import { test } from 'node:test'
 import { setTimeout as sleep } from 'node:timers/promises'
 import { newKey, orderBody, orderHeaders, postOrder, type Reply, send } from '../support/order-client.ts'
-import { startBackend, startProxy, until } from '../support/proxy.ts'
+import { startBackend, startProxy } from '../support/proxy.ts'
 import { oncekey } from '../support/run-command.ts'
 import { createDatabase, freePort } from '../support/servers.ts'
 import { startService } from '../support/service.ts'
+import { until } from '../support/until.ts'
 
 const post = (url: string, key: string, headers: Record<string, string> = {}): Promise<Reply> =>
   send(url, { method: 'POST', body: 'x', headers: { 'Idempotency-Key': key, ...headers } })

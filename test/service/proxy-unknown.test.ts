@@ -2,8 +2,9 @@ import assert from 'node:assert/strict'
 import type { ServerResponse } from 'node:http'
 import { describe, type TestContext, test } from 'node:test'
 import { newKey, type Reply, send } from '../support/order-client.ts'
-import { startBackend, startProxy, startRawBackend, until } from '../support/proxy.ts'
+import { startBackend, startProxy, startRawBackend } from '../support/proxy.ts'
 import { startRedis } from '../support/servers.ts'
+import { until } from '../support/until.ts'
 
 const post = (url: string, key: string, path = '/'): Promise<Reply> =>
   send(url + path, { method: 'POST', body: 'x', headers: { 'Idempotency-Key': key } })

@@ -2,7 +2,8 @@ import assert from 'node:assert/strict'
 import { after, test } from 'node:test'
 import { one } from '../support/raw-http.ts'
 import { startServiceOnDatabase } from '../support/service-on-database.ts'
-import { lines, metric, until } from '../support/workers.ts'
+import { until } from '../support/until.ts'
+import { lines, metric } from '../support/workers.ts'
 
 const { service, port, close } = await startServiceOnDatabase()
 after(close)

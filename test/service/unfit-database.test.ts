@@ -5,7 +5,8 @@ import { asPostgres13 } from '../support/older-postgres.ts'
 import { oncekey } from '../support/run-command.ts'
 import { createDatabase } from '../support/servers.ts'
 import { startService } from '../support/service.ts'
-import { lines, until } from '../support/workers.ts'
+import { until } from '../support/until.ts'
+import { lines } from '../support/workers.ts'
 
 test('a PostgreSQL that is too old is refused at once by serve, migrate and doctor', async (t) => {
   const database = await createDatabase()

@@ -13,7 +13,8 @@ import { met, startLoad, summary } from '../support/order-load.ts'
 import { oncekey } from '../support/run-command.ts'
 import { createDatabase, freePort, redisUrl, startRedis } from '../support/servers.ts'
 import { startService } from '../support/service.ts'
-import { alive, lines, metric, startWorkers, until, workerPids } from '../support/workers.ts'
+import { until } from '../support/until.ts'
+import { alive, lines, metric, startWorkers, workerPids } from '../support/workers.ts'
 
 describe('WORKERS=2', () => {
   test('both serve the one port, /metrics of either tells the sum, and both end with their primary', async (t) => {

@@ -4,7 +4,6 @@ import { createServer, type IncomingMessage, type ServerResponse } from 'node:ht
 import { createServer as createTcpServer, type Server, type Socket } from 'node:net'
 import { buffer } from 'node:stream/consumers'
 import type { TestContext } from 'node:test'
-import { setTimeout as sleep } from 'node:timers/promises'
 import { redisUrl } from './servers.ts'
 import { type Service, type Settings, startService } from './service.ts'
 
@@ -108,13 +107,4 @@ export async function startProxy(
   ])
   t.after(() => proxy.kill())
   return proxy
-}
-
-/** Waits for what happens in another process; on a slow machine for long. */
-export async function until(what: string, holds: () => boolean | Promise<boolean>): Promise<void> {
-  const deadline = Date.now() + 20_000
-  while (!(await holds())) {
-    if (Date.now() > deadline) throw new Error(`not within 20 s: ${what}`)
-    await sleep(10)
-  }
 }

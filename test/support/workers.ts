@@ -1,13 +1,9 @@
 import assert from 'node:assert/strict'
 import type { TestContext } from 'node:test'
-import { setTimeout as sleep } from 'node:timers/promises'
 import { send } from './order-client.ts'
 import { createDatabase, startRedis } from './servers.ts'
 import { type Service, type Settings, startService } from './service.ts'
-
-/** On a machine that is ten times slower than it should be. */
-const PATIENCE_MS = 30_000
-const POLL_MS = 20
+import { until } from './until.ts'
 
 /** A service of two workers with a database and a Redis of its own. */
 export async function startWorkers(t: TestContext, own: Settings = {}) {
@@ -48,15 +44,6 @@ export function alive(pid: number): boolean {
     return true
   } catch {
     return false
-  }
-}
-
-/** Waits for what happens in another process. Fails after 30 s. */
-export async function until(what: string, holds: () => boolean | Promise<boolean>): Promise<void> {
-  const deadline = Date.now() + PATIENCE_MS
-  while (!(await holds())) {
-    assert.ok(Date.now() < deadline, `not within ${PATIENCE_MS} ms: ${what}`)
-    await sleep(POLL_MS)
   }
 }
 
