@@ -29,13 +29,17 @@ export function inTurn(stages: readonly Stage[]): Stage {
   const around = stages[count]
   const rest = stages.slice(count + 1)
   const behind = rest.length === 0 ? undefined : inTurn(rest)
+  const onward: Stage = (ctx, next) => {
+    if (around === undefined) return next()
+    return around(ctx, behind === undefined ? next : () => behind(ctx, next))
+  }
+  if (own.length === 0) return onward
   return async function inTurn(ctx, next) {
     for (const step of own) {
       const work = step(ctx)
       if (work !== undefined) await work
     }
-    if (around === undefined) await next()
-    else await around(ctx, behind === undefined ? next : () => behind(ctx, next))
+    await onward(ctx, next)
   }
 }
 

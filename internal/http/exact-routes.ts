@@ -13,12 +13,12 @@ export class ExactRoutes {
   }
 
   stage(): Stage {
-    return async (ctx, next) => {
+    return (ctx, next) => {
       const route = this.#routes.get(`${ctx.req.method} ${ctx.req.url}`)
-      if (route === undefined) return await next()
+      if (route === undefined) return next()
       // As the router leaves it.
       ctx._matchedRoute = route.path
-      await route.stage(ctx, next)
+      return route.stage(ctx, next)
     }
   }
 }

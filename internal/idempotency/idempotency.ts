@@ -46,7 +46,13 @@ export function idempotency(options: IdempotencyOptions): Stage {
     const { answer, replayed } = await engine.run(id, fingerprint, async (holding) => {
       const attempt = new HeldAttempt(key, fingerprint, holding)
       ctx.state.attempt = attempt
-      const error = await outcomeOf(next, (thrown) => renderError(ctx, thrown))
+      let error: unknown
+      try {
+        await next()
+      } catch (thrown) {
+        error = thrown
+        renderError(ctx, thrown)
+      }
       const effect = attempt.effect ?? effectOf(ctx.status, error)
       isStored = effect === 'answer'
       if (isStored) {
@@ -91,17 +97,6 @@ class HeldAttempt implements Attempt {
 }
 
 const NOT_STORED: Answer = { status: 0, headers: {}, body: Buffer.alloc(0) }
-
-/** undefined: the handler returned; otherwise what it threw, already rendered. */
-async function outcomeOf(next: () => Promise<unknown>, render: (error: unknown) => void): Promise<unknown> {
-  try {
-    await next()
-    return undefined
-  } catch (error) {
-    render(error)
-    return error
-  }
-}
 
 /** Problems about the key itself: stored, they would stand in the way of the request that the key belongs to. */
 const ABOUT_THE_KEY = new Set(['idempotency_key_reused', 'request_in_progress', 'outcome_unknown'])

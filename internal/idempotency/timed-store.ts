@@ -7,13 +7,11 @@ export function timedStore(
   store: IdempotencyStore,
   observe: (verb: Verb, seconds: number) => void,
 ): IdempotencyStore {
-  const timed = async <T>(verb: Verb, work: Promise<T>): Promise<T> => {
+  const timed = <T>(verb: Verb, work: Promise<T>): Promise<T> => {
     const startedMs = performance.now()
-    try {
-      return await work
-    } finally {
-      observe(verb, (performance.now() - startedMs) / 1000)
-    }
+    const done = () => observe(verb, (performance.now() - startedMs) / 1000)
+    work.then(done, done)
+    return work
   }
   return {
     claim: (...args) => timed('claim', store.claim(...args)),

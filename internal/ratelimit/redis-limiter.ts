@@ -37,14 +37,14 @@ export class RedisLimiter implements Limiter {
     return this.#run('peek', limits, subject)
   }
 
-  async #run(mode: 'take' | 'peek', limits: readonly Limit[], subject: Subject): Promise<Decision> {
-    if (limits.length === 0) return decision([])
+  #run(mode: 'take' | 'peek', limits: readonly Limit[], subject: Subject): Promise<Decision> {
+    if (limits.length === 0) return Promise.resolve(decision([]))
     const tag = hashTag(limits, subject)
     const keys = limits.map((limit) => `${this.#prefix}:{${tag}}:${stateKey(limit, subject)}`)
     const args: (string | number)[] = [mode]
     for (const limit of limits) args.push(limit.algorithm, limit.quota, limit.windowMs, limit.burst)
     args.push(this.#now?.() ?? '')
-    return parseReply(await this.#redis.run(LIMIT, keys, args), limits)
+    return this.#redis.run(LIMIT, keys, args).then((reply) => parseReply(reply, limits))
   }
 }
 
