@@ -123,7 +123,8 @@ test('what was answered and cannot be replayed is never run again, whatever is d
 })
 
 test('while the store is away nothing is sent, and the key is free when it is back', async () => {
-  const { engine } = engineWith({ leaseMs: 20_000 })
+  // Longer than it is waited for: its end would free the key as well.
+  const { engine } = engineWith({ leaseMs: 60_000 })
   const id = newId()
   let sent = false
   const run = engine.run(id, FINGERPRINT, async (holding) => {

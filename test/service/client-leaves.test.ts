@@ -9,6 +9,7 @@ import { holdOrders } from '../support/hold-orders.ts'
 import { newKey, orderBody, orderHeaders, postOrder } from '../support/order-client.ts'
 import { createDatabase, startRedis } from '../support/servers.ts'
 import { type Service, startService } from '../support/service.ts'
+import { until } from '../support/until.ts'
 
 const CLIENTS = 10
 const PATIENCE_MS = 3_000
@@ -105,30 +106,30 @@ async function sent(service: Service, text: string): Promise<Socket> {
 const record = (redis: Redis, key: string) => redis.keys(`*:${key}`)
 
 async function claimed(redis: Redis, key: string): Promise<void> {
-  await until(`${key} is claimed`, async () => (await record(redis, key)).length === 1)
+  await until(`${key} is claimed`, async () => (await record(redis, key)).length === 1, PATIENCE_MS)
 }
 
 async function recorded(redis: Redis, key: string): Promise<void> {
-  await until(`the answer for ${key} is recorded`, async () => {
-    const [name = ''] = await record(redis, key)
-    // An answer is a string, what is under way is a hash.
-    return (await redis.type(name)) === 'string'
-  })
+  await until(
+    `the answer for ${key} is recorded`,
+    async () => {
+      const [name = ''] = await record(redis, key)
+      // An answer is a string, what is under way is a hash.
+      return (await redis.type(name)) === 'string'
+    },
+    PATIENCE_MS,
+  )
 }
 
 async function untilOrders(databaseUrl: string, count: number): Promise<OrderRow[]> {
   let rows: OrderRow[] = []
-  await until(`there are ${count} orders`, async () => {
-    rows = await readOrdersAt(databaseUrl)
-    return rows.length === count
-  })
+  await until(
+    `there are ${count} orders`,
+    async () => {
+      rows = await readOrdersAt(databaseUrl)
+      return rows.length === count
+    },
+    PATIENCE_MS,
+  )
   return rows
-}
-
-async function until(what: string, holds: () => Promise<boolean>): Promise<void> {
-  const deadline = Date.now() + PATIENCE_MS
-  while (!(await holds())) {
-    assert.ok(Date.now() < deadline, `not within ${PATIENCE_MS} ms: ${what}`)
-    await sleep(20)
-  }
 }

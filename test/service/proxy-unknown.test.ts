@@ -260,7 +260,8 @@ describe('the store', () => {
     assert.equal(say(await post(proxy.url, hung)), '503 store_unavailable')
     assert.equal(backend.runs(hung), 0)
     redis.resume()
-    await until('it answers', async () => (await post(proxy.url, hung)).status === 200)
+    // Before the lease of 30 s ends, which would free it as well.
+    await until('it answers', async () => (await post(proxy.url, hung)).status === 200, 20_000)
   })
 
   test('is away while the backend works: the answer goes out, and is recorded when the store is back', async (t) => {

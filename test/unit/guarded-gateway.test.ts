@@ -1,8 +1,8 @@
 import assert from 'node:assert/strict'
 import { describe, test } from 'node:test'
-import { setTimeout as sleep } from 'node:timers/promises'
 import type { Charge, ChargeResult, FindResult, PaymentGateway } from '../../internal/payments/gateway.ts'
 import { guardedGateway } from '../../internal/payments/guarded-gateway.ts'
+import { until } from '../support/until.ts'
 
 const CHARGE: Charge = {
   ...{ key: 'a'.repeat(64), amount: '1', currency: 'EUR', description: undefined },
@@ -13,6 +13,7 @@ const COMPLETED: ChargeResult & FindResult = { outcome: 'completed', chargeId: '
 const TIMEOUT: ChargeResult & FindResult = { outcome: 'timeout', cause: new Error('late') }
 const UNSENT: ChargeResult = { outcome: 'unsent', cause: new Error('refused') }
 const REST_MS = 300
+const PATIENCE_MS = 20_000
 
 /** A gateway that does what it is told, and counts. */
 function puppet(charge: ChargeResult, find: FindResult | Promise<FindResult> = { outcome: 'none' }) {
@@ -37,14 +38,6 @@ function puppet(charge: ChargeResult, find: FindResult | Promise<FindResult> = {
   return { state, guarded, states }
 }
 
-async function until(condition: () => boolean): Promise<void> {
-  const deadline = Date.now() + 20_000
-  while (!condition()) {
-    assert.ok(Date.now() < deadline, 'it does not come about')
-    await sleep(10)
-  }
-}
-
 describe('the circuit breaker round the payment gateway', () => {
   test('opens after five charges in a row that were not answered, and closes by itself', async (t) => {
     const { state, guarded, states } = puppet(TIMEOUT, TIMEOUT)
@@ -57,11 +50,11 @@ describe('the circuit breaker round the payment gateway', () => {
 
     assert.equal((await guarded.charge(CHARGE, options)).outcome, 'unsent')
     assert.equal(state.charges, 5, 'no charge reaches the gateway while it rests')
-    await until(() => state.finds >= 2)
+    await until('it has asked twice', () => state.finds >= 2, PATIENCE_MS)
     assert.ok(guarded.restMs() !== undefined, 'it stays open while the lookups fail')
     state.find = { outcome: 'none' }
     state.charge = COMPLETED
-    await until(() => guarded.restMs() === undefined)
+    await until('it is closed', () => guarded.restMs() === undefined, PATIENCE_MS)
     assert.equal(state.charges, 5, 'it was a lookup that closed it, no payment')
     assert.deepEqual([...new Set(states)], ['closed', 'open', 'half_open'])
     assert.equal(states.at(-1), 'closed')
@@ -76,11 +69,11 @@ describe('the circuit breaker round the payment gateway', () => {
       answer = resolve
     })
     for (let n = 0; n < 5; n++) await guarded.charge(CHARGE, options)
-    await until(() => state.finds === 1)
+    await until('it has asked', () => state.finds === 1, PATIENCE_MS)
     assert.equal((await guarded.charge(CHARGE, options)).outcome, 'unsent')
     assert.equal(state.charges, 5)
     answer({ outcome: 'none' })
-    await until(() => guarded.restMs() === undefined)
+    await until('it is closed', () => guarded.restMs() === undefined, PATIENCE_MS)
   })
 
   test('counts no declined, refused or deferred charge, and no lookup that finds nothing', async (t) => {

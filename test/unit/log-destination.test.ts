@@ -6,6 +6,7 @@ import { join } from 'node:path'
 import { type TestContext, test } from 'node:test'
 import { setTimeout as sleep } from 'node:timers/promises'
 import { LogDestination } from '../../internal/telemetry/log-destination.ts'
+import { until } from '../support/until.ts'
 
 const ignore = () => {}
 
@@ -21,12 +22,7 @@ function open(file: string): LogDestination {
   return new LogDestination({ fd, shared: true, onTrouble: ignore, onMended: ignore })
 }
 
-async function until(holds: () => boolean): Promise<void> {
-  for (const deadline = Date.now() + 20_000; !holds(); ) {
-    assert.ok(Date.now() < deadline, 'it does not happen within 20 s')
-    await sleep(20)
-  }
-}
+const PATIENCE_MS = 20_000
 
 test('every line arrives once and in order, whatever their lengths', async (t) => {
   const file = temporaryFile(t)
@@ -36,7 +32,11 @@ test('every line arrives once and in order, whatever their lengths', async (t) =
     destination.write(line)
     if (i % 200 === 0) await sleep(1)
   }
-  await until(() => readFileSync(file).length === Buffer.byteLength(lines.join('')))
+  await until(
+    'all is written',
+    () => readFileSync(file).length === Buffer.byteLength(lines.join('')),
+    PATIENCE_MS,
+  )
   assert.ok(readFileSync(file, 'utf8') === lines.join(''))
 })
 
@@ -44,7 +44,7 @@ test('a line arrives by itself after a moment, or at once with flushSync', async
   const file = temporaryFile(t)
   const destination = open(file)
   destination.write('one\n')
-  await until(() => readFileSync(file, 'utf8') === 'one\n')
+  await until('the line is written', () => readFileSync(file, 'utf8') === 'one\n', PATIENCE_MS)
   destination.write('two\n')
   destination.flushSync()
   assert.equal(readFileSync(file, 'utf8'), 'one\ntwo\n')
@@ -60,7 +60,7 @@ test('a place that fails is told once and holds nothing up', async () => {
   })
   const line = `${'x'.repeat(10_000)}\n`
   for (let i = 0; i < 5_000; i++) destination.write(line)
-  await until(() => troubles.length === 1)
+  await until('the trouble is told', () => troubles.length === 1, PATIENCE_MS)
   await sleep(600)
   destination.flushSync()
   assert.equal(troubles.length, 1)
@@ -92,7 +92,7 @@ test('beyond what may wait lines are lost whole, and their number is told', asyn
     }
   }, 1)
   t.after(() => clearInterval(reader))
-  await until(() => lost > 0 && text.length / 1_000 + lost === total)
+  await until('all is written or lost', () => lost > 0 && text.length / 1_000 + lost === total, PATIENCE_MS)
   assert.ok(lost > total / 4, `${lost} were lost: more than 8 MiB waited`)
   assert.deepEqual(
     text.trimEnd().split('\n').map(Number),
