@@ -33,6 +33,7 @@ export function inTurn(stages: readonly Stage[]): Stage {
     if (around === undefined) return next()
     return around(ctx, behind === undefined ? next : () => behind(ctx, next))
   }
+  // With nothing to wait for it needs no promise of its own.
   if (own.length === 0) return onward
   return async function inTurn(ctx, next) {
     for (const step of own) {

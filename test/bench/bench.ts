@@ -86,7 +86,8 @@ async function runPaths(
       if (pinned && isOnAll) pin(process.pid, ALL_CORES)
       const service = await contestant.start(stage, quota, profiles?.node)
       entrants.push({ contestant, service })
-      if (pinned) pin(isOnAll ? process.pid : service.pid, isOnAll ? LOAD_CORE : CONTESTANT_CORE)
+      if (pinned) pin(process.pid, LOAD_CORE)
+      if (pinned && !isOnAll) pin(service.pid, CONTESTANT_CORE)
     }
     for (const path of paths) {
       const progress = showProgress(path.name, options.rounds)

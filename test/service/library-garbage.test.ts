@@ -3,7 +3,8 @@ import { test } from 'node:test'
 import { setFlagsFromString } from 'node:v8'
 import { runInNewContext } from 'node:vm'
 import { load } from '../bench/load.ts'
-import { echo, ORDER, shop, signedBytes } from '../support/library-app.ts'
+import { echo, ORDER, SECRET, shop } from '../support/library-app.ts'
+import { signedOrder } from '../support/raw-order.ts'
 
 setFlagsFromString('--expose-gc')
 const collect: (options?: { type: 'minor' }) => void = runInNewContext('gc')
@@ -22,10 +23,10 @@ test('what a request held goes with the young garbage', async (t) => {
     },
     { limits: 'none' },
   )
-  let sent = 0
+  const order = { target: '/things', client: 'shop', secret: SECRET, body: ORDER }
   const round = async () => {
-    const last = sent + REQUESTS
-    const next = () => (sent < last ? signedBytes(ORDER, `key-${sent++}`) : undefined)
+    let left = REQUESTS
+    const next = () => (left-- > 0 ? signedOrder(order) : undefined)
     // Not fetch(): in one process with the service it keeps more than the service does.
     const { unexpected } = await load({
       ...{ port: Number(new URL(url).port), connections: 4, durationMs: 30_000 },

@@ -29,7 +29,7 @@ import {
 import { connected } from './redis-ready.ts'
 import { redisUrl } from './servers.ts'
 
-const SECRET = 'shop-secret'
+export const SECRET = 'shop-secret'
 export const LIMITS = { maxBodyBytes: 1_000, timeoutMs: 5_000 }
 
 export const redis = await connected(connectRedis(redisUrl))
@@ -116,8 +116,9 @@ interface Received {
   code: string | undefined
 }
 
-function signatureOf(body: string | Buffer, key: string): string {
-  return sign({
+export async function send(url: string, body: string | Buffer, sent: Sent = {}): Promise<Received> {
+  const { key = 'key-1', type = 'application/json', chunked = false } = sent
+  const signature = sign({
     scheme: 'v1',
     secret: SECRET,
     timestamp: Math.floor(Date.now() / 1_000),
@@ -127,20 +128,6 @@ function signatureOf(body: string | Buffer, key: string): string {
     key,
     body,
   })
-}
-
-/** A request as it goes over the wire. */
-export function signedBytes(body: string, key: string): Buffer {
-  return Buffer.from(
-    `POST /things HTTP/1.1\r\nHost: 127.0.0.1\r\nContent-Type: application/json\r\nX-Client-Id: shop\r\n` +
-      `X-Signature: ${signatureOf(body, key)}\r\nIdempotency-Key: ${key}\r\n` +
-      `Content-Length: ${Buffer.byteLength(body)}\r\n\r\n${body}`,
-  )
-}
-
-export async function send(url: string, body: string | Buffer, sent: Sent = {}): Promise<Received> {
-  const { key = 'key-1', type = 'application/json', chunked = false } = sent
-  const signature = signatureOf(body, key)
   const response = await fetch(url, {
     method: 'POST',
     headers: {
