@@ -35,12 +35,19 @@ export function inTurn(stages: readonly Stage[]): Stage {
   }
   // With nothing to wait for it needs no promise of its own.
   if (own.length === 0) return onward
-  return async function inTurn(ctx, next) {
-    for (const step of own) {
-      const work = step(ctx)
-      if (work !== undefined) await work
+  const walk = (ctx: StageContext, next: () => Promise<unknown>, first: number): Promise<unknown> => {
+    for (let at = first; at < own.length; at++) {
+      const work = own[at]?.(ctx)
+      if (work !== undefined) return work.then(() => walk(ctx, next, at + 1))
     }
-    await onward(ctx, next)
+    return onward(ctx, next)
+  }
+  return function inTurn(ctx, next) {
+    try {
+      return walk(ctx, next, 0)
+    } catch (error) {
+      return Promise.reject(error)
+    }
   }
 }
 

@@ -1,3 +1,4 @@
+import { isAscii } from 'node:buffer'
 import { createHash } from 'node:crypto'
 import { readFileSync } from 'node:fs'
 
@@ -16,7 +17,8 @@ export interface ScriptCall {
 
 /**
  * The script of a file, made so that one command can carry any number of its calls: see `callAll`. The file returns a
- * function of KEYS and ARGV; what it makes before that, it makes once for a command.
+ * function of KEYS and ARGV; what it makes before that, it makes once for a command. It answers a list of numbers and texts,
+ * or one of them; what need not be UTF-8 it answers as `bytes(text)`, at the top of its list.
  */
 export function loadScript(file: URL): RedisScript {
   const lua = ofMany(readFileSync(file, 'utf8'))
@@ -35,21 +37,33 @@ end
 local function now_ms() return math.floor(now_us() / 1000) end`
 
 /**
- * ARGV     number of the command, number of calls, and for each of them: number of keys, number of arguments, arguments
- * answers  number of the command, and one answer for each call, in their order
+ * ARGV     number of the command, its calls (a JSON list: for each call the number of its keys, the number of its
+ *          arguments, and these, each of them a text or, where it is binary, its number among ARGV), and what is binary
+ * answers  number of the command, the answers (JSON), one for each call, in their order, and what of them is binary
+ *
+ * Redis, and its client more so, spend more on each argument and each part of an answer than on all of a JSON text.
  */
 function ofMany(lua: string): string {
   return `${CLOCK}
+local binaries = {}
+local function bytes(text)
+  binaries[#binaries + 1] = text
+  return {bytes = #binaries}
+end
 local one = (function()
 ${lua}
 end)()
-local answers, key, argument = {}, 1, 3
-for i = 1, tonumber(ARGV[2]) do
-  local keys, arguments = tonumber(ARGV[argument]), tonumber(ARGV[argument + 1])
-  answers[i] = one({unpack(KEYS, key, key + keys - 1)}, {unpack(ARGV, argument + 2, argument + 1 + arguments)})
+local answers, calls, key, argument = {}, cjson.decode(ARGV[2]), 1, 1
+while calls[argument] do
+  local keys, arguments = calls[argument], calls[argument + 1]
+  local given = {unpack(calls, argument + 2, argument + 1 + arguments)}
+  for i = 1, arguments do
+    if type(given[i]) == 'number' then given[i] = ARGV[given[i]] end
+  end
+  answers[#answers + 1] = one({unpack(KEYS, key, key + keys - 1)}, given)
   key, argument = key + keys, argument + 2 + arguments
 end
-return {tonumber(ARGV[1]), answers}
+return {tonumber(ARGV[1]), cjson.encode(answers), unpack(binaries)}
 `
 }
 
@@ -62,17 +76,35 @@ export function callAll(
   args: (string | number | Buffer)[]
 } {
   const keys: string[] = []
-  const args: (string | number | Buffer)[] = [command, calls.length]
+  const args: (string | number | Buffer)[] = [command, '']
+  const packed: (string | number)[] = []
   for (const call of calls) {
     keys.push(...call.keys)
-    args.push(call.keys.length, call.args.length, ...call.args)
+    packed.push(call.keys.length, call.args.length)
+    for (const arg of call.args) {
+      if (!(arg instanceof Buffer)) packed.push(String(arg))
+      // With a Buffer among its arguments ioredis copies the whole command twice.
+      else packed.push(args.push(isAscii(arg) ? arg.toString('latin1') : arg))
+    }
   }
+  args[1] = JSON.stringify(packed)
   return { keys, args }
 }
 
 /** The answers to this command; undefined: the reply is that of another one. */
 export function answersOf(command: number, reply: unknown): readonly unknown[] | undefined {
   if (!Array.isArray(reply)) return undefined
-  const [number, answers] = reply
-  return number === command && Array.isArray(answers) ? answers : undefined
+  const [number, json, ...binaries]: unknown[] = reply
+  if (number !== command || !(json instanceof Buffer)) return undefined
+  const answers: unknown = JSON.parse(json.toString())
+  if (!Array.isArray(answers)) return undefined
+  if (binaries.length === 0) return answers
+  return answers.map((answer) =>
+    Array.isArray(answer) ? answer.map((part) => unpacked(part, binaries)) : answer,
+  )
+}
+
+function unpacked(part: unknown, binaries: readonly unknown[]): unknown {
+  if (typeof part !== 'object' || part === null || !('bytes' in part)) return part
+  return binaries[Number(part.bytes) - 1]
 }

@@ -9,8 +9,8 @@ import { watchSentinels } from './watch-sentinels.ts'
 
 export interface RedisConnection {
   /**
-   * Runs the script once; calls of the same script at the same time share a command. The reply as Redis gave it:
-   * numbers, Buffers, null, arrays of these.
+   * Runs the script once; calls of the same script at the same time share a command. Resolves to what the script answers:
+   * numbers, texts, Buffers where it says so, lists of these.
    * Rejects with ServiceError `store_unavailable` within the deadline when Redis is away, hangs, is read-only or
    * out of memory; its `effect` is unknown if the script may have run. It is never sent a second time, except
    * after NOSCRIPT, which says that it did not run.

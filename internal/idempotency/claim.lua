@@ -4,22 +4,27 @@
 -- answers  {'acquired', attempt} | {'replay', status, headers, body} | {'mismatch'}
 --          | {'in_progress', ms until the lease ends}
 --          | {'unknown', reason or '', ms since it was dispatched or became unknown, the holder's token}
+
+-- When a lease of so many ms ends, as text: Redis takes long to write a number, and most calls of a command have one lease.
+local ends = {}
+
 return function(KEYS, ARGV)
-  local fingerprint, token, lease, ttl = ARGV[1], ARGV[2], tonumber(ARGV[3]), tonumber(ARGV[4])
+  local fingerprint, token, lease, ttl = ARGV[1], ARGV[2], ARGV[3], ARGV[4]
 
   local kind = redis.call('TYPE', KEYS[1]).ok
   if kind == 'string' then
     local asked, _, _, _, status, headers, body = cmsgpack.unpack(redis.call('GET', KEYS[1]))
     if asked ~= fingerprint then return {'mismatch'} end
-    return {'replay', status, headers, body}
+    return {'replay', status, headers, bytes(body)}
   end
 
   local now = now_ms()
 
   local function hold(attempt)
+    ends[lease] = ends[lease] or string.format('%.0f', now + lease)
     redis.call('HSET', KEYS[1], 'fingerprint', fingerprint, 'state', 'in_progress', 'token', token,
-      'attempt', attempt, 'lease_until', now + lease)
-    redis.call('PEXPIRE', KEYS[1], math.max(ttl, lease))
+      'attempt', attempt, 'lease_until', ends[lease])
+    redis.call('PEXPIRE', KEYS[1], tonumber(ttl) > tonumber(lease) and ttl or lease)
     return {'acquired', attempt}
   end
 
@@ -29,7 +34,7 @@ return function(KEYS, ARGV)
   if r[2] == 'completed' then
     -- As the version before kept answers.
     local answer = redis.call('HMGET', KEYS[1], 'status', 'headers', 'body')
-    return {'replay', answer[1], answer[2], answer[3]}
+    return {'replay', answer[1], answer[2], bytes(answer[3])}
   end
   if r[2] == 'unknown' then
     local why = redis.call('HMGET', KEYS[1], 'reason', 'unknown_at')

@@ -88,5 +88,5 @@ function list(reply: unknown): unknown[] {
 }
 
 function text(reply: unknown): string {
-  return reply instanceof Buffer ? reply.toString() : String(reply ?? '')
+  return String(reply ?? '')
 }

@@ -29,17 +29,17 @@ export function redisStore(redis: RedisConnection, options: RedisStoreOptions): 
       return redis.run(CLAIM, [names.record(id)], [fingerprint, token, leaseMs, ttlMs]).then(parseClaim)
     },
     async dispatch(id, token) {
-      return word(await redis.run(DISPATCH, [names.record(id)], [token])) === 'dispatched'
+      return (await redis.run(DISPATCH, [names.record(id)], [token])) === 'dispatched'
     },
     async renew(id, token, leaseMs) {
-      return word(await redis.run(RENEW, [names.record(id)], [token, leaseMs])) === 'renewed'
+      return (await redis.run(RENEW, [names.record(id)], [token, leaseMs])) === 'renewed'
     },
     async complete(id, token, answer) {
       const args = [token, ttlMs, answer.status, JSON.stringify(answer.headers), answer.body]
-      return word(await redis.run(COMPLETE, [names.record(id)], args)) === 'completed'
+      return (await redis.run(COMPLETE, [names.record(id)], args)) === 'completed'
     },
     async release(id, token, outcome, reason = 'not_told') {
-      return word(await redis.run(RELEASE, [names.record(id)], [token, outcome, reason])) === 'released'
+      return (await redis.run(RELEASE, [names.record(id)], [token, outcome, reason])) === 'released'
     },
     async resolve(id, held, outcome, resolver) {
       const { event, entry } = resolutionEntry(id, outcome, resolver)
@@ -47,14 +47,14 @@ export function redisStore(redis: RedisConnection, options: RedisStoreOptions): 
       const answer =
         outcome === 'nothing happened' ? [] : [outcome.status, JSON.stringify(outcome.headers), outcome.body]
       const keys = [names.record(id), names.log(id.client)]
-      return word(await redis.run(RESOLVE, keys, [...args, ...answer])) === 'resolved'
+      return (await redis.run(RESOLVE, keys, [...args, ...answer])) === 'resolved'
     },
   }
 }
 
 function parseClaim(reply: unknown): Claim {
   const [outcome, first, second, third]: unknown[] = Array.isArray(reply) ? reply : []
-  switch (word(outcome)) {
+  switch (outcome) {
     case 'acquired':
       return { outcome: 'acquired', attempt: Number(first) }
     case 'replay':
@@ -66,20 +66,16 @@ function parseClaim(reply: unknown): Claim {
     case 'unknown':
       return {
         outcome: 'unknown',
-        reason: parseReason(word(first)),
+        reason: parseReason(String(first)),
         sinceMs: Number(second),
-        held: word(third),
+        held: String(third),
       }
     default:
-      throw new Error(`claim.lua answered ${word(outcome)}`)
+      throw new Error(`claim.lua answered ${String(outcome)}`)
   }
 }
 
 function parseAnswer(status: unknown, headers: unknown, body: unknown): Answer {
   if (!(body instanceof Buffer)) throw new Error('a completed record has no body')
-  return { status: Number(word(status)), headers: parseHeaders(word(headers)), body }
-}
-
-function word(reply: unknown): string {
-  return reply instanceof Buffer ? reply.toString() : String(reply)
+  return { status: Number(status), headers: parseHeaders(String(headers)), body }
 }

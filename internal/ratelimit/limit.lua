@@ -32,7 +32,7 @@ local function keep_pair(key, first, second, ...)
   call('SET', key, string.format('%.17g %.17g', first, second), ...)
 end
 
-local function ttl(ms) return string.format('%.0f', math.ceil(ms) + SLACK_MS) end
+local function ttl(ms) return string.format('%d', math.ceil(ms) + SLACK_MS) end
 
 local sliding = {}
 
@@ -83,7 +83,9 @@ end
 function sliding.take(limit)
   if limit.count == 0 then limit.oldest = now end
   limit.count = call('LPUSH', limit.key, now_text)
+  if limit.expires then return end
   call('PEXPIRE', limit.key, ttl(limit.window))
+  limit.expires = true
 end
 
 local bucket = {}
@@ -134,23 +136,28 @@ end
 
 local algorithms = { ['sliding-window'] = sliding, ['token-bucket'] = bucket, ['fixed-window'] = fixed }
 
+-- By key, as the calls before have left them: many calls of one command ask for the same limit at the same time.
+local settled = {}
+
+local function settle(key, algorithm, quota, window, burst)
+  local limit = settled[key]
+  if limit and limit.now == now and limit.quota == quota and limit.burst == burst then return limit end
+  limit = {key = key, algorithm = algorithms[algorithm], quota = quota, window = window, burst = burst, now = now}
+  limit.algorithm.settle(limit)
+  limit.remaining, limit.wait = limit.algorithm.standing(limit)
+  settled[key] = limit
+  return limit
+end
+
 return function(KEYS, ARGV)
   local given = ARGV[4 * #KEYS + 2]
   local us = given == '' and now_us() or math.floor(given * 1000 + 0.5)
-  now, now_text = us / 1000, string.format('%.0f', us)
+  if now ~= us / 1000 then now, now_text = us / 1000, string.format('%.0f', us) end
 
   local limits, refused = {}, false
   for i, key in ipairs(KEYS) do
     local first = 4 * i - 2
-    local limit = {
-      key = key,
-      algorithm = algorithms[ARGV[first]],
-      quota = tonumber(ARGV[first + 1]),
-      window = tonumber(ARGV[first + 2]),
-      burst = tonumber(ARGV[first + 3]),
-    }
-    limit.algorithm.settle(limit)
-    limit.remaining, limit.wait = limit.algorithm.standing(limit)
+    local limit = settle(key, ARGV[first], tonumber(ARGV[first + 1]), tonumber(ARGV[first + 2]), tonumber(ARGV[first + 3]))
     limit.word = limit.remaining > 0 and 'allowed' or 'refused'
     refused = refused or limit.remaining <= 0
     limits[i] = limit

@@ -41,11 +41,26 @@ export class RedisLimiter implements Limiter {
     if (limits.length === 0) return Promise.resolve(decision([]))
     const tag = hashTag(limits, subject)
     const keys = limits.map((limit) => `${this.#prefix}:{${tag}}:${stateKey(limit, subject)}`)
-    const args: (string | number)[] = [mode]
-    for (const limit of limits) args.push(limit.algorithm, limit.quota, limit.windowMs, limit.burst)
-    args.push(this.#now?.() ?? '')
+    const args = [mode, ...textsOf(limits), this.#now?.() ?? '']
     return this.#redis.run(LIMIT, keys, args).then((reply) => parseReply(reply, limits))
   }
+}
+
+const texts = new WeakMap<readonly Limit[], readonly string[]>()
+
+/** What the script is told of the limits, made once. */
+function textsOf(limits: readonly Limit[]): readonly string[] {
+  let all = texts.get(limits)
+  if (all === undefined) {
+    all = limits.flatMap(({ algorithm, quota, windowMs, burst }) => [
+      algorithm,
+      `${quota}`,
+      `${windowMs}`,
+      `${burst}`,
+    ])
+    texts.set(limits, all)
+  }
+  return all
 }
 
 /**
@@ -64,17 +79,17 @@ function parseReply(reply: unknown, limits: readonly Limit[]): Decision {
     throw new Error('limit.lua did not answer for each limit')
   const values: readonly unknown[] = reply
   const statuses = limits.map((limit, index): LimitStatus => {
-    const [word, remaining, resetAfterMs, resetAtMs] = values.slice(index * ANSWERS_EACH)
-    const allowed = String(word) === 'allowed'
-    const wait = Number(resetAfterMs)
+    const first = index * ANSWERS_EACH
+    const allowed = values[first] === 'allowed'
+    const wait = Number(values[first + 2])
     return {
       name: limit.name,
       scope: limit.scope,
       allowed,
       limit: limit.algorithm === 'token-bucket' ? limit.burst : limit.quota,
-      remaining: Number(remaining),
+      remaining: Number(values[first + 1]),
       resetAfterMs: wait,
-      resetAtMs: Number(resetAtMs),
+      resetAtMs: Number(values[first + 3]),
       retryAfterMs: allowed ? 0 : wait,
     }
   })

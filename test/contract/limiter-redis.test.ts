@@ -96,6 +96,10 @@ test('the script and the arithmetic in this process agree on whatever comes', as
     ),
     client: fc.constantFrom('a', 'b'),
     peek: fc.boolean(),
+    /** By a process with another setting. */
+    lower: fc.boolean(),
+    /** In one command with the next. */
+    together: fc.boolean(),
   })
   await fc.assert(
     fc.asyncProperty(limits, fc.array(step, { minLength: 1, maxLength: 40 }), async (text, steps) => {
@@ -104,13 +108,19 @@ test('the script and the arithmetic in this process agree on whatever comes', as
       const rules = parseRateLimits(text)
       const there = new RedisLimiter(redis, { now })
       const states = new Map<string, LimitState>()
+      const lowered = rules.map((rule) => ({ ...rule, quota: 1, burst: 1 }))
       const who = subject()
-      for (const { after: more, client, peek } of steps) {
-        microseconds += more
+      const expected: Decision[] = []
+      const asked: Promise<Decision>[] = []
+      for (const { after: more, client, peek, lower, together } of steps) {
+        microseconds += together ? 0 : more
         const one = { ...who, client: `${client}-${who.client}` }
-        const expected = inProcess(states, rules, one, now(), peek)
-        assert.deepEqual(await there[peek ? 'peek' : 'decide'](rules, one), expected)
+        const limits = lower ? lowered : rules
+        expected.push(inProcess(states, limits, one, now(), peek))
+        asked.push(there[peek ? 'peek' : 'decide'](limits, one))
+        if (!together) await Promise.all(asked)
       }
+      assert.deepEqual(await Promise.all(asked), expected)
     }),
     { numRuns: 150 },
   )

@@ -38,20 +38,22 @@ async function commands(): Promise<number> {
 const key = () => `oncekey-test:${randomBytes(6).toString('hex')}`
 
 test('calls at the same time share a command, each with its own keys, arguments and answer', async () => {
-  const script = scriptOf(`return {#KEYS, #ARGV, KEYS[1] or '', ARGV[#ARGV] or ''}`)
+  const script = scriptOf(`return {#KEYS, #ARGV, KEYS[1] or '', bytes(ARGV[#ARGV] or '')}`)
   const binary = Buffer.from([0, 255, 10, 13])
   await redis.run(script, [], [])
   const before = await commands()
   const replies = await Promise.all([
-    redis.run(script, ['a', 'b'], ['x', 7]),
+    redis.run(script, ['a', 'b'], [7, 'x']),
     redis.run(script, [], []),
-    redis.run(script, ['c'], [binary]),
+    redis.run(script, ['c'], ['"é\u0000', binary]),
+    redis.run(script, ['d'], [Buffer.from('plain')]),
   ])
   assert.equal((await commands()) - before, 1)
   assert.deepEqual(replies, [
-    [2, 2, Buffer.from('a'), Buffer.from('7')],
-    [0, 0, Buffer.alloc(0), Buffer.alloc(0)],
-    [1, 1, Buffer.from('c'), binary],
+    [2, 2, 'a', Buffer.from('x')],
+    [0, 0, '', Buffer.alloc(0)],
+    [1, 2, 'c', binary],
+    [1, 1, 'd', Buffer.from('plain')],
   ])
 })
 
