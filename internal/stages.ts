@@ -35,6 +35,7 @@ export function inTurn(stages: readonly Stage[]): Stage {
   }
   // With nothing to wait for it needs no promise of its own.
   if (own.length === 0) return onward
+  // Not an async function: its frame would live as long as the request.
   const walk = (ctx: StageContext, next: () => Promise<unknown>, first: number): Promise<unknown> => {
     for (let at = first; at < own.length; at++) {
       const work = own[at]?.(ctx)
