@@ -4,12 +4,8 @@
 -- answers  {'acquired', attempt} | {'replay', status, headers, body} | {'mismatch'}
 --          | {'in_progress', ms until the lease ends}
 --          | {'unknown', reason or '', ms since it was dispatched or became unknown, the holder's token}
-
--- When a lease of so many ms ends, as text: Redis takes long to write a number, and most calls of a command have one lease.
-local ends = {}
-
 return function(KEYS, ARGV)
-  local fingerprint, token, lease, ttl = ARGV[1], ARGV[2], ARGV[3], ARGV[4]
+  local fingerprint, token, lease, ttl = ARGV[1], ARGV[2], tonumber(ARGV[3]), tonumber(ARGV[4])
 
   local kind = redis.call('TYPE', KEYS[1]).ok
   if kind == 'string' then
@@ -21,10 +17,9 @@ return function(KEYS, ARGV)
   local now = now_ms()
 
   local function hold(attempt)
-    ends[lease] = ends[lease] or string.format('%.0f', now + lease)
     redis.call('HSET', KEYS[1], 'fingerprint', fingerprint, 'state', 'in_progress', 'token', token,
-      'attempt', attempt, 'lease_until', ends[lease])
-    redis.call('PEXPIRE', KEYS[1], tonumber(ttl) > tonumber(lease) and ttl or lease)
+      'attempt', attempt, 'lease_until', now + lease)
+    redis.call('PEXPIRE', KEYS[1], math.max(ttl, lease))
     return {'acquired', attempt}
   end
 

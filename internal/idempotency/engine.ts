@@ -33,11 +33,6 @@ export interface Handled {
   replayed: boolean
 }
 
-/** What becomes of a key. */
-type Settlement =
-  | Pick<Handled, 'effect' | 'answer' | 'reason'>
-  | { effect: 'unknown' | 'nothing happened'; reason?: UnknownReason }
-
 export interface Holding {
   attempt: number
   /** Aborted when the lock is lost or its maximum age is reached. Once dispatched, an outage of the store is neither. */
@@ -147,13 +142,14 @@ export class IdempotencyEngine {
   /** A claim whose reply was lost is asked again with the same token, which gives the same answer. */
   async #claim(id: KeyId, fingerprint: string, token: string): Promise<Claim> {
     const { store, leaseMs } = this.#options
+    const ask = () => store.claim(id, fingerprint, token, leaseMs)
     try {
-      return await store.claim(id, fingerprint, token, leaseMs)
+      return await ask()
     } catch (error) {
       if (!mayHaveHappened(error)) throw error
     }
     try {
-      return await store.claim(id, fingerprint, token, leaseMs)
+      return await ask()
     } catch (error) {
       // The store may hold the key, now or later, for a request that is refused: let go of it when it is back.
       this.#again(() => store.release(id, token, 'nothing happened'))
@@ -185,35 +181,30 @@ export class IdempotencyEngine {
   }
 
   /** Never throws: the handler has done its work and its answer goes out, whatever becomes of the record. */
-  async #settle(id: KeyId, token: string, handled: Settlement): Promise<void> {
-    const { onTrouble } = this.#options
-    const verb = this.#verbOf(handled)
-    try {
-      if (!(await this.#tell(verb, id, token, handled))) onTrouble?.(verb, id, TAKEN_OVER)
-    } catch (error) {
-      onTrouble?.(verb, id, error)
-      this.#again(() => this.#tell(verb, id, token, handled))
-    }
-  }
-
-  #verbOf({ effect, reason = 'not_told' }: Settlement): 'complete' | 'release' | 'renew' {
-    if (effect === 'answer') return 'complete'
-    if (effect === 'nothing happened') return 'release'
-    return this.#options.onUnknown === 'hold' || ANSWERED.has(reason) ? 'release' : 'renew'
-  }
-
-  #tell(
-    verb: 'complete' | 'release' | 'renew',
+  async #settle(
     id: KeyId,
     token: string,
-    handled: Settlement,
-  ): Promise<boolean> {
-    const { store } = this.#options
-    // A lease that ends now: the retry takes over at once instead of waiting for it to run out.
-    if (verb === 'renew') return store.renew(id, token, 0)
-    if (handled.effect === 'answer') return store.complete(id, token, handled.answer)
-    if (handled.effect === 'nothing happened') return store.release(id, token, handled.effect)
-    return store.release(id, token, 'unknown', handled.reason ?? 'not_told')
+    handled: Handled | { effect: 'unknown' | 'nothing happened'; reason?: UnknownReason },
+  ): Promise<void> {
+    const { store, onUnknown, onTrouble } = this.#options
+    const [verb, call] = ((): [string, () => Promise<boolean>] => {
+      if (handled.effect === 'answer') return ['complete', () => store.complete(id, token, handled.answer)]
+      if (handled.effect === 'nothing happened') {
+        return ['release', () => store.release(id, token, 'nothing happened')]
+      }
+      const { reason = 'not_told' } = handled
+      if (onUnknown === 'hold' || ANSWERED.has(reason)) {
+        return ['release', () => store.release(id, token, 'unknown', reason)]
+      }
+      // A lease that ends now: the retry takes over at once instead of waiting for it to run out.
+      return ['renew', () => store.renew(id, token, 0)]
+    })()
+    try {
+      if (!(await call())) onTrouble?.(verb, id, TAKEN_OVER)
+    } catch (error) {
+      onTrouble?.(verb, id, error)
+      this.#again(call)
+    }
   }
 
   /**

@@ -17,6 +17,6 @@ export function orderJson(order: Order): string {
   return (
     `{"id":${text(order.id)},"user_id":${text(order.userId)},"item":${text(order.item)},` +
     `"amount":${order.amount},"idempotency_key":${text(order.key)},` +
-    `"created_at":"${order.createdAt.toISOString()}"}`
+    `"created_at":${text(order.createdAt.toISOString())}}`
   )
 }

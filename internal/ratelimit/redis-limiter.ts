@@ -41,26 +41,11 @@ export class RedisLimiter implements Limiter {
     if (limits.length === 0) return Promise.resolve(decision([]))
     const tag = hashTag(limits, subject)
     const keys = limits.map((limit) => `${this.#prefix}:{${tag}}:${stateKey(limit, subject)}`)
-    const args = [mode, ...textsOf(limits), this.#now?.() ?? '']
+    const args: (string | number)[] = [mode]
+    for (const limit of limits) args.push(limit.algorithm, limit.quota, limit.windowMs, limit.burst)
+    args.push(this.#now?.() ?? '')
     return this.#redis.run(LIMIT, keys, args).then((reply) => parseReply(reply, limits))
   }
-}
-
-const texts = new WeakMap<readonly Limit[], readonly string[]>()
-
-/** What the script is told of the limits, made once. */
-function textsOf(limits: readonly Limit[]): readonly string[] {
-  let all = texts.get(limits)
-  if (all === undefined) {
-    all = limits.flatMap(({ algorithm, quota, windowMs, burst }) => [
-      algorithm,
-      `${quota}`,
-      `${windowMs}`,
-      `${burst}`,
-    ])
-    texts.set(limits, all)
-  }
-  return all
 }
 
 /**

@@ -153,14 +153,10 @@ export const ORDER_SABOTAGES: Record<string, Sabotage> = {
     patches: [
       {
         file: CLAIM,
-        find: "'attempt', attempt, 'lease_until', ends[lease])",
-        replace: "'attempt', attempt, 'lease_until', now + 100 * tonumber(lease))",
+        find: "'attempt', attempt, 'lease_until', now + lease)",
+        replace: "'attempt', attempt, 'lease_until', now + 100 * lease)",
       },
-      {
-        file: CLAIM,
-        find: 'tonumber(ttl) > tonumber(lease) and ttl or lease)',
-        replace: '100 * math.max(ttl, lease))',
-      },
+      { file: CLAIM, find: 'math.max(ttl, lease))', replace: '100 * math.max(ttl, lease))' },
     ],
     faults: ['kill', 'kill-after-commit'],
     invariant: 11,

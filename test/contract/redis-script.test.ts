@@ -43,14 +43,14 @@ test('calls at the same time share a command, each with its own keys, arguments 
   await redis.run(script, [], [])
   const before = await commands()
   const replies = await Promise.all([
-    redis.run(script, ['a', 'b'], [7, 'x']),
+    redis.run(script, ['a', 'b'], ['x', 7]),
     redis.run(script, [], []),
     redis.run(script, ['c'], ['"é\u0000', binary]),
     redis.run(script, ['d'], [Buffer.from('plain')]),
   ])
   assert.equal((await commands()) - before, 1)
   assert.deepEqual(replies, [
-    [2, 2, 'a', Buffer.from('x')],
+    [2, 2, 'a', Buffer.from('7')],
     [0, 0, '', Buffer.alloc(0)],
     [1, 2, 'c', binary],
     [1, 1, 'd', Buffer.from('plain')],
