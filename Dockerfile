@@ -1,7 +1,7 @@
 # syntax=docker/dockerfile:1
 # The image holds what the published package holds: dist, sql, the start file, and production dependencies.
 
-FROM node:22.22-bookworm-slim AS build
+FROM node:22.22-bookworm-slim@sha256:e21fc383b50d5347dc7a9f1cae45b8f4e2f0d39f7ade28e4eef7d2934522b752 AS build
 WORKDIR /app
 COPY package.json package-lock.json ./
 RUN --mount=type=cache,target=/root/.npm npm ci --ignore-scripts --no-audit --no-fund
@@ -11,7 +11,7 @@ COPY internal ./internal
 COPY sql ./sql
 RUN node src/oncekey.js --build && npm prune --omit=dev --no-audit --no-fund
 
-FROM node:22.22-bookworm-slim
+FROM node:22.22-bookworm-slim@sha256:e21fc383b50d5347dc7a9f1cae45b8f4e2f0d39f7ade28e4eef7d2934522b752
 # In production there is no default secret or key: without HMAC_SECRET, CLIENTS_FILE, SECRETS_KEY or API_KEYS the start
 # fails and says so.
 ENV NODE_ENV=production \

@@ -1,29 +1,36 @@
 #!/usr/bin/env bash
-# Everything that must hold, in named stages. Needs nothing but Node.js and npm: it installs what is missing, and
+# Everything that must hold, in named stages of two tiers. Needs nothing but Node.js and npm: it installs what is missing, and
 # starts what the tests need (test/support/servers.sh). The last line is the sum: N passed, N failed.
 set -euo pipefail
 cd "$(dirname "$0")"
 
-readonly STAGES='types lint unit simulation contract service fuzz chaos'
-# A file of tests that hangs ends after this time instead of hanging CI (Node 20 counts whole files, not tests).
-readonly TEST_TIMEOUT_MS=300000
-# Of the runner's own words on a test that did not pass: what it was, where, and how it failed.
+readonly FAST='types lint unit contract service simulation fuzz chaos'
+# What takes long, needs a browser or repeats the fast tier at full length.
+readonly SLOW='service-slow simulation-full fuzz-full chaos-full'
+readonly SLOWEST_FILES=10
+# Of what a stage printed: when it fails, and once more at the end.
+readonly LINES_OF_LOG=60
 readonly LINES_OF_FAILURE=14
-# Files of tests run beside each other, one a core: each has its own database and key prefix.
-CORES=$(getconf _NPROCESSORS_ONLN 2>/dev/null || echo 2)
+readonly NODE_TS=(node --import ./test/support/typescript.js)
 
 usage() {
   cat <<'USAGE'
-Usage: ./test.sh [STAGE...]      all stages without arguments
+Usage: ./test.sh [STAGE...]      the fast tier without arguments; fast, slow or all: a tier
 
+The fast tier:
   types      the compiler, over sources and tests
   lint       Biome, warnings are errors; knip: unused files, exports and dependencies
   unit       test/unit: nothing but the code
-  simulation test/simulation: nodes, partners and faults in one process on a virtual clock (docs/simulation.md)
   contract   test/contract: what every store and limiter promises, on real servers
   service    test/service: the service as a partner sees it, and partner.sh (curl and openssl)
-  fuzz       test/fuzz: half a minute of requests that are right, forged and broken
-  chaos      a minute of faults on each store, and what partners saw held to the promise (docs/faults.md)
+  simulation test/simulation: nodes, partners and faults in one process on a virtual clock (docs/simulation.md)
+  fuzz       test/fuzz: eight seconds of requests that are right, forged and broken
+  chaos      some seconds of faults on each store, and what partners saw held to the promise (docs/faults.md)
+
+The slow tier:
+  service-slow    test/slow: what starts servers or many processes of its own: outages, failovers, crashes, poolers,
+                  commands, pages in a browser, Postman, 10,000 connections, the benchmark
+  simulation-full, fuzz-full, chaos-full  the same as above at full length; a minute of chaos on each store
 
 Servers: TEST_REDIS_URL and TEST_DATABASE_URL if set, else private ones from the programs on this
 machine, else Docker, else (root on Debian and Ubuntu) from apt-get. Browser: TEST_CHROMIUM if set, else
@@ -33,7 +40,6 @@ USAGE
 
 passed=0
 failed=0
-failures=''
 stage=start
 child=
 demo_pid=
@@ -45,7 +51,7 @@ output_dir=
 # shellcheck source=test/support/browser.sh
 . test/support/browser.sh
 
-# The result is said by finish() alone, so that it is the last line whatever ends the run.
+# The result is printed by finish() alone, so that it is the last line whatever ends the run.
 finish() {
   local status=$?
   trap - EXIT INT TERM HUP
@@ -53,15 +59,21 @@ finish() {
   if [ -n "$child" ]; then stop_child; fi
   if [ -n "$demo_pid" ]; then stop_demo; fi
   stop_servers
-  if [ -n "$output_dir" ]; then
-    cat "$output_dir/failed" 2>/dev/null
-    rm -rf "$output_dir"
-  fi
   if [ "$status" != 0 ]; then
     echo "stopped in stage $stage (status $status)"
     failed=$((failed + 1))
   fi
-  if [ -n "$failures" ]; then echo "failed:$failures"; fi
+  if [ -n "$output_dir" ]; then
+    if [ -s "$output_dir/times" ]; then
+      echo 'the slowest files, in seconds:'
+      sort -rn "$output_dir/times" | head -n "$SLOWEST_FILES" | sed 's/^/  /'
+    fi
+    if [ -s "$output_dir/failed" ]; then
+      echo 'what failed:'
+      cat "$output_dir/failed"
+    fi
+    rm -rf "$output_dir"
+  fi
   if [ "$((passed + failed))" = 0 ]; then echo 'no test ran'; fi
   echo "$passed passed, $failed failed"
   if [ "$status" = 0 ] && { [ "$failed" != 0 ] || [ "$passed" = 0 ]; }; then status=1; fi
@@ -90,65 +102,57 @@ stop_child() {
   wait_until 5 gone "-$child" || kill -KILL "-$child" 2>/dev/null
 }
 
+# fail TEXT [COUNT]: now, and once more at the end, where a reader of a long log looks first.
 fail() {
-  echo "$1" >&2
+  echo "not ok: $stage: $1" | tee -a "$output_dir/failed"
   failed=$((failed + ${2:-1}))
-  failures="$failures $stage"
 }
 
-# check WHAT COMMAND...: a stage that counts as one test.
+# check WHAT COMMAND...: a stage that counts as one test. What it prints is shown only if it fails.
 check() {
-  local what=$1
+  local what=$1 log=$output_dir/check.log
   shift
-  if run "$@"; then passed=$((passed + 1)); else fail "$what failed"; fi
-}
-
-# run_files FOLDER: every *.test.ts in it. Reads the runner's own sum from its TAP output.
-run_files() {
-  local tap=$output_dir/$stage.tap status=0 ok not_ok
-  local files=("$1"/*.test.ts)
-  if [ ! -e "${files[0]}" ]; then
-    fail "no tests in $1"
+  if run "$@" >"$log" 2>&1; then
+    passed=$((passed + 1))
     return
   fi
-  run node --import tsx --test --test-timeout="$TEST_TIMEOUT_MS" --test-concurrency="$CORES" \
-    --test-reporter=spec --test-reporter-destination=stdout \
-    --test-reporter=tap --test-reporter-destination="$tap" "${files[@]}" || status=$?
-  ok=$(tap_sum "$tap" pass)
-  # What was cancelled, skipped or put off did not pass: nothing is left out in silence.
-  not_ok=$(($(tap_sum "$tap" fail) + $(tap_sum "$tap" cancelled) + $(tap_sum "$tap" skipped) + $(tap_sum "$tap" todo)))
-  if [ "$status" != 0 ] && [ "$not_ok" = 0 ]; then not_ok=1; fi
-  passed=$((passed + ok))
-  if [ "$not_ok" != 0 ]; then
-    fail "$not_ok of $((ok + not_ok)) tests in $1 did not pass" "$not_ok"
-    # Told again at the end, where whoever sees only the end of a long log looks.
-    echo "=== failed in $stage" >>"$output_dir/failed"
-    grep -A "$LINES_OF_FAILURE" '^ *not ok' "$tap" | head -n 80 >>"$output_dir/failed" || true
-  fi
+  tail -n "$LINES_OF_LOG" "$log"
+  fail "$what failed"
+  grep -v '^ *$' "$log" | head -n "$LINES_OF_FAILURE" | sed 's/^/    /' >>"$output_dir/failed"
 }
 
-# tap_sum FILE WORD: the number after the last "# WORD " that stands at the start of a line.
-tap_sum() {
-  local number
-  number=$(sed -n "s/^# $2 \([0-9][0-9]*\)\$/\1/p" "$1" 2>/dev/null | tail -n 1)
-  echo "${number:-0}"
+# run_files FOLDER [OPTION]: every *.test.ts in it.
+run_files() {
+  local status=0 ok not_ok
+  rm -f "$output_dir/sums"
+  run node test/support/run-tests.js ${2:+"$2"} "$1" "$output_dir" || status=$?
+  if ! read -r ok not_ok 2>/dev/null <"$output_dir/sums"; then
+    fail "the tests in $1 ended with status $status"
+    return
+  fi
+  passed=$((passed + ok))
+  failed=$((failed + not_ok))
+  if [ "$status" != 0 ] && [ "$not_ok" = 0 ]; then fail "no test of $1 ran"; fi
 }
 
 # run_script FILE ARGUMENT...: a script that prints "ok ..." and "not ok ..." lines.
 run_script() {
   local out=$output_dir/script.out status=0 ok not_ok
-  run bash -c 'set -o pipefail; out=$1; shift; bash "$@" 2>&1 | tee "$out"' - "$out" "$@" || status=$?
+  run bash "$@" >"$out" 2>&1 || status=$?
   ok=$(grep -c '^ok\b' "$out" || true)
   not_ok=$(grep -c '^not ok\b' "$out" || true)
   if [ "$not_ok" = 0 ] && { [ "$status" != 0 ] || [ "$ok" = 0 ]; }; then not_ok=1; fi
   passed=$((passed + ok))
-  if [ "$not_ok" != 0 ]; then fail "$1: $not_ok did not pass (exit code $status)" "$not_ok"; fi
+  if [ "$not_ok" != 0 ]; then
+    cat "$out"
+    fail "$1: $not_ok did not pass (exit code $status)" "$not_ok"
+    grep '^not ok\b' "$out" | sed 's/^/    /' >>"$output_dir/failed"
+  fi
 }
 
 need_servers() {
   if [ -n "$servers_dir" ]; then return; fi
   start_servers
-  echo "Redis: $TEST_REDIS_URL, PostgreSQL: $TEST_DATABASE_URL"
 }
 
 stage_types() {
@@ -159,19 +163,15 @@ stage_lint() {
   check 'the linter' node node_modules/@biomejs/biome/bin/biome check --error-on-warnings .
   check 'the search for what is unused' node node_modules/knip/bin/knip.js --treat-config-hints-as-errors
 }
-stage_unit() { run_files test/unit; }
+stage_unit() { run_files test/unit --together; }
 stage_simulation() { run_files test/simulation; }
 stage_contract() {
   need_servers
   run_files test/contract
 }
 stage_service() {
-  if [ "$built" != yes ]; then
-    fail 'not run: the build failed'
-    return
-  fi
+  need_build || return 0
   need_servers
-  need_browser
   run_files test/service
   if ! start_demo; then
     fail 'partner.sh was not run: the service did not start'
@@ -180,42 +180,66 @@ stage_service() {
   run_script test/service/partner.sh "$demo_url"
   stop_demo
 }
-
 stage_fuzz() {
-  if [ "$built" != yes ]; then
-    fail 'not run: the build failed'
-    return
-  fi
+  need_build || return 0
   need_servers
   run_files test/fuzz
 }
-
 stage_chaos() {
-  if [ "$built" != yes ]; then
-    fail 'not run: the build failed'
-    return
-  fi
-  # For what this machine has no program of, programs are installed.
+  need_build || return 0
   need_servers
-  check 'chaos with the keys in Redis' chaos_on redis
-  check 'chaos with the keys in PostgreSQL' chaos_on postgres
+  check 'chaos with the keys in Redis, and in PostgreSQL' chaos_on_both 15s
+}
+stage_service-slow() {
+  need_build || return 0
+  need_slow_programs
+  need_servers
+  need_browser
+  # Some of them fill the machine by themselves, or measure.
+  CORES=1 run_files test/slow
+}
+stage_simulation-full() { TEST_FULL=yes run_files test/simulation; }
+stage_fuzz-full() { TEST_FULL=yes stage_fuzz; }
+stage_chaos-full() {
+  need_build || return 0
+  need_servers
+  check 'chaos with the keys in Redis' chaos_on redis 60s
+  check 'chaos with the keys in PostgreSQL' chaos_on postgres 60s
 }
 
-# A run is void when the machine was too busy for its load or its faults: that says nothing, and it has four more tries.
+need_build() {
+  if [ "$built" = yes ]; then return; fi
+  fail 'not run: the build failed'
+  return 1
+}
+
+# chaos_on STORE DURATION. A run is void when the machine was too busy for its load or its faults: that says nothing, and
+# it has two more tries.
 chaos_on() {
-  local status=0 try
-  for try in 1 2 3 4 5; do
+  local status=0 try out
+  for try in 1 2 3; do
     status=0
-    node --import tsx test/chaos/chaos.ts --store "$1" --rate 8 --seed "ci-$try" --out "$output_dir/chaos-$1" || status=$?
+    out=$output_dir/chaos-$1-$try
+    "${NODE_TS[@]}" test/chaos/chaos.ts --store "$1" --rate 8 --duration "$2" --seed "ci-$try" --out "$out" || status=$?
     if [ "$status" != 3 ]; then break; fi
   done
   if [ "$status" != 0 ]; then
     mkdir -p chaos-runs
     rm -rf "chaos-runs/test-$1"
-    cp -r "$output_dir/chaos-$1" "chaos-runs/test-$1"
-    echo "all that was recorded is in chaos-runs/test-$1; what the nodes say of requests that failed:"
+    cp -r "$out" "chaos-runs/test-$1"
+    echo "all that was recorded is in chaos-runs/test-$1; what the nodes log about requests that failed:"
     grep -h '"msg":"request failed"' "chaos-runs/test-$1"/node-*.log | tail -n 10
   fi
+  return "$status"
+}
+
+# Beside each other: a run waits for most of its time.
+chaos_on_both() {
+  local status=0 other
+  chaos_on postgres "$1" &
+  other=$!
+  chaos_on redis "$1" || status=$?
+  wait "$other" || status=$?
   return "$status"
 }
 
@@ -248,14 +272,24 @@ stop_demo() {
 
 wanted=''
 for argument in "$@"; do
-  case " $STAGES " in
-    *" $argument "*) wanted="$wanted $argument" ;;
-    *)
+  case $argument in
+    fast) wanted="$wanted $FAST" ;;
+    slow) wanted="$wanted $SLOW" ;;
+    all) wanted="$wanted $FAST $SLOW" ;;
+    -h | --help)
       trap - EXIT
-      case $argument in -h | --help) usage && exit 0 ;; esac
-      echo "test.sh: there is no stage '$argument'" >&2
-      usage >&2
-      exit 2
+      usage
+      exit 0
+      ;;
+    *)
+      case " $FAST $SLOW " in
+        *" $argument "*) wanted="$wanted $argument" ;;
+        *)
+          trap - EXIT
+          echo "test.sh: there is no stage '$argument'; ./test.sh --help lists them" >&2
+          exit 2
+          ;;
+      esac
       ;;
   esac
 done
@@ -270,9 +304,10 @@ if ! run node src/oncekey.js --build; then
   fail 'the build failed'
 fi
 
-for stage in ${wanted:-$STAGES}; do
+for stage in ${wanted:-$FAST}; do
   started=$SECONDS
-  echo "=== $stage"
+  before="$passed $failed"
   "stage_$stage"
-  echo "=== $stage: $((SECONDS - started)) s"
+  printf '%-15s %5s passed, %s failed, %s s\n' "$stage" "$((passed - ${before% *}))" "$((failed - ${before#* }))" \
+    "$((SECONDS - started))"
 done

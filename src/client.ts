@@ -5,6 +5,7 @@
  */
 import { type AuditLogs, createAuditLogs } from './client/audit-logs.ts'
 import { bearer, type Credentials, signature } from './client/credentials.ts'
+import { createEvents, type Events } from './client/events.ts'
 import { createOrders, type Orders } from './client/orders.ts'
 import { createPayments, type Payments } from './client/payments.ts'
 import { type RateLimits, readRateLimits } from './client/rate-limits.ts'
@@ -17,8 +18,8 @@ import { createSignedFetch, type SignedFetch } from './client/signed-fetch.ts'
 import { createSigner } from './client/signer.ts'
 import type { Effort, RetryNotice, Transport } from './client/transport.ts'
 
-export type { Answer } from './client/answer.ts'
 export type { AuditEntry, AuditList, AuditLogs, AuditOptions, AuditPage } from './client/audit-logs.ts'
+export type { Event, EventList, EventOptions, EventPage, Events } from './client/events.ts'
 export type {
   CreatedOrder,
   CreateOptions,
@@ -49,11 +50,20 @@ export {
   type ServiceCode,
 } from './client/problem-error.ts'
 export type { RateLimit, RateLimits } from './client/rate-limits.ts'
+export type { ServiceResponse } from './client/read-response.ts'
 export type { RequestInput, SendRequest } from './client/request.ts'
 export type { FoundRetryConfig, RetryConfig } from './client/retry-config.ts'
 export { DEFAULT_RETRY, type RetryPolicy } from './client/retry-policy.ts'
 export type { SignedFetch, SignedInit } from './client/signed-fetch.ts'
 export type { Effort, RetryNotice, Sent } from './client/transport.ts'
+export {
+  type VerifyOptions,
+  WebhookError,
+  type WebhookFault,
+  type WebhookHeaders,
+  type Webhooks,
+  webhooks,
+} from './client/webhooks.ts'
 
 /** All options but those that say who is calling. */
 export interface ClientSettings {
@@ -64,8 +74,8 @@ export interface ClientSettings {
    * request. What it does not say, and what is wrong with it, is as in DEFAULT_RETRY.
    */
   retry?: Partial<RetryPolicy> | 'service'
-  /** A longer answer is refused. Default: 4 MiB. */
-  maxAnswerBytes?: number
+  /** A longer response is refused. Default: 4 MiB. */
+  maxResponseBytes?: number
   /** Told before each wait for a retry; for your log. */
   onRetry?: (retry: RetryNotice) => void
   fetch?: typeof globalThis.fetch
@@ -99,6 +109,8 @@ export interface Client {
   readonly orders: Orders
   readonly payments: Payments
   readonly auditLogs: AuditLogs
+  /** What happened to orders and payments. */
+  readonly events: Events
   /** Where the caller stands in each limit of payments, without using any. */
   rateLimits(options?: Effort): Promise<RateLimits>
   /** How the service recommends to retry. */
@@ -109,19 +121,23 @@ export interface Client {
   readonly signedFetch: SignedFetch
 }
 
-const MAX_ANSWER_BYTES = 4 * 1024 * 1024
+const MAX_RESPONSE_BYTES = 4 * 1024 * 1024
 
-/** Throws RangeError or TypeError that names the option with its value (never the secret or the API key). */
+/**
+ * @throws RangeError or TypeError that names the option with its value (never the secret or the API key).
+ * @example const client = createClient({ baseUrl: 'https://orders.example', client: 'acme', secret })
+ */
 export function createClient(options: ClientOptions): Client {
   const base = baseUrl(options.baseUrl)
-  const { now = Date.now, random = Math.random, maxAnswerBytes = MAX_ANSWER_BYTES, retry = {} } = options
-  if (!(maxAnswerBytes >= 1)) throw new RangeError(`maxAnswerBytes must be at least 1, not ${maxAnswerBytes}`)
+  const { now = Date.now, random = Math.random, maxResponseBytes = MAX_RESPONSE_BYTES, retry = {} } = options
+  if (!(maxResponseBytes >= 1))
+    throw new RangeError(`maxAnswerBytes must be at least 1, not ${maxResponseBytes}`)
   if (typeof retry === 'string' && retry !== 'service')
     throw new RangeError(`retry must be an object or "service", not ${JSON.stringify(retry)}`)
   const policy = retryPolicy(retry === 'service' ? {} : retry)
   const sending = {
     credentials: credentials(options),
-    maxAnswerBytes,
+    maxResponseBytes,
     now,
     random,
     // Looked up at each call: who replaces the global one later means it.
@@ -137,6 +153,7 @@ export function createClient(options: ClientOptions): Client {
     orders: createOrders(request),
     payments: createPayments(request),
     auditLogs: createAuditLogs(request),
+    events: createEvents(request),
     rateLimits: (effort) => readRateLimits(request, effort),
     retryConfig: (effort) => readRetryConfig(request, effort),
     request,

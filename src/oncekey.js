@@ -17,7 +17,7 @@ async function start(buildOnly) {
   const { existsSync } = await import('node:fs')
   const here = import.meta.url
   if (existsSync(new URL('../tsconfig.json', here))) {
-    const { bringUpToDate } = await import('./bring-up-to-date.js')
+    const { bringUpToDate } = await import('./tools/bring-up-to-date.js')
     const { fileURLToPath } = await import('node:url')
     try {
       await bringUpToDate(fileURLToPath(new URL('..', here)))

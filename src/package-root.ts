@@ -12,6 +12,11 @@ function find(directory: string): string {
   return find(parent)
 }
 
+/**
+ * The folder of the schema, for `migrate`.
+ *
+ * @example await migrate(database, SQL_DIRECTORY)
+ */
 export const SQL_DIRECTORY = join(PACKAGE_ROOT, 'sql')
 
 const manifest: unknown = JSON.parse(readFileSync(join(PACKAGE_ROOT, 'package.json'), 'utf8'))

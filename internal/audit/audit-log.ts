@@ -1,7 +1,7 @@
 import { type Database, isRowFault } from '../database/database.ts'
 import { groupCommit } from '../database/group-commit.ts'
 
-/** What `event_type` may be: lower-case words, joined by dots. The same as in sql/004_audit_log.sql. */
+/** What `event_type` may be: lower-case words, joined by dots. The same as in sql/005_audit_log.sql. */
 export const EVENT_TYPE = /^[a-z_]+(\.[a-z_]+)*$/
 
 /** An entry to be written. */
@@ -12,7 +12,7 @@ export interface NewEntry {
   /** A JSON object as text, at most 64 KiB. Never a credential, a body or a full payment method. */
   entry: string
   /**
-   * The first writing was sent and not answered: it is written only if it is not there. Then the entry must carry an
+   * The first writing was sent and got no response: it is written only if it is not there. Then the entry must carry an
    * id of its own.
    */
   again?: boolean
@@ -40,7 +40,7 @@ export interface Page {
 export interface AuditLog {
   /**
    * Writes the entry behind the last one of its client and resolves with its number after COMMIT. Calls that arrive
-   * while a statement is under way share the next one; entries of one client keep the order of the calls. Rejects
+   * while a statement is in flight share the next one; entries of one client keep the order of the calls. Rejects
    * with `store_unavailable`, whose `effect` is 'unknown' when the entry may be there all the same, or with the
    * driver's error if the entry itself is refused.
    */

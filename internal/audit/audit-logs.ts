@@ -1,6 +1,6 @@
-import { parseLimit } from '../page-limit.ts'
-import { required, type Stage } from '../request-state.ts'
-import { ServiceError } from '../service-error.ts'
+import { pageJson, parseLimit } from '../core/page-limit.ts'
+import { type Middleware, required } from '../core/request-state.ts'
+import { ServiceError } from '../core/service-error.ts'
 import { type AuditLog, EVENT_TYPE, type WrittenEntry } from './audit-log.ts'
 
 type Parameter = string | string[] | undefined
@@ -11,7 +11,7 @@ type Parameter = string | string[] | undefined
  * its type and its hash. `limit` 1 to 100, default 20. Entries that are written while a partner pages never move the
  * later pages.
  */
-export function listAuditLogs(log: AuditLog): Stage {
+export function listAuditLogs(log: AuditLog): Middleware {
   return async function listAuditLogs(ctx) {
     const { client } = required(ctx, 'caller', 'authentication')
     const limit = parseLimit(ctx.query.limit)
@@ -19,11 +19,8 @@ export function listAuditLogs(log: AuditLog): Stage {
     const eventType = parseEventType(ctx.query.event_type)
     // One more than asked for tells whether there is another page.
     const found = await log.list(client, { eventType, limit: limit + 1, before })
-    const page = found.slice(0, limit)
-    const last = page.at(-1)
-    const next = found.length > limit && last !== undefined ? `"${last.seq}"` : 'null'
     ctx.set('Content-Type', 'application/json; charset=utf-8')
-    ctx.body = `{"entries":[${page.map(entryJson).join(',')}],"next_cursor":${next}}`
+    ctx.body = pageJson('entries', found, { limit, write: entryJson, cursorOf: ({ seq }) => String(seq) })
   }
 }
 
@@ -36,7 +33,7 @@ export function entryJson({ seq, at, eventType, entry, hash }: WrittenEntry): st
   )
 }
 
-/** The number of the last entry of the page before, which nobody but us needs to know. Throws `invalid_request`. */
+/** The number of the last entry of the page before, which only we need to know. Throws `invalid_request`. */
 export function parseCursor(value: Parameter): number | undefined {
   if (value === undefined) return undefined
   // 15 digits: exact as a number, and fewer than a bigint has.

@@ -1,38 +1,35 @@
-import { headerValues } from '../header-values.ts'
-import type { Stage, StageContext } from '../request-state.ts'
-import { ServiceError } from '../service-error.ts'
-import { type Observation, type Outcome, observedEvent } from './observation.ts'
+import { middleware } from '../core/compose.ts'
+import { headerValues } from '../core/header-values.ts'
+import type { Middleware, MiddlewareContext } from '../core/request-state.ts'
+import { ServiceError } from '../core/service-error.ts'
+import { type AuditObservation, type Outcome, observedEvent } from './observation.ts'
 
 export interface AuditedOptions {
   /** Takes it without being waited for. */
-  observe: (observation: Observation) => void
+  observe: (observation: AuditObservation) => void
   /** Method and pattern, such as `POST /pay`. */
   route: string
   /** The key where it is not in the header; undefined if there is none that is valid. */
-  keyOf?: (ctx: StageContext) => string | undefined
+  keyOf?: (ctx: MiddlewareContext) => string | undefined
 }
 
 /**
  * Writes into the audit trail what the payments room does not: replays, conflicts and refusals. Stands right behind
  * authentication, so that whatever is refused from there on is seen; a request without a caller leaves nothing. The
- * answer does not wait for the writing.
+ * response does not wait for the writing.
  */
-export function audited({ observe, route, keyOf = keyInHeader }: AuditedOptions): Stage {
-  return async function audited(ctx, next) {
-    try {
-      await next()
-    } catch (error) {
-      note(ctx, outcomeOfThrown(error))
-      throw error
-    }
-    note(ctx, {
-      status: ctx.status,
-      replayed: ctx.res.hasHeader('Idempotent-Replayed'),
-      problem: ctx.state.problem,
-    })
-  }
+export function audited({ observe, route, keyOf = keyInHeader }: AuditedOptions): Middleware {
+  return middleware(
+    function audited() {
+      return undefined
+    },
+    function noted(ctx, thrown) {
+      note(ctx, thrown === undefined ? outcomeOfResponse(ctx) : outcomeOfThrown(thrown))
+      return thrown
+    },
+  )
 
-  function note(ctx: StageContext, outcome: Outcome): void {
+  function note(ctx: MiddlewareContext, outcome: Outcome): void {
     const { caller, requestId = '', attempt } = ctx.state
     const eventType = observedEvent(outcome)
     if (eventType === undefined || caller === undefined) return
@@ -42,11 +39,15 @@ export function audited({ observe, route, keyOf = keyInHeader }: AuditedOptions)
       requestId,
       route,
       status: outcome.status,
-      // A replay has passed nothing that could have failed: whatever rendered a problem was not answered.
+      // A replay has passed nothing that could have failed: no problem document was rendered for it.
       code: outcome.replayed ? undefined : outcome.problem?.code,
       key: attempt?.key ?? keyOf(ctx),
     })
   }
+}
+
+function outcomeOfResponse({ status, res, state: { problem } }: MiddlewareContext): Outcome {
+  return { status, replayed: res.hasHeader('Idempotent-Replayed'), problem }
 }
 
 /** What the edge will make of it. */
@@ -58,7 +59,7 @@ function outcomeOfThrown(error: unknown): Outcome {
 /** A key as payments take it; whatever else came in the header is not kept. */
 const KEY = /^"?([A-Za-z0-9_-]{1,255})"?$/
 
-function keyInHeader(ctx: StageContext): string | undefined {
+function keyInHeader(ctx: MiddlewareContext): string | undefined {
   const [value = '', ...more] = headerValues(ctx.req.rawHeaders, 'idempotency-key')
   return more.length > 0 ? undefined : KEY.exec(value)?.[1]
 }

@@ -11,7 +11,7 @@ export interface ChainEntry {
   hash: string
 }
 
-/** Where a chain ends, or ended when somebody wrote it down. */
+/** Where a chain ends, or ended when an operator noted it. */
 export interface Head {
   seq: number
   hash: string
@@ -48,7 +48,7 @@ export class ChainCheck {
   readonly #noted: readonly Head[]
   #head: Head
 
-  /** `start`: the entry before the first one that is shown; `noted`: heads of this chain that somebody wrote down. */
+  /** `start`: the entry before the first one that is shown; `noted`: heads of this chain that an operator noted. */
   constructor(noted: readonly Head[], start: Head = { seq: 0, hash: NO_HASH }) {
     this.#noted = noted
     this.#head = start

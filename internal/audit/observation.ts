@@ -1,14 +1,14 @@
-import type { ProblemCode } from '../service-error.ts'
+import type { ProblemCode } from '../core/service-error.ts'
 
 /**
  * What the payments room itself does not write down, because nothing happens to a payment:
- * `payment.replayed`: answered with the stored answer. `payment.conflict`: refused for what is known of its key.
- * `payment.refused`: refused, and for certain without effect. `payment.unresolved`: answered with an error that leaves
+ * `payment.replayed`: responded with the stored response. `payment.conflict`: refused for what is known of its key.
+ * `payment.refused`: refused, and for certain without effect. `payment.unresolved`: responded with an error that leaves
  * open whether it took effect; what came of it follows as the payment's own entry.
  */
 export type ObservedEvent = 'payment.replayed' | 'payment.conflict' | 'payment.refused' | 'payment.unresolved'
 
-/** How a request was answered. */
+/** The response to a request. */
 export interface Outcome {
   status: number
   replayed: boolean
@@ -17,7 +17,7 @@ export interface Outcome {
 }
 
 /** Something to be written down of one request. */
-export interface Observation {
+export interface AuditObservation {
   client: string
   eventType: ObservedEvent
   requestId: string
@@ -29,10 +29,10 @@ export interface Observation {
 }
 
 const CONFLICTS = new Set<ProblemCode>(['idempotency_key_reused', 'request_in_progress', 'outcome_unknown'])
-/** They say by themselves that nobody knows whether there was an effect. */
+/** These codes say by themselves that the effect is unknown. */
 const OPEN = new Set<ProblemCode>(['internal_error', 'backend_timeout'])
 
-/** undefined: nothing to observe. A first answer, also a decline, is in the trail with the payment itself. */
+/** undefined: nothing to observe. A first response, also a decline, is in the trail with the payment itself. */
 export function observedEvent({ replayed, problem }: Outcome): ObservedEvent | undefined {
   if (replayed) return 'payment.replayed'
   if (problem === undefined) return undefined

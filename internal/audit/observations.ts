@@ -1,12 +1,12 @@
-import { ServiceError } from '../service-error.ts'
+import { ServiceError } from '../core/service-error.ts'
 import type { AuditLog, NewEntry } from './audit-log.ts'
-import type { Observation } from './observation.ts'
+import type { AuditObservation } from './observation.ts'
 
 export interface ObservationsOptions {
   append: AuditLog['append']
   /** Unix milliseconds. */
   now: () => number
-  /** A new id for each entry: by it, a writing whose answer was lost is found again. */
+  /** A new id for each entry: by it, a writing whose response was lost is found again. */
   newId: () => string
   /** How many observations will never be written, and why; told at most once for each writing. */
   onLost: (count: number, why: 'full' | 'refused' | 'stopped', cause?: unknown) => void
@@ -16,7 +16,7 @@ interface Sending extends NewEntry {
   count: number
 }
 
-interface Waiting extends Observation {
+interface Waiting extends AuditObservation {
   count: number
   observedAtMs: number
 }
@@ -34,9 +34,9 @@ const CLOSE_RETRY_MS = 200
 
 /**
  * Observations on their way into the audit trail. Unlike the entries of the payments, which are committed together with
- * what they tell, these are written a moment later and in groups: nobody waits for them, and a database that is away
- * neither delays an answer nor loses them, as long as there is room. Equal ones within a writing become one entry with a
- * `count`, so that whoever is refused a thousand times a second writes six entries and not a thousand. A process that is
+ * what they tell, these are written a moment later and in groups: no request waits for them, and a database that is away
+ * neither delays a response nor loses them, as long as there is room. Equal ones within a writing become one entry with a
+ * `count`, so that a client that is refused a thousand times a second writes six entries and not a thousand. A process that is
  * killed loses what it saw in the last second (and during an outage); every other loss is counted and told.
  */
 export class Observations {
@@ -61,7 +61,7 @@ export class Observations {
   }
 
   /** Never throws and never waits. */
-  add(observation: Observation): void {
+  add(observation: AuditObservation): void {
     if (this.#closed) {
       this.#options.onLost(1, 'stopped')
       return
@@ -99,7 +99,7 @@ export class Observations {
     this.#closed = true
     clearInterval(this.#timer)
     const untilMs = performance.now() + withinMs
-    // A writing that is under way may have begun before the last was added.
+    // A writing that is in flight may have begun before the last was added.
     await this.#writing
     await this.write()
     while (this.#left() > 0 && performance.now() < untilMs) {

@@ -1,6 +1,6 @@
 import { z } from 'zod'
+import { DEFAULT_LIMIT, MAX_LIMIT } from '../core/page-limit.ts'
 import type { Operation, RoomApi } from '../openapi/describe.ts'
-import { DEFAULT_LIMIT, MAX_LIMIT } from '../page-limit.ts'
 import { EVENT_TYPE } from './audit-log.ts'
 
 const entry = z
@@ -13,7 +13,7 @@ const entry = z
       .regex(/^[0-9a-f]{64}$/)
       .meta({
         description:
-          'SHA-256 over the bytes of the hash before it (32 zero bytes before the first) and this entry: note the newest one now and then, and nobody can change what came before it unseen.',
+          'SHA-256 over the bytes of the hash before it (32 zero bytes before the first) and this entry: note the newest one now and then, and what came before it cannot be changed unnoticed.',
       }),
   })
   .meta({
@@ -52,15 +52,13 @@ const ENTRY = {
 
 const EVENTS = `What happened to a payment is written together with it, in one transaction: \`payment.attempted\`,
 \`payment.completed\`, \`payment.declined\`, \`payment.unknown\` (the gateway did not say; it is being found out),
-\`payment.recovered\` (found out), \`payment.abandoned\` (for certain nothing was sent). How other requests were answered follows within about a second:
+\`payment.recovered\` (found out), \`payment.abandoned\` (for certain nothing was sent). How other requests got a response follows within about a second:
 \`payment.replayed\`, \`payment.conflict\` (409 for the key), \`payment.refused\` (no effect), \`payment.unresolved\` (an
 error that leaves the effect open; the payment's own entry follows). Equal ones of that moment are one entry with a
-\`count\`; \`observed_at\` is when the first of them was seen.`
+\`count\`; \`observed_at\` is when the first of them was seen. What an operator does about you has \`operator\` and \`reason\`:
+\`client.added\`, \`client.rotated\`, \`client.revoked\`, \`client.resealed\` (your secrets), \`client.limited\`, \`key.resolved\`, \`key.released\`.`
 
 export const listAuditLogsOperation: Operation = {
-  id: 'listAuditLogs',
-  method: 'get',
-  path: '/api/v1/audit-logs',
   summary: 'Your audit trail, newest first',
   description: `${EVENTS}\n\nEntries written while you page never move the later pages.`,
   parameters: {
@@ -86,7 +84,7 @@ export const listAuditLogsOperation: Operation = {
       examples: { next: '12' },
     },
   },
-  answers: {
+  responses: {
     200: {
       description: 'A page.',
       content: {

@@ -10,7 +10,7 @@ export interface ChainEnd {
   last: number
 }
 
-/** These read cold pages of big tables for an operator who waits; nobody else does. */
+/** These read cold pages of big tables for an operator who waits; no request does. */
 const DEADLINE_MS = 60_000
 const CLIENTS_IN_PAGE = 200
 /** At 64 KiB an entry at the very most 32 MiB, usually 200 KiB. */

@@ -1,14 +1,13 @@
 import { z } from 'zod'
-import type { Database } from '../database/database.ts'
-import type { KeyRecords } from '../idempotency/key-records.ts'
-import type { Answer, Resolver } from '../idempotency/store.ts'
-import { parseBody } from '../parse-body.ts'
-import { required, type Stage, type StageContext } from '../request-state.ts'
-import { ServiceError } from '../service-error.ts'
+import { parseBody } from '../core/parse-body.ts'
+import { type Middleware, type MiddlewareContext, required } from '../core/request-state.ts'
+import { ServiceError } from '../core/service-error.ts'
+import type { Resolver, StoredResponse } from '../idempotency/store.ts'
 import { type LifeOptions, lifeOfKey } from './life-of-key.ts'
+import type { NodeBoard } from './node-board.ts'
+import type { NodeKind } from './node-report.ts'
 import { openOutcomes, seenOf } from './open-outcomes.ts'
 import { overview } from './overview.ts'
-import { readNodes } from './read-nodes.ts'
 
 /** Where a client stands in one of its limits. */
 export interface ClientStanding {
@@ -33,21 +32,23 @@ export interface Settling {
 }
 
 export interface ConsoleOptions extends LifeOptions {
-  database: Database
-  records: KeyRecords
+  kind: NodeKind
+  nodes: NodeBoard
+  /** The client whose keys a search on the page begins with. */
+  searchClient: string
   /** Of one client, without using any. */
   standings: (client: string) => Promise<ClientStanding[]>
-  /** false: the payment has changed since. */
-  settle: (settling: Settling) => Promise<boolean>
+  /** false: the payment has changed since. undefined: there are no payments. */
+  settle?: (settling: Settling) => Promise<boolean>
   /** Unix milliseconds. */
   now: () => number
 }
 
 export interface ConsoleApi {
-  overview: Stage
-  key: Stage
-  resolveKey: Stage
-  settlePayment: Stage
+  overview: Middleware
+  key: Middleware
+  resolveKey: Middleware
+  settlePayment: Middleware
 }
 
 /** The limits of as many clients are looked at for each overview. */
@@ -60,6 +61,9 @@ const note = z
 const operator = z.string().regex(/^[\p{L}\p{N} ._@-]{1,60}$/u, 'must be 1 to 60 letters, digits, . _ @ -')
 const client = z.string().regex(/^[A-Za-z0-9._-]{1,64}$/, 'must be 1 to 64 of A-Z a-z 0-9 . _ -')
 const text = z.string().min(1, 'must not be empty').max(20_000, 'is too long')
+
+/** Or ''. The first slash ends the type, so that a refusal takes one look at each character. */
+const CONTENT_TYPE = /^(?:[!-.0-~]{1,127}\/[ -~]{1,255})?$/
 
 const SEARCH = z.object({
   client,
@@ -75,10 +79,10 @@ const RESOLVE = z.strictObject({
   by: operator,
   reason: note,
   /** undefined: nothing took effect. */
-  answer: z
+  response: z
     .strictObject({
       status: z.number().int().min(200).max(599),
-      contentType: z.string().regex(/^([\x21-\x7e]+\/[\x20-\x7e]+)?$/, 'must be like application/json'),
+      contentType: z.string().regex(CONTENT_TYPE, 'must be like application/json'),
       body: z.string(),
     })
     .optional(),
@@ -99,11 +103,11 @@ const SETTLE = z.strictObject({
 
 /** What the page of the console asks. Behind signIn, the changes behind jsonBody too. Every change is audited. */
 export function consoleApi(options: ConsoleOptions): ConsoleApi {
-  const { database, records, standings, settle, now } = options
-  const open = openOutcomes(database, records)
+  const { kind, searchClient, nodes: board, ledger, records, standings, settle, now } = options
+  const open = openOutcomes(ledger, records)
   return {
     async overview(ctx) {
-      const [nodes, outcomes] = await Promise.all([readNodes(database), open.look()])
+      const [nodes, outcomes] = await Promise.all([board.read(), open.look()])
       const seen = overview(nodes, now())
       const clients = await Promise.all(
         seen.clients.map(async (one, place) => ({
@@ -112,7 +116,7 @@ export function consoleApi(options: ConsoleOptions): ConsoleApi {
           standings: place < STANDINGS ? await standings(one.client).catch(() => undefined) : undefined,
         })),
       )
-      answer(ctx, { ...seen, clients, ...outcomes })
+      response(ctx, { kind, searchClient, ...seen, clients, ...outcomes })
     },
     async key(ctx) {
       const query = new URL(ctx.url, 'http://console').searchParams
@@ -125,17 +129,17 @@ export function consoleApi(options: ConsoleOptions): ConsoleApi {
         },
         'search',
       )
-      answer(ctx, await lifeOfKey(options, client, key, scope))
+      response(ctx, await lifeOfKey(options, client, key, scope))
     },
     async resolveKey(ctx) {
-      const { seen, by, reason, answer: said, ...id } = parseBody(RESOLVE, json(ctx), 'resolution')
+      const { seen, by, reason, response: said, ...id } = parseBody(RESOLVE, json(ctx), 'resolution')
       const record = await records.show(id)
       const done =
         record?.state === 'unknown' &&
         seenOf(record) === seen &&
         (await records.resolve(id, record.held, outcome(said), { by, reason } satisfies Resolver))
       open.forget()
-      answer(ctx, { done })
+      response(ctx, { done })
     },
     async settlePayment(ctx) {
       const settling = parseBody(SETTLE, json(ctx), 'settlement')
@@ -146,25 +150,25 @@ export function consoleApi(options: ConsoleOptions): ConsoleApi {
           errors: [{ pointer: '/chargeId', detail: rule }],
         })
       }
-      const done = await settle({ ...settling, chargeId })
+      const done = settle !== undefined && (await settle({ ...settling, chargeId }))
       open.forget()
-      answer(ctx, { done })
+      response(ctx, { done })
     },
   }
 }
 
-function outcome(said: z.infer<typeof RESOLVE>['answer']): Answer | 'nothing happened' {
-  if (said === undefined) return 'nothing happened'
+function outcome(said: z.infer<typeof RESOLVE>['response']): StoredResponse | 'not_executed' {
+  if (said === undefined) return 'not_executed'
   const { status, contentType, body } = said
-  const headers: Answer['headers'] = contentType === '' ? {} : { 'Content-Type': contentType }
+  const headers: StoredResponse['headers'] = contentType === '' ? {} : { 'Content-Type': contentType }
   return { status, headers, body: Buffer.from(body) }
 }
 
-function json(ctx: StageContext): unknown {
+function json(ctx: MiddlewareContext): unknown {
   return required(ctx, 'json', 'jsonBody').value
 }
 
-function answer(ctx: StageContext, value: object): void {
+function response(ctx: MiddlewareContext, value: object): void {
   ctx.set('Content-Type', 'application/json; charset=utf-8')
   ctx.body = JSON.stringify(value)
 }

@@ -1,9 +1,9 @@
 import { readFileSync } from 'node:fs'
-import { cachedAnswer, sendCached } from '../http/cached-answer.ts'
-import type { Stage } from '../request-state.ts'
-import { ServiceError } from '../service-error.ts'
+import type { Middleware } from '../core/request-state.ts'
+import { ServiceError } from '../core/service-error.ts'
+import { cachedResponse, sendCached } from '../http/cached-response.ts'
 
-/** Our own script and style, from here; no picture, no frame, no form that goes elsewhere, nobody else. */
+/** Our own script and style, from here; no picture, no frame, no form that goes elsewhere. */
 const POLICY = [
   "default-src 'none'",
   "script-src 'self'",
@@ -27,16 +27,25 @@ const FILES: Readonly<Record<string, string>> = {
   'icon.svg': 'image/svg+xml',
 }
 
-/** `GET /console` and `GET /console/:file`: the page, which knows nothing until somebody signs in on it. */
-export function consolePage(): Stage {
+/**
+ * `GET /console` and `GET /console/:file`: the page, which knows nothing until an operator signs in on it. `prefix` goes
+ * before these paths.
+ */
+export function consolePage(prefix = ''): Middleware {
   const files = new Map(
     Object.entries(FILES).map(([name, type]) => [
       name,
-      cachedAnswer(type, readFileSync(new URL(`./browser/${name}`, import.meta.url), 'utf8')),
+      cachedResponse(
+        type,
+        readFileSync(new URL(`./browser/${name}`, import.meta.url), 'utf8').replaceAll(
+          '"/console/',
+          `"${prefix}/console/`,
+        ),
+      ),
     ]),
   )
   return async function consolePage(ctx) {
-    const name = ctx.path.slice('/console'.length).replace(/^\//, '')
+    const name = ctx.path.slice(`${prefix}/console`.length).replace(/^\//, '')
     const file = files.get(name === '' ? 'console.html' : name)
     if (file === undefined) throw new ServiceError('not_found', 'There is nothing at this path.')
     ctx.set({

@@ -1,14 +1,15 @@
 import type { Database } from '../database/database.ts'
 import type { KeyRecord, KeyRecords } from '../idempotency/key-records.ts'
-import type { Answer } from '../idempotency/store.ts'
+import type { StoredResponse } from '../idempotency/store.ts'
 import { type OpenKey, openKey } from './open-outcomes.ts'
 
 export interface LifeOptions {
-  database: Database
+  /** Where orders, payments and their audit trail are; undefined: there are none. */
+  ledger: Database | undefined
   records: KeyRecords
-  /** Routes that take keys, e.g. `POST /orders`. */
-  scopes: readonly string[]
-  /** The log of resolutions is a part of the audit trail, or it is not: then it is read too. */
+  /** Routes that take keys, e.g. `POST /orders`; undefined: any path may, and each key of the client is looked at. */
+  scopes: readonly string[] | undefined
+  /** The log of resolutions is not a part of the audit trail that is read anyway. */
   resolutionsElsewhere: boolean
 }
 
@@ -20,10 +21,12 @@ interface AuditEntry {
   entry: string
 }
 
-/** Enough to know an answer again; a page shows no megabytes. */
+/** Enough to know a response again; a page shows no megabytes. */
 const MAX_BODY_CHARACTERS = 4_000
 /** Entries of the client that are looked through, the newest first: no index knows the keys. */
 const LOOKED_THROUGH = 10_000
+/** Without the route, all keys of the client are walked through: it ends after this long. */
+const LOOK_MS = 3_000
 /** That is some megabytes of a table that may lie on a busy disk. */
 const DEADLINE_MS = 8_000
 const MAX_ENTRIES = 200
@@ -39,19 +42,43 @@ export async function lifeOfKey(
   text: string,
   scope: string | undefined,
 ) {
-  const { database, records, scopes } = options
-  const key = UUID.test(text) ? ((await keyOfId(database, client, text)) ?? text) : text
-  const wanted = scope === undefined || scopes.includes(scope) ? scopes : [...scopes, scope]
-  const [found, orders, payments, entries, resolutions] = await Promise.all([
-    Promise.all(wanted.map((one) => recordOf(records, { client, scope: one, key }))),
-    ordersOf(database, client, key),
-    paymentsOf(database, client, key),
-    entriesOf(database, client, key),
+  const { ledger, records, scopes } = options
+  const key = ledger && UUID.test(text) ? ((await keyOfId(ledger, client, text)) ?? text) : text
+  const [walk, orders, payments, entries, resolutions] = await Promise.all([
+    scopes === undefined && scope === undefined
+      ? idsOf(records, client, key)
+      : idsIn(new Set([...(scopes ?? []), ...(scope === undefined ? [] : [scope])]), client, key),
+    ledger ? ordersOf(ledger, client, key) : [],
+    ledger ? paymentsOf(ledger, client, key) : [],
+    ledger ? entriesOf(ledger, client, key) : [],
     options.resolutionsElsewhere ? resolutionsOf(records, client, key) : [],
   ])
+  const found = await Promise.all(walk.ids.map((id) => recordOf(records, id)))
   const audit = [...entries, ...resolutions].sort((a, b) => (a.at < b.at ? -1 : a.at > b.at ? 1 : 0))
-  const lookedThrough = LOOKED_THROUGH
-  return { client, key, records: found.flat(), orders, payments, audit, lookedThrough }
+  const { complete } = walk
+  const lookedThrough = ledger ? LOOKED_THROUGH : undefined
+  return { client, key, records: found.flat(), complete, orders, payments, audit, lookedThrough }
+}
+
+/** Where a key may be. `complete`: there was the time to look everywhere. */
+interface Ids {
+  ids: KeyRecord['id'][]
+  complete: boolean
+}
+
+function idsIn(scopes: ReadonlySet<string>, client: string, key: string): Ids {
+  return { ids: [...scopes].map((scope) => ({ client, scope, key })), complete: true }
+}
+
+async function idsOf(records: KeyRecords, client: string, key: string): Promise<Ids> {
+  const untilMs = performance.now() + LOOK_MS
+  const ids = new Map<string, KeyRecord['id']>()
+  for await (const { id } of records.list({ client })) {
+    if (id.key === key) ids.set(id.scope, id)
+    if (performance.now() > untilMs || ids.size === MAX_ENTRIES)
+      return { ids: [...ids.values()], complete: false }
+  }
+  return { ids: [...ids.values()], complete: true }
 }
 
 async function keyOfId(database: Database, client: string, id: string): Promise<string | undefined> {
@@ -66,13 +93,13 @@ async function keyOfId(database: Database, client: string, id: string): Promise<
 async function recordOf(records: KeyRecords, id: KeyRecord['id']) {
   const record = await records.show(id)
   if (record === undefined) return []
-  const answer = record.state === 'completed' ? await records.answer(id) : undefined
+  const response = record.state === 'completed' ? await records.response(id) : undefined
   const { state, leaseMs, expiresMs, resolvedBy } = record
   const open: OpenKey = openKey(record)
-  return [{ ...open, state, leaseMs, expiresMs, resolvedBy, answer: answer && shown(answer) }]
+  return [{ ...open, state, leaseMs, expiresMs, resolvedBy, response: response && shown(response) }]
 }
 
-function shown({ status, headers, body }: Answer) {
+function shown({ status, headers, body }: StoredResponse) {
   return { status, headers, bytes: body.length, body: cut(body) }
 }
 
@@ -84,18 +111,17 @@ function cut(body: Buffer): string {
 async function ordersOf(database: Database, client: string, key: string) {
   const rows = await database.run(
     (sql) => sql`
-      SELECT id, user_id, item, trim_scale(amount)::text AS amount, created_at, answer_status, answer_body
+      SELECT id, user_id, item, trim_scale(amount)::text AS amount, created_at, response_status, response_body
       FROM orders WHERE client = ${client} AND idempotency_key = ${key}`,
   )
   return rows.map((row) => ({
-    ...{
-      id: String(row.id),
-      userId: String(row.user_id),
-      item: String(row.item),
-      amount: String(row.amount),
-    },
-    ...{ createdAt: iso(row.created_at), status: Number(row.answer_status) },
-    body: row.answer_body instanceof Buffer ? cut(row.answer_body) : undefined,
+    id: String(row.id),
+    userId: String(row.user_id),
+    item: String(row.item),
+    amount: String(row.amount),
+    createdAt: iso(row.created_at),
+    status: Number(row.response_status),
+    body: row.response_body instanceof Buffer ? cut(row.response_body) : undefined,
   }))
 }
 
@@ -103,26 +129,27 @@ async function paymentsOf(database: Database, client: string, key: string) {
   const rows = await database.run(
     (sql) => sql`
       SELECT id, scope, state, attempt, checks, trim_scale(amount)::text AS amount, currency, user_id, description,
-        payment_method, charge_id, created_at, sent_at, check_at, settled_at, answer_status, answer_body
+        payment_method, charge_id, created_at, sent_at, check_at, settled_at, response_status, response_body
       FROM payments WHERE client = ${client} AND idempotency_key = ${key} ORDER BY scope`,
   )
   return rows.map((row) => ({
-    ...{
-      id: String(row.id),
-      scope: String(row.scope),
-      state: String(row.state),
-      attempt: Number(row.attempt),
-    },
-    ...{
-      checks: Number(row.checks),
-      amount: String(row.amount),
-      currency: row.currency,
-      userId: row.user_id,
-    },
-    ...{ description: row.description, paymentMethod: row.payment_method, chargeId: row.charge_id },
-    ...{ createdAt: iso(row.created_at), sentAt: iso(row.sent_at), checkAt: iso(row.check_at) },
-    ...{ settledAt: iso(row.settled_at), status: row.answer_status },
-    body: row.answer_body instanceof Buffer ? cut(row.answer_body) : undefined,
+    id: String(row.id),
+    scope: String(row.scope),
+    state: String(row.state),
+    attempt: Number(row.attempt),
+    checks: Number(row.checks),
+    amount: String(row.amount),
+    currency: row.currency,
+    userId: row.user_id,
+    description: row.description,
+    paymentMethod: row.payment_method,
+    chargeId: row.charge_id,
+    createdAt: iso(row.created_at),
+    sentAt: iso(row.sent_at),
+    checkAt: iso(row.check_at),
+    settledAt: iso(row.settled_at),
+    status: row.response_status,
+    body: row.response_body instanceof Buffer ? cut(row.response_body) : undefined,
   }))
 }
 
@@ -139,7 +166,10 @@ async function entriesOf(database: Database, client: string, key: string): Promi
     DEADLINE_MS,
   )
   return rows.map((row) => ({
-    ...{ seq: Number(row.seq), at: String(row.at), event: String(row.event_type), entry: String(row.entry) },
+    seq: Number(row.seq),
+    at: String(row.at),
+    event: String(row.event_type),
+    entry: String(row.entry),
   }))
 }
 

@@ -2,7 +2,7 @@ import { createHash } from 'node:crypto'
 import type { Database } from '../database/database.ts'
 import type { KeyRecord, KeyRecords } from '../idempotency/key-records.ts'
 
-/** A key whose outcome nobody knows. */
+/** A key whose outcome is unknown. */
 export interface OpenKey {
   client: string
   scope: string
@@ -45,20 +45,20 @@ const MAX_KEYS = 100
 const MAX_PAYMENTS = 100
 
 export interface OpenOutcomesLook {
-  /** One look at a time, whoever asks and how often. */
+  /** One look at a time, however many operators ask. */
   look(): Promise<OpenOutcomes>
   /** Something was changed: the next one looks anew. */
   forget(): void
 }
 
-/** What waits for somebody. */
-export function openOutcomes(database: Database, records: KeyRecords): OpenOutcomesLook {
+/** What waits for an operator. `ledger`: where the payments are; undefined: there are none. */
+export function openOutcomes(ledger: Database | undefined, records: KeyRecords): OpenOutcomesLook {
   let current: { found: Promise<OpenOutcomes>; untilMs: number } | undefined
   return {
     look() {
       if (current !== undefined && performance.now() < current.untilMs) return current.found
       const startedMs = performance.now()
-      const found = lookAtAll(database, records)
+      const found = lookAtAll(ledger, records)
       const mine = { found, untilMs: Number.POSITIVE_INFINITY }
       current = mine
       found.then(
@@ -78,8 +78,8 @@ export function openOutcomes(database: Database, records: KeyRecords): OpenOutco
   }
 }
 
-async function lookAtAll(database: Database, records: KeyRecords): Promise<OpenOutcomes> {
-  const [keys, payments] = await Promise.all([openKeys(records), openPayments(database)])
+async function lookAtAll(ledger: Database | undefined, records: KeyRecords): Promise<OpenOutcomes> {
+  const [keys, payments] = await Promise.all([openKeys(records), ledger ? openPayments(ledger) : []])
   return { ...keys, payments }
 }
 
@@ -98,7 +98,7 @@ export function openKey(record: KeyRecord): OpenKey {
   return { ...id, attempt, reason, sinceMs, seen: seenOf(record) }
 }
 
-/** `held` itself is a token: whoever has it can complete the key. */
+/** `held` itself is a token: its owner can complete the key. */
 export function seenOf({ held, state }: Pick<KeyRecord, 'held' | 'state'>): string {
   return createHash('sha256').update(`${state}\n${held}`).digest('base64url').slice(0, 22)
 }

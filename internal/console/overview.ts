@@ -1,5 +1,5 @@
+import type { SeenNode } from './node-board.ts'
 import { BUCKET_MS, BUCKETS, type NodeReport, OUTCOMES } from './node-report.ts'
-import type { SeenNode } from './read-nodes.ts'
 
 /** A process that has been silent for longer does not count any more: it missed two reports and more. */
 const GONE_MS = 16_000
@@ -22,7 +22,7 @@ export function overview(nodes: readonly SeenNode[], nowMs: number) {
       last,
     ),
     requestsPerS: Math.round(live.reduce((sum, { requestsPerS }) => sum + requestsPerS, 0) * 10) / 10,
-    underWay: live.reduce((sum, { underWay }) => sum + underWay, 0),
+    inFlight: live.reduce((sum, { inFlight }) => sum + inFlight, 0),
     circuit: worst(live.flatMap(({ circuits }) => Object.values(circuits))),
     clients: sumClients(live),
     locks: live
@@ -30,10 +30,16 @@ export function overview(nodes: readonly SeenNode[], nowMs: number) {
       .sort((a, b) => b.ageMs - a.ageMs)
       .slice(0, SHOWN_LOCKS),
     nodes: nodes.map(({ id, silentMs, report }) => ({
-      ...{ id, silentMs, live: silentMs <= GONE_MS },
-      ...{ version: report?.version, uptimeMs: report?.uptimeMs, requestsPerS: report?.requestsPerS },
-      ...{ eventLoopMs: report?.eventLoopMs, residentBytes: report?.residentBytes },
-      ...{ underWay: report?.underWay, circuits: report?.circuits },
+      id,
+      silentMs,
+      live: silentMs <= GONE_MS,
+      version: report?.version,
+      uptimeMs: report?.uptimeMs,
+      requestsPerS: report?.requestsPerS,
+      eventLoopMs: report?.eventLoopMs,
+      residentBytes: report?.residentBytes,
+      inFlight: report?.inFlight,
+      circuits: report?.circuits,
     })),
   }
 }

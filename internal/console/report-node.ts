@@ -1,11 +1,12 @@
 import { randomBytes } from 'node:crypto'
 import { hostname } from 'node:os'
 import { monitorEventLoopDelay, performance } from 'node:perf_hooks'
-import type { Database } from '../database/database.ts'
-import type { NodeReport } from './node-report.ts'
+import type { NodeBoard } from './node-board.ts'
+import type { NodeKind, NodeReport } from './node-report.ts'
 import type { Traffic } from './traffic.ts'
 
 export interface ReportNodeOptions {
+  kind: NodeKind
   version: string
   traffic: Traffic
   /** The state of each circuit breaker, by name. */
@@ -15,20 +16,20 @@ export interface ReportNodeOptions {
 }
 
 export interface Reporting {
-  /** Writes the row now; a call meanwhile shares it. Never rejects. */
+  /** Writes the report now; a call meanwhile shares it. Never rejects. */
   report(): Promise<void>
-  /** Takes the row away, if the database answers. */
+  /** Takes the report away, if the store responds. */
   close(): Promise<void>
 }
 
-/** An operator sees a change within this time; for the database it is one small row. */
+/** An operator sees a change within this time; for the store it is one small record. */
 const EVERY_MS = 5_000
-/** At the end nobody waits longer for the row to be taken away: it is forgotten by itself. */
+/** At the end the process waits no longer for its report to be removed: it expires by itself. */
 const LEAVE_MS = 500
 
-/** Tells the other processes, by way of the database, how this one is. */
-export function reportNode(database: Database, options: ReportNodeOptions): Reporting {
-  const { version, traffic, circuits, onTrouble } = options
+/** Tells the other processes, by way of their store, how this one is. */
+export function reportNode(board: NodeBoard, options: ReportNodeOptions): Reporting {
+  const { kind, version, traffic, circuits, onTrouble } = options
   const id = `${hostname()
     .replace(/[^A-Za-z0-9._-]/g, '-')
     .slice(0, 80)}-${process.pid}-${randomBytes(3).toString('hex')}`
@@ -48,7 +49,9 @@ export function reportNode(database: Database, options: ReportNodeOptions): Repo
     lastTotal = traffic.total
     delay.reset()
     return {
-      ...{ version, uptimeMs: Math.round(process.uptime() * 1_000) },
+      kind,
+      version,
+      uptimeMs: Math.round(process.uptime() * 1_000),
       requestsPerS: Math.round(requestsPerS * 10) / 10,
       eventLoopMs: Math.round(eventLoopMs * 10) / 10,
       residentBytes: process.memoryUsage.rss(),
@@ -58,7 +61,7 @@ export function reportNode(database: Database, options: ReportNodeOptions): Repo
   }
   const write = async () => {
     try {
-      await writeNode(database, id, JSON.stringify(await take()))
+      await board.write(id, await take())
       troubled = false
     } catch (error) {
       if (!troubled) onTrouble(error)
@@ -82,20 +85,7 @@ export function reportNode(database: Database, options: ReportNodeOptions): Repo
       delay.disable()
       await writing
       if (troubled) return
-      await database.run((sql) => sql`DELETE FROM nodes WHERE id = ${id}`, LEAVE_MS).catch(() => {})
+      await board.remove(id, LEAVE_MS).catch(() => {})
     },
   }
-}
-
-/** Rows of processes that have been silent for ten minutes go with it, whoever comes first. */
-async function writeNode(database: Database, id: string, report: string): Promise<void> {
-  await database.run(
-    (sql) => sql`
-      WITH gone AS (
-        DELETE FROM nodes WHERE id IN (
-          SELECT id FROM nodes WHERE seen_at < now() - interval '10 minutes' AND id <> ${id}
-          LIMIT 100 FOR UPDATE SKIP LOCKED))
-      INSERT INTO nodes (id, seen_at, report) VALUES (${id}, clock_timestamp(), ${report})
-      ON CONFLICT (id) DO UPDATE SET seen_at = excluded.seen_at, report = excluded.report`,
-  )
 }

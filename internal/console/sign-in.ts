@@ -1,7 +1,8 @@
 import { createHash, timingSafeEqual } from 'node:crypto'
-import { headerValues } from '../header-values.ts'
-import type { Stage, StageContext } from '../request-state.ts'
-import { ServiceError } from '../service-error.ts'
+import { clientAddress } from '../core/client-address.ts'
+import { headerValues } from '../core/header-values.ts'
+import type { Middleware, MiddlewareContext } from '../core/request-state.ts'
+import { ServiceError } from '../core/service-error.ts'
 
 export interface SignInOptions {
   token: string
@@ -22,14 +23,14 @@ const CHALLENGE = { 'WWW-Authenticate': 'Bearer realm="oncekey console"' }
  * another site's page, `api_key_invalid`, and `rate_limited` after too many wrong tokens: then the right one is not
  * looked at either, so that guessing is slow.
  */
-export function signIn({ token, now }: SignInOptions): Stage {
+export function signIn({ token, now }: SignInOptions): Middleware {
   const expected = digestOf(token)
   const failures = new FailedSignIns(now)
   return async function signIn(ctx, next) {
     ctx.set('Cache-Control', 'no-store')
     refuseOtherSites(ctx)
     // No await between the look and the count: a thousand tries at once are a thousand tries.
-    const waitMs = failures.waitMs(ctx.ip)
+    const waitMs = failures.waitMs(clientAddress(ctx))
     if (waitMs > 0) {
       throw new ServiceError('rate_limited', 'Too many wrong operator tokens came from this address.', {
         retryAfterMs: waitMs,
@@ -38,7 +39,7 @@ export function signIn({ token, now }: SignInOptions): Stage {
     const sent = headerValues(ctx.req.rawHeaders, 'authorization')
     const given = sent.length === 1 ? (/^bearer +(\S+)$/i.exec(sent[0] ?? '')?.[1] ?? '') : ''
     if (!timingSafeEqual(digestOf(given), expected)) {
-      if (sent.length > 0) failures.add(ctx.ip)
+      if (sent.length > 0) failures.add(clientAddress(ctx))
       throw new ServiceError('api_key_invalid', 'The operator token is not valid.', { headers: CHALLENGE })
     }
     await next()
@@ -46,7 +47,7 @@ export function signIn({ token, now }: SignInOptions): Stage {
 }
 
 /** Browsers say where a request comes from. Without a cookie there is nothing to ride on; this is the second lock. */
-function refuseOtherSites(ctx: StageContext): void {
+function refuseOtherSites(ctx: MiddlewareContext): void {
   const site = ctx.get('Sec-Fetch-Site')
   const origin = ctx.get('Origin')
   const isOwn = origin === '' || (URL.canParse(origin) && new URL(origin).host === ctx.host)

@@ -1,7 +1,7 @@
 import { BUCKET_MS, BUCKETS, type HeldLock, type NodeReport, OUTCOMES, type Outcome } from './node-report.ts'
 
 /** A request that is being worked on. `lock`: the key that it holds, once it does. */
-export interface UnderWay {
+export interface InFlight {
   startedMs: number
   lock: () => Omit<HeldLock, 'ageMs'> | undefined
 }
@@ -23,7 +23,7 @@ export class Traffic {
   readonly #now: () => number
   readonly #buckets = new Map<number, number[]>()
   readonly #clients = new Map<number, Map<string, Count>>()
-  readonly #underWay = new Set<UnderWay>()
+  readonly #inFlight = new Set<InFlight>()
   #total = 0
 
   /** `now`: Unix milliseconds. */
@@ -36,14 +36,14 @@ export class Traffic {
     return this.#total
   }
 
-  begin(lock: UnderWay['lock']): UnderWay {
+  begin(lock: InFlight['lock']): InFlight {
     const request = { startedMs: this.#now(), lock }
-    this.#underWay.add(request)
+    this.#inFlight.add(request)
     return request
   }
 
-  end(request: UnderWay, outcome: Outcome, client: string | undefined): void {
-    this.#underWay.delete(request)
+  end(request: InFlight, outcome: Outcome, client: string | undefined): void {
+    this.#inFlight.delete(request)
     this.#total++
     const number = Math.floor(this.#now() / BUCKET_MS)
     const counts = inBucket(this.#buckets, number, BUCKETS, () => OUTCOMES.map(() => 0))
@@ -60,11 +60,11 @@ export class Traffic {
     })
   }
 
-  report(): Pick<NodeReport, 'buckets' | 'clients' | 'locks' | 'underWay'> {
+  report(): Pick<NodeReport, 'buckets' | 'clients' | 'locks' | 'inFlight'> {
     const last = Math.floor(this.#now() / BUCKET_MS)
     const buckets = [...this.#buckets].filter(([number]) => number > last - BUCKETS)
     return {
-      underWay: this.#underWay.size,
+      inFlight: this.#inFlight.size,
       buckets: buckets.map(([number, counts]) => [number, [...counts]]),
       clients: this.#busiest(last),
       locks: this.#locks(),
@@ -89,7 +89,7 @@ export class Traffic {
   /** They were begun in the order of their age. */
   #locks(): HeldLock[] {
     const locks: HeldLock[] = []
-    for (const { startedMs, lock } of this.#underWay) {
+    for (const { startedMs, lock } of this.#inFlight) {
       const held = lock()
       if (held !== undefined) locks.push({ ...held, ageMs: this.#now() - startedMs })
       if (locks.length === SHOWN_LOCKS) break

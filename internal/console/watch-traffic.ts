@@ -1,16 +1,16 @@
-import type { Stage, StageContext } from '../request-state.ts'
-import { ServiceError } from '../service-error.ts'
+import type { Middleware, MiddlewareContext } from '../core/request-state.ts'
+import { ServiceError } from '../core/service-error.ts'
 import type { Outcome } from './node-report.ts'
 import type { Traffic } from './traffic.ts'
 
-/** Counts what comes behind it. `routeOf` gives the pattern that matched, from a fixed set. */
-export function watchTraffic(traffic: Traffic, routeOf: (ctx: StageContext) => string): Stage {
+/** Counts what comes behind it. `scopeOf` names where a key belongs, such as `POST /orders`. */
+export function watchTraffic(traffic: Traffic, scopeOf: (ctx: MiddlewareContext) => string): Middleware {
   return async function watchTraffic(ctx, next) {
     const request = traffic.begin(() => {
       const { caller, attempt } = ctx.state
       if (caller === undefined || attempt === undefined) return undefined
       const { key, number } = attempt
-      return { client: caller.client, scope: `${ctx.method} ${routeOf(ctx)}`, key, attempt: number }
+      return { client: caller.client, scope: scopeOf(ctx), key, attempt: number }
     })
     let outcome: Outcome = 'failed'
     try {
@@ -25,12 +25,14 @@ export function watchTraffic(traffic: Traffic, routeOf: (ctx: StageContext) => s
   }
 }
 
-function outcomeOf(ctx: StageContext): Outcome {
+function outcomeOf(ctx: MiddlewareContext): Outcome {
   if (ctx.res.hasHeader('Idempotent-Replayed')) return 'replayed'
-  // An answer of the handler, such as a declined payment, is no refusal.
-  return ctx.state.problem === undefined && ctx.status < 500 && ctx.status !== 404
-    ? 'answered'
-    : ofProblem(ctx.status)
+  return ctx.state.problem === undefined ? ofResponse(ctx.status) : ofProblem(ctx.status)
+}
+
+/** Of a response of a handler or of the backend, such as a declined payment: it is no refusal. */
+export function ofResponse(status: number): Outcome {
+  return status < 500 && status !== 404 ? 'answered' : ofProblem(status)
 }
 
 function ofProblem(status: number): Outcome {

@@ -1,6 +1,6 @@
 /**
  * By how many milliseconds a clock is ahead of ours (negative: behind) for certain. It was asked at `sentMs` and its
- * answer arrived at `receivedMs`, both by our clock: it was read some time in between, so that only what lies outside
+ * response arrived at `receivedMs`, both by our clock: it was read some time in between, so that only what lies outside
  * is skew.
  */
 export function clockSkewMs(theirMs: number, sentMs: number, receivedMs: number): number {

@@ -2,10 +2,12 @@ import { setTimeout as sleep } from 'node:timers/promises'
 import type { Cluster, Redis } from 'ioredis'
 import { keySlot } from './key-slot.ts'
 
-/** A slot that moves answers MOVED or ASK once or twice; more often only while nodes disagree about a failover. */
+/** A slot that moves responds with MOVED or ASK once or twice; more often only while nodes disagree about a failover. */
 const MAX_REDIRECTIONS = 8
-/** While the keys of one script are on their way from node to node. */
+/** While the keys of one command are on their way from node to node. */
 const TRY_AGAIN_MS = 10
+/** What is left of a deadline then is too little for another try, whose outcome would be unknown. */
+const LAST_TRY_MS = 3 * TRY_AGAIN_MS
 /** A slot has no master: so often is the cluster asked whether it has a new one. */
 const REFRESH_EVERY_MS = 50
 
@@ -18,9 +20,20 @@ export class NoNodeError extends Error {
 }
 
 /**
+ * TRYAGAIN for a command of several calls. While a slot moves, neither of its nodes takes a command with several names
+ * of which some, or none, are there yet; with a single one the node that it moves to does.
+ */
+export class SplitSlotError extends Error {
+  constructor(cause: unknown) {
+    super('the names of the command are on their way to another node', { cause })
+    this.name = 'SplitSlotError'
+  }
+}
+
+/**
  * Sends each command to the master of its slot, and after a slot that moves. The driver's own way of doing that puts
  * commands of many slots into one pipeline, gives MOVED and ASK of a single one of them back to the caller, and sends
- * what was under way when a connection broke again by itself.
+ * what was in flight when a connection broke again by itself.
  */
 export class ClusterRoutes {
   readonly #cluster: Cluster
@@ -33,28 +46,37 @@ export class ClusterRoutes {
     this.#deadlineMs = deadlineMs
     cluster.on('+node', (node: Redis) => {
       this.#nodes.set(addressOf(node), node)
-      // Replicas too: the one that is promoted is asked without waiting for a connection.
-      node.connect().catch(() => {})
+      if (cluster.status === 'ready') dial(node)
     })
+    // Not before: the driver gives up the nodes that it began with while it goes over to those that the cluster names.
+    cluster.on('ready', () => this.#nodes.forEach(dial))
     cluster.on('-node', (node: Redis) => {
       if (this.#nodes.get(addressOf(node)) === node) this.#nodes.delete(addressOf(node))
       this.#refresh()
     })
   }
 
-  /** `command` is called once, and again only when a node has said that it did not run it, within the deadline. */
-  async run<T>(key: string, command: (node: Redis) => Promise<T>): Promise<T> {
+  /**
+   * `command` is called once, and again only when a node has said that it did not run it, within the deadline. Rejects
+   * with SplitSlotError if it is better run as several commands; `calls`: of how many calls it is made.
+   */
+  async run<T>(key: string, calls: number, command: (node: Redis) => Promise<T>): Promise<T> {
     const slot = keySlot(key)
     const untilMs = Date.now() + this.#deadlineMs
     let ask: Redis | undefined
-    for (let redirections = 0; ; redirections++) {
+    for (let redirections = 0; ; ) {
       const node = ask ?? this.#masterOf(slot)
       try {
         // In one tick, so that nothing comes between them.
         if (ask !== undefined) void node.asking().catch(() => {})
         return await command(node)
       } catch (error) {
-        if (redirections === MAX_REDIRECTIONS || Date.now() >= untilMs) throw error
+        if (Date.now() + LAST_TRY_MS >= untilMs) throw error
+        if (isTryAgain(error)) {
+          if (calls > 1) throw new SplitSlotError(error)
+          // That is over when the slot has moved: nodes that disagree are not the reason.
+          redirections = 0
+        } else if (redirections++ === MAX_REDIRECTIONS) throw error
         ask = await this.#follow(error, slot)
       }
     }
@@ -114,6 +136,15 @@ export class ClusterRoutes {
     await new Promise<void>((resolve) => this.#cluster.refreshSlotsCache(() => resolve()))
     await sleep(TRY_AGAIN_MS)
   }
+}
+
+/** Replicas too: the one that is promoted is asked without waiting for a connection. */
+function dial(node: Redis): void {
+  if (node.status === 'wait') node.connect().catch(() => {})
+}
+
+function isTryAgain(error: unknown): boolean {
+  return error instanceof Error && error.message.startsWith('TRYAGAIN')
 }
 
 function addressOf({ options }: Redis): string {

@@ -53,7 +53,7 @@ export function lockDirectory(directory: string): { release(): void } {
     try {
       utimesSync(path, new Date(), new Date())
     } catch {
-      // Somebody removed the directory under us; the database will say so better than we can.
+      // Another program removed the directory; the database will say so better than we can.
     }
   }, REFRESH_MS)
   refresh.unref()

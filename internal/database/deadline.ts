@@ -1,4 +1,4 @@
-import { ServiceError } from '../service-error.ts'
+import { ServiceError } from '../core/service-error.ts'
 
 /**
  * The promise, or `store_unavailable` after `deadlineMs`. What the promise stands for goes on: a statement that
@@ -12,7 +12,7 @@ export function withDeadline<T>(
 ): Promise<T> {
   return new Promise<T>((resolve, reject) => {
     const timer = setTimeout(() => {
-      reject(storeUnavailable(new Error(`no answer from ${what} within ${deadlineMs} ms`), effect))
+      reject(storeUnavailable(new Error(`no response from ${what} within ${deadlineMs} ms`), effect))
     }, deadlineMs)
     work.then(resolve, reject).finally(() => clearTimeout(timer))
   })

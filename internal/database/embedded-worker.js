@@ -4,7 +4,7 @@ import { PGlite } from '@electric-sql/pglite'
 /**
  * The embedded PostgreSQL (PGlite, WASM) in a thread of its own, so that a query never blocks the event loop of
  * the service. In: whole messages of the PostgreSQL wire protocol, or 'close'. Out: 'ready' or {failed} once, then
- * chunks of answers. JavaScript, because a worker thread is started by file name and tests run the sources.
+ * chunks of responses. JavaScript, because a worker thread is started by file name and tests run the sources.
  */
 const port = parentPort
 if (port === null) throw new Error('this file runs as a worker thread')

@@ -5,11 +5,24 @@ import { Duplex } from 'node:stream'
 import { Worker } from 'node:worker_threads'
 import { lockDirectory } from './data-lock.ts'
 import { type Database, openDatabase } from './database.ts'
+import { embeddedUpkeep, type UpkeepOptions } from './embedded-upkeep.ts'
+import { unpackInitialData } from './initial-data.ts'
+import { makePrivate } from './private-files.ts'
 
 /** The major version of PostgreSQL that the embedded database is; its files are readable by that one only. */
 const MAJOR = '18'
-/** initdb takes 4-5 s here, opening 0.5 s; a slow disk may need more, a damaged directory can hang. */
-const START_DEADLINE_MS = 60_000
+/** Opening takes 0.5 s here; a slow disk may need more, a damaged directory can hang. */
+const OPEN_DEADLINE_MS = 60_000
+/** initdb takes 4-5 s here, minutes on a machine that is very busy. */
+const CREATE_DEADLINE_MS = 600_000
+/** It runs in this process: it may be slow on a busy machine, where its first statements compile, but it is never away. */
+const STATEMENT_DEADLINE_MS = 15_000
+
+export interface EmbeddedOptions {
+  onProgress?: (text: string) => void
+  createDeadlineMs?: number
+  upkeep?: UpkeepOptions
+}
 
 /**
  * Opens, and creates where there is none, the PostgreSQL-compatible database that the service carries with it
@@ -19,22 +32,32 @@ const START_DEADLINE_MS = 60_000
  */
 export async function openEmbedded(
   dataDir: string,
-  onProgress: (text: string) => void = () => {},
+  { onProgress, createDeadlineMs = CREATE_DEADLINE_MS, upkeep: options }: EmbeddedOptions = {},
 ): Promise<Database> {
+  // Also for what its thread creates from now on, which asks for nothing better than the mask allows.
+  process.umask(0o077)
   const root = resolve(dataDir)
   const lock = lockDirectory(root)
   try {
     const directory = join(root, 'postgres')
-    if (!existsSync(directory)) {
-      onProgress(`creating the embedded database in ${directory} (a few seconds, once)`)
-      await create(directory)
+    const isNew = !existsSync(directory)
+    const first: Opening = { isNew: true, deadlineMs: createDeadlineMs }
+    if (isNew) {
+      onProgress?.(`creating the embedded database in ${directory} (a few seconds, once)`)
+      await create(directory, first)
     }
+    makePrivate(directory)
     checkVersion(directory)
-    const worker = await start(directory)
-    const database = openDatabase(undefined, { socket: () => new WorkerSocket(worker) })
+    const worker = await start(directory, isNew ? first : { isNew, deadlineMs: OPEN_DEADLINE_MS })
+    const database = openDatabase(undefined, {
+      deadlineMs: STATEMENT_DEADLINE_MS,
+      socket: () => new WorkerSocket(worker),
+    })
+    const upkeep = embeddedUpkeep(database, options)
     return {
       ...database,
       async close() {
+        await upkeep.stop()
         await database.close()
         await stop(worker)
         lock.release()
@@ -46,11 +69,23 @@ export async function openEmbedded(
   }
 }
 
-/** In a directory beside it, renamed when whole: a process killed in the middle leaves nothing half made. */
-async function create(directory: string): Promise<void> {
+/**
+ * In a directory beside it, renamed when whole: a process killed in the middle leaves nothing half made. Unpacked from
+ * what the build made; by initdb, which takes seconds, where there is none or this PGlite does not open it.
+ */
+async function create(directory: string, opening: Opening): Promise<void> {
   const draft = `${directory}.new`
   rmSync(draft, { recursive: true, force: true })
-  await stop(await start(draft))
+  const unpacked = unpackInitialData(draft)
+  if (unpacked === 'none') await stop(await start(draft, opening))
+  if (unpacked === 'older') {
+    try {
+      await stop(await start(draft, opening))
+    } catch {
+      rmSync(draft, { recursive: true, force: true })
+      await stop(await start(draft, opening))
+    }
+  }
   renameSync(draft, directory)
 }
 
@@ -76,23 +111,39 @@ function damaged(directory: string, reason: string): Error {
   )
 }
 
+function notCreated(directory: string, reason: string): Error {
+  return new Error(
+    `the embedded database in ${directory} cannot be created: ${reason}. ` +
+      (reason === DISK_FULL
+        ? 'Make room and start again'
+        : 'Nothing is lost, it was empty: start again when the machine is less busy, or set DATABASE_URL to a server'),
+  )
+}
+
+/** The first opening of a new directory, or a later one. */
+interface Opening {
+  isNew: boolean
+  deadlineMs: number
+}
+
 const WORKER = new URL('./embedded-worker.js', import.meta.url)
 
-async function start(directory: string): Promise<Worker> {
+async function start(directory: string, { isNew, deadlineMs }: Opening): Promise<Worker> {
+  const failed = isNew ? notCreated : damaged
   const worker = new Worker(WORKER, { workerData: { directory }, stdout: true, stderr: true })
-  const deadline = AbortSignal.timeout(START_DEADLINE_MS)
+  const deadline = AbortSignal.timeout(deadlineMs)
   try {
     const [message]: unknown[] = await Promise.race([
       once(worker, 'message', { signal: deadline }),
       once(worker, 'exit', { signal: deadline }).then(([code]) => [{ failed: `it ended with code ${code}` }]),
     ])
     if (message === 'ready') return worker
-    throw damaged(directory, failure(message))
+    throw failed(directory, failure(message))
   } catch (error) {
     await worker.terminate()
     if (error instanceof Error && error.message.startsWith('the embedded database')) throw error
-    const reason = deadline.aborted ? `it did not open within ${START_DEADLINE_MS / 1000} s` : String(error)
-    throw damaged(directory, reason)
+    const reason = deadline.aborted ? `it did not open within ${deadlineMs / 1000} s` : String(error)
+    throw failed(directory, reason)
   }
 }
 

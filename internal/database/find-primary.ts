@@ -1,29 +1,31 @@
+import type { DatabaseServer } from './database-url.ts'
 import { withDeadline } from './deadline.ts'
 import { createPool } from './pool.ts'
 
-/** A server that is there answers within milliseconds; one that is cut off must not keep the others waiting. */
+/** A server that is there responds within milliseconds; one that is cut off must not keep the others waiting. */
 const ASK_MS = 1_000
 
 /**
- * The URL of the server that takes writes; rejects if at this moment none does. A primary of before that came back
+ * The server that takes writes; rejects if at this moment none does. A primary of before that came back
  * beside the one that was promoted since takes writes too: the one that was promoted last, by its timeline, is chosen.
  */
-export async function findPrimary(urls: readonly string[]): Promise<string> {
-  const answers = await Promise.allSettled(urls.map(timelineOf))
-  let best: { url: string; timeline: string } | undefined
-  for (const [i, answer] of answers.entries()) {
-    const url = urls[i] ?? ''
-    const timeline = answer.status === 'fulfilled' ? answer.value : undefined
-    if (timeline !== undefined && (best === undefined || timeline > best.timeline)) best = { url, timeline }
+export async function findPrimary(servers: readonly DatabaseServer[]): Promise<DatabaseServer> {
+  const responses = await Promise.allSettled(servers.map(timelineOf))
+  let best: { server: DatabaseServer; timeline: string } | undefined
+  for (const [i, server] of servers.entries()) {
+    const response = responses[i]
+    const timeline = response?.status === 'fulfilled' ? response.value : undefined
+    if (timeline !== undefined && (best === undefined || timeline > best.timeline))
+      best = { server, timeline }
   }
-  if (best !== undefined) return best.url
-  const failed = answers.find((answer) => answer.status === 'rejected')
+  if (best !== undefined) return best.server
+  const failed = responses.find((response) => response.status === 'rejected')
   throw failed?.reason ?? new Error('none of the hosts takes writes')
 }
 
 /** Eight hex digits, one more with every promotion; undefined: it takes no writes. */
-async function timelineOf(url: string): Promise<string | undefined> {
-  const { sql } = createPool(url, { connectTimeoutMs: ASK_MS, maxConnections: 1 })
+async function timelineOf(server: DatabaseServer): Promise<string | undefined> {
+  const { sql } = createPool(server, { connectTimeoutMs: ASK_MS, maxConnections: 1 })
   try {
     const [row] = await withDeadline(
       Promise.resolve(sql`

@@ -1,7 +1,8 @@
 import { setTimeout as sleep } from 'node:timers/promises'
 import postgres from 'postgres'
-import { splitHosts } from './database-url.ts'
+import { parseDatabaseUrl } from './database-url.ts'
 import { findPrimary } from './find-primary.ts'
+import { driverOptions } from './pool.ts'
 
 export interface Listener {
   close(): Promise<void>
@@ -27,7 +28,7 @@ const SILENCE_MS = 5_000
  * transaction mode (PgBouncer), bring nothing. `trial` finds that out.
  */
 export function listen(url: string, channel: string, wake: () => void, trial?: Trial): Listener {
-  const urls = splitHosts(url)
+  const servers = parseDatabaseUrl(url)
   let closed = false
   let heard = false
   let sql: postgres.Sql | undefined
@@ -38,15 +39,19 @@ export function listen(url: string, channel: string, wake: () => void, trial?: T
   }
 
   const listenOnce = async (): Promise<void> => {
-    const host = urls.length > 1 ? await findPrimary(urls) : url
-    if (closed) return
+    const server = servers.length === 1 ? servers[0] : await findPrimary(servers)
+    if (closed || server === undefined) return
     const lost = new Promise<void>((resolve) => {
-      const connection = {
-        ...{ max: 1, fetch_types: false, max_lifetime: null, connect_timeout: CONNECT_TIMEOUT_S },
-        ...{ onnotice: () => {}, onnotify: hear, onclose: () => resolve() },
-        connection: { application_name: 'oncekey' },
-      }
-      sql = postgres(host, connection)
+      const connection = Object.assign(driverOptions(server), {
+        max: 1,
+        fetch_types: false,
+        max_lifetime: null,
+        connect_timeout: CONNECT_TIMEOUT_S,
+        onnotice: () => {},
+        onnotify: hear,
+        onclose: () => resolve(),
+      })
+      sql = postgres(connection)
     })
     try {
       await sql?.unsafe(`LISTEN ${channel}`)
@@ -57,7 +62,7 @@ export function listen(url: string, channel: string, wake: () => void, trial?: T
       await sql?.end({ timeout: 0 })
     }
   }
-  /** That listening was accepted says nothing: a pooler gives the connection that listens to somebody else. */
+  /** That listening was accepted says nothing: a pooler may give the connection that listens to another client. */
   const expectOne = () => {
     if (heard || trial === undefined || silence !== undefined) return
     silence = setTimeout(() => {

@@ -1,6 +1,6 @@
-import { readdirSync, readFileSync } from 'node:fs'
-import { join } from 'node:path'
 import type { Database } from './database.ts'
+import { explainRefusal } from './explain-refusal.ts'
+import { FUNCTIONS, isNewer, readSchemaFiles, type SchemaFiles, UPGRADE } from './schema-files.ts'
 
 /** Any number: it only has to be the same in every process that migrates. */
 export const ADVISORY_LOCK = 7_261_083_244
@@ -11,71 +11,153 @@ export const BREAKING = /_breaking\.sql$/
 /** Long enough to build an index on a large table and to wait for another process that does. */
 const DEADLINE_MS = 600_000
 
+/** What `schema_migrations` has: the names of numbered files, and one row for the functions. */
+interface Applied {
+  names: ReadonlySet<string>
+  functions: { checksum: string; version: string } | undefined
+}
+
 /**
- * Applies the numbered files of `directory` that the database has not seen, in order, and returns their names.
- * Each file is sent with its version row as one simple query, which PostgreSQL runs as one transaction: it is
- * applied whole or not at all, and nothing can come between even if the connection is lost and replaced. Processes
- * that start at once wait for each other on an advisory lock; the version row, inserted first, tells the slower
- * one that the work is done.
+ * Brings the database to the state of `directory` and returns the names of what was applied: first the numbered files
+ * that it has not seen, in order, then `functions` if the text of a function, view or comment has changed.
+ * Each file is sent with its row of `schema_migrations` as one simple query, which PostgreSQL runs as one transaction:
+ * it is applied whole or not at all. Processes that start at once wait for each other on an advisory lock; the row,
+ * which comes first, tells the slower one that the work is done.
  *
  * A database that a newer version has migrated is fine: in a rolling upgrade nodes of the version before restart beside
- * it, and migrations only add. One that takes away what the version before uses says so in its name, `_breaking.sql`;
- * a program that does not know it throws a plain Error and touches nothing.
+ * it, and migrations only add. A program does not replace functions of a newer version by its own. A migration that
+ * takes away what the version before uses has a name that ends in `_breaking.sql`; a program that does not know it
+ * throws a plain Error and changes nothing. So does one that finds a schema from before version 0.1.
+ *
+ * @throws Error for a file that fails, a database that is too new, or one from before version 0.1; ServiceError
+ *   `store_unavailable`.
+ * @example await migrate(database, SQL_DIRECTORY)
  */
 export async function migrate(database: Database, directory: string): Promise<string[]> {
-  const files = readdirSync(directory)
-    .filter((name) => /^\d{3}_\w+\.sql$/.test(name))
-    .sort()
-  const applied: string[] = []
-  const breaking = (await newerMigrations(database, directory)).filter((name) => BREAKING.test(name))
+  const files = readSchemaFiles(directory)
+  const before = await readApplied(database)
+  const breaking = newerThan(files, before).filter((name) => BREAKING.test(name))
   if (breaking.length > 0) {
     throw new Error(
       `the database is newer than this program, which cannot work with it since ${breaking.join(', ')}: ` +
         'start the version that migrated it',
     )
   }
-  for (const name of files) {
-    if ((await versions(database)).has(name)) continue
-    try {
-      const text = step(name, readFileSync(join(directory, name), 'utf8'))
-      await database.run((sql) => sql.unsafe(text), DEADLINE_MS)
-      applied.push(name)
-    } catch (error) {
-      // The version row stands in the way: another process was faster, and the file is applied.
-      if ((await versions(database)).has(name)) continue
-      throw new Error(`migration ${name} failed: ${String(error)}`, { cause: error })
-    }
+  const done: string[] = []
+  if (hasOldMigrations(before) && (await upgrade(database, files, before))) done.push(UPGRADE)
+  for (const name of files.numbered) {
+    if (await applyFile(database, files, name)) done.push(name)
   }
-  return applied
+  if (await applyFunctions(database, files)) done.push(FUNCTIONS)
+  return done
 }
 
 /** What newer versions have applied, and this one does not know. */
 export async function newerMigrations(database: Database, directory: string): Promise<string[]> {
-  const known = new Set(readdirSync(directory))
-  return [...(await versions(database))].filter((name) => !known.has(name)).sort()
+  return newerThan(readSchemaFiles(directory), await readApplied(database))
 }
 
-/** The files that the database has not seen yet. */
+/** What `migrate` would apply. */
 export async function pendingMigrations(database: Database, directory: string): Promise<string[]> {
-  const seen = await versions(database)
-  return readdirSync(directory)
-    .filter((name) => name.endsWith('.sql') && !seen.has(name))
-    .sort()
+  const files = readSchemaFiles(directory)
+  const applied = await readApplied(database)
+  const old = hasOldMigrations(applied) ? [UPGRADE] : []
+  const numbered = files.numbered.filter((name) => !applied.names.has(name))
+  return [...old, ...numbered, ...(wantsFunctions(files, applied) ? [FUNCTIONS] : [])]
 }
 
-function step(name: string, text: string): string {
-  return `
-    SELECT pg_advisory_xact_lock(${ADVISORY_LOCK});
-    CREATE TABLE IF NOT EXISTS schema_migrations (name text PRIMARY KEY, applied_at timestamptz NOT NULL DEFAULT now());
-    INSERT INTO schema_migrations (name) VALUES ('${name}');
-    ${text}`
+function newerThan(files: SchemaFiles, applied: Applied): string[] {
+  if (hasOldMigrations(applied)) return []
+  const unknown = [...applied.names].filter((name) => name !== UPGRADE && !files.numbered.includes(name))
+  const newer = applied.functions !== undefined && isNewer(applied.functions.version, files.version)
+  return [...unknown.sort(), ...(newer ? [FUNCTIONS] : [])]
 }
 
-async function versions(database: Database): Promise<Set<string>> {
+function wantsFunctions({ functions, version }: SchemaFiles, { functions: applied }: Applied): boolean {
+  if (functions.text === '') return false
+  if (applied === undefined) return true
+  return applied.checksum !== functions.checksum && !isNewer(applied.version, version)
+}
+
+/** The first migration of version 0.1 and of what came before it. */
+const hasOldMigrations = ({ names }: Applied) => names.has('001_orders.sql')
+
+/** true: applied; false: another process was faster. */
+async function upgrade(database: Database, files: SchemaFiles, { names }: Applied): Promise<boolean> {
+  if (!names.has('007_nodes.sql')) {
+    throw new Error(
+      `the database has the schema of a development version older than 0.1 (${[...names].sort().join(', ')}): ` +
+        'run oncekey migrate of version 0.1 on it first, or use a new database',
+    )
+  }
+  const text = `
+    ALTER TABLE schema_migrations ADD COLUMN checksum text, ADD COLUMN version text;
+    ${files.text(UPGRADE)}`
+  return await applyText(database, UPGRADE, text, async () => !hasOldMigrations(await readApplied(database)))
+}
+
+/** true: applied; false: it was applied before. */
+async function applyFile(database: Database, files: SchemaFiles, name: string): Promise<boolean> {
+  const isThere = async () => (await readApplied(database)).names.has(name)
+  if (await isThere()) return false
+  return await applyText(
+    database,
+    name,
+    `${TABLE} INSERT INTO schema_migrations (name) VALUES ('${name}'); ${files.text(name)}`,
+    isThere,
+  )
+}
+
+/** true: applied; false: they are there, or those of a newer version are. */
+async function applyFunctions(database: Database, files: SchemaFiles): Promise<boolean> {
+  const areThere = async () => !wantsFunctions(files, await readApplied(database))
+  if (await areThere()) return false
+  const { text, checksum } = files.functions
+  // Another process that was faster has left the same checksum: the division by zero ends this transaction.
+  const row = `
+    SELECT 1 / (checksum <> '${checksum}')::integer FROM schema_migrations WHERE name = '${FUNCTIONS}';
+    INSERT INTO schema_migrations (name, checksum, version) VALUES ('${FUNCTIONS}', '${checksum}', '${files.version}')
+      ON CONFLICT (name) DO UPDATE
+      SET checksum = EXCLUDED.checksum, version = EXCLUDED.version, applied_at = EXCLUDED.applied_at;`
+  return await applyText(database, FUNCTIONS, `${TABLE} ${row} ${text}`, areThere)
+}
+
+const TABLE = `
+  CREATE TABLE IF NOT EXISTS schema_migrations (
+    name text PRIMARY KEY, applied_at timestamptz NOT NULL DEFAULT now(), checksum text, version text);`
+
+async function applyText(
+  database: Database,
+  name: string,
+  text: string,
+  isDone: () => Promise<boolean>,
+): Promise<boolean> {
+  try {
+    await database.run(
+      (sql) => sql.unsafe(`SELECT pg_advisory_xact_lock(${ADVISORY_LOCK}); ${text}`),
+      DEADLINE_MS,
+    )
+    return true
+  } catch (error) {
+    // Its row is in the way: another process was faster.
+    if (await isDone()) return false
+    throw new Error(`migration ${name} failed: ${explainRefusal(error)}`, { cause: error })
+  }
+}
+
+async function readApplied(database: Database): Promise<Applied> {
   const [table] = await database.run(
     (sql) => sql`SELECT to_regclass('schema_migrations') IS NOT NULL AS exists`,
   )
-  if (table?.exists !== true) return new Set()
-  const rows = await database.run((sql) => sql`SELECT name FROM schema_migrations`)
-  return new Set(rows.map((row) => String(row.name)))
+  if (table?.exists !== true) return { names: new Set(), functions: undefined }
+  // to_jsonb: before version 0.2 the table had a name and a time alone.
+  const rows = await database.run(
+    (sql) => sql`
+      SELECT name, to_jsonb(m) ->> 'checksum' AS checksum, to_jsonb(m) ->> 'version' AS version FROM schema_migrations AS m`,
+  )
+  const row = rows.find(({ name }) => name === FUNCTIONS)
+  return {
+    names: new Set(rows.map(({ name }) => String(name)).filter((name) => name !== FUNCTIONS)),
+    functions: row && { checksum: String(row.checksum), version: String(row.version) },
+  }
 }

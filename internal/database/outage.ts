@@ -8,12 +8,18 @@ export function isRowFault(error: unknown): boolean {
   return /^(22|23)...$/.test(codeOf(error))
 }
 
-/** There was no connection to send it on, PostgreSQL refused the connection or the statement, or it rolled that back. */
+/**
+ * There was no connection to send it on, PostgreSQL refused the connection or the statement, or it rolled that back. What
+ * an operator has to mend is among them, since the same statement goes through once it is mended: no rights (42501), no
+ * table or function (42P01, 42883: another search_path), no transaction ids or other limits left (54000), a lock_timeout
+ * (55P03) or transaction_timeout (25P04) of the role. A certificate that cannot be verified, or a key that cannot be opened,
+ * ends a connection before anything is sent.
+ */
 const NOTHING_HAPPENED =
-  /^(57P03|53300|25006|40001|40P01|28...|3D000|ECONNREFUSED|ENOTFOUND|EAI_AGAIN|ENOENT|EACCES|CONNECT_TIMEOUT)$/
+  /^(57P03|53300|25006|25P04|40001|40P01|42501|42P01|42883|54000|55P03|28...|3D000|ECONNREFUSED|ENOTFOUND|EAI_AGAIN|ENOENT|EACCES|CONNECT_TIMEOUT|ERR_TLS_.*|ERR_OSSL_.*|CERT_.*|UNABLE_TO_.*|(SELF|DEPTH_ZERO_SELF)_SIGNED_CERT.*)$/
 /** Connection lost or terminated, shutdown, no resources, a primary that became a replica: these pass. */
 const OUTAGE =
-  /^(08...|53...|57...|40...|25006|CONNECTION_.*|ECONNRESET|EPIPE|ETIMEDOUT|EHOSTUNREACH|ENETUNREACH|ECONNABORTED)$/
+  /^(08...|53...|57...|40...|25006|CONNECTION_.*|ECONNRESET|EPIPE|ETIMEDOUT|EHOSTUNREACH|ENETUNREACH|ECONNABORTED|OPEN_TRANSACTION|ERR_SSL_.*)$/
 
 export function isOutage(error: unknown): boolean {
   return nothingHappened(error) || OUTAGE.test(codeOf(error))

@@ -17,8 +17,8 @@ export interface ScriptCall {
 
 /**
  * The script of a file, made so that one command can carry any number of its calls: see `callAll`. The file returns a
- * function of KEYS and ARGV; what it makes before that, it makes once for a command. It answers a list of numbers and texts,
- * or one of them; what need not be UTF-8 it answers as `bytes(text)`, at the top of its list.
+ * function of KEYS and ARGV; what it makes before that, it makes once for a command. It returns a list of numbers and texts,
+ * or one of them; what need not be UTF-8 it returns as `bytes(text)`, at the top of its list.
  */
 export function loadScript(file: URL): RedisScript {
   const lua = ofMany(readFileSync(file, 'utf8'))
@@ -39,9 +39,9 @@ local function now_ms() return math.floor(now_us() / 1000) end`
 /**
  * ARGV     number of the command, its calls (a JSON list: for each call the number of its keys, the number of its
  *          arguments, and these, each of them a text or, where it is binary, its number among ARGV), and what is binary
- * answers  number of the command, the answers (JSON), one for each call, in their order, and what of them is binary
+ * responds  number of the command, the responses (JSON), one for each call, in their order, and what of them is binary
  *
- * Redis, and its client more so, spend more on each argument and each part of an answer than on all of a JSON text.
+ * Redis, and its client more so, spend more on each argument and each part of a response than on all of a JSON text.
  */
 function ofMany(lua: string): string {
   return `${CLOCK}
@@ -91,16 +91,16 @@ export function callAll(
   return { keys, args }
 }
 
-/** The answers to this command; undefined: the reply is that of another one. */
-export function answersOf(command: number, reply: unknown): readonly unknown[] | undefined {
+/** The responses to this command; undefined: the reply is that of another one. */
+export function responsesOf(command: number, reply: unknown): readonly unknown[] | undefined {
   if (!Array.isArray(reply)) return undefined
   const [number, json, ...binaries]: unknown[] = reply
   if (number !== command || !(json instanceof Buffer)) return undefined
-  const answers: unknown = JSON.parse(json.toString())
-  if (!Array.isArray(answers)) return undefined
-  if (binaries.length === 0) return answers
-  return answers.map((answer) =>
-    Array.isArray(answer) ? answer.map((part) => unpacked(part, binaries)) : answer,
+  const responses: unknown = JSON.parse(json.toString())
+  if (!Array.isArray(responses)) return undefined
+  if (binaries.length === 0) return responses
+  return responses.map((response) =>
+    Array.isArray(response) ? response.map((part) => unpacked(part, binaries)) : response,
   )
 }
 

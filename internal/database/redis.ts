@@ -1,15 +1,15 @@
 import { Cluster, Redis } from 'ioredis'
-import { ClusterRoutes, NoNodeError } from './cluster-routes.ts'
+import { ClusterRoutes, NoNodeError, SplitSlotError } from './cluster-routes.ts'
 import { storeUnavailable, withDeadline } from './deadline.ts'
 import { groupCommit } from './group-commit.ts'
 import { keySlot } from './key-slot.ts'
-import { createClient, hasSentinels } from './redis-client.ts'
-import { answersOf, callAll, type RedisScript, type ScriptCall } from './redis-script.ts'
+import { createClient, encryption, hasSentinels, type RedisTls } from './redis-client.ts'
+import { callAll, type RedisScript, responsesOf, type ScriptCall } from './redis-script.ts'
 import { watchSentinels } from './watch-sentinels.ts'
 
 export interface RedisConnection {
   /**
-   * Runs the script once; calls of the same script at the same time share a command. Resolves to what the script answers:
+   * Runs the script once; calls of the same script at the same time share a command. Resolves to what the script returns:
    * numbers, texts, Buffers where it says so, lists of these.
    * Rejects with ServiceError `store_unavailable` within the deadline when Redis is away, hangs, is read-only or
    * out of memory; its `effect` is unknown if the script may have run. It is never sent a second time, except
@@ -25,7 +25,7 @@ export interface RedisConnection {
    * given at least once; Redis may give a key twice. For operators: Redis looks at every key it has.
    */
   scan(match: string): AsyncIterable<readonly string[]>
-  /** Resolves when Redis answers PING within the deadline; rejects with `store_unavailable`. */
+  /** Resolves when Redis responds to PING within the deadline; rejects with `store_unavailable`. */
   ping(): Promise<void>
   /** What the server, or each master of a cluster, says of itself. */
   servers(): Promise<RedisServer[]>
@@ -35,17 +35,30 @@ export interface RedisConnection {
 export interface RedisServer {
   /** `host:port`. */
   address: string
-  version: string
+  /** undefined where INFO is not allowed. */
+  engine: RedisEngine | undefined
   /** Its clock, Unix milliseconds. */
   clockMs: number
   /** `maxmemory-policy`, or undefined where CONFIG is not allowed (managed services). */
   evictionPolicy: string | undefined
 }
 
+export interface RedisEngine {
+  /** As it calls itself: Redis, Valkey, KeyDB, Redict or Dragonfly, each with its own version. */
+  name: string
+  /** The version of Redis that it speaks. */
+  redisVersion: string
+  isReplica: boolean
+  /** One node of several, or of itself alone. */
+  isClusterNode: boolean
+}
+
 export interface RedisConnectionOptions {
-  /** A command without an answer for this long fails and its connection is replaced. */
+  /** A command without a response for this long fails and its connection is replaced. */
   deadlineMs?: number
   onState?: (state: 'ready' | 'lost', cause?: Error) => void
+  /** For `rediss://`. */
+  tls?: RedisTls
 }
 
 /** Two deadlines in a row (limits, then claim) must stay under the three seconds that a partner is promised. */
@@ -57,10 +70,13 @@ const SCAN_COUNT = 1_000
  * Connects to `redis://`, `rediss://`, a comma list of them (Redis Cluster) or `redis+sentinel://h:p,h:p/name`.
  * Returns at once and goes on trying to connect until closed. While there is no connection, commands are refused
  * at once (no offline queue); a hung one is cut at the deadline. That is all the circuit breaking there is.
+ *
+ * @throws Error for a URL that cannot be understood.
+ * @example const redis = connectRedis('redis://127.0.0.1:6379')
  */
 export function connectRedis(url: string, options: RedisConnectionOptions = {}): RedisConnection {
   const deadlineMs = options.deadlineMs ?? DEADLINE_MS
-  const client = createClient(url, deadlineMs)
+  const client = createClient(url, deadlineMs, options.tls)
   const nodes = client instanceof Cluster ? new ClusterRoutes(client, deadlineMs) : theOnly(client)
   const grouping = client instanceof Cluster ? { ...GROUPING, ...OF_A_CLUSTER } : GROUPING
   let lastError: Error | undefined
@@ -71,15 +87,22 @@ export function connectRedis(url: string, options: RedisConnectionOptions = {}):
     options.onState?.(state, state === 'lost' ? lastError : undefined)
   }
   client.on('error', (error: Error) => {
-    lastError = error
+    lastError = explained(error, url)
+  })
+  // Of one node of a cluster.
+  client.on('node error', (error: Error) => {
+    if (client.status !== 'ready') lastError = error
   })
   client.on('ready', () => {
     lastError = undefined
     announce('ready')
   })
-  client.on('close', () => announce('lost'))
+  client.on('close', () => {
+    if (client instanceof Cluster) lastError ??= new Error(NO_NODES)
+    announce('lost')
+  })
   const sentinels = hasSentinels(url)
-    ? watchSentinels(url, deadlineMs, (primary) => {
+    ? watchSentinels(url, encryption(url, options.tls ?? {}), deadlineMs, (primary) => {
         if (client.status === 'ready' && client instanceof Redis && primary !== addressOf(client))
           client.disconnect(true)
       })
@@ -102,10 +125,10 @@ export function connectRedis(url: string, options: RedisConnectionOptions = {}):
     const [first = ''] = keys
     const call = (verb: keyof BufferScripts, text: string) =>
       send(() =>
-        nodes.run(first, async (node) => {
+        nodes.run(first, calls.length, async (node) => {
           const reply = await withBufferReplies(node)[verb](text, keys.length, ...keys, ...args)
-          const answers = answersOf(number, reply)
-          if (answers !== undefined) return answers
+          const responses = responsesOf(number, reply)
+          if (responses !== undefined) return responses
           // Then every later reply on this connection is another's, too, and who acts on it charges twice.
           node.disconnect(true)
           throw new Error('the connection to Redis gave the reply to another command')
@@ -150,18 +173,35 @@ export function connectRedis(url: string, options: RedisConnectionOptions = {}):
   }
 }
 
+/** Redis may reset the connection before its TLS alert has been read. */
+const CERTIFICATE =
+  'where Redis demands the certificate of a client, REDIS_TLS_CERT must name one that it takes'
+
+/** What the driver leaves out of an error. */
+function explained(error: Error, url: string): Error {
+  if ('lastNodeError' in error && error.lastNodeError instanceof Error)
+    return new Error(
+      `no node tells of the cluster (${error.lastNodeError.message}): oncekey doctor asks each of them`,
+    )
+  const isReset = 'code' in error && (error.code === 'ECONNRESET' || error.code === 'EPIPE')
+  return isReset && url.startsWith('rediss') ? new Error(`${error.message}: ${CERTIFICATE}`) : error
+}
+
+const NO_NODES = 'the cluster names no node that can be reached'
+
 const GROUPING = {
   inFlight: 2,
   bytesOf: ({ args }: ScriptCall) =>
     args.reduce((sum: number, arg) => (arg instanceof Buffer ? sum + arg.length : sum), 0),
   // A key that holds what is not ours: the script ends there, and what it did before it does again, once.
-  isItemFault: (error: unknown) => error instanceof Error && error.name === 'ReplyError',
+  isItemFault: (error: unknown) =>
+    error instanceof SplitSlotError || (error instanceof Error && error.name === 'ReplyError'),
 }
 /** The keys of one command lie in one slot. Slots wait for each other only where nodes are many times slower than usual. */
 const OF_A_CLUSTER = { inFlight: 256, groupOf: ({ keys: [first = ''] }: ScriptCall) => keySlot(first) }
 
 function theOnly(client: Redis): Pick<ClusterRoutes, 'run' | 'masters'> {
-  return { run: (_, command) => command(client), masters: async () => [client] }
+  return { run: (_, _calls, command) => command(client), masters: async () => [client] }
 }
 
 /** Whom the connection is to: with sentinels its options do not tell. */
@@ -171,16 +211,35 @@ function addressOf({ stream }: Redis): string {
 
 async function describe(node: Redis): Promise<RedisServer> {
   const [seconds = 0, micros = 0] = await node.time()
-  const info = await node.info('server')
-  const policy: unknown = await node.config('GET', 'maxmemory-policy').catch((error: unknown) => {
+  const unlessRefused = (error: unknown) => {
     if (error instanceof Error && error.name === 'ReplyError') return undefined
     throw error
-  })
+  }
+  const info = await node.info().catch(unlessRefused)
+  const policy: unknown = await node.config('GET', 'maxmemory-policy').catch(unlessRefused)
   return {
     address: addressOf(node),
-    version: /^redis_version:(\S+)/m.exec(info)?.[1] ?? 'unknown',
+    engine: info === undefined ? undefined : parseInfo(info),
     clockMs: Number(seconds) * 1000 + Math.floor(Number(micros) / 1000),
     evictionPolicy: Array.isArray(policy) ? String(policy[1]) : undefined,
+  }
+}
+
+function parseInfo(info: string): RedisEngine {
+  const field = (name: string) => new RegExp(`^${name}:(\\S+)`, 'm').exec(info)?.[1]
+  const redisVersion = field('redis_version') ?? 'unknown'
+  const own = [
+    ['Valkey', field('valkey_version')],
+    ['Redict', field('redict_version')],
+    ['Dragonfly', field('dragonfly_version')],
+    ['KeyDB', /keydb|^mvcc_depth:/m.test(info) ? redisVersion : undefined],
+  ] as const
+  const [name, version] = own.find(([, one]) => one !== undefined) ?? ['Redis', redisVersion]
+  return {
+    name: `${name} ${version}`,
+    redisVersion,
+    isReplica: field('role') === 'slave',
+    isClusterNode: field('cluster_enabled') === '1',
   }
 }
 
@@ -226,11 +285,17 @@ const REFUSED = [
   'MISCONF',
   'NOREPLICAS',
   'BUSY',
+  'CROSSSLOT',
 ]
 
+/** Of a command inside a script, which may have done a part before: the right to it is missing. */
+const REFUSED_INSIDE = /^ERR (ACL failure|The user executing the script)/
+
 function asStoreError(error: unknown): unknown {
-  if (!(error instanceof Error) || error.name === 'ServiceError') return error
+  if (!(error instanceof Error) || error.name === 'ServiceError' || error instanceof SplitSlotError)
+    return error
   if (error instanceof NoNodeError) return storeUnavailable(error, 'none')
+  if (REFUSED_INSIDE.test(error.message)) return storeUnavailable(error, 'unknown')
   // A script that Redis itself could not compile or run is a defect of ours, not an outage.
   if (error.name === 'ReplyError' && !REFUSED.some((code) => isReply(error, code))) return error
   return storeUnavailable(error, error.name === 'ReplyError' ? 'none' : 'unknown')

@@ -1,7 +1,7 @@
 import { setTimeout as sleep } from 'node:timers/promises'
 
 /**
- * Calls share a run of `work` that begins after them: one that is under way may have looked before what the caller
+ * Calls share a run of `work` that begins after them: one that is in flight may have looked before what the caller
  * wants to see. Runs follow one another, and none begins earlier than `gapMs` after the end of the one before; the
  * first, and one after a pause, begins at once.
  */

@@ -1,3 +1,4 @@
+import type { ConnectionOptions } from 'node:tls'
 import { Redis } from 'ioredis'
 import { parseSentinelUrl } from './redis-client.ts'
 
@@ -13,13 +14,20 @@ const RECONNECT_MS = 1_000
  */
 export function watchSentinels(
   url: string,
+  tls: { tls?: ConnectionOptions },
   connectTimeout: number,
   onSwitch: (address: string) => void,
 ): { close(): void } {
   const { sentinels, name } = parseSentinelUrl(url)
   const clients = sentinels.map(({ host, port }) => {
     const retryStrategy = () => RECONNECT_MS
-    const options = { connectTimeout, retryStrategy, maxRetriesPerRequest: null, enableReadyCheck: false }
+    const options = {
+      connectTimeout,
+      retryStrategy,
+      maxRetriesPerRequest: null,
+      enableReadyCheck: false,
+      ...tls,
+    }
     const client = new Redis(port, host, options)
     client.on('error', () => {})
     client.on('message', (_, text: string) => {

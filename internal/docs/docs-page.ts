@@ -1,8 +1,9 @@
 import { createReadStream, readFileSync } from 'node:fs'
 import { createGunzip } from 'node:zlib'
-import { type CachedAnswer, cachedAnswer, etagOf, isFresh, sendCached } from '../http/cached-answer.ts'
-import type { Stage, StageContext } from '../request-state.ts'
-import { ServiceError } from '../service-error.ts'
+import type { Middleware, MiddlewareContext } from '../core/request-state.ts'
+import { ServiceError } from '../core/service-error.ts'
+import { type CachedResponse, cachedResponse, etagOf, isFresh, sendCached } from '../http/cached-response.ts'
+import { checkLists } from '../http/guard.ts'
 import { setPageHeaders } from './page-headers.ts'
 
 const HTML = 'text/html; charset=utf-8'
@@ -12,6 +13,7 @@ const STYLE = 'text/css; charset=utf-8'
 /** The files of our own, in memory: together a few kilobytes. */
 const OWN: Readonly<Record<string, string>> = {
   'docs.js': SCRIPT,
+  'watch-loading.js': SCRIPT,
   'page.css': STYLE,
   'docs.css': STYLE,
   'icon.svg': 'image/svg+xml',
@@ -28,9 +30,9 @@ export interface DocsOptions {
 }
 
 /** `GET /docs`: the page to read and try the API on. */
-export function docsPage({ hint }: DocsOptions): Stage {
+export function docsPage({ hint }: DocsOptions): Middleware {
   const html = readFileSync(new URL('./browser/docs.html', import.meta.url), 'utf8')
-  const page = cachedAnswer(
+  const page = cachedResponse(
     HTML,
     html.replace('{{hint}}', () => hint),
   )
@@ -41,9 +43,9 @@ export function docsPage({ hint }: DocsOptions): Stage {
 }
 
 /** `GET /docs/:file`: what the pages are made of, a fixed list. `signer` is the module that the page signs with. */
-export function docsFile({ signer }: { signer: URL }): Stage {
-  const read = (type: string, file: URL) => cachedAnswer(type, readFileSync(file, 'utf8'))
-  const own = new Map<string, CachedAnswer>([['signer.js', read(SCRIPT, signer)]])
+export function docsFile({ signer }: { signer: URL }): Middleware {
+  const read = (type: string, file: URL) => cachedResponse(type, readFileSync(file, 'utf8'))
+  const own = new Map<string, CachedResponse>([['signer.js', read(SCRIPT, signer)]])
   for (const [name, type] of Object.entries(OWN)) {
     own.set(name, read(type, new URL(`./browser/${name}`, import.meta.url)))
   }
@@ -67,7 +69,11 @@ export function docsFile({ signer }: { signer: URL }): Stage {
 }
 
 /** From the disk, as it lies there for every browser, unpacked for who cannot. */
-function sendCompressed(ctx: StageContext, { file, type, etag }: { file: URL; type: string; etag: string }) {
+function sendCompressed(
+  ctx: MiddlewareContext,
+  { file, type, etag }: { file: URL; type: string; etag: string },
+) {
+  checkLists(ctx.req)
   ctx.vary('Accept-Encoding')
   const packed = ctx.acceptsEncodings('gzip', 'identity') === 'gzip'
   // Two forms of one file: not the same bytes, so not the same tag.

@@ -1,8 +1,8 @@
 import { z } from 'zod'
+import { PROBLEM_TEXTS } from '../core/problem-texts.ts'
+import { PROBLEMS } from '../core/service-error.ts'
 import type { Operation, RoomApi } from '../openapi/describe.ts'
-import { PROBLEM_CODES } from '../openapi/problem-answers.ts'
-import { PROBLEM_TEXTS } from '../problem-texts.ts'
-import { PROBLEMS } from '../service-error.ts'
+import { PROBLEM_CODES } from '../openapi/problem-responses.ts'
 
 const entry = z.object({
   code: z.enum(PROBLEM_CODES),
@@ -39,12 +39,9 @@ const html = (title: string) => ({
 })
 
 export const problemsOperation: Operation = {
-  id: 'listProblems',
-  method: 'get',
-  path: '/problems',
   summary: 'The error catalogue',
   description: 'HTML for who prefers it in `Accept`, otherwise JSON.',
-  answers: {
+  responses: {
     200: {
       description: 'Every code that a problem document can have.',
       content: {
@@ -60,9 +57,6 @@ export const problemsOperation: Operation = {
 }
 
 export const problemOperation: Operation = {
-  id: 'getProblem',
-  method: 'get',
-  path: '/problems/{code}',
   summary: 'One kind of error',
   description: 'What the `type` of a problem document points to. HTML for who prefers it in `Accept`.',
   parameters: {
@@ -75,7 +69,7 @@ export const problemOperation: Operation = {
       examples: { rate_limited: 'rate_limited' },
     },
   },
-  answers: {
+  responses: {
     200: {
       description: 'What it means and what to do.',
       content: {
@@ -97,12 +91,9 @@ const ETAG = {
 }
 
 export const openApiOperation: Operation = {
-  id: 'getOpenApi',
-  method: 'get',
-  path: '/openapi.json',
   summary: 'This document',
   description: 'OpenAPI 3.1, made from the schemas that validate the requests.',
-  answers: {
+  responses: {
     200: {
       description: 'The document.',
       headers: { ETag: ETAG },
@@ -118,12 +109,9 @@ export const openApiOperation: Operation = {
 }
 
 export const docsOperation: Operation = {
-  id: 'getDocs',
-  method: 'get',
-  path: '/docs',
   summary: 'A page to read and try the API on',
   description:
     'It signs in the browser: a secret that is typed in leaves it only as signatures, an API key goes to this service only.',
-  answers: { 200: { description: 'The page.', headers: { ETag: ETAG }, content: html('oncekey API') } },
+  responses: { 200: { description: 'The page.', headers: { ETag: ETAG }, content: html('oncekey API') } },
   problems: [],
 }

@@ -1,7 +1,7 @@
-import type { StageContext } from '../request-state.ts'
+import type { MiddlewareContext } from '../core/request-state.ts'
 
 /**
- * A page that shows and sends what others wrote runs our own scripts and styles only, talks to nobody but this
+ * A page that shows and sends what others wrote runs our own scripts and styles only, talks to no other host but this
  * service, and stands in no frame.
  */
 const POLICY = [
@@ -17,7 +17,7 @@ const POLICY = [
 ].join('; ')
 
 /** For all that a browser shows. */
-export function setPageHeaders(ctx: StageContext): void {
+export function setPageHeaders(ctx: MiddlewareContext): void {
   ctx.set({
     'Content-Security-Policy': POLICY,
     'X-Content-Type-Options': 'nosniff',

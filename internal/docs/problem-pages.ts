@@ -1,6 +1,7 @@
-import { PROBLEM_TEXTS } from '../problem-texts.ts'
-import type { Stage, StageContext } from '../request-state.ts'
-import { PROBLEMS, type ProblemCode, ServiceError } from '../service-error.ts'
+import { PROBLEM_TEXTS } from '../core/problem-texts.ts'
+import type { Middleware, MiddlewareContext } from '../core/request-state.ts'
+import { PROBLEMS, type ProblemCode, ServiceError } from '../core/service-error.ts'
+import { checkLists } from '../http/guard.ts'
 import { setPageHeaders } from './page-headers.ts'
 
 interface Entry {
@@ -23,23 +24,24 @@ const ENTRIES: readonly Entry[] = Object.keys(PROBLEM_TEXTS)
   .sort((a, b) => a.status - b.status)
 
 /** `GET /problems`: the error catalogue, as HTML to who prefers that, else as `{"problems":[…]}`. */
-export function problemsPage(): Stage {
+export function problemsPage(): Middleware {
   return async function problemsPage(ctx) {
-    answer(ctx, { problems: ENTRIES }, () => html('Errors', INTRODUCTION, ENTRIES))
+    response(ctx, { problems: ENTRIES }, () => html('Errors', INTRODUCTION, ENTRIES))
   }
 }
 
 /** `GET /problems/:code`: what the `type` of a problem document points to. */
-export function problemPage(): Stage {
+export function problemPage(): Middleware {
   return async function problemPage(ctx) {
     const code = ctx.path.slice(ctx.path.lastIndexOf('/') + 1)
     const entry = ENTRIES.find((one) => one.code === code)
     if (entry === undefined) throw new ServiceError('not_found', 'There is no problem of this name.')
-    answer(ctx, entry, () => html(entry.code, '<p><a href="/problems">All errors</a></p>', [entry]))
+    response(ctx, entry, () => html(entry.code, '<p><a href="/problems">All errors</a></p>', [entry]))
   }
 }
 
-function answer(ctx: StageContext, json: object, render: () => string): void {
+function response(ctx: MiddlewareContext, json: object, render: () => string): void {
+  checkLists(ctx.req)
   setPageHeaders(ctx)
   ctx.vary('Accept')
   if (ctx.accepts('application/json', 'text/html') !== 'text/html') {

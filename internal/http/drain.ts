@@ -1,9 +1,10 @@
-import type { Stage } from '../request-state.ts'
-import { ServiceError } from '../service-error.ts'
+import { middleware } from '../core/compose.ts'
+import type { Middleware } from '../core/request-state.ts'
+import { ServiceError } from '../core/service-error.ts'
 
-/** Counts the requests under way, also those whose client has gone, and refuses new ones once stopping. */
+/** Counts the requests in flight, also those whose client has gone, and refuses new ones once stopping. */
 export class Drain {
-  #underWay = 0
+  #inFlight = 0
   #stopping = false
   #idle: (() => void) | undefined
 
@@ -11,14 +12,14 @@ export class Drain {
     return this.#stopping
   }
 
-  get underWay(): number {
-    return this.#underWay
+  get inFlight(): number {
+    return this.#inFlight
   }
 
-  /** From now on new requests get 503 `shutting_down`. Resolves with true when the last one under way has ended. */
+  /** From now on new requests get 503 `shutting_down`. Resolves with true when the last one in flight has ended. */
   async stop(graceMs: number): Promise<boolean> {
     this.#stopping = true
-    if (this.#underWay === 0) return true
+    if (this.#inFlight === 0) return true
     let timer: NodeJS.Timeout | undefined
     const late = new Promise<false>((resolve) => {
       timer = setTimeout(() => resolve(false), graceMs)
@@ -37,25 +38,27 @@ export class Drain {
         headers: { Connection: 'close' },
       })
     }
-    this.#underWay++
+    this.#inFlight++
   }
 
   leave(): void {
-    this.#underWay--
-    if (this.#underWay === 0) this.#idle?.()
+    this.#inFlight--
+    if (this.#inFlight === 0) this.#idle?.()
   }
 
   /** Where work begins; health checks and metrics stand before it. */
-  stage(): Stage {
-    return async (ctx, next) => {
-      this.enter()
-      try {
-        await next()
-      } finally {
-        // An answer under way when the stop began tells its client not to use the connection again.
+  middleware(): Middleware {
+    return middleware(
+      () => {
+        this.enter()
+        return undefined
+      },
+      (ctx, thrown) => {
+        // A response in flight when the stop began tells its client not to use the connection again.
         if (this.#stopping) ctx.set('Connection', 'close')
         this.leave()
-      }
-    }
+        return thrown
+      },
+    )
   }
 }

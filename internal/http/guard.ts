@@ -1,8 +1,8 @@
 import type { IncomingMessage } from 'node:http'
 import type { Socket } from 'node:net'
-import type { Stage } from '../request-state.ts'
-import { type ProblemCode, ServiceError } from '../service-error.ts'
-import { before } from '../stages.ts'
+import { middleware } from '../core/compose.ts'
+import type { Middleware } from '../core/request-state.ts'
+import { type ProblemCode, ServiceError } from '../core/service-error.ts'
 
 /** Real partners send about fifteen. */
 const MAX_HEADERS = 100
@@ -25,20 +25,20 @@ export interface GuardOptions {
 
 /**
  * Refuses what Node's parser lets through and what would mean different things to different readers: other versions
- * of HTTP, other request targets than a path, a missing or second Host, more transfer codings than chunked, very many
+ * of HTTP, other request targets than a path (alone or behind http://HOST), a missing or second Host, more transfer codings than chunked, very many
  * headers.
  */
-export function guard(options: GuardOptions = {}): Stage {
+export function guard(options: GuardOptions = {}): Middleware {
   const check = requestCheck(options)
-  return before(function guard(ctx) {
+  return middleware(function guard(ctx) {
     check(ctx.req)
   })
 }
 
-/** The same for requests that reach no stage. Throws `invalid_request` or `headers_too_large`. */
+/** The same for requests that reach no middleware. Throws `invalid_request` or `headers_too_large`. */
 export function requestCheck(options: GuardOptions = {}): (req: IncomingMessage) => void {
   const { checkTarget = checkPath } = options
-  /** Connections on which nobody can say where a request began. */
+  /** Connections on which it is unknown where a request began. */
   const doubtful = new WeakSet<Socket>()
   return (req) => {
     if (doubtful.has(req.socket) || !isFramed(req)) {
@@ -65,11 +65,32 @@ function checkVersion(req: IncomingMessage): void {
   throw new ServiceError('invalid_request', 'The protocol must be HTTP/1.1 or HTTP/1.0.')
 }
 
+const ABSOLUTE = /^https?:\/\/([^/?#]+)(\/?[^#]*)$/i
+
+/**
+ * Leaves a path with its query in `req.url`. A target in absolute form, which clients send that take the service for a
+ * proxy (RFC 9112, 3.2.2), becomes its path: that is what is signed. It must name the same host as the Host header, since
+ * two parties could each go by another one.
+ */
 function checkPath(req: IncomingMessage): void {
+  const [, host, rest = ''] = ABSOLUTE.exec(req.url ?? '') ?? []
+  if (host !== undefined) {
+    const named = req.headers.host
+    if (named !== undefined && named.toLowerCase() !== host.toLowerCase()) {
+      throw new ServiceError(
+        'invalid_request',
+        'The request target and the Host header name different hosts.',
+      )
+    }
+    req.url = rest.startsWith('/') ? rest : `/${rest}`
+  }
   const target = req.url ?? ''
-  // An absolute target, or one that begins with //, names a host of its own; a fragment never comes over the wire.
+  // A target that begins with // names a host of its own; a fragment never comes over the wire.
   if (target.startsWith('/') && !target.startsWith('//') && !target.includes('#')) return
-  throw new ServiceError('invalid_request', 'The request target must be a path that begins with one slash.')
+  throw new ServiceError(
+    'invalid_request',
+    'The request target must be a path that begins with one slash, or http://HOST and such a path.',
+  )
 }
 
 function checkHeaders(req: IncomingMessage): void {
@@ -93,13 +114,26 @@ function checkHeaders(req: IncomingMessage): void {
 }
 
 /** The second for a caller who names the charset too. */
-const ANSWER_TYPES = ['application/json', 'application/json; charset=utf-8']
+const RESPONSE_TYPES = ['application/json', 'application/json; charset=utf-8']
 
-/** The answers are JSON: refuses a caller who says that it takes none. */
-export function acceptJson(): Stage {
-  return before(function acceptJson(ctx) {
-    if (ctx.req.headers.accept !== undefined && ctx.accepts(ANSWER_TYPES) === false) {
-      throw new ServiceError('not_acceptable', 'The answers are application/json; see Accept.')
+/** Browsers send some 150 characters. What reads the lists looks at long ones again and again. */
+const MAX_LIST = 1_024
+
+/** Throws `not_acceptable` where a list of what the caller takes is far too long to be one. */
+export function checkLists({ headers }: IncomingMessage): void {
+  for (const list of [headers.accept, headers['accept-encoding']]) {
+    if (list !== undefined && list.length > MAX_LIST) {
+      throw new ServiceError('not_acceptable', `Accept and Accept-Encoding may have ${MAX_LIST} characters.`)
+    }
+  }
+}
+
+/** The responses are JSON: refuses a caller who says that it takes none. */
+export function acceptJson(): Middleware {
+  return middleware(function acceptJson(ctx) {
+    checkLists(ctx.req)
+    if (ctx.req.headers.accept !== undefined && ctx.accepts(RESPONSE_TYPES) === false) {
+      throw new ServiceError('not_acceptable', 'The responses are application/json; see Accept.')
     }
   })
 }

@@ -1,12 +1,17 @@
-import { type JsonBody, required, type Stage, type StageContext } from '../request-state.ts'
-import { ServiceError } from '../service-error.ts'
-import { before } from '../stages.ts'
+import { middleware } from '../core/compose.ts'
+import { type JsonBody, type Middleware, type MiddlewareContext, required } from '../core/request-state.ts'
+import { ServiceError } from '../core/service-error.ts'
 import { parseJsonText, withNumbers } from './json-text.ts'
 
-/** `application/json` and its structured relatives, in UTF-8 or unsaid. */
-const JSON_TYPE = /^application\/(?:[\w.-]+\+)?json[\t ]*(?:;[\t ]*charset="?utf-8"?[\t ]*)?$/i
+/**
+ * `application/json` and types that end in `+json`. RFC 8259, section 11 defines no parameters, so that they are ignored,
+ * except for a charset that is not UTF-8.
+ */
+const JSON_TYPE = /^application\/(?:[\w.-]+\+)?json[\t ]*(?:;|$)/i
+const CHARSET = /;[\t ]*charset[\t ]*=[\t ]*"?([^\s";]*)/i
+const UTF8 = /^utf-?8$/i
 
-interface JsonBodyOptions {
+export interface JsonBodyOptions {
   /** Without a body: this one, for which no Content-Type is needed. */
   absent?: JsonBody['value']
 }
@@ -14,9 +19,12 @@ interface JsonBodyOptions {
 /**
  * Parses the bytes that `rawBody` has read. It stands behind the signature and the key, so that replays are never
  * parsed. Throws `unsupported_media_type` or `invalid_json`.
+ *
+ * @throws ServiceError `unsupported_media_type` or `invalid_json`, for each request.
+ * @example app.use(rawBody()).use(jsonBody())
  */
-export function jsonBody({ absent }: JsonBodyOptions = {}): Stage {
-  return before(function jsonBody(ctx) {
+export function jsonBody({ absent }: JsonBodyOptions = {}): Middleware {
+  return middleware(function jsonBody(ctx) {
     const { bytes } = required(ctx, 'body', 'rawBody')
     if (absent !== undefined && bytes.length === 0) {
       ctx.state.json = { value: absent, numbers: new Map() }
@@ -27,9 +35,14 @@ export function jsonBody({ absent }: JsonBodyOptions = {}): Stage {
   })
 }
 
-/** The same for what `parsedBody` has read and koa-bodyparser has parsed. */
-export function parsedJson(): Stage {
-  return before(function parsedJson(ctx) {
+/**
+ * The same for what `parsedBody` has read and koa-bodyparser has parsed.
+ *
+ * @throws ServiceError `unsupported_media_type` or `invalid_json`, for each request.
+ * @example app.use(parsedBody()).use(parsedJson())
+ */
+export function parsedJson(): Middleware {
+  return middleware(function parsedJson(ctx) {
     requireJsonType(ctx)
     const { bytes } = required(ctx, 'body', 'parsedBody')
     // The parser makes an empty object of no text, and of the types that it does not know.
@@ -38,7 +51,16 @@ export function parsedJson(): Stage {
   })
 }
 
-function requireJsonType(ctx: StageContext): void {
-  if (JSON_TYPE.test(ctx.req.headers['content-type'] ?? '')) return
-  throw new ServiceError('unsupported_media_type', 'Send the body as Content-Type: application/json.')
+function requireJsonType(ctx: MiddlewareContext): void {
+  const type = ctx.req.headers['content-type'] ?? ''
+  if (!JSON_TYPE.test(type)) {
+    throw new ServiceError('unsupported_media_type', 'Send the body as Content-Type: application/json.')
+  }
+  const charset = CHARSET.exec(type)?.[1]
+  if (charset !== undefined && !UTF8.test(charset)) {
+    throw new ServiceError(
+      'unsupported_media_type',
+      'Send the body in UTF-8, without a charset in Content-Type or with charset=utf-8.',
+    )
+  }
 }

@@ -1,8 +1,8 @@
 import { z } from 'zod'
-import type { Operation, RoomApi, StageApi } from '../openapi/describe.ts'
+import type { MiddlewareApi, Operation, RoomApi } from '../openapi/describe.ts'
 
 /** What stands before every route: the server itself, request id, problems and guard. */
-export const edgeApi: StageApi = {
+export const edgeApi: MiddlewareApi = {
   problems: ['invalid_request', 'request_timeout', 'headers_too_large', 'internal_error'],
   headers: {
     'X-Request-Id': {
@@ -15,25 +15,25 @@ export const edgeApi: StageApi = {
 }
 
 /** Before the routes that do work: the drain, and the question what the caller accepts. */
-export const workApi: StageApi = {
+export const workApi: MiddlewareApi = {
   problems: ['not_acceptable', 'shutting_down'],
   parameters: {
     RequestId: {
       in: 'header',
       name: 'X-Request-Id',
       description:
-        'Your own name for this request, kept in the answer and in our log. Any other value is replaced.',
+        'Your own name for this request, kept in the response and in our log. Any other value is replaced.',
       schema: { type: 'string', pattern: '^[A-Za-z0-9_.-]{1,64}$' },
       examples: { uuid: '3f1c1f52-6a0e-4c8e-9d5f-0c4b8f6c1a27', own: 'batch-7.row-12' },
     },
   },
 }
 
-export const rawBodyApi: StageApi = {
+export const rawBodyApi: MiddlewareApi = {
   problems: ['request_timeout', 'body_too_large', 'unsupported_media_type', 'invalid_request'],
 }
 
-export const jsonBodyApi: StageApi = { problems: ['unsupported_media_type', 'invalid_json'] }
+export const jsonBodyApi: MiddlewareApi = { problems: ['unsupported_media_type', 'invalid_json'] }
 
 const finding = z.object({ status: z.enum(['up', 'down']), latency_ms: z.number().min(0) })
 
@@ -51,18 +51,15 @@ export const healthApi: RoomApi = {
 
 const up = {
   status: 'up',
-  version: '0.1.0',
+  version: '0.2.0',
   uptime_s: 4242,
   services: { database: { status: 'up', latency_ms: 0.8 } },
 }
 
 export const livezOperation: Operation = {
-  id: 'isAlive',
-  method: 'get',
-  path: '/livez',
   summary: 'Is the process alive?',
-  description: 'Answers as long as the process does, whatever its stores do.',
-  answers: {
+  description: 'Responds as long as the process runs, whatever its stores do.',
+  responses: {
     200: {
       description: 'It is.',
       content: { 'text/plain': { examples: { alive: { summary: 'Alive', value: 'ok\n' } } } },
@@ -72,12 +69,9 @@ export const livezOperation: Operation = {
 }
 
 export const readyzOperation: Operation = {
-  id: 'isReady',
-  method: 'get',
-  path: '/readyz',
   summary: 'Should it get requests?',
-  description: 'Ready while every store answers; never again from SIGTERM on.',
-  answers: {
+  description: 'Ready while every store responds; never again from SIGTERM on.',
+  responses: {
     200: {
       description: 'It should.',
       content: { 'text/plain': { examples: { ready: { summary: 'Ready', value: 'ready\n' } } } },
@@ -87,20 +81,17 @@ export const readyzOperation: Operation = {
 }
 
 export const healthOperation: Operation = {
-  id: 'getHealth',
-  method: 'get',
-  path: '/health',
   summary: 'The state of each store',
   description: 'The same as `/readyz`, for people and dashboards.',
-  answers: {
+  responses: {
     200: {
-      description: 'Every store answers.',
+      description: 'Every store responds.',
       content: {
         'application/json': { schema: 'Health', examples: { up: { summary: 'All is well', value: up } } },
       },
     },
     503: {
-      description: 'A store does not answer, or the service is shutting down.',
+      description: 'A store does not respond, or the service is shutting down.',
       content: {
         'application/json': {
           schema: 'Health',
@@ -122,12 +113,9 @@ export const healthOperation: Operation = {
 }
 
 export const metricsOperation: Operation = {
-  id: 'getMetrics',
-  method: 'get',
-  path: '/metrics',
   summary: 'Metrics for Prometheus',
   description: 'Text format 0.0.4. With `METRICS_PORT` they are on that port and not here.',
-  answers: {
+  responses: {
     200: {
       description: 'One line for each series.',
       content: {

@@ -1,50 +1,35 @@
-import type { Stage, StageContext } from '../request-state.ts'
-import { PROBLEMS, type ProblemCode, ServiceError } from '../service-error.ts'
+import { middleware } from '../core/compose.ts'
+import { PROBLEM_TYPE, problemJson } from '../core/problem-json.ts'
+import type { Middleware, MiddlewareContext } from '../core/request-state.ts'
+import { type ProblemCode, ServiceError } from '../core/service-error.ts'
+import { nameRequest } from './request-id.ts'
 
-export const PROBLEM_TYPE = 'application/problem+json'
-
-/** An RFC 9457 problem document as text. */
-export function problemJson(error: ServiceError, requestId: string): string {
-  const entry: { title: string; retryable?: boolean } = PROBLEMS[error.code]
-  const retryable = error.retryable ?? entry.retryable
-  // JSON leaves out what is undefined.
-  return JSON.stringify({
-    type: `/problems/${error.code}`,
-    title: entry.title,
-    status: error.status,
-    detail: error.message,
-    code: error.code,
-    request_id: requestId,
-    retryable,
-    retry_after_ms: error.retryAfterMs === undefined ? undefined : Math.ceil(error.retryAfterMs),
-    errors: error.errors,
-  })
-}
-
-export type ReportDefect = (ctx: StageContext, error: unknown) => void
+export type ReportDefect = (ctx: MiddlewareContext, error: unknown) => void
 
 /**
  * Puts the problem document for what was thrown on `ctx`. Anything but a ServiceError is a defect of ours: it is
  * reported with its cause and shown as a bare 500. Outages are reported too, for their cause.
+ *
+ * @example renderProblem(ctx, error, (cause) => console.error(cause))
  */
-export function renderProblem(ctx: StageContext, thrown: unknown, report: ReportDefect): void {
-  const { problem, status, headers, body } = problemAnswer(thrown, ctx.state.requestId ?? '')
+export function renderProblem(ctx: MiddlewareContext, thrown: unknown, report: ReportDefect): void {
+  const { problem, status, headers, body } = problemResponse(thrown, ctx.state.requestId ?? '')
   ctx.state.problem = problem
   if (status >= 500) report(ctx, thrown)
   ctx.status = status
-  ctx.set(headers)
+  for (const name in headers) ctx.res.setHeader(name, headers[name] ?? '')
   ctx.body = body
 }
 
-export interface ProblemAnswer {
+export interface ProblemResponse {
   problem: ServiceError
   status: number
   headers: Record<string, string>
   body: string
 }
 
-/** The whole answer to what was thrown, for who has no `ctx` to put it on. */
-export function problemAnswer(thrown: unknown, requestId: string): ProblemAnswer {
+/** The whole response to what was thrown, for who has no `ctx` to put it on. */
+export function problemResponse(thrown: unknown, requestId: string): ProblemResponse {
   const error = toServiceError(thrown)
   return {
     problem: error,
@@ -54,8 +39,8 @@ export function problemAnswer(thrown: unknown, requestId: string): ProblemAnswer
   }
 }
 
-function headersOf({ headers, retryAfterMs }: ServiceError): ProblemAnswer['headers'] {
-  const all: ProblemAnswer['headers'] = { 'Cache-Control': 'no-store', 'Content-Type': PROBLEM_TYPE }
+function headersOf({ headers, retryAfterMs }: ServiceError): ProblemResponse['headers'] {
+  const all: ProblemResponse['headers'] = { 'Cache-Control': 'no-store', 'Content-Type': PROBLEM_TYPE }
   if (retryAfterMs !== undefined) all['Retry-After'] = retryAfter(retryAfterMs)
   return Object.assign(all, headers)
 }
@@ -78,7 +63,7 @@ function toServiceError(thrown: unknown): ServiceError {
 }
 
 const NOTHING: [ProblemCode, string] = ['not_found', 'There is nothing at this path.']
-/** What the router leaves behind where nothing answered. */
+/** What the router leaves behind where nothing responded. */
 const UNANSWERED: Record<number, [ProblemCode, string] | undefined> = {
   404: NOTHING,
   405: ['method_not_allowed', 'This path does not take this method; see Allow.'],
@@ -86,33 +71,50 @@ const UNANSWERED: Record<number, [ProblemCode, string] | undefined> = {
 }
 
 /**
- * Turns whatever the stages behind it throw, or leave unanswered, into a problem document. `untilTurn` is waited for before
- * that, see `turnEnd`.
+ * Turns whatever the middleware behind it throws, or leaves unanswered, into a problem document. Names the request where
+ * `requestId` did not. `report` is called with what becomes a 5xx; by default it goes to standard error. `untilTurn` is
+ * waited for before that, see `turnEnd`.
+ *
+ * @example app.use(problems((ctx, error) => logger.error({ err: error, request_id: ctx.state.requestId })))
  */
-export function problems(report: ReportDefect, untilTurn?: () => Promise<void>): Stage {
-  return async function problems(ctx, next) {
-    try {
-      await next()
-      // A stage behind has written the answer to the connection by itself.
-      if (ctx.respond === false) return
-      const unanswered = ctx.body === undefined || ctx.body === null ? UNANSWERED[ctx.status] : undefined
-      if (unanswered === undefined) return
-      // To a method that it does not know the router says so at any path, also where there is nothing.
-      const nothing = ctx.status !== 404 && ctx.response.get('Allow') === ''
-      if (nothing) ctx.remove('Allow')
-      throw new ServiceError(...(nothing ? NOTHING : unanswered))
-    } catch (error) {
-      if (untilTurn !== undefined) await untilTurn()
-      renderProblem(ctx, error, report)
-    }
-  }
+export function problems(report: ReportDefect = printDefect, untilTurn?: () => Promise<void>): Middleware {
+  const render = (ctx: MiddlewareContext, error: unknown) => renderProblem(ctx, error, report)
+  return middleware(
+    function problems(ctx) {
+      if (ctx.state.requestId === undefined) nameRequest(ctx)
+      ctx.state.renderError = render
+      return undefined
+    },
+    function rendered(ctx, thrown) {
+      const error = thrown ?? unanswered(ctx)
+      if (error === undefined) return undefined
+      if (untilTurn === undefined) return render(ctx, error)
+      return untilTurn().then(() => render(ctx, error))
+    },
+  )
+}
+
+/** Undefined for a request that got a response. */
+function unanswered(ctx: MiddlewareContext): ServiceError | undefined {
+  // A middleware behind has written the response to the connection by itself.
+  if (ctx.respond === false || (ctx.body !== undefined && ctx.body !== null)) return undefined
+  const problem = UNANSWERED[ctx.status]
+  if (problem === undefined) return undefined
+  // To a method that it does not know the router says so at any path, also where there is nothing.
+  const nothing = ctx.status !== 404 && ctx.response.get('Allow') === ''
+  if (nothing) ctx.remove('Allow')
+  return new ServiceError(...(nothing ? NOTHING : problem))
+}
+
+function printDefect({ state }: MiddlewareContext, error: unknown): void {
+  console.error(`request ${state.requestId} failed:`, error)
 }
 
 let turn: Promise<void> | undefined
 
 /**
- * The end of this turn of the event loop. What is refused waits for no store: answered between the requests that came in
- * together it costs half as much again as answered behind them (with 64 connections 6,400 of 401 a second, and 9,500 so).
+ * The end of this turn of the event loop. What is refused waits for no store: sent between the requests that came in
+ * together it costs half as much again as behind them (with 64 connections 6,400 of 401 a second, and 9,500 so).
  */
 export function turnEnd(): Promise<void> {
   turn ??= new Promise((resolve) => {

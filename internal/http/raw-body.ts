@@ -1,21 +1,32 @@
 import { isUtf8 } from 'node:buffer'
 import type { IncomingMessage } from 'node:http'
 import bodyParser from 'koa-bodyparser'
-import { type Stage, WireBody } from '../request-state.ts'
-import { ServiceError } from '../service-error.ts'
-import { before } from '../stages.ts'
+import { middleware } from '../core/compose.ts'
+import { type Middleware, WireBody } from '../core/request-state.ts'
+import { ServiceError } from '../core/service-error.ts'
 
 export interface BodyLimits {
-  maxBodyBytes: number
-  /** From the moment the headers are read until the whole body is there. */
-  timeoutMs: number
+  /** 65,536 by default. */
+  maxBodyBytes?: number
+  /** From the moment the headers are read until the whole body is there; 15,000 by default. */
+  timeoutMs?: number
   /** Takes a body with a Content-Encoding as the bytes that came, for who passes it on unread. */
   anyEncoding?: boolean
 }
 
-/** Reads the body as it comes over the wire: what is signed, fingerprinted and, behind them, parsed. */
-export function rawBody(limits: BodyLimits): Stage {
-  return before(function rawBody(ctx) {
+const MAX_BODY_BYTES = 65_536
+/** A client that sends a byte a second would hold a connection and a request for ever. */
+const TIMEOUT_MS = 15_000
+
+/**
+ * Reads the body as it comes over the wire: what is signed, fingerprinted and, behind them, parsed.
+ *
+ * @throws ServiceError `body_too_large`, `unsupported_media_type` (a Content-Encoding), `request_timeout`, or
+ * `invalid_request` where the connection ends within the body.
+ * @example app.use(rawBody({ maxBodyBytes: 1_048_576 }))
+ */
+export function rawBody(limits: BodyLimits = {}): Middleware {
+  return middleware(function rawBody(ctx) {
     return readWire(ctx.req, limits).then((bytes) => {
       ctx.state.body = new WireBody(bytes)
     })
@@ -25,10 +36,16 @@ export function rawBody(limits: BodyLimits): Stage {
 /**
  * The same, and koa-bodyparser's `ctx.request.body` from the same chunks: for apps whose routes want it parsed
  * before anything else. (The parser alone keeps no bytes: its `rawBody` is decoded text.)
+ *
+ * @throws ServiceError as `rawBody`, and `invalid_json`.
+ * @example app.use(parsedBody()).use(verifySignature({ registry })).use(parsedJson())
  */
-export function parsedBody(limits: BodyLimits): Stage {
-  const parse = bodyParser({ enableTypes: ['json'], jsonLimit: String(limits.maxBodyBytes) })
-  return before(async function parsedBody(ctx) {
+export function parsedBody(limits: BodyLimits = {}): Middleware {
+  const parse = bodyParser({
+    enableTypes: ['json'],
+    jsonLimit: String(limits.maxBodyBytes ?? MAX_BODY_BYTES),
+  })
+  return middleware(async function parsedBody(ctx) {
     // Both listen in this tick, before the first chunk can flow.
     const [bytes] = await Promise.all([
       readWire(ctx.req, limits),
@@ -43,11 +60,11 @@ export function parsedBody(limits: BodyLimits): Stage {
 }
 
 const EMPTY = Buffer.alloc(0)
-/** How long a refused body may go on coming in, so that its sender gets to read the answer. */
+/** How long a refused body may go on coming in, so that its sender gets to read the response. */
 const LINGER_MS = 2_000
 
 function readWire(req: IncomingMessage, limits: BodyLimits): Promise<Buffer> {
-  const { maxBodyBytes, timeoutMs, anyEncoding } = limits
+  const { maxBodyBytes = MAX_BODY_BYTES, timeoutMs = TIMEOUT_MS, anyEncoding } = limits
   return new Promise((resolve, reject) => {
     let first: Buffer = EMPTY
     let more: Buffer[] | undefined
@@ -101,7 +118,7 @@ function readWire(req: IncomingMessage, limits: BodyLimits): Promise<Buffer> {
 }
 
 /**
- * Closing a connection with unread bytes resets it, and the answer may be lost with it. So the rest is read and
+ * Closing a connection with unread bytes resets it, and the response may be lost with it. So the rest is read and
  * thrown away, for a while.
  */
 function discardRest(req: IncomingMessage): void {

@@ -10,47 +10,49 @@ import {
 } from 'node:http'
 import type { AddressInfo, Socket } from 'node:net'
 import type { Duplex } from 'node:stream'
-import { type ProblemCode, ServiceError } from '../service-error.ts'
-import { PROBLEM_TYPE, problemJson } from './problems.ts'
+import { PROBLEM_TYPE, problemJson } from '../core/problem-json.ts'
+import { type ProblemCode, ServiceError } from '../core/service-error.ts'
+import { FlatResponse } from './flat-response.ts'
 
 /** Node's own default, said here because it is a promise: more than this is 431. */
 const MAX_HEADER_BYTES = 16_384
 /** A client that needs longer for its headers is stuck or hostile. */
 const HEADERS_TIMEOUT_MS = 10_000
-/** Headers and body; the body's own deadline (rawBody) comes first, this one holds where no stage reads a body. */
+/** Headers and body; the body's own deadline (rawBody) comes first, this one holds where no middleware reads a body. */
 const REQUEST_TIMEOUT_MS = 30_000
 /** Longer than the idle time of the usual load balancers (60 s), so that they, not we, end idle connections. */
 const KEEP_ALIVE_TIMEOUT_MS = 65_000
 
-/** After a refusal on the bare connection: for its sender to read the answer and to hang up. */
+/** After a refusal on the bare connection: for its sender to read the response and to hang up. */
 const LINGER_MS = 2_000
 
 export interface ServerOptions {
   /** The longest that a request may take to arrive, headers and body. */
   requestTimeoutMs?: number
-  /** Told of each request that is answered here; `fault` is Node's code for what its parser met, never what was sent. */
+  /** Told of each request that gets a response here; `fault` is Node's code for what its parser met, never what was sent. */
   onRefused?: (reason: ProblemCode, fault: string) => void
 }
 
-/** An HTTP server that answers with problem documents even where no request reaches the application. */
+/** An HTTP server that responds with problem documents even where no request reaches the application. */
 export function createServer(listener: RequestListener, options: ServerOptions = {}): Server {
   const { onRefused = () => {} } = options
   const server = createHttpServer(
     {
+      ServerResponse: FlatResponse,
       maxHeaderSize: MAX_HEADER_BYTES,
       headersTimeout: HEADERS_TIMEOUT_MS,
       requestTimeout: options.requestTimeoutMs ?? REQUEST_TIMEOUT_MS,
       keepAliveTimeout: KEEP_ALIVE_TIMEOUT_MS,
       connectionsCheckingInterval: 1_000,
-      // The guard stage asks for Host, with a problem document.
+      // The guard middleware asks for Host, with a problem document.
       requireHostHeader: false,
     },
     listener,
   )
-  // Node drops headers beyond its count in silence; the guard stage must see all of them to refuse them.
+  // Node drops headers beyond its count in silence; the guard middleware must see all of them to refuse them.
   server.maxHeadersCount = 0
   server.on('connection', rememberAddress)
-  const owed = owedAnswers(server)
+  const owed = owedResponses(server)
   const refused = new WeakSet<Duplex>()
   server.on('clientError', (error: Error & { code?: string }, socket) => {
     // The parser complains again about every packet that follows.
@@ -60,7 +62,7 @@ export function createServer(listener: RequestListener, options: ServerOptions =
       socket.destroy()
       return
     }
-    // Requests that came whole before the fault must get their own answers first: ours would be taken for theirs.
+    // Requests that came whole before the fault must get their own responses first: ours would be taken for theirs.
     const [reason, detail] = clientProblem(error.code)
     onRefused(reason, error.code ?? 'none')
     void owed(socket).then(() => {
@@ -90,15 +92,27 @@ function rememberAddress({ remoteAddress }: Socket): string | undefined {
   return remoteAddress
 }
 
-/** Resolves when each request that came whole on this connection has its answer, or the connection is gone. */
-function owedAnswers(server: Server): (socket: Duplex) => Promise<void> {
+/**
+ * Resolves when each request that came whole on this connection has its response, or the connection is gone. Node.js 20 and
+ * 22 never emit 'close' for a response that waits behind another one (pipelining) when its connection ends, and its request
+ * would count as in flight for ever: they are closed here.
+ */
+function owedResponses(server: Server): (socket: Duplex) => Promise<void> {
   const last = new WeakMap<Duplex, ServerResponse[]>()
   server.on('request', ({ socket }: IncomingMessage, res: ServerResponse) => {
-    const answers = last.get(socket)
-    if (answers === undefined) last.set(socket, [res])
+    const responses = last.get(socket)
+    if (responses === undefined) last.set(socket, [res])
     // As it nearly always is: one request after the other.
-    else if (answers.length === 1 && answers[0]?.closed === true) answers[0] = res
-    else last.set(socket, [...answers.filter(({ closed }) => !closed), res])
+    else if (responses.length === 1 && responses[0]?.closed === true) responses[0] = res
+    else last.set(socket, [...responses.filter(({ closed }) => !closed), res])
+  })
+  server.on('connection', (socket: Socket) => {
+    // Node.js closes by then what it closes by itself.
+    const closeWaiting = () =>
+      last.get(socket)?.forEach((res) => {
+        if (!res.closed) res.destroy().emit('close')
+      })
+    socket.once('close', () => setImmediate(closeWaiting))
   })
   return async (socket) => {
     const owed = (last.get(socket) ?? []).filter(({ closed, req }) => !closed && req.complete)
@@ -119,7 +133,7 @@ function clientProblem(code: string | undefined): [ProblemCode, string] {
   }
 }
 
-/** Answers on a connection that has no request, and ends it. */
+/** Responds on a connection that has no request, and ends it. */
 function refuse(socket: Duplex, [code, detail]: [ProblemCode, string]): void {
   const problem = new ServiceError(code, detail)
   const id = randomUUID()

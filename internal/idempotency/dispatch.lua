@@ -1,7 +1,7 @@
 -- dispatch: from now on the outcome is unknown unless it is completed or released, and the record does not expire.
 -- KEYS[1]  the record
 -- ARGV     token
--- answers  'dispatched' (now, or by the same call before) | 'lost'
+-- returns  'dispatched' (now, or by the same call before) | 'lost'
 return function(KEYS, ARGV)
   if redis.call('TYPE', KEYS[1]).ok == 'string' then return 'lost' end
   local r = redis.call('HMGET', KEYS[1], 'token', 'state')

@@ -7,39 +7,64 @@
  *   token        128 random bits that name one claim; every later verb must show it (fencing)
  *   attempt      how often the key has been claimed: more than 1 means that a holder let its lease run out
  *   takeover     claiming a key whose lease ran out; the handler then looks for what was left behind
- *   replay       the stored answer again, byte for byte
- *   dispatched   recorded as possibly sent: from then on nobody takes over, the outcome is the answer or unknown
- *   unknown      sent, perhaps, with nobody who knows what became of it; until it is resolved it is not run again
+ *   replay       the stored response again, byte for byte
+ *   dispatched   recorded as possibly sent: from then on no attempt takes over, the outcome is the response or unknown
+ *   unknown      possibly sent, and its effect is not known; until it is resolved it is not run again
  *   resolve      an operator, or a lookup, says what became of it
  */
-import { randomHex } from '../random-hex.ts'
-import { ServiceError } from '../service-error.ts'
+import { randomHex } from '../core/random-hex.ts'
+import type { RequestOutcome } from '../core/request-outcome.ts'
+import type { RowOutcome } from '../core/request-state.ts'
+import { retryOnceIfUnknown } from '../core/retry-once-if-unknown.ts'
+import { ServiceError } from '../core/service-error.ts'
 import { Heartbeat, TAKEN_OVER } from './heartbeat.ts'
 import { type Lookup, Lookups } from './lookups.ts'
 import { ANSWERED, inProgress, refusal } from './refusal.ts'
-import type { Answer, Claim, IdempotencyStore, KeyId, Unknown, UnknownReason } from './store.ts'
+import type {
+  Claim,
+  IdempotencyStore,
+  KeyId,
+  Released,
+  StoredResponse,
+  Unknown,
+  UnknownReason,
+} from './store.ts'
 
 export const OUTCOMES = ['fresh', 'replay', 'in_progress', 'mismatch', 'outcome_unknown', 'takeover'] as const
 export type Outcome = (typeof OUTCOMES)[number]
 
 /** What a handler came back with, and what that means for the key. */
-export interface Handled {
-  answer: Answer
-  /** 'answer': store and replay it. 'nothing happened': free the key. 'unknown': nobody may run it blindly again. */
-  effect: 'answer' | 'nothing happened' | 'unknown'
-  /** Of an unknown effect. 'answer_too_large' and 'answer_streamed' hold the key for good, whatever `onUnknown` says. */
-  reason?: UnknownReason
-  /** The answer is that of an earlier attempt. */
+export interface HandlerResult {
+  response: StoredResponse
+  /** 'answer_too_large' and 'answer_streamed' hold the key for good, whatever `onUnknown` says. */
+  outcome: RequestOutcome<UnknownReason>
+  /** The response is that of an earlier attempt. */
   replayed: boolean
+  /** The handler's own row under the key, where that is the record of the key; undefined: there is none. */
+  row?: RowOutcome | undefined
 }
 
-export interface Holding {
+/** Runs a handler once for each key. */
+export interface KeyEngine {
+  /**
+   * Runs `handle`, or returns the stored response. Rejects with ServiceError `idempotency_key_reused`,
+   * `request_in_progress`, `outcome_unknown` or `store_unavailable`; in all of these cases nothing took effect.
+   */
+  run(
+    id: KeyId,
+    fingerprint: string,
+    handle: (holding: HeldKey) => Promise<HandlerResult>,
+  ): Promise<{ response: StoredResponse; replayed: boolean }>
+}
+
+export interface HeldKey {
+  /** 0: the key is not claimed, a row of the handler's own is its record. */
   attempt: number
   /** Aborted when the lock is lost or its maximum age is reached. Once dispatched, an outage of the store is neither. */
   readonly signal: AbortSignal
   /**
    * To be awaited before the first byte leaves for where it takes effect, by handlers that cannot find out later what
-   * an earlier attempt did. With `onUnknown: 'hold'` it is recorded: whatever happens to this process, nobody runs the
+   * an earlier attempt did. With `onUnknown: 'hold'` it is recorded: whatever happens to this process, no attempt runs the
    * request again. Rejects with ServiceError `request_in_progress` (another attempt has the key) or `store_unavailable`; then
    * nothing may be sent, and the handler should let the error through: the key is freed.
    */
@@ -48,34 +73,38 @@ export interface Holding {
 
 export interface EngineOptions {
   store: IdempotencyStore
-  leaseMs: number
-  maxAgeMs: number
+  /** How long a claim holds without being renewed, which happens at a third of it; 30,000 by default. */
+  leaseMs?: number
+  /** When a handler that goes on is aborted; 600,000 by default. */
+  maxAgeMs?: number
   /**
    * What an unknown outcome does to the key. 'takeover': the next retry runs the handler again with `attempt` > 1,
-   * for handlers that can find out what happened. 'hold': it stays held until somebody resolves it.
+   * for handlers that can find out what happened. 'hold': it stays held until an operator or a lookup resolves it.
    */
   onUnknown: 'takeover' | 'hold'
   /** Asked when a claim finds an unknown outcome: at most once a second for each key, and once at a time. */
   lookup?: Lookup
   now?: () => number
   onOutcome?: (outcome: Outcome) => void
-  /** A verb after the handler failed or came too late: nothing is lost by it, but somebody should know. */
+  /** Called when a store call after the handler fails or comes too late. Safe: the client gets its response. Log it. */
   onTrouble?: (verb: string, id: KeyId, reason: unknown) => void
 }
 
+const LEASE_MS = 30_000
+const MAX_AGE_MS = 600_000
 const AGAIN_EVERY_MS = 1_000
 /** Verbs that wait for a store that is away. Beyond it keys are left to their leases: memory must not grow. */
 const MAX_WAITING = 10_000
 
-/** Runs a handler once for each key. It knows nothing of HTTP but the shape of an answer. */
-export class IdempotencyEngine {
-  readonly #options: EngineOptions
+/** Runs a handler once for each key. It knows nothing of HTTP but the shape of a response. */
+export class IdempotencyEngine implements KeyEngine {
+  readonly #options: EngineOptions & { leaseMs: number; maxAgeMs: number }
   readonly #now: () => number
   readonly #lookups: Lookups | undefined
   #waiting = 0
 
   constructor(options: EngineOptions) {
-    this.#options = options
+    this.#options = { leaseMs: LEASE_MS, maxAgeMs: MAX_AGE_MS, ...options }
     const now = options.now ?? Date.now
     this.#now = now
     const { lookup, store, onTrouble } = options
@@ -86,26 +115,33 @@ export class IdempotencyEngine {
   }
 
   /**
-   * Claims the key and runs `handle`, or returns the stored answer. Rejects with ServiceError
+   * Claims the key and runs `handle`, or returns the stored response. Rejects with ServiceError
    * `idempotency_key_reused`, `request_in_progress`, `outcome_unknown` or `store_unavailable`; in all of these
    * cases `handle` was not called. What `handle` throws is a defect: its effect counts as unknown.
    */
   async run(
     id: KeyId,
     fingerprint: string,
-    handle: (holding: Holding) => Promise<Handled>,
-  ): Promise<{ answer: Answer; replayed: boolean }> {
+    handle: (holding: HeldKey) => Promise<HandlerResult>,
+  ): Promise<{ response: StoredResponse; replayed: boolean }> {
     const { store, leaseMs, maxAgeMs, onOutcome } = this.#options
     let token = randomHex(16)
-    let claim = await this.#claim(id, fingerprint, token)
+    let claim: Claim
+    try {
+      claim = await store.claim(id, fingerprint, token, leaseMs)
+    } catch (error) {
+      claim = await this.#claimAgain(id, fingerprint, token, error)
+    }
     if (claim.outcome === 'unknown' && (await this.#isSettled(id, claim))) {
       token = randomHex(16)
-      claim = await this.#claim(id, fingerprint, token)
+      claim = await store
+        .claim(id, fingerprint, token, leaseMs)
+        .catch((error: unknown) => this.#claimAgain(id, fingerprint, token, error))
     }
     if (claim.outcome !== 'acquired') {
       onOutcome?.(claim.outcome === 'unknown' ? 'outcome_unknown' : claim.outcome)
-      if (claim.outcome === 'replay') return { answer: claim.answer, replayed: true }
-      throw refusal(claim)
+      if (claim.outcome === 'replay') return { response: claim.response, replayed: true }
+      throw refusal(claim, fingerprint)
     }
 
     const heartbeat = new Heartbeat({
@@ -114,21 +150,17 @@ export class IdempotencyEngine {
       maxAgeMs,
       now: this.#now,
     })
-    const holding = new HeldKey(claim.attempt, heartbeat, () => this.#dispatch(id, token, heartbeat))
+    const holding = new LeasedKey(claim.attempt, heartbeat, () => this.#dispatch(id, token, heartbeat))
     try {
       const handled = await handle(holding)
       heartbeat.stop()
       onOutcome?.(handled.replayed ? 'replay' : claim.attempt > 1 ? 'takeover' : 'fresh')
       await this.#settle(id, token, handled)
-      return { answer: handled.answer, replayed: handled.replayed }
+      return { response: handled.response, replayed: handled.replayed }
     } catch (error) {
       heartbeat.stop()
       const refused = holding.notSent !== undefined && error === holding.notSent
-      await this.#settle(
-        id,
-        token,
-        refused ? { effect: 'nothing happened' } : { effect: 'unknown', reason: 'handler_failed' },
-      )
+      await this.#settle(id, token, { outcome: refused ? 'not_executed' : { unknown: 'handler_failed' } })
       throw error
     }
   }
@@ -139,20 +171,15 @@ export class IdempotencyEngine {
     return await this.#lookups.settle(id, unknown)
   }
 
-  /** A claim whose reply was lost is asked again with the same token, which gives the same answer. */
-  async #claim(id: KeyId, fingerprint: string, token: string): Promise<Claim> {
+  /** A claim whose reply was lost is asked again with the same token, which gives the same response. */
+  async #claimAgain(id: KeyId, fingerprint: string, token: string, failure: unknown): Promise<Claim> {
+    if (!mayHaveHappened(failure)) throw failure
     const { store, leaseMs } = this.#options
-    const ask = () => store.claim(id, fingerprint, token, leaseMs)
     try {
-      return await ask()
-    } catch (error) {
-      if (!mayHaveHappened(error)) throw error
-    }
-    try {
-      return await ask()
+      return await store.claim(id, fingerprint, token, leaseMs)
     } catch (error) {
       // The store may hold the key, now or later, for a request that is refused: let go of it when it is back.
-      this.#again(() => store.release(id, token, 'nothing happened'))
+      this.#again(() => store.release(id, token, 'not_executed'))
       throw error
     }
   }
@@ -165,7 +192,7 @@ export class IdempotencyEngine {
     if (onUnknown === 'takeover') return
     const askedMs = this.#now()
     try {
-      if (!(await twice(() => store.dispatch(id, token)))) throw inProgress()
+      if (!(await retryOnceIfUnknown(() => store.dispatch(id, token)))) throw inProgress()
     } catch (error) {
       if (!isAway(error)) throw error
       // Whatever the store did, this request has not been sent.
@@ -174,27 +201,23 @@ export class IdempotencyEngine {
         ...(error.retryAfterMs === undefined ? {} : { retryAfterMs: error.retryAfterMs }),
       })
     }
-    // A process that was stopped in between: somebody may have looked, found nothing, and freed the key.
+    // A process that was stopped in between: an operator may have looked, found nothing, and freed the key.
     if (heartbeat.lostBecause !== undefined || this.#now() - askedMs >= leaseMs)
       throw notSentInTime(heartbeat.lostBecause)
     heartbeat.outliveOutages()
   }
 
-  /** Never throws: the handler has done its work and its answer goes out, whatever becomes of the record. */
-  async #settle(
-    id: KeyId,
-    token: string,
-    handled: Handled | { effect: 'unknown' | 'nothing happened'; reason?: UnknownReason },
-  ): Promise<void> {
+  /** Never throws: the handler has done its work and its response goes out, whatever becomes of the record. */
+  async #settle(id: KeyId, token: string, handled: HandlerResult | { outcome: Released }): Promise<void> {
     const { store, onUnknown, onTrouble } = this.#options
+    const { outcome } = handled
     const [verb, call] = ((): [string, () => Promise<boolean>] => {
-      if (handled.effect === 'answer') return ['complete', () => store.complete(id, token, handled.answer)]
-      if (handled.effect === 'nothing happened') {
-        return ['release', () => store.release(id, token, 'nothing happened')]
+      if ('response' in handled && outcome === 'completed') {
+        return ['complete', () => store.complete(id, token, handled.response)]
       }
-      const { reason = 'not_told' } = handled
-      if (onUnknown === 'hold' || ANSWERED.has(reason)) {
-        return ['release', () => store.release(id, token, 'unknown', reason)]
+      if (outcome === 'completed') throw new Error('a request without a response cannot be completed')
+      if (outcome === 'not_executed' || onUnknown === 'hold' || ANSWERED.has(outcome.unknown)) {
+        return ['release', () => store.release(id, token, outcome)]
       }
       // A lease that ends now: the retry takes over at once instead of waiting for it to run out.
       return ['renew', () => store.renew(id, token, 0)]
@@ -208,7 +231,7 @@ export class IdempotencyEngine {
   }
 
   /**
-   * Tries a verb that the store did not answer again in the background: while the store is away, and then for one
+   * Tries a verb that got no response from the store again in the background: while the store is away, and then for one
    * lease, since a claim that hung in a connection may be made only when the store goes on.
    */
   #again(call: () => Promise<boolean>): void {
@@ -216,9 +239,9 @@ export class IdempotencyEngine {
     this.#waiting++
     let untilMs: number | undefined
     const attempt = async () => {
-      const answer = await call().catch((error: unknown) => (isAway(error) ? 'away' : false))
-      if (answer !== 'away') untilMs ??= this.#now() + this.#options.leaseMs
-      if (answer === true || (untilMs !== undefined && this.#now() >= untilMs)) this.#waiting--
+      const response = await call().catch((error: unknown) => (isAway(error) ? 'away' : false))
+      if (response !== 'away') untilMs ??= this.#now() + this.#options.leaseMs
+      if (response === true || (untilMs !== undefined && this.#now() >= untilMs)) this.#waiting--
       else schedule()
     }
     const schedule = () => setTimeout(() => void attempt(), AGAIN_EVERY_MS).unref()
@@ -228,9 +251,9 @@ export class IdempotencyEngine {
 
 /**
  * A class, since an object literal with a getter has a hidden class of its own each time it is evaluated: V8 frees those
- * only in full collections, and until then each keeps its request and its answer.
+ * only in full collections, and until then each keeps its request and its response.
  */
-class HeldKey implements Holding {
+class LeasedKey implements HeldKey {
   readonly attempt: number
   readonly #heartbeat: Heartbeat
   readonly #dispatch: () => Promise<void>
@@ -257,22 +280,12 @@ class HeldKey implements Holding {
   }
 }
 
-/** It may be that nobody else has the key by now: only who was told of a takeover may say that there is another request. */
+/** The key may be free by now: only a takeover that was reported proves that there is another request. */
 function notSentInTime(lostBecause: string | undefined): ServiceError {
   if (lostBecause === TAKEN_OVER) return inProgress()
   const why =
     'The request was held up for longer than its lease, and nothing was sent. Try again with the same key.'
   return new ServiceError('store_unavailable', why, { retryAfterMs: AGAIN_EVERY_MS })
-}
-
-/** A verb whose reply was lost is asked again: it does its work once. */
-async function twice<T>(ask: () => Promise<T>): Promise<T> {
-  try {
-    return await ask()
-  } catch (error) {
-    if (!mayHaveHappened(error)) throw error
-    return await ask()
-  }
 }
 
 function isAway(error: unknown): error is ServiceError {
@@ -281,4 +294,15 @@ function isAway(error: unknown): error is ServiceError {
 
 function mayHaveHappened(error: unknown): boolean {
   return error instanceof ServiceError && error.effect === 'unknown'
+}
+
+/**
+ * Runs a handler once for each key, without HTTP.
+ *
+ * @throws Nothing; `run` rejects with ServiceError `idempotency_key_reused`, `request_in_progress`, `outcome_unknown`
+ *   or `store_unavailable`.
+ * @example const engine = idempotencyEngine({ store: await openPostgresStore(url), onUnknown: 'hold' })
+ */
+export function idempotencyEngine(options: EngineOptions): IdempotencyEngine {
+  return new IdempotencyEngine(options)
 }

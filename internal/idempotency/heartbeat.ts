@@ -15,7 +15,7 @@ export class Heartbeat {
   readonly #startedMs: number
   #renewedMs: number
   #timer: NodeJS.Timeout | undefined
-  // Made when somebody asks: most handlers end before the first beat.
+  // Made when a handler asks: most handlers end before the first beat.
   #controller: AbortController | undefined
   #lostBecause: string | undefined
   #outlivesOutages = false
@@ -41,7 +41,7 @@ export class Heartbeat {
     return this.#lostBecause
   }
 
-  /** For a key that nobody takes over: while the store is away the work goes on, and is recorded when it is back. */
+  /** For a key that no attempt takes over: while the store is away the work goes on, and is recorded when it is back. */
   outliveOutages(): void {
     this.#outlivesOutages = true
   }

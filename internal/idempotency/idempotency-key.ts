@@ -1,7 +1,7 @@
-import { headerValues } from '../header-values.ts'
-import { validationFailed } from '../parse-body.ts'
-import { required, type StageContext } from '../request-state.ts'
-import { ServiceError } from '../service-error.ts'
+import { headerValues } from '../core/header-values.ts'
+import { validationFailed } from '../core/parse-body.ts'
+import { type MiddlewareContext, required } from '../core/request-state.ts'
+import { ServiceError } from '../core/service-error.ts'
 
 /** A bare key: visible ASCII without what would make it a string, a list or a parameter (RFC 9651). */
 const BARE = /^[!#-+\--:<-[\]-~]{1,255}$/
@@ -13,6 +13,12 @@ export interface KeyGrammar {
   pattern: RegExp
   /** In words: "it must be …". */
   rule: string
+}
+
+/** Of a payment's key: what every gateway takes, and long enough not to be met by chance. */
+export const STRICT_KEY: KeyGrammar = {
+  pattern: /^[A-Za-z0-9_-]{16,255}$/,
+  rule: 'it must be 16 to 255 characters of A-Z, a-z, 0-9, _ and -',
 }
 
 /**
@@ -36,16 +42,43 @@ function parseKey(values: readonly string[]): string {
   if (more.length > 0) throw invalid('the header came more than once')
   if (BARE.test(value)) return value
   const quoted = QUOTED.exec(value)?.[1]
-  if (quoted === undefined)
-    throw invalid('it must be 1 to 255 characters of printable ASCII, bare or in double quotes')
+  if (quoted === undefined) throw invalid(faultOf(value))
   const key = quoted.replace(/\\(["\\])/g, '$1')
   if (key.length < 1 || key.length > 255)
     throw invalid(`it has ${key.length} characters, 1 to 255 are allowed`)
   return key
 }
 
-/** Reads the key from the headers of these names, in lower case; two of them may be used at once for one key. */
-export function keyInHeader(names: readonly string[], grammar?: KeyGrammar): (ctx: StageContext) => string {
+const NOT_BARE = /[^!#-+\--:<-[\]-~]/
+const PRINTABLE_CHARACTER = /[ -~]/
+
+/** Why a value is neither a bare nor a quoted key, in words that name the character. */
+function faultOf(value: string): string {
+  if (value === '') return 'it is empty, 1 to 255 characters are allowed'
+  const at = value.search(NOT_BARE)
+  if (at < 0) return `it has ${value.length} characters, 1 to 255 are allowed`
+  const character = value.charAt(at)
+  if (!PRINTABLE_CHARACTER.test(character)) {
+    const code = character.charCodeAt(0).toString(16).toUpperCase().padStart(4, '0')
+    return `character ${at + 1} (U+${code}) is not printable ASCII`
+  }
+  if (value.startsWith('"')) {
+    return 'it begins with a double quote, and is no string of RFC 9651: between the quotes, write \\" for " and \\\\ for \\'
+  }
+  const written = character === ' ' ? 'a space' : character
+  return `character ${at + 1} (${written}) is allowed only in a key between double quotes, as in "a,b" (a string of RFC 9651)`
+}
+
+/**
+ * Reads the key from the headers of these names, in lower case; two of them may be used at once for one key.
+ *
+ * @throws ServiceError `idempotency_key_missing` or `idempotency_key_invalid`, for each request.
+ * @example idempotency({ store, scope: 'POST /bookings', onUnknown: 'hold', keyOf: keyInHeader(['x-request-key']) })
+ */
+export function keyInHeader(
+  names: readonly string[],
+  grammar?: KeyGrammar,
+): (ctx: MiddlewareContext) => string {
   return function keyInHeader({ req: { rawHeaders } }) {
     let key: string | undefined
     for (const name of names) {
@@ -65,8 +98,10 @@ const PRINTABLE = /^[ -~]{1,255}$/
 /**
  * Reads the key from a member of the body, which a header may repeat but not contradict. Needs the parsed body. Throws
  * `idempotency_key_missing`, `idempotency_key_invalid`, and `validation_failed` for a body that is no object.
+ *
+ * @example idempotency({ store, scope: 'POST /pay', onUnknown: 'hold', keyOf: keyInBody('idempotency_key') })
  */
-export function keyInBody(member: string): (ctx: StageContext) => string {
+export function keyInBody(member: string): (ctx: MiddlewareContext) => string {
   return function keyInBody(ctx) {
     const { value } = required(ctx, 'json', 'parsedJson')
     if (typeof value !== 'object' || value === null || Array.isArray(value)) {
@@ -91,7 +126,7 @@ export function keyInBody(member: string): (ctx: StageContext) => string {
 }
 
 /** The same for who only watches: undefined where there is no valid key, or no body was parsed. */
-export function knownKeyInBody(member: string): (ctx: StageContext) => string | undefined {
+export function knownKeyInBody(member: string): (ctx: MiddlewareContext) => string | undefined {
   return function knownKeyInBody({ state: { json } }) {
     if (typeof json?.value !== 'object' || json.value === null) return undefined
     const key = new Map<string, unknown>(Object.entries(json.value)).get(member)

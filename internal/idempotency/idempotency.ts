@@ -1,49 +1,69 @@
 import { isAscii } from 'node:buffer'
-import { hash } from 'node:crypto'
 import { Readable } from 'node:stream'
 import { buffer } from 'node:stream/consumers'
-import { type Attempt, type Effect, required, type Stage, type StageContext } from '../request-state.ts'
-import { ServiceError } from '../service-error.ts'
-import type { Handled, Holding, IdempotencyEngine } from './engine.ts'
+import type { RequestOutcome } from '../core/request-outcome.ts'
+import {
+  type Attempt,
+  type Middleware,
+  type MiddlewareContext,
+  type RowOutcome,
+  required,
+} from '../core/request-state.ts'
+import { ServiceError } from '../core/service-error.ts'
+import { type EngineOptions, type HeldKey, idempotencyEngine, type KeyEngine } from './engine.ts'
+import { fingerprintOf, requestText } from './fingerprint.ts'
 import { keyInHeader } from './idempotency-key.ts'
-import { type Answer, parseReason } from './store.ts'
+import { parseReason, type StoredResponse, type UnknownReason } from './store.ts'
 
-export interface IdempotencyOptions {
-  engine: IdempotencyEngine
+export type IdempotencyOptions = RouteOptions & ({ engine: KeyEngine } | EngineOptions)
+
+interface RouteOptions {
   /** Method and route pattern, e.g. `POST /orders`: keys of different routes never meet. */
-  scope: string | ((ctx: StageContext) => string)
+  scope: string | ((ctx: MiddlewareContext) => string)
   /** Throws `idempotency_key_missing` or `idempotency_key_invalid`; reads `Idempotency-Key` by default. */
-  keyOf?: (ctx: StageContext) => string
-  /** Turns what the handler threw into an answer on `ctx`, so that it can be stored like any other. */
-  renderError: (ctx: StageContext, error: unknown) => void
+  keyOf?: (ctx: MiddlewareContext) => string
+  /** Turns what the handler threw into a response on `ctx`, so that it can be stored; as `problems` does by default. */
+  renderError?: (ctx: MiddlewareContext, error: unknown) => void
   /** What belongs to the request besides method, target and body: with another of it the key stands for another. */
-  alsoFingerprinted?: (ctx: StageContext) => string
-  /** Whether a header of the answer is stored and replayed, by its name in lower case. */
+  alsoFingerprinted?: (ctx: MiddlewareContext) => string
+  /**
+   * The credentials of callers that share their keys, '' for none. A stored response is replayed only to those of the
+   * first request; other ones get 409 `idempotency_key_reused` with words of its own.
+   */
+  credentialsOf?: (ctx: MiddlewareContext) => string
+  /** Whether a header of the response is stored and replayed, by its name in lower case. */
   isRecorded?: (name: string) => boolean
 }
 
 const REPLAYED_HEADERS = ['Content-Type', 'Location']
 
 /**
- * Runs the stages behind it once for each key and answers every retry with the same status, bytes, `Content-Type`
- * and `Location`. Needs the body and the caller. The work goes on when the client goes away: only the answer is
- * lost, and the retry gets it.
+ * Runs the middleware behind it once for each key and responds to every retry with the same status, bytes, `Content-Type`
+ * and `Location`. Needs the body and the caller. The work goes on when the client goes away: only the response is
+ * lost, and the retry gets it. With `store` in place of `engine` it makes an engine of its own.
+ *
+ * @throws ServiceError `idempotency_key_missing`, `idempotency_key_invalid`, `idempotency_key_reused`,
+ * `request_in_progress`, `outcome_unknown` or `store_unavailable`; in all of these the handler did not run.
+ * @example app.use(idempotency({ store, scope: 'POST /bookings', onUnknown: 'hold' }))
  */
-export function idempotency(options: IdempotencyOptions): Stage {
-  const { engine, renderError, keyOf = keyInHeader(['idempotency-key']), alsoFingerprinted } = options
-  const { isRecorded } = options
-  const scopeOf = (ctx: StageContext) =>
+export function idempotency(options: IdempotencyOptions): Middleware {
+  const engine = 'engine' in options ? options.engine : idempotencyEngine(options)
+  const { keyOf = keyInHeader(['idempotency-key']), alsoFingerprinted } = options
+  const { isRecorded, credentialsOf } = options
+  const scopeOf = (ctx: MiddlewareContext) =>
     typeof options.scope === 'string' ? options.scope : options.scope(ctx)
   return async function idempotency(ctx, next) {
     const key = keyOf(ctx)
     const { client } = required(ctx, 'caller', 'verifySignature')
     const body = required(ctx, 'body', 'rawBody')
-    const more = alsoFingerprinted === undefined ? '' : `\n${alsoFingerprinted(ctx)}`
-    const fingerprint = hash('sha256', `${ctx.req.method}\n${ctx.req.url}\n${body.sha256}${more}`)
+    const { method = '', url = '' } = ctx.req
+    const request = requestText(method, url, body.sha256, alsoFingerprinted?.(ctx))
+    const fingerprint = fingerprintOf(request, credentialsOf?.(ctx) ?? '')
 
     const id = { client, scope: scopeOf(ctx), key }
-    let isStored = true
-    const { answer, replayed } = await engine.run(id, fingerprint, async (holding) => {
+    /** What the handler left on ctx and stored nowhere, or in its own row. */
+    let onCtx: StoredResponse | undefined
+    const { response, replayed } = await engine.run(id, fingerprint, async (holding) => {
       const attempt = new HeldAttempt(key, fingerprint, holding)
       ctx.state.attempt = attempt
       let error: unknown
@@ -51,23 +71,27 @@ export function idempotency(options: IdempotencyOptions): Stage {
         await next()
       } catch (thrown) {
         error = thrown
-        renderError(ctx, thrown)
+        const render = options.renderError ?? required(ctx, 'renderError', 'problems')
+        render(ctx, thrown)
       }
-      const effect = attempt.effect ?? effectOf(ctx.status, error)
-      isStored = effect === 'answer'
-      if (isStored) {
-        return { answer: await capture(ctx, isRecorded), effect: 'answer', replayed: attempt.replayed }
+      const { row, replayed } = attempt
+      const outcome = attempt.outcome ?? outcomeOf(ctx.status, error)
+      const isInRow = row === 'stands' && holding.attempt === 0 && !replayed
+      if (outcome === 'completed' && !isInRow) {
+        const captured = capture(ctx, isRecorded)
+        // Nearly always it is there: then there is nothing to wait for.
+        return { response: captured instanceof Promise ? await captured : captured, outcome, replayed, row }
       }
       // It goes out as it stands on ctx: it may be a stream, of any length.
-      const unknown = typeof effect === 'string' ? {} : { reason: parseReason(effect.unknown) }
+      onCtx = { status: ctx.status, headers: {}, body: NOTHING }
       return {
-        answer: NOT_STORED,
-        effect: typeof effect === 'string' ? effect : 'unknown',
-        ...unknown,
+        response: onCtx,
+        outcome: typeof outcome === 'string' ? outcome : { unknown: parseReason(outcome.unknown) },
         replayed: false,
+        row,
       }
     })
-    if (isStored) send(ctx, answer, replayed)
+    if (response !== onCtx) send(ctx, response, replayed)
   }
 }
 
@@ -76,11 +100,12 @@ class HeldAttempt implements Attempt {
   readonly key: string
   readonly fingerprint: string
   readonly number: number
-  readonly #holding: Holding
+  readonly #holding: HeldKey
   replayed = false
-  effect?: Effect
+  row: RowOutcome | undefined = undefined
+  outcome?: RequestOutcome
 
-  constructor(key: string, fingerprint: string, holding: Holding) {
+  constructor(key: string, fingerprint: string, holding: HeldKey) {
     this.key = key
     this.fingerprint = fingerprint
     this.number = holding.attempt
@@ -96,37 +121,42 @@ class HeldAttempt implements Attempt {
   }
 }
 
-const NOT_STORED: Answer = { status: 0, headers: {}, body: Buffer.alloc(0) }
+const NOTHING = Buffer.alloc(0)
 
 /** Problems about the key itself: stored, they would stand in the way of the request that the key belongs to. */
 const ABOUT_THE_KEY = new Set(['idempotency_key_reused', 'request_in_progress', 'outcome_unknown'])
 const BUSINESS = new Set([402, 404, 409, 422])
 
-/** What an answer means for its key: stored, freed, or unknown. */
-export function effectOf(status: number, error: unknown): Handled['effect'] {
+/** What a response means for its key: stored, freed, or unknown. */
+export function outcomeOf(status: number, error: unknown): RequestOutcome<UnknownReason> {
   if (error instanceof ServiceError) {
-    if (error.effect === 'unknown') return 'unknown'
-    if (ABOUT_THE_KEY.has(error.code)) return 'nothing happened'
+    if (error.effect === 'unknown') return { unknown: 'not_told' }
+    if (ABOUT_THE_KEY.has(error.code)) return 'not_executed'
   } else if (error !== undefined) {
-    return 'unknown'
+    return { unknown: 'not_told' }
   }
-  if (status < 400 || BUSINESS.has(status)) return 'answer'
-  // A handler that answers 5xx by itself has not said whether anything took effect; 503 says that nothing did.
-  if (status >= 500 && status !== 503 && error === undefined) return 'unknown'
-  return 'nothing happened'
+  if (status < 400 || BUSINESS.has(status)) return 'completed'
+  // A handler that responds with 5xx by itself has not said whether anything took effect; 503 says that nothing did.
+  if (status >= 500 && status !== 503 && error === undefined) return { unknown: 'not_told' }
+  return 'not_executed'
 }
 
-async function capture(ctx: StageContext, isRecorded: IdempotencyOptions['isRecorded']): Promise<Answer> {
+function capture(
+  ctx: MiddlewareContext,
+  isRecorded: IdempotencyOptions['isRecorded'],
+): StoredResponse | Promise<StoredResponse> {
+  const { status } = ctx
   const body = bytesOf(ctx.body)
   const names =
     isRecorded === undefined ? REPLAYED_HEADERS : ctx.res.getHeaderNames().filter(isRecorded).map(titleCase)
   // Without a prototype: a header may have any name.
-  const headers: Answer['headers'] = Object.create(null)
+  const headers: StoredResponse['headers'] = Object.create(null)
   for (const name of names) {
     const value = ctx.res.getHeader(name)
     if (value !== undefined) headers[name] = Array.isArray(value) ? value : String(value)
   }
-  return { status: ctx.status, headers, body: body instanceof Buffer ? body : await body }
+  if (body instanceof Promise) return body.then((bytes) => ({ status, headers, body: bytes }))
+  return { status, headers, body }
 }
 
 /** `content-type` as it is usually written; Node gives names in lower case. */
@@ -143,24 +173,24 @@ function bytesOf(body: unknown): Buffer | Promise<Buffer> {
   return Buffer.from(JSON.stringify(body))
 }
 
-function send(ctx: StageContext, answer: Answer, replayed: boolean): void {
+function send(ctx: MiddlewareContext, response: StoredResponse, replayed: boolean): void {
   // What was just captured stands on ctx already.
   if (!replayed && (typeof ctx.body === 'string' || ctx.body instanceof Buffer)) return
   const { res } = ctx
-  ctx.status = answer.status
-  for (const name in answer.headers) res.setHeader(name, answer.headers[name] ?? '')
+  ctx.status = response.status
+  for (const name in response.headers) res.setHeader(name, response.headers[name] ?? '')
   if (replayed) res.setHeader('Idempotent-Replayed', 'true')
-  // A first answer has headers that are not replayed as well: whose they are is not looked at.
-  ctx.body = replayed && isPlain(answer) ? answer.body.toString('latin1') : answer.body
+  // A first response has headers that are not replayed as well: whose they are is not looked at.
+  ctx.body = replayed && isPlain(response) ? response.body.toString('latin1') : response.body
   // Koa gives a body a type of its own where there was none.
-  if (!hasType(answer)) ctx.remove('Content-Type')
+  if (!hasType(response)) ctx.remove('Content-Type')
 }
 
 /**
  * The same bytes as text: Node sends it in one piece with the headers, and bytes in a second one. In that piece headers
  * are UTF-8, too, while those of a backend may be Latin-1.
  */
-function isPlain({ headers, body }: Answer): boolean {
+function isPlain({ headers, body }: StoredResponse): boolean {
   for (const name in headers) {
     const value = headers[name]
     if (typeof value !== 'string' || !ASCII.test(value)) return false
@@ -170,7 +200,7 @@ function isPlain({ headers, body }: Answer): boolean {
 
 const ASCII = /^[\t -~]*$/
 
-function hasType({ headers }: Answer): boolean {
+function hasType({ headers }: StoredResponse): boolean {
   return (
     'Content-Type' in headers || Object.keys(headers).some((name) => name.toLowerCase() === 'content-type')
   )

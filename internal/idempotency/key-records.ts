@@ -1,5 +1,5 @@
 import { z } from 'zod'
-import type { Answer, IdempotencyStore, KeyId, Resolver, UnknownReason } from './store.ts'
+import type { IdempotencyStore, KeyId, Resolver, StoredResponse, UnknownReason } from './store.ts'
 
 /** `unknown` includes a request that was dispatched and whose lease has run out. */
 export const KEY_STATES = ['in_progress', 'completed', 'unknown'] as const
@@ -16,13 +16,13 @@ export interface KeyRecord {
   reason: UnknownReason | undefined
   /** Since it was dispatched, or became unknown; undefined where it was neither. */
   sinceMs: number | undefined
-  /** Of a request under way: until its lease ends, unless it is renewed. */
+  /** Of a request in flight: until its lease ends, unless it is renewed. */
   leaseMs: number | undefined
   /** Until the record is forgotten; undefined: never. */
   expiresMs: number | undefined
   /** Of a completed request. */
   status: number | undefined
-  /** Who said what the answer was; undefined: the one who made it. */
+  /** Who said what the response was; undefined: the one who made it. */
   resolvedBy: string | undefined
 }
 
@@ -41,9 +41,37 @@ export interface Resolution {
   by: string
   scope: string
   key: string
-  /** Of the answer that is replayed since. */
+  /** Of the response that is replayed since. */
   status?: number | undefined
   reason?: string | undefined
+}
+
+/** A response of another system, for the key under which it was asked. */
+export interface ImportedKey {
+  id: KeyId
+  /** 64 hex digits. */
+  fingerprint: string
+  response: StoredResponse
+  /** Until it is replayed, in ms since 1970; undefined: as long as a response that is stored now. */
+  expiresAtMs: number | undefined
+}
+
+export interface ImportOptions {
+  /** Who imports; the record keeps it as `resolvedBy`. */
+  by: string
+  /** Only reports what would become of each. */
+  dryRun: boolean
+}
+
+/**
+ * 'same': the record is there already, with this response for this request. 'other': the key has another record, which
+ * stays. 'expired': by the clock of the store its time is over.
+ */
+export type ImportOutcome = 'imported' | 'same' | 'other' | 'expired'
+
+export function parseImportOutcome(text: unknown): ImportOutcome {
+  if (text === 'imported' || text === 'same' || text === 'other' || text === 'expired') return text
+  throw new Error(`an import that ended with ${String(text)}`)
 }
 
 /** What operators do with keys: apart from the store, since each of these looks at many records or changes the truth. */
@@ -52,9 +80,15 @@ export interface KeyRecords {
   list(filter: KeyFilter): AsyncIterable<KeyRecord>
   show(id: KeyId): Promise<KeyRecord | undefined>
   /** What is replayed; undefined: the key is not completed, or not there. */
-  answer(id: KeyId): Promise<Answer | undefined>
+  response(id: KeyId): Promise<StoredResponse | undefined>
   /** As in IdempotencyStore: compares with what was shown. */
   resolve: IdempotencyStore['resolve']
+  /**
+   * Stores responses that another system has given, each in one atomic step, and never changes a record that is there.
+   * The outcomes are in the order of `keys`, in which no id is twice. Rejects with `store_unavailable`; then some of them
+   * may be stored, and the same call again is safe.
+   */
+  importAll(keys: readonly ImportedKey[], how: ImportOptions): Promise<ImportOutcome[]>
   /** What was resolved and released so far, oldest first for each client. */
   log(client: string | undefined): AsyncIterable<Resolution>
 }
@@ -64,11 +98,11 @@ export type ResolutionEvent = 'key.resolved' | 'key.released'
 /** What is written into the audit trail, as the JSON of one entry. */
 export function resolutionEntry(
   id: KeyId,
-  outcome: Answer | 'nothing happened',
+  outcome: StoredResponse | 'not_executed',
   { by, reason }: Resolver,
 ): { event: ResolutionEvent; entry: string } {
   const { scope, key } = id
-  if (outcome === 'nothing happened') {
+  if (outcome === 'not_executed') {
     return { event: 'key.released', entry: JSON.stringify({ operator: by, reason, scope, key }) }
   }
   const entry = { operator: by, reason, scope, key, status: outcome.status }

@@ -1,15 +1,15 @@
-import type { Answer, IdempotencyStore, KeyId, Unknown } from './store.ts'
+import type { IdempotencyStore, KeyId, StoredResponse, Unknown } from './store.ts'
 
 /**
- * Finds out what became of a request. 'nothing happened' lets it run again: it must be certain, also that the request
- * is not still on its way (`sinceMs` tells how long ago it was sent). An answer is replayed from then on.
+ * Finds out what became of a request. 'not_executed' lets it run again: it must be certain, also that the request
+ * is not still on its way (`sinceMs` tells how long ago it was sent). A response is replayed from then on.
  * What it throws, and silence until the signal is aborted, count as 'unknown'.
  */
 export type Lookup = (
   id: KeyId,
   unknown: Pick<Unknown, 'reason' | 'sinceMs'>,
   signal: AbortSignal,
-) => Promise<Answer | 'nothing happened' | 'unknown'>
+) => Promise<StoredResponse | 'not_executed' | 'unknown'>
 
 export interface LookupsOptions {
   lookup: Lookup
@@ -18,18 +18,18 @@ export interface LookupsOptions {
   onTrouble: (id: KeyId, reason: unknown) => void
 }
 
-/** A retry should have its answer, or 409, within the three seconds that a partner is promised. */
+/** A retry should have its response, or 409, within the three seconds that a partner is promised. */
 const DEADLINE_MS = 2_000
 /** What was unknown a moment ago is not asked again: retries come in herds. */
 const AGAIN_AFTER_MS = 1_000
-/** Lookups under way at once: a backend that was down for a minute should not meet a thousand of them. */
-const MAX_UNDER_WAY = 64
+/** Lookups in flight at once: a backend that was down for a minute should not meet a thousand of them. */
+const MAX_IN_FLIGHT = 64
 /** Keys whose last lookup is remembered: a few hundred bytes each. */
 const MAX_REMEMBERED = 10_000
 
 interface Remembered {
   settled: Promise<boolean>
-  /** undefined: under way. */
+  /** undefined: in flight. */
   endedMs: number | undefined
 }
 
@@ -37,7 +37,7 @@ interface Remembered {
 export class Lookups {
   readonly #options: LookupsOptions
   readonly #remembered = new Map<string, Remembered>()
-  #underWay = 0
+  #inFlight = 0
 
   constructor(options: LookupsOptions) {
     this.#options = options
@@ -52,15 +52,15 @@ export class Lookups {
       return last.settled
     }
     this.#forgetOld()
-    if (this.#underWay >= MAX_UNDER_WAY || this.#remembered.size >= MAX_REMEMBERED) {
+    if (this.#inFlight >= MAX_IN_FLIGHT || this.#remembered.size >= MAX_REMEMBERED) {
       return Promise.resolve(false)
     }
     const remembered: Remembered = { settled: this.#find(id, unknown), endedMs: undefined }
     this.#remembered.delete(name)
     this.#remembered.set(name, remembered)
-    this.#underWay++
+    this.#inFlight++
     void remembered.settled.finally(() => {
-      this.#underWay--
+      this.#inFlight--
       remembered.endedMs = now()
     })
     return remembered.settled
@@ -72,7 +72,7 @@ export class Lookups {
       const signal = AbortSignal.timeout(DEADLINE_MS)
       const found = await Promise.race([lookup(id, { reason, sinceMs }, signal), silence(signal)])
       if (found === 'unknown') return false
-      // false: another node, or an operator, was faster; what was recorded then is what everybody gets.
+      // false: another node, or an operator, was faster; what was recorded then is the response for all.
       await store.resolve(id, held, found, { by: 'lookup' })
       return true
     } catch (error) {

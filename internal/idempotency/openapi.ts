@@ -1,10 +1,10 @@
-import type { StageApi } from '../openapi/describe.ts'
+import type { MiddlewareApi } from '../openapi/describe.ts'
 
-/** 402, 404 and 422 are answers of the handler that are stored like a success; 409 is about the key itself. */
+/** 402, 404 and 422 are responses of the handler that are stored like a success; 409 is about the key itself. */
 const isStored = (status: number) => status < 400 || status === 402 || status === 404 || status === 422
 
-/** Have we answered already? */
-export const idempotencyApi: StageApi = {
+/** Is there a stored response already? */
+export const idempotencyApi: MiddlewareApi = {
   problems: [
     'idempotency_key_missing',
     'idempotency_key_invalid',
@@ -26,7 +26,7 @@ export const idempotencyApi: StageApi = {
   headers: {
     'Idempotent-Replayed': {
       description:
-        'This is the stored answer to an earlier request with the key. First answers come without it.',
+        'This is the stored response to an earlier request with the key. First responses come without it.',
       schema: { type: 'string', const: 'true' },
       example: 'true',
       on: isStored,
@@ -35,7 +35,7 @@ export const idempotencyApi: StageApi = {
 }
 
 /** The same on a route whose keys are restricted to what every payment gateway takes. */
-export const paymentKeyApi: StageApi = {
+export const strictKeyApi: MiddlewareApi = {
   ...idempotencyApi,
   parameters: {
     PaymentKey: {
@@ -56,7 +56,7 @@ export const paymentKeyApi: StageApi = {
 }
 
 /** The same where the key is a member of the body. */
-export const bodyKeyApi: StageApi = {
+export const bodyKeyApi: MiddlewareApi = {
   problems: idempotencyApi.problems,
   headers: idempotencyApi.headers ?? {},
 }

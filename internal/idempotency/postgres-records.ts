@@ -1,6 +1,6 @@
 import type { Database } from '../database/database.ts'
-import { parseHeaders } from './answer-headers.ts'
 import { boundedScope } from './bounded-scope.ts'
+import { importIntoPostgres } from './import-into-postgres.ts'
 import {
   type KeyRecord,
   type KeyRecords,
@@ -9,7 +9,8 @@ import {
   type Resolution,
 } from './key-records.ts'
 import { type PostgresStoreOptions, postgresStore } from './postgres-store.ts'
-import { type KeyId, parseReason } from './store.ts'
+import { parseHeaders } from './response-headers.ts'
+import { DEFAULT_TTL_MS, type KeyId, parseReason } from './store.ts'
 
 export interface PostgresRecordsOptions extends PostgresStoreOptions {
   /** Rows looked at in one step. */
@@ -20,7 +21,11 @@ const PAGE = 1_000
 /** A step reads a page of an index; on a busy disk, and in a table that was not vacuumed, that can take a while. */
 const STEP_MS = 10_000
 
-/** The keys of `postgresStore` with the same options, for operators. */
+/**
+ * The keys of `postgresStore` with the same options, for operators.
+ *
+ * @example for await (const key of postgresRecords(database, {}).list({ state: 'unknown' })) console.log(key)
+ */
 export function postgresRecords(database: Database, options: PostgresRecordsOptions): KeyRecords {
   const { page = PAGE } = options
   return {
@@ -28,7 +33,7 @@ export function postgresRecords(database: Database, options: PostgresRecordsOpti
       let last: KeyId = { client: '', scope: '', key: '' }
       for (;;) {
         const rows = await database.run(
-          // What is unknown has no end: so it is found among millions of answers by the index on expires_at.
+          // What is unknown has no end: so it is found among millions of responses by the index on expires_at.
           (sql) => sql`
             SELECT * FROM ${
               state === 'unknown'
@@ -56,7 +61,7 @@ export function postgresRecords(database: Database, options: PostgresRecordsOpti
       )
       return row === undefined ? undefined : parseRecord(row)
     },
-    async answer({ client, scope, key }) {
+    async response({ client, scope, key }) {
       const [row] = await database.run(
         (sql) => sql`
           SELECT status, headers, body FROM idempotency_keys
@@ -67,6 +72,8 @@ export function postgresRecords(database: Database, options: PostgresRecordsOpti
       return { status: Number(row.status), headers: parseHeaders(String(row.headers)), body: row.body }
     },
     resolve: postgresStore(database, options).resolve,
+    importAll: (keys, how) =>
+      importIntoPostgres(database, keys, { ttlMs: DEFAULT_TTL_MS, ...options, ...how }),
     log: (client) => resolutions(database, client, page),
   }
 }

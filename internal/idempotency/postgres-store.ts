@@ -1,13 +1,21 @@
+import { batchJson, type Row, resultsByNumber } from '../database/batch.ts'
 import { type Database, isRowFault } from '../database/database.ts'
 import { groupCommit } from '../database/group-commit.ts'
-import { parseHeaders } from './answer-headers.ts'
 import { boundedScope } from './bounded-scope.ts'
 import { resolutionEntry } from './key-records.ts'
-import { type Answer, type Claim, type IdempotencyStore, type KeyId, parseReason } from './store.ts'
+import { parseHeaders } from './response-headers.ts'
+import {
+  type Claim,
+  DEFAULT_TTL_MS,
+  type IdempotencyStore,
+  type KeyId,
+  parseReason,
+  type StoredResponse,
+} from './store.ts'
 
 export interface PostgresStoreOptions {
-  /** How long an answer is replayed, and how long an abandoned claim is remembered. */
-  ttlMs: number
+  /** How long a response is replayed, and how long an abandoned claim is remembered; 24 h by default. */
+  ttlMs?: number
   /** Told how many items of a verb share each statement. */
   onBatch?: (verb: 'claim' | 'dispatch' | 'complete', items: number) => void
 }
@@ -27,16 +35,18 @@ interface DispatchItem {
 interface CompleteItem {
   id: KeyId
   token: string
-  answer: Answer
+  response: StoredResponse
 }
 
 /**
- * The store in Postgres: one function of `sql/002_idempotency_keys.sql` or `sql/006_dispatched_keys.sql` for each
- * verb. Claims, dispatches, and completions, that arrive while one statement is under way share the next one. A
- * replay writes nothing.
+ * The store in PostgreSQL: one function of `sql/functions/key_*.sql` for each verb. Claims, dispatches and completions
+ * that arrive while one statement is in flight share the next one. A replay writes nothing.
+ *
+ * @throws Nothing; each verb rejects with ServiceError `store_unavailable` when the database is away.
+ * @example const store = postgresStore(openDatabase(url))
  */
-export function postgresStore(database: Database, options: PostgresStoreOptions): IdempotencyStore {
-  const { ttlMs, onBatch } = options
+export function postgresStore(database: Database, options: PostgresStoreOptions = {}): IdempotencyStore {
+  const { ttlMs = DEFAULT_TTL_MS, onBatch } = options
   const claim = groupCommit(
     async (items: readonly ClaimItem[]): Promise<Claim[]> => {
       const rows = inKeyOrder(items, ({ fingerprint, token, leaseMs }) => ({
@@ -44,52 +54,58 @@ export function postgresStore(database: Database, options: PostgresStoreOptions)
         token,
         lease_ms: leaseMs,
       }))
-      const answers = await database.run(
+      const responses = await database.run(
         (sql) => sql`
-        SELECT r.n, c.*
+        SELECT r.n, c.*, CASE WHEN c.outcome = 'mismatch' THEN (
+          SELECT encode(k.fingerprint, 'hex') FROM idempotency_keys AS k
+            WHERE k.client = r.client AND k.scope = r.scope AND k.key = r.key) END AS fingerprint
         FROM json_to_recordset(${rows}::text::json)
           AS r(n integer, client text, scope text, key text, fingerprint text, token text, lease_ms integer)
-        CROSS JOIN LATERAL oncekey_claim_key(r.client, r.scope, r.key, decode(r.fingerprint, 'hex'),
+        CROSS JOIN LATERAL oncekey_claim(r.client, r.scope, r.key, decode(r.fingerprint, 'hex'),
           decode(r.token, 'hex'), r.lease_ms, ${ttlMs}::bigint) AS c`,
       )
-      return inOrder(answers, items.length, parseClaim)
+      return resultsByNumber(responses, items.length, parseClaim)
     },
-    { isItemFault: isRowFault, onBatch: (items) => onBatch?.('claim', items) },
+    { stallMs: database.stallMs, isItemFault: isRowFault, onBatch: (items) => onBatch?.('claim', items) },
   )
 
   const dispatch = groupCommit(
     async (items: readonly DispatchItem[]): Promise<boolean[]> => {
       const rows = inKeyOrder(items, ({ token }) => ({ token }))
-      const answers = await database.run(
+      const responses = await database.run(
         (sql) => sql`
         SELECT r.n, oncekey_dispatch(r.client, r.scope, r.key, decode(r.token, 'hex')) AS done
         FROM json_to_recordset(${rows}::text::json) AS r(n integer, client text, scope text, key text, token text)`,
       )
-      return inOrder(answers, items.length, (row) => row.done === true)
+      return resultsByNumber(responses, items.length, (row) => row.done === true)
     },
-    { isItemFault: isRowFault, onBatch: (items) => onBatch?.('dispatch', items) },
+    {
+      stallMs: database.stallMs,
+      isItemFault: isRowFault,
+      onBatch: (items) => onBatch?.('dispatch', items),
+    },
   )
 
   const complete = groupCommit(
     async (items: readonly CompleteItem[]): Promise<boolean[]> => {
-      const rows = inKeyOrder(items, ({ token, answer }) => ({
+      const rows = inKeyOrder(items, ({ token, response }) => ({
         token,
-        status: answer.status,
-        headers: JSON.stringify(answer.headers),
-        body: answer.body.toString('base64'),
+        status: response.status,
+        headers: JSON.stringify(response.headers),
+        body: response.body.toString('base64'),
       }))
-      const answers = await database.run(
+      const responses = await database.run(
         (sql) => sql`
         SELECT r.n, oncekey_complete(r.client, r.scope, r.key, decode(r.token, 'hex'), r.status, r.headers,
           decode(r.body, 'base64'), ${ttlMs}::bigint) AS done
         FROM json_to_recordset(${rows}::text::json)
           AS r(n integer, client text, scope text, key text, token text, status smallint, headers text, body text)`,
       )
-      return inOrder(answers, items.length, (row) => row.done === true)
+      return resultsByNumber(responses, items.length, (row) => row.done === true)
     },
     {
       isItemFault: isRowFault,
-      bytesOf: ({ answer }) => answer.body.length,
+      bytesOf: ({ response }) => response.body.length,
       onBatch: (items) => onBatch?.('complete', items),
     },
   )
@@ -97,7 +113,7 @@ export function postgresStore(database: Database, options: PostgresStoreOptions)
   return {
     claim: (id, fingerprint, token, leaseMs) => claim({ id, fingerprint, token, leaseMs }),
     dispatch: (id, token) => dispatch({ id, token }),
-    complete: (id, token, answer) => complete({ id, token, answer }),
+    complete: (id, token, response) => complete({ id, token, response }),
     async renew(id, token, leaseMs) {
       const scope = boundedScope(id.scope)
       const [row] = await database.run(
@@ -106,11 +122,12 @@ export function postgresStore(database: Database, options: PostgresStoreOptions)
       )
       return row?.done === true
     },
-    async release(id, token, outcome, reason = 'not_told') {
+    async release(id, token, outcome) {
+      const [word, reason] = outcome === 'not_executed' ? ['not_executed', ''] : ['unknown', outcome.unknown]
       const scope = boundedScope(id.scope)
       const [row] = await database.run(
         (sql) => sql`
-          SELECT oncekey_release(${id.client}, ${scope}, ${id.key}, decode(${token}, 'hex'), ${outcome}, ${reason}) AS done`,
+          SELECT oncekey_release(${id.client}, ${scope}, ${id.key}, decode(${token}, 'hex'), ${word}, ${reason}) AS done`,
       )
       return row?.done === true
     },
@@ -118,7 +135,7 @@ export function postgresStore(database: Database, options: PostgresStoreOptions)
       const scope = boundedScope(id.scope)
       const { event, entry } = resolutionEntry(id, outcome, resolver)
       const [status, headers, body] =
-        outcome === 'nothing happened'
+        outcome === 'not_executed'
           ? [null, null, null]
           : [outcome.status, JSON.stringify(outcome.headers), outcome.body.toString('base64')]
       const [row] = await database.run(
@@ -131,31 +148,15 @@ export function postgresStore(database: Database, options: PostgresStoreOptions)
   }
 }
 
-/**
- * The items as JSON, each with its place. Sorted by key: two statements that wait for each other's rows always
- * take them in the same order, so they cannot deadlock.
- */
 function inKeyOrder<Item extends { id: KeyId }>(items: readonly Item[], row: (item: Item) => object): string {
-  const order = (id: KeyId) => `${id.client}\n${id.scope}\n${id.key}`
-  return JSON.stringify(
-    items
-      .map((item, n) => {
-        const { client, key } = item.id
-        const scope = boundedScope(item.id.scope)
-        const named = { n, client, scope, key }
-        return { sort: order(named), row: Object.assign(named, row(item)) }
-      })
-      .sort((a, b) => (a.sort < b.sort ? -1 : a.sort > b.sort ? 1 : 0))
-      .map((entry) => entry.row),
+  return batchJson(
+    items,
+    ({ id: { client, scope, key } }) => `${client}\n${scope}\n${key}`,
+    (item, n) => {
+      const { client, scope, key } = item.id
+      return Object.assign({ n, client, scope: boundedScope(scope), key }, row(item))
+    },
   )
-}
-
-type Row = Record<string, unknown>
-
-function inOrder<Answer>(rows: readonly Row[], count: number, parse: (row: Row) => Answer): Answer[] {
-  const answers = new Array<Answer>(count)
-  for (const row of rows) answers[Number(row.n)] = parse(row)
-  return answers
 }
 
 function parseClaim(row: Row): Claim {
@@ -166,10 +167,13 @@ function parseClaim(row: Row): Claim {
       if (!(row.body instanceof Buffer)) throw new Error('a completed record has no body')
       return {
         outcome: 'replay',
-        answer: { status: Number(row.status), headers: parseHeaders(String(row.headers)), body: row.body },
+        response: { status: Number(row.status), headers: parseHeaders(String(row.headers)), body: row.body },
       }
     case 'mismatch':
-      return { outcome: 'mismatch' }
+      return {
+        outcome: 'mismatch',
+        fingerprint: typeof row.fingerprint === 'string' ? row.fingerprint : undefined,
+      }
     case 'in_progress':
       return { outcome: 'in_progress', retryAfterMs: Number(row.wait_ms) }
     case 'unknown':
@@ -181,6 +185,6 @@ function parseClaim(row: Row): Claim {
         held: row.held.toString('hex'),
       }
     default:
-      throw new Error(`oncekey_claim_key answered ${String(row.outcome)}`)
+      throw new Error(`oncekey_claim returned ${String(row.outcome)}`)
   }
 }

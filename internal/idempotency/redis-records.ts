@@ -1,24 +1,31 @@
+import { randomHex } from '../core/random-hex.ts'
 import type { RedisConnection } from '../database/redis.ts'
 import { loadScript } from '../database/redis-script.ts'
-import { parseHeaders } from './answer-headers.ts'
 import {
   type KeyRecord,
   type KeyRecords,
+  parseImportOutcome,
   parseResolution,
   parseState,
   type Resolution,
 } from './key-records.ts'
 import { redisNames } from './redis-names.ts'
 import { type RedisStoreOptions, redisStore } from './redis-store.ts'
-import { type KeyId, parseReason } from './store.ts'
+import { parseHeaders } from './response-headers.ts'
+import { DEFAULT_TTL_MS, type KeyId, parseReason } from './store.ts'
 
 const SHOW = loadScript(new URL('./show.lua', import.meta.url))
-const ANSWER = loadScript(new URL('./answer.lua', import.meta.url))
+const RESPONSE = loadScript(new URL('./response.lua', import.meta.url))
+const IMPORT = loadScript(new URL('./import.lua', import.meta.url))
 const LOG = loadScript(new URL('./log.lua', import.meta.url))
 /** Entries read in one step. */
 const LOG_PAGE = 200
 
-/** The keys of `redisStore` with the same options, for operators. */
+/**
+ * The keys of `redisStore` with the same options, for operators.
+ *
+ * @example for await (const key of redisRecords(redis, {}).list({ state: 'unknown' })) console.log(key)
+ */
 export function redisRecords(redis: RedisConnection, options: RedisStoreOptions): KeyRecords {
   const names = redisNames(options.prefix)
   const show = async (id: KeyId) => parseShown(id, await redis.run(SHOW, [names.record(id)], []))
@@ -35,12 +42,29 @@ export function redisRecords(redis: RedisConnection, options: RedisStoreOptions)
       }
     },
     show,
-    async answer(id) {
-      const [status, headers, body] = list(await redis.run(ANSWER, [names.record(id)], []))
+    async response(id) {
+      const [status, headers, body] = list(await redis.run(RESPONSE, [names.record(id)], []))
       if (!(body instanceof Buffer)) return undefined
       return { status: Number(text(status)), headers: parseHeaders(text(headers)), body }
     },
     resolve: redisStore(redis, options).resolve,
+    importAll(keys, { by, dryRun }) {
+      const { ttlMs = DEFAULT_TTL_MS } = options
+      return Promise.all(
+        keys.map(async ({ id, fingerprint, response, expiresAtMs }) => {
+          const record = [
+            fingerprint,
+            randomHex(16),
+            by,
+            response.status,
+            JSON.stringify(response.headers),
+            response.body,
+          ]
+          const args = [...record, ttlMs, expiresAtMs ?? '', dryRun ? '1' : '0']
+          return parseImportOutcome(await redis.run(IMPORT, [names.record(id)], args))
+        }),
+      )
+    },
     async *log(client) {
       for await (const page of redis.scan(names.logs(client))) {
         for (const name of page) yield* resolutions(redis, name, names.clientOf(name))

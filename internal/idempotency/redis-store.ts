@@ -1,9 +1,15 @@
 import type { RedisConnection } from '../database/redis.ts'
 import { loadScript } from '../database/redis-script.ts'
-import { parseHeaders } from './answer-headers.ts'
 import { resolutionEntry } from './key-records.ts'
 import { redisNames } from './redis-names.ts'
-import { type Answer, type Claim, type IdempotencyStore, parseReason } from './store.ts'
+import { parseHeaders } from './response-headers.ts'
+import {
+  type Claim,
+  DEFAULT_TTL_MS,
+  type IdempotencyStore,
+  parseReason,
+  type StoredResponse,
+} from './store.ts'
 
 const CLAIM = loadScript(new URL('./claim.lua', import.meta.url))
 const DISPATCH = loadScript(new URL('./dispatch.lua', import.meta.url))
@@ -13,15 +19,20 @@ const RELEASE = loadScript(new URL('./release.lua', import.meta.url))
 const RESOLVE = loadScript(new URL('./resolve.lua', import.meta.url))
 
 export interface RedisStoreOptions {
-  /** How long an answer is replayed, and how long an abandoned claim is remembered. */
-  ttlMs: number
+  /** How long a response is replayed, and how long an abandoned claim is remembered; 24 h by default. */
+  ttlMs?: number
   /** In front of every key; for several services on one Redis, and for tests. */
-  prefix?: string
+  prefix?: string | undefined
 }
 
-/** One script for each verb, one hash for each key, tagged by client so that it works on a Redis Cluster. */
-export function redisStore(redis: RedisConnection, options: RedisStoreOptions): IdempotencyStore {
-  const { ttlMs, prefix } = options
+/**
+ * One script for each verb, one hash for each key, tagged by client so that it works on a Redis Cluster.
+ *
+ * @throws Nothing; each verb rejects with ServiceError `store_unavailable` when Redis is away.
+ * @example const store = redisStore(connectRedis('redis://127.0.0.1:6379'))
+ */
+export function redisStore(redis: RedisConnection, options: RedisStoreOptions = {}): IdempotencyStore {
+  const { ttlMs = DEFAULT_TTL_MS, prefix } = options
   const names = redisNames(prefix)
 
   return {
@@ -32,24 +43,29 @@ export function redisStore(redis: RedisConnection, options: RedisStoreOptions): 
       return (await redis.run(DISPATCH, [names.record(id)], [token])) === 'dispatched'
     },
     async renew(id, token, leaseMs) {
-      return (await redis.run(RENEW, [names.record(id)], [token, leaseMs])) === 'renewed'
+      return (await redis.run(RENEW, [names.record(id)], [token, leaseMs, ttlMs])) === 'renewed'
     },
-    async complete(id, token, answer) {
-      const args = [token, ttlMs, answer.status, JSON.stringify(answer.headers), answer.body]
-      return (await redis.run(COMPLETE, [names.record(id)], args)) === 'completed'
+    complete(id, token, response) {
+      const args = [token, ttlMs, response.status, JSON.stringify(response.headers), response.body]
+      return redis.run(COMPLETE, [names.record(id)], args).then(isCompleted)
     },
-    async release(id, token, outcome, reason = 'not_told') {
-      return (await redis.run(RELEASE, [names.record(id)], [token, outcome, reason])) === 'released'
+    async release(id, token, outcome) {
+      const [word, reason] = outcome === 'not_executed' ? [outcome, ''] : ['unknown', outcome.unknown]
+      return (await redis.run(RELEASE, [names.record(id)], [token, word, reason])) === 'released'
     },
     async resolve(id, held, outcome, resolver) {
       const { event, entry } = resolutionEntry(id, outcome, resolver)
       const args = [held, event, entry, ttlMs, resolver.by]
-      const answer =
-        outcome === 'nothing happened' ? [] : [outcome.status, JSON.stringify(outcome.headers), outcome.body]
+      const response =
+        outcome === 'not_executed' ? [] : [outcome.status, JSON.stringify(outcome.headers), outcome.body]
       const keys = [names.record(id), names.log(id.client)]
-      return (await redis.run(RESOLVE, keys, [...args, ...answer])) === 'resolved'
+      return (await redis.run(RESOLVE, keys, [...args, ...response])) === 'resolved'
     },
   }
+}
+
+function isCompleted(reply: unknown): boolean {
+  return reply === 'completed'
 }
 
 function parseClaim(reply: unknown): Claim {
@@ -58,9 +74,9 @@ function parseClaim(reply: unknown): Claim {
     case 'acquired':
       return { outcome: 'acquired', attempt: Number(first) }
     case 'replay':
-      return { outcome: 'replay', answer: parseAnswer(first, second, third) }
+      return { outcome: 'replay', response: parseResponse(first, second, third) }
     case 'mismatch':
-      return { outcome: 'mismatch' }
+      return { outcome: 'mismatch', fingerprint: String(first) }
     case 'in_progress':
       return { outcome: 'in_progress', retryAfterMs: Number(first) }
     case 'unknown':
@@ -71,11 +87,11 @@ function parseClaim(reply: unknown): Claim {
         held: String(third),
       }
     default:
-      throw new Error(`claim.lua answered ${String(outcome)}`)
+      throw new Error(`claim.lua returned ${String(outcome)}`)
   }
 }
 
-function parseAnswer(status: unknown, headers: unknown, body: unknown): Answer {
+function parseResponse(status: unknown, headers: unknown, body: unknown): StoredResponse {
   if (!(body instanceof Buffer)) throw new Error('a completed record has no body')
   return { status: Number(status), headers: parseHeaders(String(headers)), body }
 }

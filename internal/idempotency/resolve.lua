@@ -1,9 +1,9 @@
 -- resolve: says what happened to a record whose outcome is unknown, and notes it in the client's log, in one step.
 -- KEYS[1]  the record
 -- KEYS[2]  the log of the client's resolutions (a stream that is never trimmed)
--- ARGV     token, event, entry (JSON object), time to live of the answer in ms, who resolves it,
---          and, unless nothing happened: status, headers (JSON object), body
--- answers  'resolved' | 'changed' (it is not unknown under this token, and nothing was done)
+-- ARGV     token, event, entry (JSON object), time to live of the response in ms, who resolves it,
+--          and, unless it was not executed: status, headers (JSON object), body
+-- returns  'resolved' | 'changed' (it is not unknown under this token, and nothing was done)
 return function(KEYS, ARGV)
   if redis.call('TYPE', KEYS[1]).ok == 'string' then return 'changed' end
   local r = redis.call('HMGET', KEYS[1], 'token', 'state', 'lease_until', 'dispatched_at', 'fingerprint', 'attempt')

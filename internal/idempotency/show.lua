@@ -1,6 +1,6 @@
 -- show: what a record says, for an operator. Changes nothing.
 -- KEYS[1]  the record
--- answers  {'absent'} | {'in_progress' | 'completed' | 'unknown', token, attempt, reason or '', status or '',
+-- returns  {'absent'} | {'in_progress' | 'completed' | 'unknown', token, attempt, reason or '', status or '',
 --          resolved by or '', ms since it was dispatched or became unknown or '', ms until the lease ends or '',
 --          ms until it is forgotten or '' (never)}
 return function(KEYS, ARGV)

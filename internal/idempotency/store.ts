@@ -1,3 +1,8 @@
+import type { RequestOutcome } from '../core/request-outcome.ts'
+
+/** How long a response is replayed unless a setting says otherwise. */
+export const DEFAULT_TTL_MS = 24 * 3_600_000
+
 /** Whose key, on which method and route: two clients, or two routes, never see each other's keys. */
 export interface KeyId {
   client: string
@@ -6,33 +11,33 @@ export interface KeyId {
   key: string
 }
 
-/** What was answered, as it is replayed: byte for byte. */
-export interface Answer {
+/** A response as it is replayed: byte for byte. */
+export interface StoredResponse {
   status: number
   /** Only those that are replayed; a list for a header that came in several lines. */
   headers: Record<string, string | string[]>
   body: Buffer
 }
 
-/** Why nobody knows what became of a request, or why its answer cannot be given again. */
+/** Why the outcome of a request is unknown, or why its response cannot be given again. */
 export const UNKNOWN_REASONS = [
   'backend_timeout',
   'connection_lost',
   'answer_truncated',
   'answer_malformed',
-  /** These two: it took effect and was answered, but there is nothing to replay. */
+  /** These two: it took effect and got a response, but there is nothing to replay. */
   'answer_too_large',
   'answer_streamed',
   'backend_error',
   'max_duration',
   'handler_failed',
-  /** Whoever sent it stopped renewing: the process died, or the store was away for longer than the lease. */
+  /** The holder stopped renewing: the process died, or the store was away for longer than the lease. */
   'lease_lost',
   'not_told',
 ] as const
 export type UnknownReason = (typeof UNKNOWN_REASONS)[number]
 
-/** A request that was sent, or may have been, and whose outcome nobody has recorded. */
+/** A request that was sent, or may have been, and whose outcome is not recorded. */
 export interface Unknown {
   reason: UnknownReason
   /** Since it was dispatched; without a dispatch since it became unknown. On the store's clock. */
@@ -44,11 +49,14 @@ export interface Unknown {
 export type Claim =
   /** The key is ours under our token. `attempt` > 1: an earlier holder let its lease run out. */
   | { outcome: 'acquired'; attempt: number }
-  | { outcome: 'replay'; answer: Answer }
-  /** The key stands for another request. Takes precedence over everything below. */
-  | { outcome: 'mismatch' }
+  | { outcome: 'replay'; response: StoredResponse }
+  /**
+   * The key stands for another request. Takes precedence over everything below. `fingerprint` is that of the request it
+   * stands for; undefined where another claim took the key in the same moment.
+   */
+  | { outcome: 'mismatch'; fingerprint: string | undefined }
   | { outcome: 'in_progress'; retryAfterMs: number }
-  /** Held until somebody finds out what happened. */
+  /** Held until an operator or a lookup finds out what happened. */
   | ({ outcome: 'unknown' } & Unknown)
 
 /** Who says what became of an unknown request, and why: goes into the audit trail. */
@@ -58,8 +66,11 @@ export interface Resolver {
   reason?: string | undefined
 }
 
+/** How an attempt ends that has no response to store. */
+export type Released = Exclude<RequestOutcome<UnknownReason>, 'completed'>
+
 /**
- * Six verbs, each one atomic step inside the store, on the store's clock. There is no get and no set: whoever
+ * Six verbs, each one atomic step inside the store, on the store's clock. There is no get and no set: a caller that
  * reads and then writes has lost. Every verb may be sent twice with the same token and does its work once.
  * Each rejects with ServiceError `store_unavailable` within a deadline when the store is away.
  */
@@ -68,27 +79,27 @@ export interface IdempotencyStore {
   claim(id: KeyId, fingerprint: string, token: string, leaseMs: number): Promise<Claim>
   /**
    * To be called before the first byte leaves for where it takes effect: from now on the outcome is unknown unless
-   * it is completed or released. When the lease runs out nobody takes over, and the record no longer expires.
+   * it is completed or released. When the lease ends no attempt takes over, and the record no longer expires.
    * false: the key is no longer ours, nothing may be sent.
    */
   dispatch(id: KeyId, token: string): Promise<boolean>
   /** Lets the lease end `leaseMs` from now. false: the key is no longer ours, stop. */
   renew(id: KeyId, token: string, leaseMs: number): Promise<boolean>
   /** Compare-and-set on the token. false: someone took over, or resolved it, and nothing was recorded. */
-  complete(id: KeyId, token: string, answer: Answer): Promise<boolean>
-  /** 'nothing happened' frees the key, 'unknown' holds it without end. false: the key was not ours. */
-  release(
-    id: KeyId,
-    token: string,
-    outcome: 'nothing happened' | 'unknown',
-    reason?: UnknownReason,
-  ): Promise<boolean>
+  complete(id: KeyId, token: string, response: StoredResponse): Promise<boolean>
+  /** 'not_executed' frees the key, an unknown outcome holds it without end. false: the key was not ours. */
+  release(id: KeyId, token: string, outcome: Released): Promise<boolean>
   /**
-   * Says what became of a request whose outcome is unknown, with an audit entry in the same step: its answer, which
+   * Says what became of a request whose outcome is unknown, with an audit entry in the same step: its response, which
    * is replayed from now on, or that nothing happened, which frees the key. Compares with `held`, as a claim or
    * `KeyRecords.show` gave it. false: it is not that any more, and nothing was done; claim again to see what is.
    */
-  resolve(id: KeyId, held: string, outcome: Answer | 'nothing happened', resolver: Resolver): Promise<boolean>
+  resolve(
+    id: KeyId,
+    held: string,
+    outcome: StoredResponse | 'not_executed',
+    resolver: Resolver,
+  ): Promise<boolean>
 }
 
 const REASONS: ReadonlyMap<unknown, UnknownReason> = new Map(UNKNOWN_REASONS.map((one) => [one, one]))

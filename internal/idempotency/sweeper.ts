@@ -34,7 +34,7 @@ export class Sweeper {
     this.#after(options.everyMs ?? EVERY_MS)
   }
 
-  /** Resolves when the batch under way, if there is one, has ended. */
+  /** Resolves when the batch in flight, if there is one, has ended. */
   async stop(): Promise<void> {
     this.#stopped = true
     clearTimeout(this.#timer)
@@ -72,6 +72,9 @@ export class Sweeper {
 /**
  * Removes up to `batch` records whose time is over; returns how many. Safe to run from many processes at once: each
  * takes rows that no other has. What is dispatched or unknown has no such time.
+ *
+ * @throws ServiceError `store_unavailable` when the database is away.
+ * @example while ((await sweepExpired(database)) > 0) {}
  */
 export async function sweepExpired(database: Database, batch = BATCH): Promise<number> {
   const removed = await database.run(
@@ -85,4 +88,13 @@ export async function sweepExpired(database: Database, batch = BATCH): Promise<n
       WHERE k.client = over.client AND k.scope = over.scope AND k.key = over.key`,
   )
   return removed.count
+}
+
+/**
+ * Removes expired keys from a PostgreSQL store, in the background, until it is stopped.
+ *
+ * @example const keys = sweeper(database); process.once('SIGTERM', () => keys.stop())
+ */
+export function sweeper(database: Database, options: SweeperOptions = {}): Sweeper {
+  return new Sweeper(database, options)
 }

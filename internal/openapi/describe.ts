@@ -1,10 +1,10 @@
 import type { z } from 'zod'
-import type { ProblemCode } from '../service-error.ts'
+import type { ProblemCode } from '../core/service-error.ts'
 
 /*
- * The words in which the rooms describe what they answer. A stage of the pipeline says what it adds to every route
- * behind it, a room says what its routes take and give; src/openapi.ts puts them together as src/pipeline.ts does
- * with the stages themselves.
+ * How the rooms describe their responses. A middleware describes what it adds to every route behind it, a room describes
+ * what its routes take and give; src/service/openapi.ts puts them together as the table of routes does with the middleware
+ * themselves.
  */
 
 /** A JSON Schema of a header or parameter; bodies have zod schemas. */
@@ -14,7 +14,7 @@ export interface Header {
   description: string
   schema: JsonSchema
   example: string | number
-  /** On which statuses; all that a route answers from this stage on if left out. */
+  /** On which statuses; left out: on all responses of the route from this middleware on. */
   on?: (status: number) => boolean
 }
 
@@ -32,12 +32,12 @@ export type SecurityScheme =
   | { type: 'apiKey'; in: 'header'; name: string; description: string }
   | { type: 'http'; scheme: 'bearer'; description: string }
 
-/** What a stage adds to each operation behind it. */
-export interface StageApi {
+/** What a middleware adds to each operation behind it. */
+export interface MiddlewareApi {
   problems: readonly ProblemCode[]
   /** By their names in the document. */
   parameters?: Readonly<Record<string, Parameter>>
-  /** By header name; on the answers of this stage and of all that stand behind it. */
+  /** By header name; on the responses of this middleware and of all that stand behind it. */
   headers?: Readonly<Record<string, Header>>
   securitySchemes?: Readonly<Record<string, SecurityScheme>>
   /** What is enough for this operation: any of these, each the names of schemes that go together. */
@@ -52,11 +52,11 @@ export interface Example {
 export interface Content {
   /** The name of a schema of the room; none: text. */
   schema?: string
-  /** By name. An example of a body bears the name of the answer that it gets: an example here, or a problem's code. */
+  /** By name. An example of a body bears the name of the response that it gets: an example here, or a problem's code. */
   examples: Readonly<Record<string, Example>>
 }
 
-export interface Answer {
+export interface ResponseApi {
   description: string
   /** By media type. */
   content: Readonly<Record<string, Content>>
@@ -67,32 +67,35 @@ export interface Answer {
   >
 }
 
+/** What a request of one kind takes and gives; its method and path stand in the table of routes. */
 export interface Operation {
-  id: string
-  method: 'get' | 'post'
-  /** With `{name}` for each parameter. */
-  path: string
   summary: string
   description: string
   parameters?: Readonly<Record<string, Parameter>>
   /** application/json, required unless it says otherwise. */
   body?: Content & { description: string; schema: string; optional?: true }
-  /** By status; problems come from `problems` and the stages. */
-  answers: Readonly<Record<number, Answer>>
-  /** Of its own, beyond those of the stages before it. */
+  /** By status; problems come from `problems` and the middleware. */
+  responses: Readonly<Record<number, ResponseApi>>
+  /** Of its own, beyond those of the middleware before it. */
   problems: readonly ProblemCode[]
 }
 
-/** What a room answers. */
+/** A response of an operation. */
 export interface RoomApi {
   tag: { name: string; description: string }
   /** By their names in the document; one that is a part of another becomes a reference. */
   schemas: Readonly<Record<string, z.ZodType>>
 }
 
-/** An operation, and the stages that a request passes before it, in their order. */
-export interface Route {
+/** An operation, and the middleware that a request passes before it, in their order. */
+export interface DescribedRoute {
+  id: string
+  method: 'GET' | 'POST' | 'DELETE'
+  /** With `:name` for each parameter. */
+  path: string
+  /** The query parameters that it knows; `operation` describes each. */
+  query: readonly string[]
   room: RoomApi
   operation: Operation
-  stages: readonly StageApi[]
+  middlewares: readonly MiddlewareApi[]
 }

@@ -1,13 +1,21 @@
 import { z } from 'zod'
-import { PROBLEMS, type ProblemCode } from '../service-error.ts'
-import type { Answer, Content, Header, Operation, Parameter, Route, StageApi } from './describe.ts'
+import { PROBLEMS, type ProblemCode } from '../core/service-error.ts'
+import type {
+  Content,
+  DescribedRoute,
+  Header,
+  MiddlewareApi,
+  Operation,
+  Parameter,
+  ResponseApi,
+} from './describe.ts'
 import {
   problemContent,
   problemDescription,
   problemExamples,
   problemSchema,
   saysWhenToRetry,
-} from './problem-answers.ts'
+} from './problem-responses.ts'
 
 type Json = Record<string, unknown>
 
@@ -27,8 +35,8 @@ const RETRY_AFTER: Header = {
 }
 
 /** The OpenAPI 3.1 document of these routes. Throws an Error where a route names what is not there. */
-export function openApiDocument(info: ApiInfo, routes: readonly Route[]): Json {
-  const stages = [...new Set(routes.flatMap((route) => route.stages))]
+export function openApiDocument(info: ApiInfo, routes: readonly DescribedRoute[]): Json {
+  const middlewares = [...new Set(routes.flatMap((route) => route.middlewares))]
   const rooms = [...new Set(routes.map((route) => route.room))]
   const schemas = jsonSchemas({
     ...Object.assign({}, ...rooms.map((room) => room.schemas)),
@@ -36,7 +44,7 @@ export function openApiDocument(info: ApiInfo, routes: readonly Route[]): Json {
   })
   const headers: Record<string, Header> = Object.assign(
     { 'Retry-After': RETRY_AFTER },
-    ...stages.map((stage) => stage.headers),
+    ...middlewares.map((middleware) => middleware.headers),
   )
   const used = new Set(routes.flatMap((route) => codesOf(route).map(({ code }) => code)))
   return {
@@ -47,12 +55,15 @@ export function openApiDocument(info: ApiInfo, routes: readonly Route[]): Json {
     paths: paths(routes),
     components: {
       schemas,
-      parameters: mapValues(Object.assign({}, ...stages.map((stage) => stage.parameters)), parameter),
+      parameters: mapValues(
+        Object.assign({}, ...middlewares.map((middleware) => middleware.parameters)),
+        parameter,
+      ),
       headers: mapValues(headers, header),
       examples: Object.fromEntries(
         Object.entries(problemExamples()).filter(([code]) => [...used].some((one) => one === code)),
       ),
-      securitySchemes: Object.assign({}, ...stages.map((stage) => stage.securitySchemes)),
+      securitySchemes: Object.assign({}, ...middlewares.map((middleware) => middleware.securitySchemes)),
     },
   }
 }
@@ -72,33 +83,45 @@ function jsonSchemas(schemas: Record<string, z.ZodType>): Json {
   return mapValues(generated.schemas, ({ $schema: _, $id: __, ...schema }) => schema)
 }
 
-function paths(routes: readonly Route[]): Record<string, Json> {
+function paths(routes: readonly DescribedRoute[]): Record<string, Json> {
   const all: Record<string, Json> = {}
   for (const route of routes) {
-    const { path, method } = route.operation
-    all[path] = { ...all[path], [method]: operation(route) }
+    const path = route.path.replace(/:(\w+)/g, '{$1}')
+    const operations = all[path] ?? {}
+    operations[route.method.toLowerCase()] = operation(route)
+    all[path] = operations
   }
   return all
 }
 
-function operation(route: Route): Json {
-  const { room, operation: own, stages } = route
-  const references = stages.flatMap((stage) => Object.keys(stage.parameters ?? {}))
+function operation(route: DescribedRoute): Json {
+  const { id, room, operation: own, middlewares } = route
+  checkParameters(route)
+  const references = middlewares.flatMap((middleware) => Object.keys(middleware.parameters ?? {}))
   const parameters = [
     ...references.map((name) => ({ $ref: `#/components/parameters/${name}` })),
     ...Object.values(own.parameters ?? {}).map(parameter),
   ]
-  const security = stages.flatMap((stage) => [...(stage.security?.(own) ?? [])])
+  const security = middlewares.flatMap((middleware) => [...(middleware.security?.(own) ?? [])])
   return {
-    operationId: own.id,
+    operationId: id,
     tags: [room.tag.name],
     summary: own.summary,
     description: own.description,
     security: security.map((names) => Object.fromEntries(names.map((name) => [name, []]))),
     ...(parameters.length === 0 ? {} : { parameters }),
     ...(own.body === undefined ? {} : { requestBody: requestBody(own.body) }),
-    responses: responses(route),
+    responses: describeResponses(route),
   }
+}
+
+/** Throws an Error where the parameters of the route and their descriptions differ. */
+function checkParameters({ id, path, query, operation: { parameters = {} } }: DescribedRoute): void {
+  const described = Object.values(parameters).map((one) => `${one.in} ${one.name}`)
+  const inPath = [...path.matchAll(/:(\w+)/g)].map(([, name]) => `path ${name}`)
+  const known = [...inPath, ...query.map((name) => `query ${name}`)]
+  if (described.sort().join() === known.sort().join()) return
+  throw new Error(`${id} has the parameters ${known.join(', ')} and describes ${described.join(', ')}`)
 }
 
 function requestBody(body: NonNullable<Operation['body']>): Json {
@@ -109,66 +132,67 @@ function requestBody(body: NonNullable<Operation['body']>): Json {
   }
 }
 
-function responses(route: Route): Record<string, Json> {
+function describeResponses(route: DescribedRoute): Record<string, Json> {
   const codes = codesOf(route)
-  const { answers } = route.operation
-  const statuses = new Set([...Object.keys(answers).map(Number), ...codes.map(({ status }) => status)])
+  const { responses } = route.operation
+  const statuses = new Set([...Object.keys(responses).map(Number), ...codes.map(({ status }) => status)])
   return Object.fromEntries(
     [...statuses]
       .sort((a, b) => a - b)
       .map((status) => {
         const problems = codes.filter((one) => one.status === status)
-        return [String(status), response(route, status, answers[status], problems)]
+        return [String(status), describeResponse(route, status, responses[status], problems)]
       }),
   )
 }
 
-function response(
-  route: Route,
+function describeResponse(
+  route: DescribedRoute,
   status: number,
-  answer: Answer | undefined,
+  response: ResponseApi | undefined,
   problems: readonly Placed[],
 ): Json {
   const codes = problems.map(({ code }) => code)
-  // An answer has passed all stages, a problem those up to the one that it comes from.
-  const passed = answer === undefined ? Math.max(...problems.map(({ stage }) => stage)) : route.stages.length
-  const shared = route.stages
+  // A response has passed all middleware, a problem the middleware up to the one that it comes from.
+  const passed =
+    response === undefined ? Math.max(...problems.map(({ position }) => position)) : route.middlewares.length
+  const shared = route.middlewares
     .slice(0, passed + 1)
-    .flatMap((stage) => Object.entries(stage.headers ?? {}))
+    .flatMap((middleware) => Object.entries(middleware.headers ?? {}))
     .filter(([, { on }]) => on === undefined || on(status))
     .map(([name]) => name)
   if (codes.some(saysWhenToRetry)) shared.push('Retry-After')
   return {
-    description: [answer?.description, problemDescription(codes)].filter(Boolean).join('\n\n'),
+    description: [response?.description, problemDescription(codes)].filter(Boolean).join('\n\n'),
     headers: {
       ...Object.fromEntries(shared.map((name) => [name, { $ref: `#/components/headers/${name}` }])),
-      ...mapValues(answer?.headers ?? {}, header),
+      ...mapValues(response?.headers ?? {}, header),
     },
     content: {
-      ...mapValues(answer?.content ?? {}, content),
+      ...mapValues(response?.content ?? {}, content),
       ...(codes.length === 0 ? {} : problemContent(status, codes)),
     },
-    ...(answer?.links === undefined ? {} : { links: answer.links }),
+    ...(response?.links === undefined ? {} : { links: response.links }),
   }
 }
 
 interface Placed {
   code: ProblemCode
   status: number
-  /** The last stage that may answer with it; beyond the stages: the operation itself. */
-  stage: number
+  /** Of the last middleware that may respond with it, from 0; one more: the operation itself. */
+  position: number
 }
 
-/** Every problem that the route may answer with. */
-function codesOf({ operation: own, stages }: Route): Placed[] {
+/** Every problem that the route may respond with. */
+function codesOf({ operation: own, middlewares }: DescribedRoute): Placed[] {
   const last = new Map<ProblemCode, number>()
-  const all: readonly Pick<StageApi, 'problems'>[] = [...stages, own]
-  all.forEach(({ problems }, stage) => {
-    for (const code of problems) last.set(code, stage)
+  const all: readonly Pick<MiddlewareApi, 'problems'>[] = [...middlewares, own]
+  all.forEach(({ problems }, position) => {
+    for (const code of problems) last.set(code, position)
   })
   // A defect may be anywhere.
-  if (last.has('internal_error')) last.set('internal_error', stages.length)
-  return [...last].map(([code, stage]) => ({ code, status: PROBLEMS[code].status, stage }))
+  if (last.has('internal_error')) last.set('internal_error', middlewares.length)
+  return [...last].map(([code, position]) => ({ code, status: PROBLEMS[code].status, position }))
 }
 
 function content({ schema, examples }: Content): Json {

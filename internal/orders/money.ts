@@ -1,5 +1,5 @@
 import { z } from 'zod'
-import { amountOf, MAX_DIGITS } from '../money.ts'
+import { amountOf, MAX_DIGITS } from '../core/money.ts'
 
 const MAX_DECIMALS = 2
 

@@ -1,6 +1,6 @@
 import { z } from 'zod'
 import type { Operation, RoomApi } from '../openapi/describe.ts'
-import { DEFAULT_LIMIT, MAX_LIMIT } from '../page-limit.ts'
+import { listParameters } from '../openapi/list-parameters.ts'
 import { amountNumber } from './money.ts'
 import { name, orderRequest } from './order-request.ts'
 
@@ -18,7 +18,7 @@ export const ordersApi: RoomApi = {
   schemas: {
     OrderRequest: orderRequest,
     Order: order,
-    OrderAnswer: z.object({ order }),
+    OrderResponse: z.object({ order }),
     OrderPage: z.object({
       orders: z.array(order),
       next_cursor: z
@@ -40,12 +40,9 @@ const PLACED = {
 }
 
 export const placeOrderOperation: Operation = {
-  id: 'placeOrder',
-  method: 'post',
-  path: '/orders',
   summary: 'Place an order, once',
   description:
-    'However often a request with this key is sent, there is one order and one answer. A retry is the same method, path, query and body, byte for byte; it gets the stored answer with `Idempotent-Replayed: true`. On a timeout, a lost connection, a 5xx or `request_in_progress` retry with the same key: that is always safe.',
+    'However often a request with this key is sent, there is one order and one response. A retry is the same method, path, query and body, byte for byte; it gets the stored response with `Idempotent-Replayed: true`. On a timeout, a lost connection, a 5xx or `request_in_progress` retry with the same key: that is always safe.',
   body: {
     description: 'Exactly these members. Sign the very bytes that you send.',
     schema: 'OrderRequest',
@@ -61,7 +58,7 @@ export const placeOrderOperation: Operation = {
       },
     },
   },
-  answers: {
+  responses: {
     201: {
       description: 'The order is placed, now or by an earlier request with this key.',
       headers: {
@@ -73,7 +70,7 @@ export const placeOrderOperation: Operation = {
       },
       content: {
         'application/json': {
-          schema: 'OrderAnswer',
+          schema: 'OrderResponse',
           examples: {
             placed: { summary: 'An order', value: { order: PLACED } },
             amountAsText: {
@@ -96,9 +93,6 @@ export const placeOrderOperation: Operation = {
 }
 
 export const getOrderOperation: Operation = {
-  id: 'getOrder',
-  method: 'get',
-  path: '/orders/{id}',
   summary: 'One of your orders',
   description: "Another client's order is not found.",
   parameters: {
@@ -111,12 +105,12 @@ export const getOrderOperation: Operation = {
       examples: { id: ID },
     },
   },
-  answers: {
+  responses: {
     200: {
       description: 'The order.',
       content: {
         'application/json': {
-          schema: 'OrderAnswer',
+          schema: 'OrderResponse',
           examples: { found: { summary: 'An order', value: { order: PLACED } } },
         },
       },
@@ -126,28 +120,11 @@ export const getOrderOperation: Operation = {
 }
 
 export const listOrdersOperation: Operation = {
-  id: 'listOrders',
-  method: 'get',
-  path: '/orders',
   summary: 'Your orders, newest first',
-  description: 'Orders placed while you page never move the later pages.',
-  parameters: {
-    limit: {
-      in: 'query',
-      name: 'limit',
-      description: 'How many orders a page has at most.',
-      schema: { type: 'integer', minimum: 1, maximum: MAX_LIMIT, default: DEFAULT_LIMIT },
-      examples: { two: 2, most: MAX_LIMIT },
-    },
-    cursor: {
-      in: 'query',
-      name: 'cursor',
-      description: 'The `next_cursor` of the page before; the first page without it.',
-      schema: { type: 'string', format: 'uuid' },
-      examples: { next: ID },
-    },
-  },
-  answers: {
+  description:
+    'Orders placed while you page never move the later pages. With `idempotency_key` it tells whether a request took effect whose response was lost.',
+  parameters: listParameters('orders', ID),
+  responses: {
     200: {
       description: 'A page.',
       content: {

@@ -1,12 +1,13 @@
-import { v7 as uuidv7, validate } from 'uuid'
-import { parseLimit } from '../page-limit.ts'
-import { randomHex } from '../random-hex.ts'
-import { required, type Stage } from '../request-state.ts'
-import { keyReused, ServiceError } from '../service-error.ts'
-import { parseCursor } from './cursor.ts'
+import { validate } from 'uuid'
+import { parseListFilter } from '../core/list-filter.ts'
+import { pageJson } from '../core/page-limit.ts'
+import { type Middleware, required } from '../core/request-state.ts'
+import { keyReused, ServiceError } from '../core/service-error.ts'
+import { uuidV7 } from '../core/uuid-v7.ts'
 import { type Order, orderJson } from './order.ts'
 import { type OrderRequest, parseOrderRequest } from './order-request.ts'
 import type { OrderStore } from './order-store.ts'
+import type { ExistingOrder } from './placement.ts'
 
 const JSON_TYPE = 'application/json; charset=utf-8'
 
@@ -18,7 +19,7 @@ export interface PlaceOrderOptions {
 }
 
 /** `POST /orders`: places the order once. Behind idempotency and jsonBody. */
-export function placeOrder({ orders, now, onPlaced }: PlaceOrderOptions): Stage {
+export function placeOrder({ orders, now, onPlaced }: PlaceOrderOptions): Middleware {
   return async function placeOrder(ctx) {
     const { client } = required(ctx, 'caller', 'verifySignature')
     const attempt = required(ctx, 'attempt', 'idempotency')
@@ -28,36 +29,44 @@ export function placeOrder({ orders, now, onPlaced }: PlaceOrderOptions): Stage 
     try {
       request = parseOrderRequest(json)
     } catch (refusal) {
-      // It is the answer to its key, unless the key, whose record is gone, stands for an order: recorded, the refusal
-      // would stand in the way of that order's retries.
-      if ((await orders.standing({ client, key, fingerprint })) !== undefined) throw keyReused()
+      // It is the response to its key, unless the key, whose record is gone, stands for an order: recorded, the refusal
+      // would stand in the way of that order's retries. Without a claim nothing is recorded yet.
+      if (attempt.number > 0 && (await orders.standing({ client, key, fingerprint })) !== undefined)
+        throw keyReused()
       throw refusal
     }
     const createdMs = now()
     const order: Order = {
-      id: uuidv7({ msecs: createdMs, rng: () => Buffer.from(randomHex(16), 'hex') }),
+      id: uuidV7(createdMs),
       userId: request.user_id,
       item: request.item,
       amount: request.amount,
       key: attempt.key,
       createdAt: new Date(createdMs),
     }
-    const answer = { status: 201, body: `{"order":${orderJson(order)}}` }
-    const placed = await orders.place({ client, order, fingerprint: attempt.fingerprint, answer })
-    if (placed.outcome === 'mismatch') throw keyReused()
+    const response = { status: 201, body: `{"order":${orderJson(order)}}` }
+    const placed = await orders.place({ client, order, fingerprint: attempt.fingerprint, response })
+    if (placed.outcome === 'mismatch') attempt.row = 'mismatch'
+    if (placed.outcome === 'mismatch' || placed.outcome === 'recorded') throw keyReused()
+    attempt.row = 'stands'
     if (placed.outcome === 'created') onPlaced?.()
-    // An earlier attempt, or one that another node made at the same time, placed it: its answer is the answer.
-    const given = placed.outcome === 'existing' ? placed : { id: order.id, answer }
+    // An earlier attempt, or one that another node made at the same time, placed it: its response is the response.
+    const { id, response: given } = placed.outcome === 'existing' ? placed : { id: order.id, response }
     attempt.replayed = placed.outcome === 'existing'
-    ctx.status = given.answer.status
-    ctx.res.setHeader('Location', `/orders/${given.id}`)
+    ctx.status = given.status
+    ctx.res.setHeader('Location', `/orders/${id}`)
     ctx.res.setHeader('Content-Type', JSON_TYPE)
-    ctx.body = given.answer.body
+    ctx.body = given.body
   }
 }
 
+/** The response that an order's row stands for. */
+export function existingOrder({ id, response: { status, body } }: ExistingOrder) {
+  return { status, headers: { 'Content-Type': JSON_TYPE, Location: `/orders/${id}` }, body }
+}
+
 /** `GET /orders/:id`: own orders only; another client's order is not found. */
-export function getOrder(orders: OrderStore): Stage {
+export function getOrder(orders: OrderStore): Middleware {
   return async function getOrder(ctx) {
     const { client } = required(ctx, 'caller', 'verifySignature')
     const id = ctx.path.slice(ctx.path.lastIndexOf('/') + 1)
@@ -70,20 +79,17 @@ export function getOrder(orders: OrderStore): Stage {
 }
 
 /**
- * `GET /orders?limit=&cursor=`: own orders, newest first: `{"orders":[…],"next_cursor":string|null}`.
- * `limit` 1 to 100, default 20. Orders placed while a partner pages never move the later pages.
+ * `GET /orders?limit=&cursor=&idempotency_key=&created_after=&created_before=`: own orders, newest first:
+ * `{"orders":[…],"next_cursor":string|null}`. Orders placed while a client pages never move the later pages.
  */
-export function listOrders(orders: OrderStore): Stage {
+export function listOrders(orders: OrderStore): Middleware {
   return async function listOrders(ctx) {
     const { client } = required(ctx, 'caller', 'verifySignature')
-    const limit = parseLimit(ctx.query.limit)
-    const before = parseCursor(ctx.query.cursor)
+    const filter = parseListFilter(ctx.query)
+    const { limit } = filter
     // One more than asked for tells whether there is another page.
-    const found = await orders.list(client, limit + 1, before)
-    const page = found.slice(0, limit)
-    const last = page.at(-1)
-    const next = found.length > limit && last !== undefined ? JSON.stringify(last.id) : 'null'
+    const found = await orders.list(client, { ...filter, limit: limit + 1 })
     ctx.set('Content-Type', JSON_TYPE)
-    ctx.body = `{"orders":[${page.map(orderJson).join(',')}],"next_cursor":${next}}`
+    ctx.body = pageJson('orders', found, { limit, write: orderJson, cursorOf: ({ id }) => id })
   }
 }

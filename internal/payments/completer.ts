@@ -1,13 +1,13 @@
 import type { GuardedGateway } from './guarded-gateway.ts'
 import type { Payment } from './payment.ts'
-import type { PaymentStore, StoredAnswer, Turn } from './payment-store.ts'
+import type { AttemptRef, PaymentStore, SettledResponse } from './payment-store.ts'
 import type { DuePayment, TakeDue } from './read-payments.ts'
 
 export interface CompleterOptions {
   takeDue: (take: TakeDue) => Promise<DuePayment[]>
   store: PaymentStore
   gateway: GuardedGateway
-  answer: (payment: Payment) => StoredAnswer
+  response: (payment: Payment) => SettledResponse
   /** 0 to less than 1: spreads the nodes. */
   random: () => number
   onSettled?: (payment: Payment) => void
@@ -18,7 +18,7 @@ export interface CompleterOptions {
 export interface Completer {
   /** One round: how many payments were asked about. */
   round(): Promise<number>
-  /** Resolves when the round under way has ended; no other begins. */
+  /** Resolves when the round in flight has ended; no other begins. */
   close(): Promise<void>
 }
 
@@ -38,14 +38,14 @@ const ROUNDS_IN_A_ROW = 10
 /**
  * Settles payments that a crash or a timeout has left open, by asking the gateway. It never charges: the whole payment
  * method is not kept, on purpose, so only the partner's retry can. After a day without a charge the payment is
- * declined (nobody was charged, and nobody will be); after a day without an answer its state is `unknown`, and it is
+ * declined (nothing was charged, and nothing will be); after a day without a response its state is `unknown`, and it is
  * asked on at the slowest pace. Any number of nodes may run one.
  */
 export function startCompleter(options: CompleterOptions): Completer {
   const { takeDue, store, gateway, random, onTrouble, everyMs = EVERY_MS } = options
 
   const round = async (): Promise<number> => {
-    // Asking while the gateway is given a rest would only put the questions off.
+    // While the circuit breaker is open every question would fail at once.
     if (gateway.restMs() !== undefined) return 0
     const due = await takeDue({ limit: BATCH, leaseMs: LEASE_MS, expiryMs: EXPIRY_MS })
     const done = await Promise.allSettled(due.map((one) => complete(one)))
@@ -54,32 +54,36 @@ export function startCompleter(options: CompleterOptions): Completer {
   }
 
   const complete = async ({ payment, attempt, checks, expired }: DuePayment): Promise<void> => {
-    const turn: Turn = { client: payment.client, id: payment.id, attempt, requestId: undefined }
+    const ref: AttemptRef = { client: payment.client, id: payment.id, attempt, requestId: undefined }
     const found = await gateway.find(payment.gatewayKey)
     if (found.outcome === 'completed' || found.outcome === 'declined') {
-      await settle(turn, { ...payment, state: found.outcome }, found.chargeId, undefined)
+      await settle(ref, { ...payment, state: found.outcome }, found.chargeId, undefined)
     } else if (found.outcome === 'none' && expired) {
-      await settle(turn, { ...payment, state: 'declined' }, undefined, 'expired')
+      await settle(ref, { ...payment, state: 'declined' }, undefined, 'expired')
     } else {
       const silent = expired && payment.state !== 'unknown'
-      await store.letGo(turn, {
+      await store.leaveOpen(ref, {
         state: expired ? 'unknown' : payment.state === 'unknown' ? 'unknown' : 'processing',
         checkMs: pauseMs(checks, random()),
         by: 'completer',
-        reason: silent ? 'no answer for a day' : undefined,
+        reason: silent ? 'no response for a day' : undefined,
       })
     }
   }
 
   const settle = async (
-    turn: Turn,
+    ref: AttemptRef,
     payment: Payment & { state: 'completed' | 'declined' },
     chargeId: string | undefined,
     reason: string | undefined,
   ) => {
-    const settled = await store.settle(turn, {
+    const settled = await store.settle(ref, {
       state: payment.state,
-      ...{ chargeId, answer: options.answer(payment), event: 'payment.recovered', by: 'completer', reason },
+      chargeId,
+      response: options.response(payment),
+      event: 'payment.recovered',
+      by: 'completer',
+      reason,
     })
     if (settled) options.onSettled?.(payment)
   }

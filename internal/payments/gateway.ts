@@ -23,13 +23,13 @@ export type ChargeResult =
   | Charged
   /** Nothing has left for the gateway, for certain. */
   | { outcome: 'unsent'; cause: Error }
-  /** The gateway answered that it does not take such a request: nothing was charged. */
+  /** The gateway responded that it does not take such a request: nothing was charged. */
   | { outcome: 'refused'; status: number }
   /** The gateway has too much to do: nothing was charged. */
   | { outcome: 'busy'; retryAfterMs: number | undefined }
   | Unanswered
 
-/** It may have happened: nobody may charge again before the gateway was asked. */
+/** It may have happened: nothing may be charged again before the gateway was asked. */
 export interface Unanswered {
   outcome: 'timeout' | 'error'
   cause: Error

@@ -12,7 +12,7 @@ import {
 import type { ChargeResult, FindResult, PaymentGateway } from './gateway.ts'
 
 export interface GuardedGateway extends PaymentGateway {
-  /** How long the gateway is given a rest from now, at least 1; undefined: it is not. */
+  /** How long the circuit breaker stays open from now, at least 1; undefined: it is closed. */
   restMs(): number | undefined
 }
 
@@ -33,8 +33,8 @@ const MAX_DELAY_MS = 500
 
 /**
  * A gateway with a circuit breaker round it. It opens after 5 failures in a row and says so by `restMs`; while it is
- * open charges are `unsent`, and every 5 s a lookup of a charge that nobody made asks whether the gateway is back: no
- * payment is risked on it, and it closes without traffic. Failures are what did not give an answer; a declined or
+ * open charges are `unsent`, and every 5 s a lookup of a charge that does not exist asks whether the gateway is back: no
+ * payment is risked on it, and it closes without traffic. Failures are what did not give a response; a declined or
  * refused charge is one. Lookups that fail count, those that succeed do not: a gateway that finds but never charges
  * is not well. A charge that was not sent is tried again, with full jitter.
  */

@@ -10,7 +10,7 @@ export interface HttpRequest {
   headers: Readonly<Record<string, string>>
   body: string | undefined
   connectTimeoutMs: number
-  /** From the start to the last byte of the answer. */
+  /** From the start to the last byte of the response. */
   timeoutMs: number
   maxBytes: number
   /** Asked just before the first byte leaves. */
@@ -57,7 +57,7 @@ export function httpExchange(options: HttpRequest): Promise<HttpResult> {
       options.connectTimeoutMs,
     )
     const timer = setTimeout(
-      () => fail(new Error(`no answer within ${options.timeoutMs} ms`), true),
+      () => fail(new Error(`no response within ${options.timeoutMs} ms`), true),
       options.timeoutMs,
     )
     const send = () => {
@@ -92,9 +92,9 @@ async function read(response: IncomingMessage, maxBytes: number): Promise<Buffer
   for await (const chunk of response) {
     if (!(chunk instanceof Buffer)) throw new Error('a response is bytes')
     size += chunk.length
-    if (size > maxBytes) throw new Error(`the answer has more than ${maxBytes} bytes`)
+    if (size > maxBytes) throw new Error(`the response has more than ${maxBytes} bytes`)
     chunks.push(chunk)
   }
-  if (!response.complete) throw new Error('the answer was cut off')
+  if (!response.complete) throw new Error('the response was cut off')
   return Buffer.concat(chunks, size)
 }

@@ -7,30 +7,36 @@ import { type HttpResult, httpExchange } from './http-exchange.ts'
 export interface HttpGatewayOptions {
   /** May hold credentials (basic authentication), which are sent and never shown. */
   url: string
-  /** For a charge, from the start to the whole answer. */
+  /** For a charge, from the start to the whole response. */
   timeoutMs: number
 }
 
 /** A gateway that is there takes a connection within milliseconds, one far away within some hundred. */
 const CONNECT_TIMEOUT_MS = 3_000
-/** A lookup is cheap, may be repeated, and somebody waits for it. */
+/** A lookup is cheap, may be repeated, and a client waits for it. */
 const FIND_TIMEOUT_MS = 2_000
 /** Servers close idle connections after 5 s and more: one that has been idle for less is not about to be closed. */
 const IDLE_MS = 2_000
 const MAX_CONNECTIONS = 256
-/** An answer has some hundred bytes. */
-const MAX_ANSWER_BYTES = 65_536
+/** A response has some hundred bytes. */
+const MAX_RESPONSE_BYTES = 65_536
 
-const answer = z.object({
-  // What no database can keep is no name: the charge is found again by our key.
-  id: z.string().regex(/^[^\p{Cc}\p{Cs}]{1,255}$/u),
+const response = z.object({
+  // What no database can keep is no name: the charge is found again by our key. A larger number than a double holds
+  // exactly would be another name.
+  id: z.union([
+    z.string().regex(/^[^\p{Cc}\p{Cs}]{1,255}$/u),
+    z.number().refine(Number.isSafeInteger).transform(String),
+  ]),
   status: z.enum(['completed', 'declined']),
 })
+const EXPECTED =
+  'expected {"id","status"} in JSON, with an id of 1 to 255 characters or a whole number up to 2^53, and the status completed or declined'
 
 /**
- * `POST {url}/charges` with the key as `Idempotency-Key`, answer 2xx `{"id","status":"completed"|"declined"}`
+ * `POST {url}/charges` with the key as `Idempotency-Key`, response 2xx `{"id","status":"completed"|"declined"}`
  * (402 for one that is declined is taken too);
- * `GET {url}/charges/{key}`, answer 200 with the same or 404.
+ * `GET {url}/charges/{key}`, response 200 with the same or 404.
  */
 export function httpGateway({ url, timeoutMs }: HttpGatewayOptions): PaymentGateway {
   const base = new URL(url)
@@ -41,14 +47,18 @@ export function httpGateway({ url, timeoutMs }: HttpGatewayOptions): PaymentGate
     full.pathname = `${base.pathname.replace(/\/$/, '')}${path}`
     return full
   }
-  const common = { agent, connectTimeoutMs: CONNECT_TIMEOUT_MS, maxBytes: MAX_ANSWER_BYTES }
+  const common = { agent, connectTimeoutMs: CONNECT_TIMEOUT_MS, maxBytes: MAX_RESPONSE_BYTES }
 
   return {
     async charge(charge, { mayLeave, headers = {} }) {
       const body = chargeJson(charge)
       const result = await httpExchange({
         ...common,
-        ...{ method: 'POST', url: at('/charges'), body, timeoutMs, mayLeave },
+        method: 'POST',
+        url: at('/charges'),
+        body,
+        timeoutMs,
+        mayLeave,
         headers: {
           ...headers,
           Accept: 'application/json',
@@ -70,7 +80,10 @@ export function httpGateway({ url, timeoutMs }: HttpGatewayOptions): PaymentGate
     async find(key) {
       const result = await httpExchange({
         ...common,
-        ...{ method: 'GET', url: at(`/charges/${key}`), body: undefined, mayLeave: () => true },
+        method: 'GET',
+        url: at(`/charges/${key}`),
+        body: undefined,
+        mayLeave: () => true,
         timeoutMs: Math.min(timeoutMs, FIND_TIMEOUT_MS),
         headers: { Accept: 'application/json' },
       })
@@ -88,18 +101,39 @@ const MAYBE = new Set([408, 409, 425])
 
 function charged(result: HttpResult & { outcome: 'answered' }): Charged | Unanswered {
   const { status, body } = result
-  if (status < 200 || status > 299) return failed(`the gateway answered ${status}`)
+  if (status >= 300 && status < 400) {
+    return failed(
+      `the gateway returned ${status}: redirects are not followed, set GATEWAY_URL to where they lead`,
+    )
+  }
+  if (status < 200 || status > 299) return failed(`the gateway returned ${status}`)
   // What it says instead is not repeated: it may quote what was sent.
-  return chargeIn(body) ?? failed(`the gateway answered ${status} with something else than a charge`)
+  return chargeIn(body) ?? failed(`the gateway returned ${status} with ${whatIsWrong(body)}: ${EXPECTED}`)
 }
 
 function chargeIn(body: Buffer): Charged | undefined {
   try {
-    const { id, status: outcome } = answer.parse(JSON.parse(body.toString()))
+    const { id, status: outcome } = response.parse(JSON.parse(body.toString()))
     return { outcome, chargeId: id }
   } catch {
     return undefined
   }
+}
+
+function whatIsWrong(body: Buffer): string {
+  const text = body.toString()
+  if (text.startsWith('\ufeff')) return 'a byte order mark in front of its JSON'
+  let json: unknown
+  try {
+    json = JSON.parse(text)
+  } catch {
+    return 'something else than JSON'
+  }
+  const { error } = response.safeParse(json)
+  const names = new Set(error?.issues.map(({ path }) => path[0]).filter((name) => name !== undefined))
+  return names.size === 0
+    ? 'something else than an object'
+    : `no valid ${[...names].map(String).join(' and ')}`
 }
 
 function failed(message: string): Unanswered {

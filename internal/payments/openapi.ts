@@ -1,8 +1,9 @@
 import { z } from 'zod'
 import type { Operation, RoomApi } from '../openapi/describe.ts'
+import { listParameters } from '../openapi/list-parameters.ts'
 import { payRequest } from './pay-request.ts'
 import { amountNumber, currency, description, metadata, paymentRequest, plain } from './payment-request.ts'
-import { simulationRequest } from './simulation-request.ts'
+import { MAX_COPIES, simulationRequest } from './simulation-request.ts'
 
 const payment = z.object({
   transaction_id: z.uuid(),
@@ -28,19 +29,19 @@ const count = z.int().min(0)
 const simulation = z.object({
   requests: count,
   idempotency_key: z.string(),
-  executed: count.meta({ description: 'Copies whose answer was the first one: 1' }),
-  replayed: count.meta({ description: 'Copies that got the stored answer' }),
-  conflicted: count.meta({ description: 'Answers 409 on the way, after which a copy tried again' }),
+  executed: count.meta({ description: 'Copies whose response was the first one: 1' }),
+  replayed: count.meta({ description: 'Copies that got the stored response' }),
+  conflicted: count.meta({ description: 'How often a copy got 409 and tried again' }),
   rate_limited: count.meta({ description: 'Copies that ended with 429' }),
-  failed: count.meta({ description: 'Copies that ended without an answer to the payment' }),
+  failed: count.meta({ description: 'Copies that ended without a response to the payment' }),
   transaction_id: z.uuid().nullable(),
-  identical_answers: z.boolean().meta({ description: 'Status and bytes of all copies that were answered' }),
+  identical_answers: z.boolean().meta({ description: 'Status and bytes of all copies that got a response' }),
   duration_ms: z.number(),
   copies: z.array(
     z.object({
       copy: z.int().min(1),
       outcome: z.enum(['executed', 'replayed', 'rate_limited', 'conflicted', 'failed']),
-      status: count.meta({ description: 'Of the last answer; 0: there was none' }),
+      status: count.meta({ description: 'Of the last response; 0: there was none' }),
       attempts: count,
       started_ms: z.number(),
       duration_ms: z.number(),
@@ -53,7 +54,14 @@ export const paymentsApi: RoomApi = {
   schemas: {
     PaymentRequest: paymentRequest,
     Payment: payment,
-    PaymentAnswer: z.object({ payment }),
+    PaymentResponse: z.object({ payment }),
+    PaymentPage: z.object({
+      payments: z.array(payment),
+      next_cursor: z
+        .uuid()
+        .nullable()
+        .meta({ description: 'The `cursor` of the next page; null on the last one' }),
+    }),
     PayRequest: payRequest,
     SimulationRequest: simulationRequest,
     Simulation: simulation,
@@ -95,7 +103,12 @@ const PAID = {
   created_at: '2026-01-01T00:00:00.000Z',
 }
 const copy = (number: number, outcome: string, attempts: number) => ({
-  ...{ copy: number, outcome, status: 200, attempts, started_ms: 0.4, duration_ms: 71.3 },
+  copy: number,
+  outcome,
+  status: 200,
+  attempts,
+  started_ms: 0.4,
+  duration_ms: 71.3,
 })
 
 const LOCATION = {
@@ -114,12 +127,9 @@ const CHARGE_PROBLEMS = [
 ] as const
 
 export const createPaymentOperation: Operation = {
-  id: 'createPayment',
-  method: 'post',
-  path: '/api/v1/payments',
   summary: 'Charge, once',
   description:
-    'However often a request with this key is sent, there is one charge and one answer, also a declined one. On a timeout, a lost connection, a 5xx or `request_in_progress` retry with the same key: the service asks the payment gateway what became of the first charge before it would make another. On this route a key is 16 to 255 characters of `A-Z a-z 0-9 _ -`. With the simulated gateway, a `payment_method` that ends in `declined` is declined.',
+    'However often a request with this key is sent, there is one charge and one response, also a declined one. On a timeout, a lost connection, a 5xx or `request_in_progress` retry with the same key: the service asks the payment gateway what became of the first charge before it would make another. On this route a key is 16 to 255 characters of `A-Z a-z 0-9 _ -`. With the simulated gateway, a `payment_method` that ends in `declined` is declined.',
   body: {
     description: 'Exactly these members. Sign the very bytes that you send.',
     schema: 'PaymentRequest',
@@ -135,13 +145,13 @@ export const createPaymentOperation: Operation = {
       },
     },
   },
-  answers: {
+  responses: {
     200: {
       description: 'It is charged, now or by an earlier request with this key.',
       headers: { Location: LOCATION },
       content: {
         'application/json': {
-          schema: 'PaymentAnswer',
+          schema: 'PaymentResponse',
           examples: { completed: { summary: 'A payment', value: { payment: COMPLETED } } },
         },
       },
@@ -154,11 +164,11 @@ export const createPaymentOperation: Operation = {
       },
     },
     402: {
-      description: 'It was declined. A retry gets this answer again; another attempt needs a new key.',
+      description: 'It was declined. A retry gets this response again; another attempt needs a new key.',
       headers: { Location: LOCATION },
       content: {
         'application/json': {
-          schema: 'PaymentAnswer',
+          schema: 'PaymentResponse',
           examples: { declined: { summary: 'A declined payment', value: { payment: DECLINED } } },
         },
       },
@@ -167,10 +177,45 @@ export const createPaymentOperation: Operation = {
   problems: CHARGE_PROBLEMS,
 }
 
+export const listPaymentsOperation: Operation = {
+  summary: 'Your payments, newest first',
+  description:
+    'In whatever state they are. With `idempotency_key` it tells whether a request took effect whose response was lost.',
+  parameters: {
+    ...listParameters('payments', ID),
+    status: {
+      in: 'query',
+      name: 'status',
+      description: 'The payments in this state.',
+      schema: { type: 'string', enum: ['processing', 'completed', 'declined', 'unknown'] },
+      examples: { completed: 'completed' },
+    },
+  },
+  responses: {
+    200: {
+      description: 'A page.',
+      content: {
+        'application/json': {
+          schema: 'PaymentPage',
+          examples: {
+            first: { summary: 'There are more', value: { payments: [COMPLETED], next_cursor: ID } },
+            empty: { summary: 'No payments (any more)', value: { payments: [], next_cursor: null } },
+          },
+        },
+      },
+      links: {
+        nextPayments: {
+          operationId: 'listPayments',
+          description: 'The next page, unless `next_cursor` is null.',
+          parameters: { cursor: '$response.body#/next_cursor' },
+        },
+      },
+    },
+  },
+  problems: ['invalid_request', 'store_unavailable'],
+}
+
 export const getPaymentOperation: Operation = {
-  id: 'getPayment',
-  method: 'get',
-  path: '/api/v1/payments/{transaction_id}',
   summary: 'One of your payments',
   description: "In whatever state it is. Another client's payment is not found.",
   parameters: {
@@ -183,12 +228,12 @@ export const getPaymentOperation: Operation = {
       examples: { id: ID },
     },
   },
-  answers: {
+  responses: {
     200: {
       description: 'The payment.',
       content: {
         'application/json': {
-          schema: 'PaymentAnswer',
+          schema: 'PaymentResponse',
           examples: { found: { summary: 'A payment', value: { payment: COMPLETED } } },
         },
       },
@@ -198,9 +243,6 @@ export const getPaymentOperation: Operation = {
 }
 
 export const payOperation: Operation = {
-  id: 'pay',
-  method: 'post',
-  path: '/pay',
   summary: 'Pay, once, in three members',
   description:
     'As `POST /api/v1/payments`, without currency and payment method, and with the key in the body: 1 to 255 printable ASCII characters. An `Idempotency-Key` header is not needed; with one, it has to be the same key. In demo mode nobody has to say who is calling. `SIMULATED_FAILURE_RATE` makes a share of the requests fail with `internal_error`, `retryable: true`, before anything has happened: retry with the same key.',
@@ -215,21 +257,21 @@ export const payOperation: Operation = {
       },
     },
   },
-  answers: {
+  responses: {
     200: {
       description: 'It is charged, now or by an earlier request with this key.',
       content: {
         'application/json': {
-          schema: 'PaymentAnswer',
+          schema: 'PaymentResponse',
           examples: { paid: { summary: 'A payment', value: { payment: PAID } } },
         },
       },
     },
     402: {
-      description: 'It was declined. A retry gets this answer again; another attempt needs a new key.',
+      description: 'It was declined. A retry gets this response again; another attempt needs a new key.',
       content: {
         'application/json': {
-          schema: 'PaymentAnswer',
+          schema: 'PaymentResponse',
           examples: {
             refused: {
               summary: 'A payment that was declined',
@@ -244,12 +286,18 @@ export const payOperation: Operation = {
 }
 
 export const simulateConcurrentOperation: Operation = {
-  id: 'simulateConcurrent',
-  method: 'post',
-  path: '/api/v1/simulate-concurrent',
   summary: 'See copies of one payment meet',
   description:
-    'In demo mode only. Sends copies of one payment to this service, all at the same time, as a user made for it: real requests through every stage, limits included. A copy that meets another one under way tries again, as partners do, for up to 20 s. One simulation at a time. Without a body, five copies are sent.',
+    'In demo mode only. Sends copies of one payment to this service, all at the same time, as a user made for it: real requests through every stage, limits included. A copy that meets another one in flight tries again, as partners do, for up to 20 s. One simulation at a time. Without a body, five copies are sent.',
+  parameters: {
+    concurrent_count: {
+      in: 'query',
+      name: 'concurrent_count',
+      description: 'In place of `requests` in the body: how many copies are sent at the same time.',
+      schema: { type: 'integer', minimum: 2, maximum: MAX_COPIES },
+      examples: { five: 5 },
+    },
+  },
   body: {
     description: 'May be left out, and so may each member.',
     schema: 'SimulationRequest',
@@ -259,7 +307,7 @@ export const simulateConcurrentOperation: Operation = {
       validation_failed: { summary: 'More decimals than the currency has', value: { amount: 19.905 } },
     },
   },
-  answers: {
+  responses: {
     200: {
       description: 'What became of the copies.',
       content: {

@@ -1,11 +1,11 @@
 import { ExponentialBackoff, fullJitterGenerator, handleWhenResult, retry } from 'cockatiel'
-import { v7 as uuidv7 } from 'uuid'
+import { keyReused, ServiceError } from '../core/service-error.ts'
+import { uuidV7 } from '../core/uuid-v7.ts'
 import { storeUnavailable } from '../database/deadline.ts'
-import { keyReused, ServiceError } from '../service-error.ts'
 import type { Charge, Charged, ChargeResult, FindResult } from './gateway.ts'
 import type { GuardedGateway } from './guarded-gateway.ts'
 import { gatewayKeyOf, maskPaymentMethod, type Payment } from './payment.ts'
-import type { Begun, Leaving, PaymentStore, StoredAnswer, Turn } from './payment-store.ts'
+import type { AttemptRef, BeginResult, OpenEnd, PaymentStore, SettledResponse } from './payment-store.ts'
 import type { ReadKey } from './read-payments.ts'
 import { inProgress, RETRY_SOON_MS, resting, timedOut, unknown } from './refusals.ts'
 
@@ -32,8 +32,8 @@ export interface PaymentIntent {
 
 export interface Paid {
   id: string
-  answer: StoredAnswer
-  /** An earlier attempt has settled it: this is its answer. */
+  response: SettledResponse
+  /** An earlier attempt has settled it: this is its response. */
   replayed: boolean
 }
 
@@ -41,8 +41,8 @@ export interface PayOnceOptions {
   readKey: ReadKey
   store: PaymentStore
   gateway: GuardedGateway
-  /** The answer for a settled payment, whose `state` it is; the same for the same payment, byte for byte. */
-  answer: (payment: Payment) => StoredAnswer
+  /** The response for a settled payment, whose `state` it is; the same for the same payment, byte for byte. */
+  response: (payment: Payment) => SettledResponse
   now: () => number
   /** Told once for each payment that this process has settled. */
   onSettled?: (payment: Payment) => void
@@ -55,7 +55,7 @@ export interface PayOnceOptions {
  * that took long, must not send when others already count on nothing more leaving.
  */
 const LEAVE_WITHIN_MS = 2_000
-/** After the last moment in which the gateway may answer us, for what it has got to show in its lookups. */
+/** After the last moment in which the gateway may respond, for what it has got to show in its lookups. */
 const SHOW_WITHIN_MS = 3_000
 
 /**
@@ -104,7 +104,7 @@ export function payOnce(options: PayOnceOptions): (intent: PaymentIntent) => Pro
         return await orUnknown(next({ intent, payment: taken, attempt: begun.attempt }, begun))
       }
       case 'settled':
-        return { id: begun.id, answer: begun.answer, replayed: true }
+        return { id: begun.id, response: begun.response, replayed: true }
       case 'in_progress':
         throw inProgress(Math.min(begun.waitMs, RETRY_SOON_MS))
       case 'mismatch':
@@ -112,11 +112,11 @@ export function payOnce(options: PayOnceOptions): (intent: PaymentIntent) => Pro
     }
   }
 
-  /** While the gateway is given a rest nothing is begun, and what is known is told. */
+  /** While the circuit breaker is open nothing is begun, and a key with a stored response gets it. */
   async function withoutGateway(intent: PaymentIntent, restMs: number): Promise<Paid> {
     const state = await readKey(intent)
     if (state.outcome === 'mismatch') throw keyReused()
-    if (state.outcome === 'settled') return { id: state.id, answer: state.answer, replayed: true }
+    if (state.outcome === 'settled') return { id: state.id, response: state.response, replayed: true }
     throw resting(restMs, state.outcome === 'open' ? 'unknown' : 'none')
   }
 
@@ -131,24 +131,24 @@ export function payOnce(options: PayOnceOptions): (intent: PaymentIntent) => Pro
       case 'busy':
         return await abandon(work, result)
       default:
-        trouble(work, 'a charge was not answered', result.cause)
+        trouble(work, 'a charge got no response', result.cause)
         return await findOut(work, result.outcome)
     }
   }
 
-  /** After a charge that was sent and not answered. */
+  /** After a charge that was sent and got no response. */
   async function findOut(work: Work, why: string): Promise<Paid> {
     const found = await ask(work.payment)
     if (isCharged(found)) return await settle(work, found, 'retry')
     return await giveUp(work, `${why}, then ${found.outcome}`, timedOut())
   }
 
-  async function next(work: Work, begun: Begun & { outcome: 'taken_over' }): Promise<Paid> {
+  async function next(work: Work, begun: BeginResult & { outcome: 'taken_over' }): Promise<Paid> {
     const found = await ask(work.payment)
     if (isCharged(found)) return await settle(work, found, 'retry')
     const state = begun.unknown ? 'unknown' : 'processing'
     if (found.outcome !== 'none') {
-      trouble(work, 'a lookup was not answered', found.cause)
+      trouble(work, 'a lookup got no response', found.cause)
       return await giveUp(work, `asked: ${found.outcome}`, begun.unknown ? unknown() : timedOut(), state)
     }
     // It was not charged, yet: as long as the earlier charge may be on its way, a new one could be the second.
@@ -163,18 +163,18 @@ export function payOnce(options: PayOnceOptions): (intent: PaymentIntent) => Pro
 
   async function settle(work: Work, charged: Charged, by: 'retry' | undefined): Promise<Paid> {
     const payment: Payment = { ...work.payment, state: charged.outcome }
-    const answer = options.answer(payment)
+    const response = options.response(payment)
     const settled = await store.settle(turnOf(work), {
       state: charged.outcome,
       chargeId: charged.chargeId,
-      answer,
+      response,
       event: by === undefined ? `payment.${charged.outcome}` : 'payment.recovered',
       by,
       reason: undefined,
     })
     if (!settled) return await takenFrom(work)
     options.onSettled?.(payment)
-    return { id: payment.id, answer, replayed: false }
+    return { id: payment.id, response, replayed: false }
   }
 
   /** Nothing was charged, for certain. */
@@ -202,16 +202,16 @@ export function payOnce(options: PayOnceOptions): (intent: PaymentIntent) => Pro
     work: Work,
     reason: string,
     error: ServiceError,
-    state: Leaving['state'] = 'processing',
+    state: OpenEnd['state'] = 'processing',
   ): Promise<never> {
-    await store.letGo(turnOf(work), { state, checkMs: CHECK_SOON_MS, by: 'retry', reason })
+    await store.leaveOpen(turnOf(work), { state, checkMs: CHECK_SOON_MS, by: 'retry', reason })
     throw error
   }
 
   /** Another attempt has taken over; it may have settled the payment. */
   async function takenFrom({ intent }: Work): Promise<Paid> {
     const state = await readKey(intent)
-    if (state.outcome === 'settled') return { id: state.id, answer: state.answer, replayed: true }
+    if (state.outcome === 'settled') return { id: state.id, response: state.response, replayed: true }
     throw inProgress(RETRY_SOON_MS)
   }
 
@@ -242,9 +242,16 @@ interface Work {
 function paymentOf(intent: PaymentIntent, nowMs: number): Payment {
   const { client, scope, key, paymentMethod } = intent
   return {
-    ...{ client, scope, key, id: uuidv7({ msecs: nowMs }), state: 'processing' },
-    ...{ amount: intent.amount, currency: intent.currency, userId: intent.userId },
-    ...{ description: intent.description, metadata: intent.metadata },
+    client,
+    scope,
+    key,
+    id: uuidV7(nowMs),
+    state: 'processing',
+    amount: intent.amount,
+    currency: intent.currency,
+    userId: intent.userId,
+    description: intent.description,
+    metadata: intent.metadata,
     paymentMethod: paymentMethod === undefined ? undefined : maskPaymentMethod(paymentMethod),
     gatewayKey: gatewayKeyOf(client, scope, key),
     createdAt: new Date(nowMs),
@@ -260,7 +267,7 @@ function leaving({ intent }: Work, mayLeave: () => boolean) {
   return intent.headers === undefined ? { mayLeave } : { mayLeave, headers: intent.headers }
 }
 
-function turnOf({ intent, payment, attempt }: Work): Turn {
+function turnOf({ intent, payment, attempt }: Work): AttemptRef {
   return { client: payment.client, id: payment.id, attempt, requestId: intent.requestId }
 }
 
@@ -277,7 +284,7 @@ function isCharged<T extends { outcome: string }>(result: T | Charged): result i
   return result.outcome === 'completed' || result.outcome === 'declined'
 }
 
-/** Of a question: it was not answered, or with "no such charge", which may change. */
+/** Of a question: it got no response, or with "no such charge", which may change. */
 function isOpen(result: unknown): boolean {
   if (typeof result !== 'object' || result === null || !('outcome' in result)) return false
   return result.outcome !== 'completed' && result.outcome !== 'declined'

@@ -1,7 +1,7 @@
 import { z } from 'zod'
-import { amountOf } from '../money.ts'
-import { parseBody, withWritten } from '../parse-body.ts'
-import type { JsonBody } from '../request-state.ts'
+import { amountOf } from '../core/money.ts'
+import { parseBody, withWritten } from '../core/parse-body.ts'
+import type { JsonBody } from '../core/request-state.ts'
 import { plain } from './payment-request.ts'
 
 /** The amount has no currency: two decimals, as most of them have. */
@@ -23,7 +23,7 @@ export const payRequest = z.strictObject(
   {
     user_id: plain(255),
     amount: amountOf(DECIMALS, amountNumber, amountString),
-    // Its grammar is held by the idempotency stage, which needs it before the body is looked at.
+    // Its grammar is held by the idempotency middleware, which needs it before the body is looked at.
     idempotency_key: z.string('must be a string').meta({
       minLength: 1,
       maxLength: 255,

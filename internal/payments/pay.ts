@@ -1,14 +1,10 @@
-import { type JsonBody, required, type Stage } from '../request-state.ts'
-import { ServiceError } from '../service-error.ts'
-import { outgoingTrace } from '../telemetry/trace-context.ts'
-import type { KnownPayment, NamedPayment } from './known-payment.ts'
-import type { Paid, PaymentIntent } from './pay-once.ts'
-import { type PayRequest, parsePayRequest } from './pay-request.ts'
+import type { Middleware } from '../core/request-state.ts'
+import { ServiceError } from '../core/service-error.ts'
+import { parsePayRequest } from './pay-request.ts'
 import { PAY_SCOPE } from './payment.ts'
+import { type TakePaymentOptions, takePayment } from './take-payment.ts'
 
-export interface PayOptions {
-  payOnce: (intent: PaymentIntent) => Promise<Paid>
-  known: KnownPayment
+export interface PayOptions extends Pick<TakePaymentOptions, 'payOnce' | 'known'> {
   /** 0..1: the share of the requests that fail on purpose before anything is done. */
   failureRate: number
   /** 0 to less than 1; decides which ones fail. */
@@ -21,48 +17,31 @@ const RETRY_AFTER_MS = 100
 const ON_PURPOSE = new Error('SIMULATED_FAILURE_RATE asked for this failure')
 
 /**
- * `POST /pay`: pays once, without currency and payment method. 200 completed, 402 declined. A share of the requests is
- * answered with 500 instead, before anything is written, so that a retry with the same key starts from nothing. Behind
- * idempotency and parsedJson.
+ * `POST /pay`: pays without currency and payment method. A share of the requests gets 500 instead, before anything is
+ * written, so that a retry with the same key starts from nothing.
  */
-export function pay({ payOnce, known, failureRate, random }: PayOptions): Stage {
-  return async function pay(ctx) {
-    const { client } = required(ctx, 'caller', 'authenticate')
-    const attempt = required(ctx, 'attempt', 'idempotency')
-    const { key, fingerprint } = attempt
-    const { requestId, trace } = ctx.state
-    const headers = trace === undefined ? {} : outgoingTrace(trace)
-    const json = required(ctx, 'json', 'parsedJson')
-    // After an attempt that left it open nobody may say that nothing happened.
-    const rate = attempt.number === 1 ? failureRate : 0
-    const named = { client, scope: PAY_SCOPE, key, fingerprint }
-    const paid = await payOrKnown({ json, named, sent: { requestId, headers }, rate })
-    attempt.replayed = paid.replayed
-    ctx.status = paid.answer.status
-    ctx.set('Content-Type', 'application/json; charset=utf-8')
-    ctx.body = paid.answer.body
-  }
-
-  async function payOrKnown({ json, named, sent, rate }: Asked): Promise<Paid> {
-    let request: PayRequest
-    try {
-      request = parsePayRequest(json)
-    } catch (refusal) {
-      return await known(named, refusal)
-    }
-    if (random() < rate) throw simulatedFailure()
-    return await payOnce({
-      ...{ ...named, ...sent, amount: request.amount, userId: request.user_id },
-      ...{ currency: undefined, description: undefined, paymentMethod: undefined, metadata: undefined },
-    })
-  }
-}
-
-interface Asked {
-  json: JsonBody
-  named: NamedPayment
-  sent: Pick<PaymentIntent, 'requestId' | 'headers'>
-  rate: number
+export function pay({ payOnce, known, failureRate, random }: PayOptions): Middleware {
+  return takePayment({
+    scope: PAY_SCOPE,
+    payOnce,
+    known,
+    parse(json) {
+      const { amount, user_id: userId } = parsePayRequest(json)
+      return {
+        amount,
+        userId,
+        currency: undefined,
+        description: undefined,
+        paymentMethod: undefined,
+        metadata: undefined,
+      }
+    },
+    beforePaying(attempt) {
+      // After an attempt that left it open it is not certain that nothing happened.
+      const rate = attempt === 1 ? failureRate : 0
+      if (random() < rate) throw simulatedFailure()
+    },
+  })
 }
 
 function simulatedFailure(): ServiceError {

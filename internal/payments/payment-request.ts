@@ -1,7 +1,8 @@
 import { z } from 'zod'
-import { amountOf, MAX_DIGITS } from '../money.ts'
-import { parseBody, validationFailed, withWritten } from '../parse-body.ts'
-import type { JsonBody } from '../request-state.ts'
+import { amountOf, MAX_DIGITS } from '../core/money.ts'
+import { parseBody, validationFailed, withWritten } from '../core/parse-body.ts'
+import { NO_CONTROLS } from '../core/portable-pattern.ts'
+import type { JsonBody } from '../core/request-state.ts'
 import { CURRENCIES, MOST_DECIMALS } from './currencies.ts'
 
 const MAX_PAIRS = 50
@@ -14,7 +15,7 @@ export function plain(max: number) {
       new RegExp(`^[^\\p{Cc}\\p{Cs}]{1,${max}}$`, 'u'),
       `must have 1 to ${max} characters, none of them a control character`,
     )
-    .meta({ minLength: 1, maxLength: max })
+    .meta({ minLength: 1, maxLength: max, pattern: NO_CONTROLS })
 }
 
 export const description = plain(255)
@@ -41,7 +42,7 @@ const amountString = z
 
 const value = z
   .string('must be a string')
-  .regex(/^[^\p{Cs}]{0,500}$/u, 'must have at most 500 characters')
+  .refine((text) => /^[^\p{Cs}]{0,500}$/u.test(text), 'must have at most 500 characters')
   .meta({ maxLength: 500 })
 
 /** In the order of the request, as far as JavaScript keeps it. */
@@ -58,7 +59,8 @@ function requestOf(decimals: number) {
       payment_method: plain(255).meta({
         minLength: 1,
         maxLength: 255,
-        description: 'What the payment gateway is to charge; answers show its last 4 characters at most',
+        pattern: NO_CONTROLS,
+        description: 'What the payment gateway is to charge; responses show its last 4 characters at most',
       }),
       metadata: metadata.optional(),
     },
@@ -84,21 +86,27 @@ export function parsePaymentRequest(json: JsonBody): PaymentRequest {
   const code = memberOf(body, 'currency')
   const decimals = typeof code === 'string' ? CURRENCIES.get(code) : undefined
   const schema = (decimals === undefined ? undefined : BY_DECIMALS.get(decimals)) ?? paymentRequest
+  const pairs = memberOf(body, 'metadata')
+  // Before the schema looks at each of them.
+  if (isTooMany(pairs)) throw validationFailed([TOO_MANY], 'payment')
   const request = parseBody(schema, body, 'payment')
-  const faults = metadataFaults(memberOf(body, 'metadata'))
+  const faults = nameFaults(pairs)
   if (faults.length > 0) throw validationFailed(faults, 'payment')
   return request
 }
 
 const NAME = /^[^\p{Cc}\p{Cs}]{1,40}$/u
 
+const TOO_MANY = { pointer: '/metadata', detail: `must have at most ${MAX_PAIRS} members` }
+
+function isTooMany(pairs: unknown): boolean {
+  return typeof pairs === 'object' && pairs !== null && Object.keys(pairs).length > MAX_PAIRS
+}
+
 /** What concerns the names: the schema would drop a `__proto__` in silence. */
-function metadataFaults(pairs: unknown) {
+function nameFaults(pairs: unknown) {
   if (typeof pairs !== 'object' || pairs === null) return []
   const names = Object.keys(pairs)
-  if (names.length > MAX_PAIRS) {
-    return [{ pointer: '/metadata', detail: `must have at most ${MAX_PAIRS} members` }]
-  }
   const wrong = names.some((name) => !NAME.test(name) || name === '__proto__')
   return wrong
     ? [

@@ -1,33 +1,33 @@
+import { retryOnceIfUnknown } from '../core/retry-once-if-unknown.ts'
+import { batchJson, type Row, resultsByNumber } from '../database/batch.ts'
 import { type Database, isRowFault, type Sql } from '../database/database.ts'
-import { storeUnavailable } from '../database/deadline.ts'
 import { groupCommit } from '../database/group-commit.ts'
-import { ServiceError } from '../service-error.ts'
 import type { Payment } from './payment.ts'
 
 /** A new payment as it would begin, and who asks for it. */
-export interface Beginning {
+export interface BeginRequest {
   payment: Payment
   /** 64 hex digits. */
   fingerprint: string
   requestId: string | undefined
 }
 
-export interface StoredAnswer {
+export interface SettledResponse {
   status: number
   body: Buffer
 }
 
-export type Begun =
+export type BeginResult =
   /** The payment is committed with `sent_at` = now: a charge may leave within a while. */
   | { outcome: 'begun' }
   /** An earlier attempt left it open. `waitMs`: its charge must have shown by then; nothing may be sent before. */
   | { outcome: 'taken_over'; id: string; attempt: number; createdAt: Date; unknown: boolean; waitMs: number }
   | { outcome: 'in_progress'; waitMs: number }
-  | { outcome: 'settled'; id: string; answer: StoredAnswer }
+  | { outcome: 'settled'; id: string; response: SettledResponse }
   | { outcome: 'mismatch' }
 
 /** One attempt at a payment: what every step is fenced by. */
-export interface Turn {
+export interface AttemptRef {
   client: string
   id: string
   attempt: number
@@ -38,7 +38,7 @@ export interface Settlement {
   state: 'completed' | 'declined'
   /** undefined: it was never charged. */
   chargeId: string | undefined
-  answer: StoredAnswer
+  response: SettledResponse
   event: 'payment.completed' | 'payment.declined' | 'payment.recovered'
   /** Who found it out by asking. */
   by: 'retry' | 'completer' | `operator:${string}` | undefined
@@ -46,7 +46,7 @@ export interface Settlement {
 }
 
 /** How an attempt ends that does not know. */
-export interface Leaving {
+export interface OpenEnd {
   state: 'processing' | 'unknown'
   /** When to ask the gateway next, from now. */
   checkMs: number
@@ -57,18 +57,18 @@ export interface Leaving {
 
 /**
  * The steps of a payment, each one statement with its entry of the audit trail. Every step may be sent twice and does
- * its work once; one whose answer was lost is sent a second time here. All but `begin` answer with false if another
+ * its work once; one whose response was lost is sent a second time here. All but `begin` response with false if another
  * attempt has taken over, and have changed nothing then. Each rejects with `store_unavailable`, whose `effect` is
  * 'unknown' when the step may have been done.
  */
 export interface PaymentStore {
-  begin(beginning: Beginning): Promise<Begun>
+  begin(beginning: BeginRequest): Promise<BeginResult>
   /** Before another charge is sent: from now on it may have left. */
-  sendAgain(turn: Turn): Promise<boolean>
-  settle(turn: Turn, settlement: Settlement): Promise<boolean>
-  letGo(turn: Turn, leaving: Leaving): Promise<boolean>
+  sendAgain(ref: AttemptRef): Promise<boolean>
+  settle(ref: AttemptRef, settlement: Settlement): Promise<boolean>
+  leaveOpen(ref: AttemptRef, leaving: OpenEnd): Promise<boolean>
   /** Attempt 1 only, and only when it is certain that nothing was sent: the key is free again. */
-  abandon(turn: Turn, reason: string): Promise<boolean>
+  abandon(ref: AttemptRef, reason: string): Promise<boolean>
 }
 
 export interface PaymentStoreOptions {
@@ -80,31 +80,37 @@ export interface PaymentStoreOptions {
 
 export function paymentStore(database: Database, { settleMs, onBatch }: PaymentStoreOptions): PaymentStore {
   const begin = groupCommit(
-    (items: readonly Beginning[]) => twice(() => beginAll(database, items, settleMs)),
-    { isItemFault: isRowFault, onBatch: (items) => onBatch?.('begin', items) },
+    (items: readonly BeginRequest[]) =>
+      retryOnceIfUnknown((deadlineMs) => beginAll(database, items, settleMs, deadlineMs)),
+    { stallMs: database.stallMs, isItemFault: isRowFault, onBatch: (items) => onBatch?.('begin', items) },
   )
-  const settle = groupCommit((items: readonly SettleItem[]) => twice(() => settleAll(database, items)), {
-    isItemFault: isRowFault,
-    onBatch: (items) => onBatch?.('settle', items),
-  })
+  const settle = groupCommit(
+    (items: readonly SettleItem[]) =>
+      retryOnceIfUnknown((deadlineMs) => settleAll(database, items, deadlineMs)),
+    {
+      stallMs: database.stallMs,
+      isItemFault: isRowFault,
+      onBatch: (items) => onBatch?.('settle', items),
+    },
+  )
   const done = async (step: (sql: Sql) => PromiseLike<readonly Row[]>) => {
-    const [row] = await twice(() => database.run(step))
+    const [row] = await retryOnceIfUnknown((deadlineMs) => database.run(step, deadlineMs))
     return row?.done === true
   }
 
   return {
     begin,
-    settle: (turn, settlement) => settle({ turn, settlement }),
+    settle: (ref, settlement) => settle({ ref, settlement }),
     sendAgain: ({ client, id, attempt, requestId }) =>
       done(
         (sql) => sql`
           SELECT oncekey_payment_send_again(${client}, ${id}, ${attempt}::integer, ${settleMs}::integer,
             ${requestId ?? null}) AS done`,
       ),
-    letGo: ({ client, id, attempt, requestId }, { state, checkMs, by, reason }) =>
+    leaveOpen: ({ client, id, attempt, requestId }, { state, checkMs, by, reason }) =>
       done(
         (sql) => sql`
-          SELECT oncekey_payment_let_go(${client}, ${id}, ${attempt}::integer, ${state},
+          SELECT oncekey_payment_leave_open(${client}, ${id}, ${attempt}::integer, ${state},
             ${Math.round(checkMs)}::integer, ${reason ?? null}, ${by}, ${requestId ?? null}) AS done`,
       ),
     abandon: ({ client, id, requestId }, reason) =>
@@ -115,36 +121,41 @@ export function paymentStore(database: Database, { settleMs, onBatch }: PaymentS
   }
 }
 
-type Row = Record<string, unknown>
-
-/** A step whose answer was lost may have been done; sent again it says so, and changes nothing more. */
-async function twice<T>(step: () => Promise<T>): Promise<T> {
-  try {
-    return await step()
-  } catch (first) {
-    if (!(first instanceof ServiceError) || first.effect !== 'unknown') throw first
-    try {
-      return await step()
-    } catch (second) {
-      // Whatever the second one said, the first is still open.
-      throw second instanceof ServiceError ? storeUnavailable(second, 'unknown') : second
-    }
-  }
+/**
+ * By client first: a statement holds the audit trail of each client that it has met.
+ */
+function lockOrder(client: string, key: string): string {
+  return `${client}\n${key}`
 }
 
-async function beginAll(database: Database, items: readonly Beginning[], settleMs: number): Promise<Begun[]> {
-  const rows = inOrder(
+async function beginAll(
+  database: Database,
+  items: readonly BeginRequest[],
+  settleMs: number,
+  deadlineMs?: number,
+): Promise<BeginResult[]> {
+  const rows = batchJson(
     items,
-    ({ payment }) => payment,
-    ({ payment, fingerprint, requestId }) => ({
-      ...{ client: payment.client, scope: payment.scope, key: payment.key, fingerprint, id: payment.id },
-      ...{ amount: payment.amount, currency: payment.currency, user_id: payment.userId },
-      ...{ description: payment.description, payment_method: payment.paymentMethod },
-      ...{ metadata: payment.metadata, gateway_key: payment.gatewayKey, created_at: payment.createdAt },
+    ({ payment }) => lockOrder(payment.client, payment.key),
+    ({ payment, fingerprint, requestId }, n) => ({
+      n,
+      client: payment.client,
+      scope: payment.scope,
+      key: payment.key,
+      fingerprint,
+      id: payment.id,
+      amount: payment.amount,
+      currency: payment.currency,
+      user_id: payment.userId,
+      description: payment.description,
+      payment_method: payment.paymentMethod,
+      metadata: payment.metadata,
+      gateway_key: payment.gatewayKey,
+      created_at: payment.createdAt,
       request_id: requestId,
     }),
   )
-  const answers = await database.run(
+  const responses = await database.run(
     (sql) => sql`
       SELECT r.n, b.*
       FROM json_to_recordset(${rows}::text::json)
@@ -155,27 +166,40 @@ async function beginAll(database: Database, items: readonly Beginning[], settleM
         r.currency, r.user_id, r.description, r.payment_method, r.metadata, r.gateway_key, r.created_at, r.request_id,
         ${settleMs}::integer) AS b
       ORDER BY r.n`,
+    deadlineMs,
   )
-  return byNumber(answers, items.length, parseBegun)
+  return resultsByNumber(responses, items.length, parseBegun)
 }
 
 interface SettleItem {
-  turn: Turn
+  ref: AttemptRef
   settlement: Settlement
 }
 
-async function settleAll(database: Database, items: readonly SettleItem[]): Promise<boolean[]> {
-  const rows = inOrder(
+async function settleAll(
+  database: Database,
+  items: readonly SettleItem[],
+  deadlineMs?: number,
+): Promise<boolean[]> {
+  const rows = batchJson(
     items,
-    ({ turn }) => ({ client: turn.client, key: turn.id }),
-    ({ turn, settlement }) => ({
-      ...{ client: turn.client, id: turn.id, attempt: turn.attempt, request_id: turn.requestId },
-      ...{ state: settlement.state, charge_id: settlement.chargeId, event: settlement.event },
-      ...{ by: settlement.by, reason: settlement.reason, status: settlement.answer.status },
-      body: settlement.answer.body.toString('base64'),
+    ({ ref }) => lockOrder(ref.client, ref.id),
+    ({ ref, settlement }, n) => ({
+      n,
+      client: ref.client,
+      id: ref.id,
+      attempt: ref.attempt,
+      request_id: ref.requestId,
+      state: settlement.state,
+      charge_id: settlement.chargeId,
+      event: settlement.event,
+      by: settlement.by,
+      reason: settlement.reason,
+      status: settlement.response.status,
+      body: settlement.response.body.toString('base64'),
     }),
   )
-  const answers = await database.run(
+  const responses = await database.run(
     (sql) => sql`
       SELECT r.n, s.done
       FROM json_to_recordset(${rows}::text::json)
@@ -184,38 +208,12 @@ async function settleAll(database: Database, items: readonly SettleItem[]): Prom
       CROSS JOIN LATERAL oncekey_payment_settle(r.client, r.id, r.attempt, r.state, r.charge_id, r.status,
         decode(r.body, 'base64'), r.event, r.by, r.reason, r.request_id) AS s(done)
       ORDER BY r.n`,
+    deadlineMs,
   )
-  return byNumber(answers, items.length, (row) => row.done === true)
+  return resultsByNumber(responses, items.length, (row) => row.done === true)
 }
 
-/**
- * The items as JSON, each with its place. By client, then key: two statements that wait for each other always take
- * the clients, whose places in the audit trail they hold, in the same order, so they cannot deadlock.
- */
-function inOrder<Item>(
-  items: readonly Item[],
-  place: (item: Item) => { client: string; key: string },
-  row: (item: Item) => object,
-): string {
-  return JSON.stringify(
-    items
-      .map((item, n) => ({ place: place(item), row: { n, ...row(item) } }))
-      .sort((a, b) => compare(a.place.client, b.place.client) || compare(a.place.key, b.place.key))
-      .map((entry) => entry.row),
-  )
-}
-
-/**
- * The statements above are sorted so that no row is sent before all items are done: when a statement fails after its
- * first row, postgres.js (3.4.9) shifts the rows of the next one on that connection.
- */
-function byNumber<Answer>(rows: readonly Row[], count: number, parse: (row: Row) => Answer): Answer[] {
-  const answers = new Array<Answer>(count)
-  for (const row of rows) answers[Number(row.n)] = parse(row)
-  return answers
-}
-
-function parseBegun(row: Row): Begun {
+function parseBegun(row: Row): BeginResult {
   const { outcome, payment_id, attempt_no, made_at, wait_ms, body } = row
   switch (outcome) {
     case 'begun':
@@ -223,21 +221,21 @@ function parseBegun(row: Row): Begun {
     case 'taken_over':
       if (!(made_at instanceof Date)) throw new Error('a payment without a time of creation')
       return {
-        ...{ outcome, id: String(payment_id), attempt: Number(attempt_no), createdAt: made_at },
-        ...{ unknown: row.is_unknown === true, waitMs: Number(wait_ms) },
+        outcome,
+        id: String(payment_id),
+        attempt: Number(attempt_no),
+        createdAt: made_at,
+        unknown: row.is_unknown === true,
+        waitMs: Number(wait_ms),
       }
     case 'in_progress':
       return { outcome, waitMs: Number(wait_ms) }
     case 'settled':
-      if (!(body instanceof Buffer)) throw new Error('a settled payment without an answer')
-      return { outcome, id: String(payment_id), answer: { status: Number(row.status), body } }
+      if (!(body instanceof Buffer)) throw new Error('a settled payment without a response')
+      return { outcome, id: String(payment_id), response: { status: Number(row.status), body } }
     case 'mismatch':
       return { outcome }
     default:
-      throw new Error(`oncekey_payment_begin answered ${String(outcome)}`)
+      throw new Error(`oncekey_payment_begin returned ${String(outcome)}`)
   }
-}
-
-function compare(a: string, b: string): number {
-  return a < b ? -1 : a > b ? 1 : 0
 }

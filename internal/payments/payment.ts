@@ -1,6 +1,6 @@
 import { createHash } from 'node:crypto'
 
-/** The simple route, whose key is a member of the body and so of the answer. */
+/** The simple route, whose key is a member of the body and so of the response. */
 export const PAY_SCOPE = 'POST /pay'
 
 export type PaymentState = 'processing' | 'completed' | 'declined' | 'unknown'
@@ -49,6 +49,11 @@ export function gatewayKeyOf(client: string, scope: string, key: string): string
  * members that it does not have. The amount goes in as its decimal text, a JSON number that never was a binary one.
  */
 export function paymentJson(payment: Payment): string {
+  return `{"payment":${paymentObject(payment)}}`
+}
+
+/** The payment itself, as lists show it. */
+export function paymentObject(payment: Payment): string {
   const text = JSON.stringify
   const members = [
     `"transaction_id":${text(payment.id)}`,
@@ -62,7 +67,7 @@ export function paymentJson(payment: Payment): string {
     ...member('idempotency_key', payment.scope === PAY_SCOPE ? payment.key : undefined, text),
     `"created_at":${text(payment.createdAt.toISOString())}`,
   ]
-  return `{"payment":{${members.join(',')}}}`
+  return `{${members.join(',')}}`
 }
 
 function member(name: string, value: string | undefined, write: (value: string) => string): string[] {

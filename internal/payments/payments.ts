@@ -1,65 +1,52 @@
 import { validate } from 'uuid'
+import { parseListFilter } from '../core/list-filter.ts'
+import { pageJson } from '../core/page-limit.ts'
+import { type Middleware, required } from '../core/request-state.ts'
+import { ServiceError } from '../core/service-error.ts'
 import type { Database } from '../database/database.ts'
-import { type JsonBody, required, type Stage } from '../request-state.ts'
-import { ServiceError } from '../service-error.ts'
-import { outgoingTrace } from '../telemetry/trace-context.ts'
-import type { KnownPayment, NamedPayment } from './known-payment.ts'
-import type { Paid, PaymentIntent } from './pay-once.ts'
-import { type Payment, paymentJson } from './payment.ts'
-import { type PaymentRequest, parsePaymentRequest } from './payment-request.ts'
-import type { StoredAnswer } from './payment-store.ts'
-import { findPayment } from './read-payments.ts'
+import { type Payment, type PaymentState, paymentJson, paymentObject } from './payment.ts'
+import { parsePaymentRequest } from './payment-request.ts'
+import type { SettledResponse } from './payment-store.ts'
+import { findPayment, listPayments as listOfPayments, STATES } from './read-payments.ts'
+import { type TakePaymentOptions, takePayment } from './take-payment.ts'
 
-export const PAYMENTS_SCOPE = 'POST /api/v1/payments'
 const JSON_TYPE = 'application/json; charset=utf-8'
 
 /** 200 completed, 402 declined: `{"payment":{…}}`. */
-export function paymentAnswer(payment: Payment): StoredAnswer {
+export function paymentResponse(payment: Payment): SettledResponse {
   return { status: payment.state === 'completed' ? 200 : 402, body: Buffer.from(paymentJson(payment)) }
 }
 
-export interface CreatePaymentOptions {
-  pay: (intent: PaymentIntent) => Promise<Paid>
-  known: KnownPayment
+/** `POST /api/v1/payments`: charges once. */
+export function createPayment(options: Pick<TakePaymentOptions, 'scope' | 'payOnce' | 'known'>): Middleware {
+  const { scope, payOnce, known } = options
+  return takePayment({
+    scope,
+    payOnce,
+    known,
+    parse(json) {
+      const {
+        amount,
+        currency,
+        description,
+        payment_method: paymentMethod,
+        metadata,
+      } = parsePaymentRequest(json)
+      return {
+        amount,
+        currency,
+        userId: undefined,
+        description,
+        paymentMethod,
+        metadata: metadata === undefined ? undefined : JSON.stringify(metadata),
+      }
+    },
+    pathOf: (id) => `/api/v1/payments/${id}`,
+  })
 }
-
-/** `POST /api/v1/payments`: charges once. Behind idempotency and jsonBody. */
-export function createPayment({ pay, known }: CreatePaymentOptions): Stage {
-  return async function createPayment(ctx) {
-    const { client } = required(ctx, 'caller', 'verifySignature')
-    const attempt = required(ctx, 'attempt', 'idempotency')
-    const { key, fingerprint } = attempt
-    const named = { client, scope: PAYMENTS_SCOPE, key, fingerprint }
-    const json = required(ctx, 'json', 'jsonBody')
-    const { requestId, trace } = ctx.state
-    const headers = trace === undefined ? {} : outgoingTrace(trace)
-    const paid = await payOrKnown(json, named, { requestId, headers })
-    attempt.replayed = paid.replayed
-    ctx.status = paid.answer.status
-    ctx.set('Location', `/api/v1/payments/${paid.id}`)
-    ctx.set('Content-Type', JSON_TYPE)
-    ctx.body = paid.answer.body
-  }
-
-  async function payOrKnown(json: JsonBody, named: NamedPayment, sent: Sent): Promise<Paid> {
-    let request: PaymentRequest
-    try {
-      request = parsePaymentRequest(json)
-    } catch (refusal) {
-      return await known(named, refusal)
-    }
-    return await pay({
-      ...{ ...named, ...sent, amount: request.amount, currency: request.currency },
-      ...{ userId: undefined, description: request.description, paymentMethod: request.payment_method },
-      metadata: request.metadata === undefined ? undefined : JSON.stringify(request.metadata),
-    })
-  }
-}
-
-type Sent = Pick<PaymentIntent, 'requestId' | 'headers'>
 
 /** `GET /api/v1/payments/:transaction_id`: own payments only, in whatever state; another client's is not found. */
-export function getPayment(database: Database): Stage {
+export function getPayment(database: Database): Middleware {
   return async function getPayment(ctx) {
     const { client } = required(ctx, 'caller', 'verifySignature')
     const id = ctx.path.slice(ctx.path.lastIndexOf('/') + 1)
@@ -70,4 +57,27 @@ export function getPayment(database: Database): Stage {
     ctx.set('Content-Type', JSON_TYPE)
     ctx.body = paymentJson(payment)
   }
+}
+
+/**
+ * `GET /api/v1/payments?limit=&cursor=&idempotency_key=&status=&created_after=&created_before=`: own payments, newest
+ * first: `{"payments":[…],"next_cursor":string|null}`.
+ */
+export function listPayments(database: Database): Middleware {
+  return async function listPayments(ctx) {
+    const { client } = required(ctx, 'caller', 'verifySignature')
+    const filter = parseListFilter(ctx.query)
+    const { limit } = filter
+    const state = parseStatus(ctx.query.status)
+    // One more than asked for tells whether there is another page.
+    const found = await listOfPayments(database, client, { ...filter, limit: limit + 1, state })
+    ctx.set('Content-Type', JSON_TYPE)
+    ctx.body = pageJson('payments', found, { limit, write: paymentObject, cursorOf: ({ id }) => id })
+  }
+}
+
+function parseStatus(value: string | string[] | undefined): PaymentState | undefined {
+  const state = STATES.find((one) => one === value)
+  if (value === undefined || state !== undefined) return state
+  throw new ServiceError('invalid_request', `status must be one of ${STATES.join(', ')}.`)
 }

@@ -1,6 +1,7 @@
+import type { ListFilter } from '../core/list-filter.ts'
 import type { Database, Sql } from '../database/database.ts'
 import type { Payment, PaymentState } from './payment.ts'
-import type { StoredAnswer } from './payment-store.ts'
+import type { SettledResponse } from './payment-store.ts'
 
 const columns = (sql: Sql) =>
   sql`client, id, scope, idempotency_key, state, trim_scale(amount)::text AS amount, currency, user_id, description,
@@ -17,14 +18,52 @@ export async function findPayment(
   return row === undefined ? undefined : parsePayment(row)
 }
 
+/** Those of these ids that are the client's. Each is looked up by itself, whatever the plan that PostgreSQL keeps. */
+export async function findPayments(
+  database: Database,
+  client: string,
+  ids: readonly string[],
+): Promise<Payment[]> {
+  const rows = await database.run(
+    (sql) => sql`
+      SELECT p.* FROM json_array_elements_text(${JSON.stringify(ids)}::text::json) AS asked(id)
+      CROSS JOIN LATERAL (
+        SELECT ${columns(sql)} FROM payments WHERE client = ${client} AND payments.id = asked.id::uuid LIMIT 1) AS p`,
+  )
+  return rows.map(parsePayment)
+}
+
+export interface PaymentFilter extends ListFilter {
+  state: PaymentState | undefined
+}
+
+/** Newest first. */
+export async function listPayments(
+  database: Database,
+  client: string,
+  { limit, before, key, state, createdAfter, createdBefore }: PaymentFilter,
+): Promise<Payment[]> {
+  const rows = await database.run(
+    (sql) => sql`
+      SELECT ${columns(sql)} FROM payments
+      WHERE client = ${client} ${before === undefined ? sql`` : sql`AND id < ${before}`}
+        ${key === undefined ? sql`` : sql`AND idempotency_key = ${key}`}
+        ${state === undefined ? sql`` : sql`AND state = ${state}`}
+        ${createdAfter === undefined ? sql`` : sql`AND created_at >= ${createdAfter}`}
+        ${createdBefore === undefined ? sql`` : sql`AND created_at < ${createdBefore}`}
+      ORDER BY id DESC LIMIT ${limit}`,
+  )
+  return rows.map(parsePayment)
+}
+
 /** What the key stands for. */
 export type KeyState =
   | { outcome: 'none' }
   | { outcome: 'open' }
   | { outcome: 'mismatch' }
-  | { outcome: 'settled'; id: string; answer: StoredAnswer }
+  | { outcome: 'settled'; id: string; response: SettledResponse }
 
-export interface AskedKey {
+export interface PaymentKey {
   client: string
   scope: string
   key: string
@@ -32,26 +71,26 @@ export interface AskedKey {
   fingerprint: string
 }
 
-export type ReadKey = (of: AskedKey) => Promise<KeyState>
+export type ReadKey = (of: PaymentKey) => Promise<KeyState>
 
 /** Looks without taking anything. */
-export async function readKey(database: Database, of: AskedKey): Promise<KeyState> {
+export async function readKey(database: Database, of: PaymentKey): Promise<KeyState> {
   const [row] = await database.run(
     (sql) => sql`
-      SELECT id, encode(fingerprint, 'hex') AS fingerprint, answer_status, answer_body FROM payments
+      SELECT id, encode(fingerprint, 'hex') AS fingerprint, response_status, response_body FROM payments
       WHERE client = ${of.client} AND scope = ${of.scope} AND idempotency_key = ${of.key}`,
   )
   if (row === undefined) return { outcome: 'none' }
   if (row.fingerprint !== of.fingerprint) return { outcome: 'mismatch' }
-  if (!(row.answer_body instanceof Buffer)) return { outcome: 'open' }
+  if (!(row.response_body instanceof Buffer)) return { outcome: 'open' }
   return {
     outcome: 'settled',
     id: String(row.id),
-    answer: { status: Number(row.answer_status), body: row.answer_body },
+    response: { status: Number(row.response_status), body: row.response_body },
   }
 }
 
-/** A payment that somebody should ask the gateway about, taken by its new attempt. */
+/** A payment that the gateway should be asked about, taken by its new attempt. */
 export interface DuePayment {
   payment: Payment
   attempt: number
@@ -68,9 +107,12 @@ export interface TakeDue {
   expiryMs: number
 }
 
+/** No payment is to be asked about as late as that: the clock of the database was put back since this one was noted. */
+const PUT_BACK_MS = 1_200_000
+
 /**
  * Takes payments whose time to be asked about has come, each by a new attempt that fences the one before. What
- * another node is just taking is left to it: nobody waits.
+ * another node is just taking is left to it, without a wait.
  */
 export async function takeDue(
   database: Database,
@@ -80,7 +122,8 @@ export async function takeDue(
     (sql) => sql`
       WITH due AS MATERIALIZED (
         SELECT client, id FROM payments
-        WHERE check_at <= clock_timestamp() AND lease_until <= clock_timestamp()
+        WHERE (check_at <= clock_timestamp() AND lease_until <= clock_timestamp())
+          OR check_at > clock_timestamp() + make_interval(secs => ${PUT_BACK_MS / 1000})
         ORDER BY check_at LIMIT ${limit} FOR UPDATE SKIP LOCKED)
       UPDATE payments AS p
       SET attempt = p.attempt + 1, checks = p.checks + 1,
@@ -100,7 +143,7 @@ export async function takeDue(
 }
 
 /**
- * Takes a payment that the gateway did not tell of for a day, for somebody who knows better, by a new attempt that
+ * Takes a payment whose outcome the gateway did not report for a day, for an operator who knows it, by a new attempt that
  * fences `seen`. undefined: it is not there or not unknown, another attempt has followed, or one has it to itself at
  * this moment: a charge of it may be on its way.
  */
@@ -138,7 +181,7 @@ function parsePayment(row: Record<string, unknown>): Payment {
   }
 }
 
-const STATES: readonly PaymentState[] = ['processing', 'completed', 'declined', 'unknown']
+export const STATES: readonly PaymentState[] = ['processing', 'completed', 'declined', 'unknown']
 
 function parseState(value: unknown): PaymentState {
   const state = STATES.find((one) => one === value)

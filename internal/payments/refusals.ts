@@ -1,4 +1,4 @@
-import { ServiceError } from '../service-error.ts'
+import { ServiceError } from '../core/service-error.ts'
 
 /** Most of what is open is settled within a second. */
 export const RETRY_SOON_MS = 1_000
@@ -6,7 +6,7 @@ export const RETRY_SOON_MS = 1_000
 export function inProgress(retryAfterMs: number): ServiceError {
   return new ServiceError(
     'request_in_progress',
-    'The first request with this key is still under way. Try again with the same key.',
+    'The first request with this key is still in flight. Try again with the same key.',
     { retryAfterMs: Math.max(1, retryAfterMs) },
   )
 }
@@ -14,7 +14,7 @@ export function inProgress(retryAfterMs: number): ServiceError {
 export function timedOut(): ServiceError {
   return new ServiceError(
     'backend_timeout',
-    'The payment gateway did not answer in time. Ask again with the same key.',
+    'The payment gateway did not respond in time. Ask again with the same key.',
     { retryAfterMs: RETRY_SOON_MS, effect: 'unknown' },
   )
 }
@@ -30,8 +30,8 @@ export function resting(restMs: number, effect: 'none' | 'unknown'): ServiceErro
   return new ServiceError(
     'circuit_open',
     effect === 'none'
-      ? 'The payment gateway is being given a rest. Nothing was charged.'
-      : 'The payment gateway is being given a rest. Whether it charged is asked after that.',
+      ? 'The circuit breaker of the payment gateway is open. Nothing was charged.'
+      : 'The circuit breaker of the payment gateway is open. Whether the gateway charged is asked when it closes.',
     { retryAfterMs: restMs, effect },
   )
 }

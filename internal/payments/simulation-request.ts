@@ -1,11 +1,11 @@
 import { z } from 'zod'
-import { parseBody, withWritten } from '../parse-body.ts'
-import type { JsonBody } from '../request-state.ts'
+import { parseBody, withWritten } from '../core/parse-body.ts'
+import type { JsonBody } from '../core/request-state.ts'
 import { type PaymentRequest, parsePaymentRequest, paymentRequest } from './payment-request.ts'
 
 const DEFAULT_COPIES = 5
 /** Enough to see a herd; what one request may set off must stay small. */
-const MAX_COPIES = 50
+export const MAX_COPIES = 50
 
 const { amount, currency, payment_method } = paymentRequest.shape
 

@@ -1,6 +1,7 @@
 import type { IncomingMessage } from 'node:http'
 import { PassThrough, type Readable } from 'node:stream'
 import { type Dispatcher, Pool } from 'undici'
+import { connectBackend } from './backend-connection.ts'
 import { forwardedHeaders, type RequestIds } from './forwarded-headers.ts'
 import { splitTarget, type Target } from './target.ts'
 import type { UpstreamOutcome } from './upstream-failure.ts'
@@ -8,10 +9,14 @@ import type { UpstreamOutcome } from './upstream-failure.ts'
 export interface BackendOptions {
   target: Target
   trustProxy: number
-  /** Tells callers apart, in lower case. */
-  clientHeader: string | undefined
+  /** The backend gets the Host of the request, and not that of the target. */
+  preserveHost: boolean
+  /** Names the caller, in lower case. */
+  callerHeader: string | undefined
   connectTimeoutMs: number
-  /** Until the status of an answer, and then between two pieces of it. */
+  /** false: each request has a connection of its own. */
+  keepAlive: boolean
+  /** Until the status of a response, and then between two pieces of it. */
   timeoutMs: number
   onOutcome: (outcome: UpstreamOutcome, seconds: number) => void
 }
@@ -42,8 +47,9 @@ export class Backend {
   constructor(options: BackendOptions) {
     this.#options = options
     this.#pool = new Pool(options.target.origin, {
-      pipelining: 1,
-      connect: { timeout: options.connectTimeoutMs },
+      // 0 tells the backend to close (`Connection: close`).
+      pipelining: options.keepAlive ? 1 : 0,
+      connect: connectBackend(options.connectTimeoutMs),
       headersTimeout: options.timeoutMs,
       bodyTimeout: options.timeoutMs,
       keepAliveTimeout: KEEP_ALIVE_MS,
@@ -78,8 +84,8 @@ export class Backend {
 }
 
 /**
- * The body of a request as a stream for the backend, null without one. A backend that answers before it has read all
- * of it ends this stream and not the client's connection, on which the answer must still go out.
+ * The body of a request as a stream for the backend, null without one. A backend that responds before it has read all
+ * of it ends this stream and not the client's connection, on which the response must still go out.
  */
 export function bodyStream(req: IncomingMessage): Readable | null {
   const { 'content-length': length, 'transfer-encoding': coding } = req.headers

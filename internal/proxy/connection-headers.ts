@@ -1,5 +1,5 @@
-import { headerValues } from '../header-values.ts'
-import { ServiceError } from '../service-error.ts'
+import { headerValues } from '../core/header-values.ts'
+import { ServiceError } from '../core/service-error.ts'
 
 /** Of the connection and not of the message (RFC 9110, 7.6.1), or meant for this proxy alone. */
 const HOP_BY_HOP = new Set([
@@ -16,8 +16,8 @@ const HOP_BY_HOP = new Set([
 ])
 
 /**
- * Headers that stages go by, here or in the backend. Whoever names one of them in Connection wants it to vanish
- * between who checks it and who goes by it; nobody honest does.
+ * Headers that middleware here or the backend relies on. A client that names one of them in Connection wants it to vanish
+ * between the check and its use; no honest client does.
  */
 const OF_THE_MESSAGE =
   /^(?:host|authorization|cookie|origin|referer|date|via|forwarded|signature|signature-input|traceparent|tracestate|content-.*|(?:x-)?idempotency-.*|x-signature|x-client-id|x-request-id|x-forwarded-.*|x-real-ip|x-api-key|.*auth.*|.*token.*)$/
@@ -41,17 +41,17 @@ function connectionOptions(values: readonly string[]): string[] {
 }
 
 /**
- * The names of the headers that a request has only for this connection. `clientHeader` tells callers apart, so it
+ * The names of the headers that a request has only for this connection. `callerHeader` names the caller, so it
  * belongs to the message too. Throws `invalid_request` for one that does.
  */
 export function droppedHeaders(
   rawHeaders: readonly string[],
-  clientHeader: string | undefined,
+  callerHeader: string | undefined,
 ): ReadonlySet<string> {
   const values = headerValues(rawHeaders, 'connection')
   if (values.length === 0) return NONE
   const options = connectionOptions(values)
-  if (options.some((name) => !HOP_BY_HOP.has(name) && (name === clientHeader || OF_THE_MESSAGE.test(name)))) {
+  if (options.some((name) => !HOP_BY_HOP.has(name) && (name === callerHeader || OF_THE_MESSAGE.test(name)))) {
     throw new ServiceError(
       'invalid_request',
       'The Connection header names a header that belongs to the message and must reach the backend.',

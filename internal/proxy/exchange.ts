@@ -1,21 +1,21 @@
 import { Readable } from 'node:stream'
 import type { Dispatcher } from 'undici'
+import type { Backend, Call } from './backend.ts'
 import {
-  answerHeaders,
-  checkCoding,
+  checkHead,
   type HeaderLines,
   hasNoBody,
   headerLines,
   headerOf,
-} from './answer-headers.ts'
-import { isStreamed } from './answer-meaning.ts'
-import type { Backend, Call } from './backend.ts'
+  responseHeaders,
+} from './response-headers.ts'
+import { isStreamed } from './response-meaning.ts'
 import { faultOf, outcomeOf, type UpstreamFault, WATCHDOG } from './upstream-failure.ts'
 
 export interface ExchangeLimits {
-  /** An answer with more bytes is not held back but passed on as a stream. */
+  /** A response with more bytes is not held back but passed on as a stream. */
   maxResponseBytes: number
-  /** The backend has this long for its whole answer. A stream may go on longer, while there is somebody to read it. */
+  /** The backend has this long for its whole response. A stream may go on longer, while a client reads it. */
   maxDurationMs: number
   /** Ends the exchange as if the backend had taken too long. */
   signal?: AbortSignal
@@ -36,8 +36,8 @@ export type Exchanged =
   | { kind: 'failed'; fault: UpstreamFault; cause: Error }
 
 /**
- * Sends one request once and collects its answer. It never rejects, and goes on whatever becomes of the client:
- * also the rest of a stream that nobody reads any more is taken from the backend, which may still be at work.
+ * Sends one request once and collects its response. It never rejects, and goes on whatever becomes of the client:
+ * also the rest of a stream that no client reads any more is taken from the backend, which may still be at work.
  */
 export function exchange(backend: Backend, call: Call, limits: ExchangeLimits): Promise<Exchanged> {
   return new Promise((resolve) => {
@@ -86,8 +86,8 @@ class Collecting implements Dispatcher.DispatchHandler {
     if (status < 200) return
     this.#status = status
     const lines = headerLines(controller.rawHeaders)
-    checkCoding(lines)
-    this.#headers = answerHeaders(lines)
+    checkHead(status, lines)
+    this.#headers = responseHeaders(lines)
     this.#outcome = headerOf(lines, 'idempotency-outcome')
     if (hasNoBody(status)) this.onResponseEnd()
     else if (
@@ -131,18 +131,18 @@ class Collecting implements Dispatcher.DispatchHandler {
     else this.#rest.destroy(error)
   }
 
-  /** From here on the answer is passed on as it comes. */
+  /** From here on the response is passed on as it comes. */
   #stream(why: 'answer_too_large' | 'answer_streamed'): void {
     const rest = new Readable({
       read: () => this.#controller?.resume(),
       destroy: (error, done) => {
-        // Nobody reads any more: the backend may finish, within its time.
+        // The client has gone: the backend may finish, within its time.
         if (performance.now() - this.#startedMs >= this.#limits.maxDurationMs) this.#expire()
         else this.#controller?.resume()
         done(error)
       },
     })
-    // It may be cut before anybody has begun to read: whoever reads it then sees that.
+    // It may be cut before a reader has begun: the reader then sees that.
     rest.on('error', () => {})
     for (const chunk of this.#chunks) rest.push(chunk)
     this.#chunks = []

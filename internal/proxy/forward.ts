@@ -1,26 +1,27 @@
 import { Readable } from 'node:stream'
-import { headerValues } from '../header-values.ts'
-import { required, type Stage, type StageContext } from '../request-state.ts'
-import type { HeaderLines } from './answer-headers.ts'
-import { meaningOf, type On5xx } from './answer-meaning.ts'
+import { headerValues } from '../core/header-values.ts'
+import { type Middleware, type MiddlewareContext, required } from '../core/request-state.ts'
 import { type Backend, bodyStream } from './backend.ts'
+import { cutResponse } from './cut-response.ts'
 import { type Exchanged, type ExchangeLimits, exchange } from './exchange.ts'
 import type { RequestIds } from './forwarded-headers.ts'
+import type { HeaderLines } from './response-headers.ts'
+import { meaningOf, type On5xx } from './response-meaning.ts'
 import { streamThrough } from './stream-through.ts'
 import { REASONS, unknownOutcome, unreachable } from './upstream-failure.ts'
 
-/** Passes a request without a key on, its answer as it comes. What an earlier stage has read is sent from memory. */
-export function forward(backend: Backend): Stage {
+/** Passes a request without a key on, its response as it comes. What an earlier middleware has read is sent from memory. */
+export function forward(backend: Backend): Middleware {
   return async function forward(ctx) {
     const body = ctx.state.body === undefined ? bodyStream(ctx.req) : ctx.state.body.bytes
     const call = backend.callFor(ctx.req, idsOf(ctx), body)
     await streamThrough(backend, call, ctx.res)
-    // Koa is told only now: a problem, until then, is an answer for it to send.
+    // Not earlier: Koa sends the problem document if something fails before.
     ctx.respond = false
   }
 }
 
-function idsOf(ctx: StageContext): RequestIds {
+function idsOf(ctx: MiddlewareContext): RequestIds {
   return { requestId: required(ctx, 'requestId', 'requestId'), trace: required(ctx, 'trace', 'trace') }
 }
 
@@ -32,64 +33,74 @@ export interface ForwardOnceOptions {
   /** What an unknown outcome does to the key: 'hold' it, or 'release' it to a backend that knows the key itself. */
   onUnknown: 'hold' | 'release'
   /** The outcome of a request is not known. */
-  onTrouble: (ctx: StageContext, reason: string, cause: unknown) => void
+  onTrouble: (ctx: MiddlewareContext, reason: string, cause: unknown) => void
 }
 
 /**
- * The handler behind the idempotency stage: sends the request once, and never without having recorded before that it
- * is on its way. An answer up to `maxResponseBytes` is held back until it is recorded, so that nobody has an answer
+ * The handler behind the idempotency middleware: sends the request once, and never without having recorded before that it
+ * is on its way. A response up to `maxResponseBytes` is held back until it is recorded, so that no client has a response
  * that a retry would not get; a larger one goes out as a stream once its key is marked.
  */
-export function forwardOnce(options: ForwardOnceOptions): Stage {
+export function forwardOnce(options: ForwardOnceOptions): Middleware {
   const { backend, maxResponseBytes, maxDurationMs, on5xx, onUnknown, onTrouble } = options
   return async function forwardOnce(ctx) {
     const attempt = required(ctx, 'attempt', 'idempotency')
     const body = required(ctx, 'body', 'rawBody')
     // Until the request is handed over nothing has happened, whatever fails.
-    attempt.effect = 'nothing happened'
+    attempt.outcome = 'not_executed'
     const call = backend.callFor(ctx.req, idsOf(ctx), body.bytes)
     await attempt.dispatched()
-    // A held key stays held without its lease: then the answer is still worth waiting for.
+    // A held key stays held without its lease: then the response is still worth waiting for.
     const limits: ExchangeLimits = { maxResponseBytes, maxDurationMs }
     if (onUnknown === 'release') limits.signal = attempt.signal
-    attempt.effect = { unknown: 'handler_failed' }
+    attempt.outcome = { unknown: 'handler_failed' }
     const exchanged = await exchange(backend, call, limits)
     switch (exchanged.kind) {
       case 'whole':
-        setAnswer(ctx, exchanged)
-        attempt.effect = meaningOf(exchanged.status, exchanged.outcome, on5xx)
+        setResponse(ctx, exchanged)
+        attempt.outcome = meaningOf(exchanged.status, exchanged.outcome, on5xx)
+        if (typeof attempt.outcome === 'object') {
+          onTrouble(ctx, attempt.outcome.unknown, new Error(`the backend responded with ${exchanged.status}`))
+        }
         break
       case 'stream': {
-        setAnswer(ctx, exchanged)
+        setResponse(ctx, exchanged)
         const meaning = meaningOf(exchanged.status, exchanged.outcome, on5xx)
-        attempt.effect = meaning === 'nothing happened' ? meaning : { unknown: exchanged.why }
+        attempt.outcome = meaning === 'completed' ? { unknown: exchanged.why } : meaning
         break
       }
       case 'failed': {
         const { fault, cause } = exchanged
         if (fault === 'unreachable') {
-          attempt.effect = 'nothing happened'
-          throw unreachable(fault, cause)
+          attempt.outcome = 'not_executed'
+          throw unreachable(fault, cause, { method: call.method, keyed: true })
         }
-        attempt.effect = { unknown: REASONS[fault] }
+        attempt.outcome = { unknown: REASONS[fault] }
         onTrouble(ctx, REASONS[fault], cause)
-        throw onUnknown === 'hold' ? unknownOutcome(fault, cause) : unreachable(fault, cause)
+        if (onUnknown === 'hold') throw unknownOutcome(fault, cause)
+        throw unreachable(fault, cause, { method: call.method, keyed: true })
       }
     }
   }
 }
 
-function setAnswer(
-  ctx: StageContext,
+function setResponse(
+  ctx: MiddlewareContext,
   { status, headers, body }: Exclude<Exchanged, { kind: 'failed' }>,
 ): void {
   ctx.status = status
   ctx.body = body
-  // Koa would answer a cut with a text of its own: its client must see a cut.
-  if (body instanceof Readable) body.removeAllListeners('error').on('error', () => {})
+  // Koa would respond a cut with a text of its own: its client must see a cut.
+  if (body instanceof Readable) {
+    body
+      .removeAllListeners('error')
+      .on('error', () => cutResponse(ctx.res, ctx.res.hasHeader('content-length')))
+  }
   // Koa made these up from the body.
   ctx.remove('Content-Type')
   for (const [name, values] of byName(headers)) {
+    // Of a backend that deduplicates by itself. Here it marks what this service replays.
+    if (name === 'idempotent-replayed') continue
     const stays = name === 'content-length' && body instanceof Buffer && ctx.method !== 'HEAD'
     // Koa takes one type; of several the first is what other clients go by.
     if (!stays) ctx.set(name, name === 'content-type' ? values.slice(0, 1) : values)

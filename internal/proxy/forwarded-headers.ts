@@ -1,6 +1,6 @@
 import type { IncomingMessage } from 'node:http'
-import type { Trace } from '../request-state.ts'
-import { ServiceError } from '../service-error.ts'
+import type { Trace } from '../core/request-state.ts'
+import { ServiceError } from '../core/service-error.ts'
 import { outgoingTrace } from '../telemetry/trace-context.ts'
 import { droppedHeaders, isHopByHop } from './connection-headers.ts'
 import type { Target } from './target.ts'
@@ -16,13 +16,20 @@ export interface ForwardedHeadersOptions {
   target: Target
   /** Trusted proxies in front of this one. 0: what the request says of its way here is forged, and is replaced. */
   trustProxy: number
-  /** Tells callers apart, in lower case. */
-  clientHeader: string | undefined
+  preserveHost: boolean
+  /** Names the caller, in lower case. */
+  callerHeader: string | undefined
 }
 
 /** What a request says of its way here besides the headers that are set below. */
 const FORGEABLE =
   /^(?:forwarded|x-forwarded-.*|x-real-ip|x-client-ip|x-cluster-client-ip|true-client-ip|cf-connecting-ip)$/
+
+/** Whether a header is dropped where no proxy in front is trusted. `name` in lower case. */
+export function isForgeable(name: string): boolean {
+  return FORGEABLE.test(name)
+}
+
 /** Set here, whatever came. `expect` was met by this server; `http2-settings` belongs to an upgrade. */
 const REPLACED = new Set([
   'host',
@@ -50,9 +57,9 @@ export function forwardedHeaders(
 ): string[] {
   const { rawHeaders, headers } = req
   checkCircle(headers.via)
-  const dropped = droppedHeaders(rawHeaders, options.clientHeader)
+  const dropped = droppedHeaders(rawHeaders, options.callerHeader)
   const trusted = options.trustProxy > 0
-  const lines: string[] = ['Host', options.target.host]
+  const lines: string[] = ['Host', hostOf(headers.host, absoluteHost, options)]
   for (let i = 0; i + 1 < rawHeaders.length; i += 2) {
     const name = rawHeaders[i] ?? ''
     const kind = kindOf(name)
@@ -80,6 +87,21 @@ export function forwardedHeaders(
   return lines
 }
 
+/** A registered name, or an address, and perhaps a port (RFC 9110, 7.2). */
+const HOST = /^[\w.~!$&'()*+,;=%:[\]-]+$/
+
+/** Of an absolute target the host in it counts (RFC 9112, 3.2.2). Throws `invalid_request` for one that is none. */
+function hostOf(
+  came: string | undefined,
+  absolute: string | undefined,
+  { preserveHost, target }: ForwardedHeadersOptions,
+): string {
+  const host = preserveHost ? (absolute ?? came) : undefined
+  if (host === undefined) return target.host
+  if (HOST.test(host)) return host
+  throw new ServiceError('invalid_request', 'The Host header is not the name of a host.')
+}
+
 /** 'ours': said by this proxy anew, or not at all. */
 type Kind = 'ours' | 'forgeable' | 'theirs'
 
@@ -98,7 +120,7 @@ function kindOf(name: string): Kind {
 }
 
 const VIA = '1.1 oncekey'
-/** Of these, one behind the other: more than anybody has a use for, so the target leads back here. */
+/** Of these, one behind the other: more than any set-up needs, so the target leads back here. */
 const MAX_HOPS = 10
 
 /** In a circle a request would go on until its headers are too large, holding two connections on each round. */

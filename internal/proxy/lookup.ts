@@ -1,9 +1,10 @@
 import { request } from 'undici'
-import { answerHeaders, type HeaderLines, isRecorded } from './answer-headers.ts'
+import { type HeaderLines, isRecorded, responseHeaders } from './response-headers.ts'
+import { meaningOf } from './response-meaning.ts'
 
 export interface LookupOptions {
-  /** `{key}` in it stands for the key, percent-encoded. */
-  url: string
+  /** Where to ask about a key; undefined: it cannot be asked about. See lookupAddress. */
+  addressOf: (key: string) => string | undefined
   maxResponseBytes: number
   maxDurationMs: number
 }
@@ -17,7 +18,7 @@ export interface UnknownKey {
   sinceMs: number
 }
 
-export interface FoundAnswer {
+export interface FoundResponse {
   status: number
   headers: Record<string, string | string[]>
   body: Buffer
@@ -27,31 +28,35 @@ export interface FoundAnswer {
 const BARE = /^[!#-+\--:<-[\]-~]+$/
 
 /**
- * Asks the backend what became of a key: 200 is the answer to the request, with its status in `Idempotency-Status`
+ * Asks the backend what became of a key: 200 is the response to the request, with its status in `Idempotency-Status`
  * (200 without); `Idempotency-Outcome: none` says that the request has taken no effect and will take none. 404 is taken
- * as the same, but for a request that may still be at work: it has `maxDurationMs`, unless it has begun to answer.
- * Whatever else comes leaves the outcome unknown. Rejects where nothing comes.
+ * as the same, but for a request that may still be at work: it has `maxDurationMs`, unless it has begun to respond.
+ * Whatever else comes leaves the outcome unknown, also a status that is no final response to a request with a key, such
+ * as 503. Rejects where nothing comes, and for a key that cannot be asked about.
  */
 export async function lookUp(
   options: LookupOptions,
   id: UnknownKey,
   signal: AbortSignal,
-): Promise<FoundAnswer | 'nothing happened' | 'unknown'> {
-  const url = options.url.replaceAll('{key}', encodeURIComponent(id.key))
+): Promise<FoundResponse | 'not_executed' | 'unknown'> {
+  const url = options.addressOf(id.key)
+  if (url === undefined)
+    throw new Error('the key would change the address of the lookup: it was not asked about')
   const key = BARE.test(id.key) ? id.key : `"${id.key.replace(/(["\\])/g, '\\$1')}"`
   const { statusCode, headers, body } = await request(url, {
     headers: { 'Idempotency-Key': key, 'Idempotency-Client': id.client, 'Idempotency-Scope': id.scope },
     signal,
   })
   const bytes = await collect(body, options.maxResponseBytes)
-  if (one(headers['idempotency-outcome'])?.trim().toLowerCase() === 'none') return 'nothing happened'
-  if (statusCode === 404) return mayBeAtWork(id, options) ? 'unknown' : 'nothing happened'
+  if (one(headers['idempotency-outcome'])?.trim().toLowerCase() === 'none') return 'not_executed'
+  if (statusCode === 404) return mayBeAtWork(id, options) ? 'unknown' : 'not_executed'
   const status = statusOf(one(headers['idempotency-status']))
-  if (statusCode !== 200 || status === undefined || bytes === undefined) return 'unknown'
+  if (statusCode !== 200 || bytes === undefined) return 'unknown'
+  if (status === undefined || meaningOf(status, undefined, 'replay') !== 'completed') return 'unknown'
   return { status, headers: recorded(headers), body: bytes }
 }
 
-/** Backends act before they answer. A connection that is lost earlier says nothing: the backend need not notice. */
+/** Backends act before they respond. A connection that is lost earlier says nothing: the backend need not notice. */
 const HAS_ANSWERED = new Set(['backend_error', 'answer_truncated', 'answer_malformed'])
 
 function mayBeAtWork({ reason, sinceMs }: UnknownKey, { maxDurationMs }: LookupOptions): boolean {
@@ -78,21 +83,21 @@ function statusOf(text: string | undefined): number | undefined {
   return /^[2-5]\d\d$/.test(text.trim()) ? Number(text) : undefined
 }
 
-/** By the same rules as those of an answer to a forwarded request. */
-function recorded(headers: Record<string, string | string[] | undefined>): FoundAnswer['headers'] {
+/** By the same rules as those of a response to a forwarded request. */
+function recorded(headers: Record<string, string | string[] | undefined>): FoundResponse['headers'] {
   const lines: HeaderLines = Object.entries(headers).flatMap(([name, value]) =>
     [value ?? []].flat().flatMap((line) => [name, line]),
   )
   // Without a prototype: a header may have any name.
-  const found: FoundAnswer['headers'] = Object.create(null)
-  const kept = answerHeaders(lines)
+  const found: FoundResponse['headers'] = Object.create(null)
+  const kept = responseHeaders(lines)
   for (let i = 0; i + 1 < kept.length; i += 2) {
     const name = kept[i] ?? ''
     const value = kept[i + 1] ?? ''
     if (!isRecorded(name)) continue
     const before = found[name]
     if (before === undefined) found[name] = value
-    // Of several types the first, as in answers to forwarded requests.
+    // Of several types the first, as in responses to forwarded requests.
     else if (name !== 'content-type') found[name] = [before, value].flat()
   }
   return found

@@ -1,38 +1,38 @@
 import { createHash } from 'node:crypto'
-import { headerValues } from '../header-values.ts'
-import type { Stage, StageContext } from '../request-state.ts'
+import type { Middleware, MiddlewareContext } from '../core/request-state.ts'
+import { type CallerSource, shownBy } from './caller-source.ts'
+import { credentialsOf } from './credentials.ts'
 
-/** Everybody, where no signature and no header tells callers apart. */
-const ANONYMOUS = 'anonymous'
+/** All callers that no signature and no source tells apart. */
+export const ANONYMOUS = 'anonymous'
+
+/** Of the source, for each client name: they never meet. */
+const LETTERS = { header: 'h', cookie: 'c', jwt: 'j' } as const
+/** 128 bits: two callers never meet. */
+const DIGITS = 32
 
 /**
- * Tells whose keys a request may use, where nobody checks signatures: whoever the given header names, `h-` and the
- * beginning of its SHA-256, so that no user name or token gets into keys, logs or limits. Everybody else is one caller.
+ * Says whose keys a request may use, where no signatures are checked: `h-`, `c-` or `j-` and the beginning of the
+ * SHA-256 of what the source shows, so that no user name and no token gets into keys, logs or limits. Requests without
+ * it are those of one caller, `anonymous`.
  */
-export function nameCaller(header: string | undefined): Stage {
+export function nameCaller(source: CallerSource | undefined): Middleware {
   return async function nameCaller(ctx, next) {
-    ctx.state.caller = { client: clientOf(ctx, header) ?? ANONYMOUS, scheme: 'none' }
+    ctx.state.caller = { client: clientOf(ctx, source), scheme: 'none' }
     await next()
   }
 }
 
 /**
- * What keeps an answer from everybody but whom it was given to: callers that are not told apart must show the same
- * Authorization and X-Api-Key for the same key. Another one makes it another request, which is refused with 409.
+ * The credentials that a stored response is bound to. Callers that are told apart have keys of their own, so that
+ * their credentials may change: a token is refreshed, a session goes on.
  */
-export function credentialsOf(ctx: StageContext): string {
-  if (ctx.state.caller?.client !== ANONYMOUS) return ''
-  const { rawHeaders } = ctx.req
-  const keys = headerValues(rawHeaders, 'x-api-key').map((value) => `x-api-key: ${value}`)
-  return [...headerValues(rawHeaders, 'authorization'), ...keys].join('\n')
+export function boundCredentials(ctx: MiddlewareContext): string {
+  return ctx.state.caller?.client === ANONYMOUS ? credentialsOf(ctx) : ''
 }
 
-/** 128 bits: two callers never meet. */
-const DIGITS = 32
-
-function clientOf(ctx: StageContext, header: string | undefined): string | undefined {
-  if (header === undefined) return undefined
-  const values = headerValues(ctx.req.rawHeaders, header)
-  if (values.length === 0) return undefined
-  return `h-${createHash('sha256').update(values.join('\n')).digest('hex').slice(0, DIGITS)}`
+function clientOf({ req }: MiddlewareContext, source: CallerSource | undefined): string {
+  const shown = source === undefined ? '' : shownBy(source, req.rawHeaders)
+  if (source === undefined || shown === '') return ANONYMOUS
+  return `${LETTERS[source.kind]}-${createHash('sha256').update(shown).digest('hex').slice(0, DIGITS)}`
 }

@@ -1,21 +1,22 @@
 import type { ServerResponse } from 'node:http'
 import { Readable } from 'node:stream'
 import type { Dispatcher } from 'undici'
+import type { Backend, Call } from './backend.ts'
+import { cutResponse } from './cut-response.ts'
 import {
-  answerHeaders,
-  checkCoding,
+  checkHead,
   type HeaderLines,
   hasNoBody,
   headerLines,
   headerOf,
-} from './answer-headers.ts'
-import type { Backend, Call } from './backend.ts'
+  responseHeaders,
+} from './response-headers.ts'
 import { faultOf, outcomeOf, unreachable } from './upstream-failure.ts'
 
 /**
- * Passes one request to the backend and its answer to the client as they come, with back-pressure both ways: a side
- * that does not read stops the other one. Resolves when the answer has been handed on, or cut where the backend cut
- * it. Rejects with `backend_unreachable` or `backend_timeout` while there is no answer to send yet. A client that
+ * Passes one request to the backend and its response to the client as they come, with back-pressure both ways: a side
+ * that does not read stops the other one. Resolves when the response has been handed on, or cut where the backend cut
+ * it. Rejects with `backend_unreachable` or `backend_timeout` while there is no response to send yet. A client that
  * leaves ends the request to the backend.
  */
 export function streamThrough(backend: Backend, call: Call, res: ServerResponse): Promise<void> {
@@ -36,7 +37,7 @@ export interface PassingOptions {
   backend: Backend
   call: Call
   res: ServerResponse
-  /** Further header lines of the answer. */
+  /** Further header lines of the response. */
   added: () => HeaderLines
   /** Called once, with what streamThrough rejects with or nothing. */
   onEnd: (error?: unknown) => void
@@ -48,8 +49,8 @@ const ONE_WRITE_BYTES = 16_384
 const LEFT = new Error('the client has gone')
 
 /**
- * One request on its way, without the price of a promise: whoever holds it must call left() when the answer closes. In
- * the form of handler that undici takes as it is: for the newer one it makes an object of all headers that nobody reads.
+ * One request on its way, without the price of a promise: its holder must call left() when the response closes. In
+ * the form of handler that undici takes as it is: for the newer one it makes an object of all headers that is not used.
  */
 export class Passing implements Dispatcher.DispatchHandler {
   readonly #startedMs = performance.now()
@@ -71,7 +72,7 @@ export class Passing implements Dispatcher.DispatchHandler {
     this.#options.backend.send(this.#options.call, this)
   }
 
-  /** The answer has gone, or its client has. */
+  /** The response has gone, or its client has. */
   left(): void {
     if (this.#ended) return
     this.#abort?.(LEFT)
@@ -89,13 +90,13 @@ export class Passing implements Dispatcher.DispatchHandler {
   }
 
   onHeaders(status: number, rawHeaders: Buffer[], resume: () => void): boolean {
-    // 1xx other than 101 announce an answer; the client has had its 100 from this server.
+    // 1xx other than 101 announce a response; the client has had its 100 from this server.
     if (status < 200) return true
     this.#status = status
     this.#resume = resume
     const lines = headerLines(rawHeaders)
-    checkCoding(lines)
-    const headers = answerHeaders(lines)
+    checkHead(status, lines)
+    const headers = responseHeaders(lines)
     for (const part of this.#options.added()) headers.push(part)
     this.#res.writeHead(status, headers)
     const length = headerOf(headers, 'content-length')
@@ -133,13 +134,12 @@ export class Passing implements Dispatcher.DispatchHandler {
     const fault = faultOf(error, this.#abort !== undefined, this.#status > 0)
     this.#options.backend.ended(left ? 'left' : fault, this.#startedMs)
     if (left || this.#res.headersSent) {
-      // The client must see that the answer is not whole.
-      this.#res.destroy()
+      cutResponse(this.#res, this.#length !== undefined)
       this.#options.onEnd()
-    } else this.#options.onEnd(unreachable(fault, error))
+    } else this.#options.onEnd(unreachable(fault, error, { method: this.#options.call.method, keyed: false }))
   }
 
-  /** Nobody takes the rest of it: undici leaves that to us where it never began to send it. */
+  /** The rest of it is not read: undici leaves that to us where it never began to send it. */
   #dropBody(reason?: Error): void {
     const { body } = this.#options.call
     if (body instanceof Readable) body.destroy(reason)
@@ -148,7 +148,7 @@ export class Passing implements Dispatcher.DispatchHandler {
 
 /**
  * As text of one byte a character Node joins the body with the head. Sent at once, and not at the end of the tick,
- * it leaves nothing for end() to write: the whole answer has left in one call for one piece; otherwise it is one for a
+ * it leaves nothing for end() to write: the whole response has left in one call for one piece; otherwise it is one for a
  * list of them, which takes twice as long.
  */
 function endInOneWrite(res: ServerResponse, body: Buffer): void {

@@ -1,5 +1,5 @@
 import type { IncomingMessage } from 'node:http'
-import { ServiceError } from '../service-error.ts'
+import { ServiceError } from '../core/service-error.ts'
 
 /** The one backend that everything goes to. */
 export interface Target {
@@ -57,7 +57,7 @@ export function checkForwardable(req: IncomingMessage): void {
   if (/\bwebsocket\b/i.test(req.headers.upgrade ?? '')) {
     throw new ServiceError(
       'invalid_request',
-      'WebSocket is not passed on: an open connection has no single answer.',
+      'WebSocket is not passed on: an open connection has no single response.',
     )
   }
 }

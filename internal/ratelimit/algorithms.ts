@@ -6,7 +6,7 @@ import type { Limit } from './rate-limits.ts'
  * `now` and uses nothing, `decide` only looks, `take` uses one. Nothing here knows a store or a clock.
  *
  * A clock that steps back counts as one that stands still: what lies in the future is moved to `now`, so that
- * no real window admits more and nobody waits longer than a window (two, for fixed windows).
+ * no real window admits more and no client waits longer than a window (two, for fixed windows).
  */
 export type LimitState = SlidingWindow | TokenBucket | FixedWindow
 

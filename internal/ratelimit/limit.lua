@@ -5,7 +5,7 @@
 -- ARGV[4i-2 .. 4i+1]   limit i: algorithm, quota, window in ms, burst
 -- ARGV[4n+2]           '' = the clock is TIME; tests give Unix ms with up to three decimals
 --
--- Answers a flat list, four for each limit: 'allowed' or 'refused', remaining (after this use, if it was taken),
+-- Returns a flat list, four for each limit: 'allowed' or 'refused', remaining (after this use, if it was taken),
 -- whole ms until remaining grows, and when that is in Unix ms. Taken if none of them is 'refused'.
 --
 -- State: sliding-window  LIST of admission times, newest first, whole microseconds (Redis packs those into 10 bytes)
@@ -36,8 +36,13 @@ local function ttl(ms) return string.format('%d', math.ceil(ms) + SLACK_MS) end
 
 local sliding = {}
 
--- The k-th newest (from 0) or, if negative, the -k-th oldest admission, ms.
-local function admission(limit, k) return call('LINDEX', limit.key, k) / 1000 end
+-- The k-th newest (from 0) or, if negative, the -k-th oldest admission, ms. A list can vanish within a script: until Redis 7.0
+-- PEXPIRE counts from the clock as it is, while expiry is decided by the time at which the script began: a clock that steps
+-- back in between lets the list end before the script does. What was in it counts as admitted now, as all that lies in the future does.
+local function admission(limit, k)
+  local us = call('LINDEX', limit.key, k)
+  return us and us / 1000 or now
+end
 
 local function left(limit, admitted) return admitted + limit.window - now <= 0 end
 
@@ -163,16 +168,16 @@ return function(KEYS, ARGV)
     limits[i] = limit
   end
 
-  local answer = {}
+  local response = {}
   for _, limit in ipairs(limits) do
     if ARGV[1] == 'take' and not refused then
       limit.algorithm.take(limit)
       limit.remaining, limit.wait = limit.algorithm.standing(limit)
     end
-    answer[#answer + 1] = limit.word
-    answer[#answer + 1] = limit.remaining
-    answer[#answer + 1] = limit.wait
-    answer[#answer + 1] = math.ceil(now + limit.wait)
+    response[#response + 1] = limit.word
+    response[#response + 1] = limit.remaining
+    response[#response + 1] = limit.wait
+    response[#response + 1] = math.ceil(now + limit.wait)
   end
-  return answer
+  return response
 end

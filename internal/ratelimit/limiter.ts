@@ -36,7 +36,7 @@ export interface Limiter {
    * within the store's deadline; a request that is then refused may have used its share.
    */
   decide(limits: readonly Limit[], subject: Subject): Promise<Decision>
-  /** The same answer for a request that is only thought of; uses none. */
+  /** The same response for a request that is only thought of; uses none. */
   peek(limits: readonly Limit[], subject: Subject): Promise<Decision>
 }
 

@@ -16,9 +16,9 @@ interface Entry {
   forgettableAt: number
 }
 
-interface MemoryLimiterOptions {
-  /** Unix milliseconds. */
-  now: () => number
+export interface MemoryLimiterOptions {
+  /** Unix milliseconds; `Date.now` by default. */
+  now?: () => number
   /** More subjects than this at once push the longest unused one out, which then starts afresh. */
   maxEntries?: number
 }
@@ -39,8 +39,8 @@ export class MemoryLimiter implements Limiter {
   readonly #entries = new Map<string, Entry>()
   #sweep = this.#entries.entries()
 
-  constructor(options: MemoryLimiterOptions) {
-    this.#now = options.now
+  constructor(options: MemoryLimiterOptions = {}) {
+    this.#now = options.now ?? Date.now
     this.#maxEntries = options.maxEntries ?? MAX_ENTRIES
   }
 
@@ -114,4 +114,13 @@ function statusOf(limit: Limit, standing: Standing): LimitStatus {
     resetAtMs: standing.resetAtMs,
     retryAfterMs: standing.retryAfterMs,
   }
+}
+
+/**
+ * Counts in this process.
+ *
+ * @example rateLimit({ limiter: memoryLimiter(), limits: 'client=10/60s', route: 'POST /bookings' })
+ */
+export function memoryLimiter(options: MemoryLimiterOptions = {}): Limiter {
+  return new MemoryLimiter(options)
 }

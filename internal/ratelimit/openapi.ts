@@ -1,11 +1,11 @@
 import { z } from 'zod'
-import type { Operation, RoomApi, StageApi } from '../openapi/describe.ts'
+import type { MiddlewareApi, Operation, RoomApi } from '../openapi/describe.ts'
 import { ALGORITHMS, SCOPES } from './rate-limits.ts'
 
 const count = { type: 'integer', minimum: 0 }
 
 /** May they, now. */
-export const rateLimitApi: StageApi = {
+export const rateLimitApi: MiddlewareApi = {
   problems: ['rate_limited', 'store_unavailable'],
   headers: {
     'X-RateLimit-Limit': { description: 'Quota of the tightest limit.', schema: count, example: 10 },
@@ -28,9 +28,6 @@ export const rateLimitApi: StageApi = {
     },
   },
 }
-
-/** Where a route tells of the limits and uses none: the headers alone. */
-export const rateLimitHeadersApi: StageApi = { problems: [], headers: rateLimitApi.headers ?? {} }
 
 const whole = z.int().min(0)
 
@@ -61,7 +58,7 @@ const retryConfig = z.object({
   max_delay_ms: ms.meta({ description: 'No ceiling is higher' }),
   multiplier: z.number().min(1).meta({ description: 'Of the ceiling from one retry to the next' }),
   jitter: z.literal('full').meta({ description: 'Draw each wait evenly from 0 to its ceiling' }),
-  attempt_timeout_ms: ms.meta({ description: 'From sending to the last byte of the answer' }),
+  attempt_timeout_ms: ms.meta({ description: 'From sending to the last byte of the response' }),
   deadline_ms: ms.meta({ description: 'For all attempts and waits' }),
   honour_retry_after: z
     .boolean()
@@ -70,7 +67,7 @@ const retryConfig = z.object({
     statuses: z.array(z.int()).meta({ description: 'Unless the problem says `"retryable": false`' }),
     codes: z
       .array(z.string())
-      .meta({ description: '`network_error`: the connection failed; `timeout`: no answer came in time' }),
+      .meta({ description: '`network_error`: the connection failed; `timeout`: no response came in time' }),
   }),
   example_delays_ms: z.array(ms).meta({ description: 'The ceiling of each wait' }),
   example_delays_with_jitter_ms: z
@@ -87,15 +84,13 @@ const RESET = '2026-01-01T00:01:00.000Z'
 const ALL = { allowed: true, retry_after_ms: 0 }
 
 export const rateLimitsOperation: Operation = {
-  id: 'getRateLimits',
-  method: 'get',
-  path: '/api/v1/rate-limits',
   summary: 'Where you stand in each limit',
   description:
-    'Before your next `POST /api/v1/payments`. It uses nothing of any limit, and is answered also when one is used up.',
-  answers: {
+    'Before your next `POST /api/v1/payments`. It uses nothing of any limit, and gets a response also when one is used up.',
+  responses: {
     200: {
       description: 'The limits, in the order of `RateLimit-Policy`.',
+      headers: rateLimitApi.headers ?? {},
       content: {
         'application/json': {
           schema: 'RateLimits',
@@ -105,14 +100,27 @@ export const rateLimitsOperation: Operation = {
               value: {
                 limits: [
                   {
-                    ...{ name: 'endpoint', scope: 'endpoint', algorithm: 'sliding-window' },
-                    ...{ quota: 10, window_ms: 60_000, remaining: 7, ...ALL },
-                    ...{ reset_at: RESET, reset_after_ms: 42_000 },
+                    name: 'endpoint',
+                    scope: 'endpoint',
+                    algorithm: 'sliding-window',
+                    quota: 10,
+                    window_ms: 60_000,
+                    remaining: 7,
+                    ...ALL,
+                    reset_at: RESET,
+                    reset_after_ms: 42_000,
                   },
                   {
-                    ...{ name: 'client-1s', scope: 'client', algorithm: 'token-bucket' },
-                    ...{ quota: 20, window_ms: 1_000, burst: 50, remaining: 50, ...ALL },
-                    ...{ reset_at: '2026-01-01T00:00:18.000Z', reset_after_ms: 0 },
+                    name: 'client-1s',
+                    scope: 'client',
+                    algorithm: 'token-bucket',
+                    quota: 20,
+                    window_ms: 1_000,
+                    burst: 50,
+                    remaining: 50,
+                    ...ALL,
+                    reset_at: '2026-01-01T00:00:18.000Z',
+                    reset_after_ms: 0,
                   },
                 ],
                 tightest: 'endpoint',
@@ -128,15 +136,12 @@ export const rateLimitsOperation: Operation = {
 }
 
 export const retryConfigOperation: Operation = {
-  id: 'getRetryConfig',
-  method: 'get',
-  path: '/api/v1/retry-config',
   summary: 'How to retry',
   description:
-    'What the client for partners does by itself. Retry with the same key and the same bytes; a problem that says `"retryable": false` ends it, but for `outcome_unknown`.',
-  answers: {
+    'What the client for partners does by itself. Retry with the same key and the same bytes; a problem that says `"retryable": false` ends it.',
+  responses: {
     200: {
-      description: 'The same for everybody, until the next version of the service.',
+      description: 'The same for every client, until the next version of the service.',
       headers: {
         ETag: {
           description: 'For `If-None-Match`.',

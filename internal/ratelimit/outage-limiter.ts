@@ -1,11 +1,11 @@
-import { ServiceError } from '../service-error.ts'
+import { ServiceError } from '../core/service-error.ts'
 import { type Decision, decision, type Limiter, type Subject } from './limiter.ts'
 import type { Limit } from './rate-limits.ts'
 
 /** What holds while the store of the limits is away: count in this process, admit everything, or refuse with 503. */
 export type OnOutage = 'local' | 'open' | 'closed'
 
-interface OutageLimiterOptions {
+export interface OutageLimiterOptions {
   /** The limiter whose store may go away. */
   limiter: Limiter
   onOutage: OnOutage
@@ -35,16 +35,18 @@ export class OutageLimiter implements Limiter {
     return this.#guard((limiter) => limiter.peek(limits, subject))
   }
 
-  async #guard(ask: (limiter: Limiter) => Promise<Decision>): Promise<Decision> {
-    try {
-      const answer = await ask(this.#options.limiter)
-      this.#report(false)
-      return answer
-    } catch (error) {
-      if (!(error instanceof ServiceError) || error.code !== 'store_unavailable') throw error
-      this.#report(true, error)
-      return await this.#without(error, ask)
-    }
+  #guard(ask: (limiter: Limiter) => Promise<Decision>): Promise<Decision> {
+    return ask(this.#options.limiter).then(
+      (decision) => {
+        this.#report(false)
+        return decision
+      },
+      (error: unknown) => {
+        if (!(error instanceof ServiceError) || error.code !== 'store_unavailable') throw error
+        this.#report(true, error)
+        return this.#without(error, ask)
+      },
+    )
   }
 
   async #without(error: ServiceError, ask: (limiter: Limiter) => Promise<Decision>): Promise<Decision> {
@@ -67,4 +69,13 @@ export class OutageLimiter implements Limiter {
     this.#away = away
     this.#options.onChange?.(away ? 'begins' : 'ends', cause)
   }
+}
+
+/**
+ * Decides while the store of another limiter is away.
+ *
+ * @example outageLimiter({ limiter: redisLimiter(redis), onOutage: 'local', local: memoryLimiter() })
+ */
+export function outageLimiter(options: OutageLimiterOptions): Limiter {
+  return new OutageLimiter(options)
 }

@@ -1,4 +1,4 @@
-import type { StageContext } from '../request-state.ts'
+import type { MiddlewareContext } from '../core/request-state.ts'
 import type { Decision, LimitStatus } from './limiter.ts'
 import type { Limit } from './rate-limits.ts'
 
@@ -8,7 +8,11 @@ import type { Limit } from './rate-limits.ts'
  */
 export function rateLimitHeaders(limits: readonly Limit[]) {
   const policies = limits.map(policy).join(', ')
-  return function setRateLimitHeaders(ctx: StageContext, decision: Decision, tightest: LimitStatus): void {
+  return function setRateLimitHeaders(
+    ctx: MiddlewareContext,
+    decision: Decision,
+    tightest: LimitStatus,
+  ): void {
     const { res } = ctx
     res.setHeader('X-RateLimit-Limit', String(tightest.limit))
     res.setHeader('X-RateLimit-Remaining', String(tightest.remaining))

@@ -20,9 +20,22 @@ export interface Limit {
 
 /** Keeps every product of the arithmetic within the whole numbers that a double holds (with `MAX_WINDOW_MS`). */
 const MAX_COUNT = 1_000_000
-/** 31 days: whoever needs longer wants billing, not a rate limit. */
+/** 31 days: a longer window is billing, not a rate limit. */
 const MAX_WINDOW_MS = 31 * 24 * 3_600_000
 const UNITS_MS: Record<string, number> = { ms: 1, s: 1_000, m: 60_000, h: 3_600_000 }
+
+/**
+ * Parses the limits of one client: as `parseRateLimits`, of scope `client` and `endpoint` alone. What counts others, too,
+ * is not a matter of one client.
+ */
+export function parseClientLimits(text: string): readonly Limit[] {
+  const limits = parseRateLimits(text)
+  const other = limits.find(({ scope }) => scope !== 'client' && scope !== 'endpoint')
+  if (other === undefined) return limits
+  throw new Error(
+    `"${text}": the limits of one client have the scopes client and endpoint, not ${other.scope}`,
+  )
+}
 
 interface Item extends Omit<Limit, 'name'> {
   text: string
@@ -31,7 +44,9 @@ interface Item extends Omit<Limit, 'name'> {
 
 /**
  * Parses `RATE_LIMITS`: a comma list of `scope=quota/window[:algorithm[:burst]]`, or `none` for no limits.
- * Throws one Error that tells every fault: the item, the rule and the value.
+ *
+ * @throws One Error that tells every fault: the item, the rule and the value.
+ * @example const limits = parseRateLimits('client=600/60s,endpoint=100/10s:token-bucket:20')
  */
 export function parseRateLimits(text: string): readonly Limit[] {
   if (text.trim() === 'none') return []

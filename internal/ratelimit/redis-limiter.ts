@@ -4,10 +4,10 @@ import { type Decision, decision, type Limiter, type LimitStatus, type Subject, 
 import type { Limit } from './rate-limits.ts'
 
 const LIMIT = loadScript(new URL('./limit.lua', import.meta.url))
-/** Values that the script answers for each limit. */
-const ANSWERS_EACH = 4
+/** Values that the script returns for each limit. */
+const RESPONSES_EACH = 4
 
-interface RedisLimiterOptions {
+export interface RedisLimiterOptions {
   /** Start of every key. */
   prefix?: string
   /** Unix milliseconds in place of Redis' own clock: tests move it. */
@@ -60,11 +60,11 @@ function hashTag(limits: readonly Limit[], subject: Subject): string {
 }
 
 function parseReply(reply: unknown, limits: readonly Limit[]): Decision {
-  if (!Array.isArray(reply) || reply.length !== limits.length * ANSWERS_EACH)
-    throw new Error('limit.lua did not answer for each limit')
+  if (!Array.isArray(reply) || reply.length !== limits.length * RESPONSES_EACH)
+    throw new Error('limit.lua did not respond for each limit')
   const values: readonly unknown[] = reply
   const statuses = limits.map((limit, index): LimitStatus => {
-    const first = index * ANSWERS_EACH
+    const first = index * RESPONSES_EACH
     const allowed = values[first] === 'allowed'
     const wait = Number(values[first + 2])
     return {
@@ -79,4 +79,14 @@ function parseReply(reply: unknown, limits: readonly Limit[]): Decision {
     }
   })
   return decision(statuses)
+}
+
+/**
+ * Counts in Redis, for any number of processes. Its verbs reject with ServiceError `store_unavailable` while Redis is
+ * away; `outageLimiter` decides then.
+ *
+ * @example rateLimit({ limiter: redisLimiter(connectRedis(url)), limits: 'client=10/60s', route: 'POST /bookings' })
+ */
+export function redisLimiter(redis: RedisConnection, options: RedisLimiterOptions = {}): Limiter {
+  return new RedisLimiter(redis, options)
 }

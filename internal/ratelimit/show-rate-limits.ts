@@ -1,4 +1,6 @@
-import { required, type Stage } from '../request-state.ts'
+import { clientAddress } from '../core/client-address.ts'
+import { type Middleware, required } from '../core/request-state.ts'
+import { limitsByClient } from './client-limits.ts'
 import type { LimitStatus } from './limiter.ts'
 import type { AppliedLimits } from './rate-limit.ts'
 import { rateLimitHeaders } from './rate-limit-headers.ts'
@@ -6,14 +8,24 @@ import type { Limit } from './rate-limits.ts'
 
 /**
  * `GET /api/v1/rate-limits`: where the caller stands in each of these limits before its next request to `route`. It
- * uses none of them, and is answered also when they are used up. The list is empty where there are no limits, and
+ * uses none of them, and gets a response also when they are used up. The list is empty where there are no limits, and
  * while their store is away and they are `open`. Throws `store_unavailable` while it is away and they are `closed`.
  */
-export function showRateLimits({ limiter, limits, group, route }: AppliedLimits): Stage {
-  const setHeaders = rateLimitHeaders(limits)
+export function showRateLimits({
+  limiter,
+  limits: everybody,
+  group,
+  route,
+  ownLimits,
+}: AppliedLimits): Middleware {
+  const applied = limitsByClient(everybody, ownLimits, (limits) => ({
+    limits,
+    setHeaders: rateLimitHeaders(limits),
+  }))
   return async function showRateLimits(ctx) {
     const { client } = required(ctx, 'caller', 'authenticate')
-    const decision = await limiter.peek(limits, { client, ip: ctx.ip, route, group })
+    const { limits, setHeaders } = applied(client)
+    const decision = await limiter.peek(limits, { client, ip: clientAddress(ctx), route, group })
     const { statuses, tightest } = decision
     if (tightest !== undefined) setHeaders(ctx, decision, tightest)
     const shown = limits.flatMap((limit) => {
@@ -21,7 +33,6 @@ export function showRateLimits({ limiter, limits, group, route }: AppliedLimits)
       return status === undefined ? [] : [show(limit, status)]
     })
     // True of this caller at this moment only.
-    ctx.set('Cache-Control', 'no-store')
     ctx.set('Content-Type', 'application/json; charset=utf-8')
     ctx.body = JSON.stringify({ limits: shown, tightest: tightest?.name ?? null })
   }

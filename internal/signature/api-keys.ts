@@ -8,7 +8,7 @@ export interface ApiKey {
 }
 
 export interface ApiKeys {
-  /** The user of this key; undefined: it is nobody's. Takes as long for a known key as for an unknown one. */
+  /** The user of this key; undefined: it has no user. Takes as long for a known key as for an unknown one. */
   find(presented: string): string | undefined
 }
 
@@ -21,8 +21,11 @@ const MAX_KEY = 255
 
 /**
  * Parses `API_KEYS`: a comma list of `user:key`, or `none`. A user may have several keys, so that one can be replaced
- * by another. Throws one Error with every fault, by the number of the entry: what is wrong may be a key, so nothing
- * of it is quoted.
+ * by another.
+ *
+ * @throws One Error with every fault, by the number of the entry: what is wrong may be a key, so nothing of it is
+ *   quoted.
+ * @example const keys = parseApiKeys('jane:0123456789abcdef0123456789abcdef')
  */
 export function parseApiKeys(text: string): readonly ApiKey[] {
   if (text.trim() === 'none') return []
@@ -49,7 +52,11 @@ export function parseApiKeys(text: string): readonly ApiKey[] {
   return keys
 }
 
-/** The keys in force. */
+/**
+ * The keys in force.
+ *
+ * @example const keys = apiKeys(parseApiKeys('jane:0123456789abcdef0123456789abcdef'))
+ */
 export function apiKeys(keys: readonly ApiKey[]): ApiKeys {
   const entries = keys.map(({ user, key }) => ({ user, digest: digestOf(key) }))
   return {

@@ -1,17 +1,18 @@
-import { headerValues } from '../header-values.ts'
-import type { Stage } from '../request-state.ts'
-import { ServiceError } from '../service-error.ts'
+import { headerValues } from '../core/header-values.ts'
+import { keepFromCaches } from '../core/keep-from-caches.ts'
+import type { Middleware } from '../core/request-state.ts'
+import { ServiceError } from '../core/service-error.ts'
 import { type ApiKeys, bearerToken } from './api-keys.ts'
 import { OPEN_CLIENT } from './client-registry.ts'
 import { SIGNATURE_CHALLENGE } from './verify-signature.ts'
 
 export interface AuthenticateOptions {
-  /** Decides about signed requests: the stage of `verifySignature`. */
-  verifySignature: Stage
+  /** Decides about signed requests: the middleware of `verifySignature`. */
+  verifySignature: Middleware
   apiKeys: ApiKeys
   /** Lets a request in that has no credentials at all, as `anonymous`. Wrong ones are refused all the same. */
   open?: boolean
-  /** Called once a request that the signature stage did not decide about. */
+  /** Called once a request that the signature middleware did not decide about. */
   onAuthenticated?: (
     scheme: 'bearer' | 'open' | 'none',
     result: 'ok' | 'api_key_invalid' | 'signature_missing',
@@ -25,16 +26,19 @@ const SIGNED = ['x-signature', 'signature-input', 'signature'] as const
 const MISSING =
   'Say who you are: send Authorization: Bearer with your API key, or sign the request and send the signature as X-Signature.'
 const BOTH = 'Send an API key or a signature, not both.'
-/** One text whatever is wrong with a key: nobody learns which keys look like real ones. */
+/** One text whatever is wrong with a key: a caller cannot learn which keys look like real ones. */
 const INVALID = 'The API key is not valid. Send exactly one Authorization: Bearer and your key.'
 
 /**
  * Lets a request through with an API key or with a signature, and leaves who it is in `ctx.state.caller`. Throws
- * `api_key_invalid`, `signature_missing`, and what the signature stage throws. Needs the raw body for signed requests.
+ * `api_key_invalid`, `signature_missing`, and what the signature middleware throws. Needs the raw body for signed requests.
+ *
+ * @example app.use(authenticate({ verifySignature: verifySignature({ registry }), apiKeys: apiKeys(keys) }))
  */
-export function authenticate(options: AuthenticateOptions): Stage {
+export function authenticate(options: AuthenticateOptions): Middleware {
   const { verifySignature, apiKeys, open = false, onAuthenticated } = options
   return async function authenticate(ctx, next) {
+    keepFromCaches(ctx)
     const { rawHeaders } = ctx.req
     const authorization = headerValues(rawHeaders, 'authorization')
     const isSigned = SIGNED.some((name) => headerValues(rawHeaders, name).length > 0)

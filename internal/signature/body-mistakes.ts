@@ -1,4 +1,7 @@
 import { isUtf8 } from 'node:buffer'
+import { createHash } from 'node:crypto'
+import { formRewrites, jsonRewrites } from './json-styles.ts'
+import { type Mistake, place } from './mistakes.ts'
 
 export interface BodyMistake {
   says: string
@@ -6,36 +9,7 @@ export interface BodyMistake {
   body: Buffer
 }
 
-/** Rewriting costs a parse, a dozen copies and hundreds of hashes: larger bodies are not rewritten. */
-export const MAX_TRY_BYTES = 262_144
-
-type Json = null | boolean | number | string | Json[] | { [member: string]: Json }
-
-interface Style {
-  comma: string
-  colon: string
-  sorted?: boolean
-  encode?: (text: string) => string
-}
-
-const COMPACT: Style = { comma: ',', colon: ':' }
-const PYTHON: Style = { comma: ', ', colon: ': ' }
-const ascii = (text: string) =>
-  text.replace(/[\u007f-\uffff]/g, (unit) => `\\u${unit.charCodeAt(0).toString(16).padStart(4, '0')}`)
-
-/** How the usual libraries write JSON; all say the same, each in other bytes. */
-const STYLES: [string, Style][] = [
-  ['without spaces (JSON.stringify)', COMPACT],
-  ['with ", " and ": " (json.dumps of Python)', PYTHON],
-  ['with ", " and ": " and \\u escapes (json.dumps of Python)', { ...PYTHON, encode: ascii }],
-  ['without spaces and with \\u escapes', { ...COMPACT, encode: ascii }],
-  [
-    'with \\/ for each slash (json_encode of PHP)',
-    { ...COMPACT, encode: (text) => ascii(text).replaceAll('/', '\\/') },
-  ],
-  ['with sorted keys', { ...COMPACT, sorted: true }],
-  ['with sorted keys and ", " and ": " (json.dumps of Python)', { ...PYTHON, sorted: true }],
-]
+const BOM = '\u00ef\u00bb\u00bf'
 
 /** What people sign in place of the bytes that they send. No two are the same, and none is the body itself. */
 export function bodyMistakes(body: Buffer): BodyMistake[] {
@@ -46,66 +20,103 @@ export function bodyMistakes(body: Buffer): BodyMistake[] {
   }
   const text = body.toString('latin1')
   const latin1 = (changed: string) => Buffer.from(changed, 'latin1')
-  add('an empty body was signed', Buffer.alloc(0))
-  add('the body was signed with a newline at its end (echo adds one: use printf %s)', latin1(`${text}\n`))
-  add('the body was signed with CR LF at its end', latin1(`${text}\r\n`))
-  add('the body was sent with a newline at its end that was not signed', latin1(text.replace(/\r?\n$/, '')))
-  add('the body was sent with white space around it that was not signed', latin1(text.trim()))
-  add('the body was signed with LF for each CR LF', latin1(text.replaceAll('\r\n', '\n')))
-  add('the body was signed with CR LF for each LF', latin1(text.replaceAll(/\r?\n/g, '\r\n')))
+  add('an empty body was signed: sign the body that you send', Buffer.alloc(0))
+  add('the body was signed with a newline at its end (echo adds one): use printf %s', latin1(`${text}\n`))
+  add('the body was signed with CR LF at its end: sign the bytes that you send', latin1(`${text}\r\n`))
   add(
-    'the body was signed without its line breaks (curl -d @file drops them: use --data-binary)',
+    'the body was sent with a newline at its end that was not signed: sign the bytes that you send',
+    latin1(text.replace(/\r?\n$/, '')),
+  )
+  add(
+    'the body was sent with white space around it that was not signed: sign the bytes that you send',
+    latin1(text.trim()),
+  )
+  add(
+    'the body was signed with LF for each CR LF: read the file as bytes',
+    latin1(text.replaceAll('\r\n', '\n')),
+  )
+  add(
+    'the body was signed with CR LF for each LF: read the file as bytes',
+    latin1(text.replaceAll(/\r?\n/g, '\r\n')),
+  )
+  add(
+    'the body was signed without its line breaks (curl -d @file drops them): use --data-binary @file',
     latin1(text.replaceAll(/[\r\n]/g, '')),
   )
+  add(
+    'the body was signed with a byte order mark in front (a file of Windows): write it without',
+    latin1(`${BOM}${text}`),
+  )
+  if (text.startsWith(BOM)) {
+    add(
+      'the body was sent with a byte order mark that was not signed: send it without',
+      latin1(text.slice(BOM.length)),
+    )
+  }
   if (body.length === 0) {
-    for (const nothing of ['{}', 'null', '""'])
-      add(`there is no body, and ${nothing} was signed as one`, Buffer.from(nothing))
+    for (const nothing of ['{}', 'null', '""', '[]'])
+      add(
+        `there is no body, and ${nothing} was signed as one: sign nothing, its hash is that of no bytes`,
+        Buffer.from(nothing),
+      )
   }
-  for (const [says, rewritten] of rewrites(body)) {
-    const reason = `other JSON was signed than sent: it was serialised again, ${says}. Sign the very bytes that you send`
-    add(reason, Buffer.from(rewritten))
-    add(`${reason}. It also had a newline at its end`, Buffer.from(`${rewritten}\n`))
+  for (const [says, rewritten] of jsonRewrites(body)) {
+    add(says, Buffer.from(rewritten))
+    add(`${says}. It also had a newline at its end`, Buffer.from(`${rewritten}\n`))
   }
+  for (const [says, rewritten] of formRewrites(body)) add(says, Buffer.from(rewritten))
+  for (const [says, bytes] of otherEncodings(body)) add(says, bytes)
   return [...found.values()]
 }
 
-function rewrites(body: Buffer): [string, string][] {
-  if (body.length > MAX_TRY_BYTES || !isUtf8(body)) return []
-  try {
-    const json: Json = JSON.parse(body.toString('utf8'))
-    return [
-      ...STYLES.map(([says, style]): [string, string] => [says, write(json, style)]),
-      ['indented by 2 spaces', JSON.stringify(json, null, 2)],
-      ['indented by 4 spaces', JSON.stringify(json, null, 4)],
-      ['indented by tabs', JSON.stringify(json, null, '\t')],
-      ['indented by 2 spaces, with sorted keys', JSON.stringify(sorted(json), null, 2)],
-      ['as text in a JSON string', JSON.stringify(body.toString('utf8'))],
-    ]
-  } catch {
-    // No JSON, or so deep that the stack ends.
-    return []
-  }
+function otherEncodings(body: Buffer): [string, Buffer][] {
+  if (!isUtf8(body)) return []
+  const text = body.toString('utf8')
+  const bytes = 'sign its UTF-8 bytes, which are what is sent'
+  return [
+    [`the body was signed in Latin-1 or Windows-1252: ${bytes}`, Buffer.from(text, 'latin1')],
+    [
+      `the body was signed in ASCII, with ? for other characters: ${bytes}`,
+      questionMarks(text, /[^\0-\x7f]/gu),
+    ],
+    [
+      `the body was signed in Latin-1, with ? for other characters: ${bytes}`,
+      questionMarks(text, /[^\0-\xff]/gu),
+    ],
+    [`the body was signed in UTF-16 (Encoding.Unicode): ${bytes}`, Buffer.from(text, 'utf16le')],
+    [
+      `the body was encoded in UTF-8 twice before it was signed: ${bytes}`,
+      Buffer.from(body.toString('latin1'), 'utf8'),
+    ],
+    [
+      'the body was signed after Unicode normalisation (NFC): sign the bytes that you send',
+      Buffer.from(text.normalize('NFC')),
+    ],
+    [
+      'the body was signed after Unicode decomposition (NFD): sign the bytes that you send',
+      Buffer.from(text.normalize('NFD')),
+    ],
+  ]
 }
 
-function write(json: Json, style: Style): string {
-  const { comma, colon, encode = (text: string) => text } = style
-  if (Array.isArray(json)) return `[${json.map((item) => write(item, style)).join(comma)}]`
-  if (typeof json !== 'object' || json === null) return encode(JSON.stringify(json))
-  const members = Object.entries(json)
-  if (style.sorted === true) members.sort(byName)
-  return `{${members.map(([name, value]) => `${encode(JSON.stringify(name))}${colon}${write(value, style)}`).join(comma)}}`
+function questionMarks(text: string, others: RegExp): Buffer {
+  return Buffer.from(text.replace(others, '?'), 'latin1')
 }
 
-function sorted(json: Json): Json {
-  if (Array.isArray(json)) return json.map(sorted)
-  if (typeof json !== 'object' || json === null) return json
-  return Object.fromEntries(
-    Object.entries(json)
-      .sort(byName)
-      .map(([name, value]) => [name, sorted(value)]),
-  )
-}
-
-function byName([a]: [string, Json], [b]: [string, Json]): number {
-  return a < b ? -1 : a > b ? 1 : 0
+/** Changes the body, and the line of v1 that is made from it. */
+export function draftsOf(mistakes: readonly BodyMistake[]): Mistake[] {
+  const at = place('hash')
+  return mistakes.map(({ says, body }) => {
+    const hash = createHash('sha256').update(body).digest('hex')
+    const text = body.toString('latin1')
+    return {
+      axis: 'body',
+      says,
+      change: (draft) => ({
+        ...draft,
+        body: text,
+        fields: draft.fields.map((old, i) => (i === at && old !== undefined ? hash : old)),
+      }),
+    }
+  })
 }

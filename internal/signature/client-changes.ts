@@ -10,6 +10,7 @@ export interface ClientChange {
   client: string
   change: 'added' | 'changed' | 'revoked'
   min_scheme: Scheme | null
+  limits: string | null
   secrets_added: string[]
   secrets_retiring: string[]
   secrets_gone: string[]
@@ -26,6 +27,7 @@ export function changesBetween(before: Clients, after: Clients): ClientChange[] 
       client: id,
       change: old === undefined ? 'added' : current === undefined ? 'revoked' : 'changed',
       min_scheme: current?.minScheme ?? null,
+      limits: current?.limits ?? null,
       secrets_added: [...ends.keys()].filter((secret) => !oldEnds.has(secret)),
       secrets_retiring: [...ends].flatMap(([secret, end]) =>
         oldEnds.has(secret) && oldEnds.get(secret) !== end ? [secret] : [],
@@ -35,6 +37,7 @@ export function changesBetween(before: Clients, after: Clients): ClientChange[] 
     const { secrets_added, secrets_retiring, secrets_gone } = change
     const same =
       old?.minScheme === current?.minScheme &&
+      old?.limits === current?.limits &&
       secrets_added.length + secrets_retiring.length + secrets_gone.length === 0
     if (!same) changes.push(change)
   }

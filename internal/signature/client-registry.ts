@@ -27,7 +27,7 @@ export const MAX_SECRETS = 3
 /** Who signs without `X-Client-Id`. */
 export const DEFAULT_CLIENT = 'default'
 
-/** Who calls an open route without credentials. Nobody else may have this name. */
+/** The client of calls to an open route without credentials. No other client may have this name. */
 export const OPEN_CLIENT = 'anonymous'
 
 export const CLIENT_ID = /^[A-Za-z0-9._-]{1,64}$/
@@ -42,8 +42,10 @@ export interface Client {
   readonly id: string
   /** Those in force, 1 to MAX_SECRETS; the order means nothing. */
   readonly secrets: readonly ClientSecret[]
-  /** Undefined: what the service asks of everybody. */
+  /** Undefined: what the service asks of every client. */
   readonly minScheme: Scheme | undefined
+  /** Its rate limits, as text; undefined: the common ones. */
+  readonly limits?: string | undefined
 }
 
 export interface ClientRegistry {

@@ -2,7 +2,7 @@ import type { Database } from '../database/database.ts'
 import { SCHEMES, type Scheme } from './client-registry.ts'
 import type { Sealed } from './seal.ts'
 
-/** The tables of `sql/003_clients.sql`. */
+/** The tables of `sql/004_clients.sql`. */
 
 /** Told after every change. */
 export const CLIENTS_CHANNEL = 'oncekey_clients'
@@ -11,6 +11,8 @@ export const CLIENTS_CHANNEL = 'oncekey_clients'
 export interface SealedSecret {
   client: string
   minScheme: Scheme | undefined
+  /** The rate limits of the client, as text; undefined: the common ones. */
+  limits: string | undefined
   secretId: string
   sealed: Sealed
   /** Of a retiring one: Unix milliseconds by the clock of the database. */
@@ -30,7 +32,7 @@ export async function readClients(database: Database, knownVersion: string): Pro
   const rows = await database.run(
     (sql) => sql`
       SELECT v.version::text AS version, (extract(epoch FROM clock_timestamp()) * 1000)::float8 AS database_ms,
-        c.id AS client, c.min_scheme, s.id AS secret_id, s.sealed, s.key_id,
+        c.id AS client, c.min_scheme, c.limits, s.id AS secret_id, s.sealed, s.key_id,
         (extract(epoch FROM s.expires_at) * 1000)::float8 AS expires_at_ms
       FROM clients_version v
       LEFT JOIN (clients c JOIN client_secrets s ON s.client = c.id AND s.state <> 'revoked')
@@ -52,10 +54,24 @@ function parseSecret(row: Record<string, unknown>): SealedSecret {
   return {
     client: String(row.client),
     minScheme: SCHEMES.find((scheme) => scheme === row.min_scheme),
+    limits: typeof row.limits === 'string' ? row.limits : undefined,
     secretId: String(row.secret_id),
     sealed: { bytes: row.sealed, keyId: String(row.key_id) },
     expiresAtMs: row.expires_at_ms === null ? undefined : Number(row.expires_at_ms),
   }
+}
+
+/** Who changes clients, and why: for the entry in the audit trail, which is written together with the change. */
+export interface ChangeNote {
+  /** Random. A change that is sent again, because its response was lost, has the same one; another change has another. */
+  id: string
+  /** The name of an operator. */
+  by: string
+  reason: string | undefined
+}
+
+function entryOf({ id, by, reason }: ChangeNote, about: Record<string, string | number | undefined>): string {
+  return JSON.stringify({ id, operator: by, reason, ...about })
 }
 
 export interface NewSecret {
@@ -64,30 +80,40 @@ export interface NewSecret {
   sealed: Sealed
 }
 
-/** May be asked again with the same secret when the answer was lost. */
+/** May be asked again with the same secret when the response was lost. */
 export async function addClient(
   database: Database,
   { client, secretId, sealed }: NewSecret,
   minScheme: Scheme | undefined,
+  note: ChangeNote,
 ): Promise<'added' | 'exists'> {
+  const entry = entryOf(note, { secret_id: secretId, min_scheme: minScheme })
   const [row] = await database.run(
     (sql) => sql`
-      SELECT oncekey_add_client(${client}, ${minScheme ?? null}, ${secretId}, ${sealed.bytes}, ${sealed.keyId})
-        AS outcome`,
+      WITH changed AS MATERIALIZED (
+        SELECT oncekey_add_client(${client}, ${minScheme ?? null}, ${secretId}, ${sealed.bytes}, ${sealed.keyId})
+          AS outcome)
+      SELECT outcome, CASE WHEN outcome = 'added' THEN oncekey_audit_again(${client}, 'client.added', ${entry}) END AS seq
+      FROM changed`,
   )
   return row?.outcome === 'added' ? 'added' : 'exists'
 }
 
-/** May be asked again with the same secret when the answer was lost. `full`: three secrets are in force. */
+/** May be asked again with the same secret when the response was lost. `full`: three secrets are in force. */
 export async function rotateClient(
   database: Database,
   { client, secretId, sealed }: NewSecret,
   overlapMs: number,
+  note: ChangeNote,
 ): Promise<'rotated' | 'unknown_client' | 'full'> {
+  const entry = entryOf(note, { secret_id: secretId, overlap_ms: overlapMs })
   const [row] = await database.run(
     (sql) => sql`
-      SELECT oncekey_rotate_client(${client}, ${secretId}, ${sealed.bytes}, ${sealed.keyId}, ${overlapMs}::bigint)
-        AS outcome`,
+      WITH changed AS MATERIALIZED (
+        SELECT oncekey_rotate_client(${client}, ${secretId}, ${sealed.bytes}, ${sealed.keyId}, ${overlapMs}::bigint)
+          AS outcome)
+      SELECT outcome, CASE WHEN outcome = 'rotated' THEN oncekey_audit_again(${client}, 'client.rotated', ${entry}) END AS seq
+      FROM changed`,
   )
   return outcomeOf(row?.outcome, ['rotated', 'unknown_client', 'full'] as const)
 }
@@ -97,17 +123,38 @@ export async function revokeClient(
   database: Database,
   client: string,
   secretId: string | undefined,
+  note: ChangeNote,
 ): Promise<'revoked' | 'unknown_client' | 'unknown_secret'> {
+  const entry = entryOf(note, { secret_id: secretId ?? 'all' })
   const [row] = await database.run(
-    (sql) => sql`SELECT oncekey_revoke_client(${client}, ${secretId ?? null}) AS outcome`,
+    (sql) => sql`
+      WITH changed AS MATERIALIZED (SELECT oncekey_revoke_client(${client}, ${secretId ?? null}) AS outcome)
+      SELECT outcome, CASE WHEN outcome = 'revoked' THEN oncekey_audit_again(${client}, 'client.revoked', ${entry}) END AS seq
+      FROM changed`,
   )
   return outcomeOf(row?.outcome, ['revoked', 'unknown_client', 'unknown_secret'] as const)
 }
 
-/** One of the words that the functions of the schema answer with. */
+/** Undefined: the common limits. Setting the same again changes nothing. */
+export async function limitClient(
+  database: Database,
+  client: string,
+  limits: string | undefined,
+  note: ChangeNote,
+): Promise<'limited' | 'unknown_client'> {
+  const entry = entryOf(note, { limits: limits ?? 'default' })
+  const [row] = await database.run(
+    (sql) => sql`
+      WITH changed AS (UPDATE clients SET limits = ${limits ?? null} WHERE id = ${client} RETURNING id)
+      SELECT oncekey_audit_again(id, 'client.limited', ${entry}) AS seq FROM changed`,
+  )
+  return row === undefined ? 'unknown_client' : 'limited'
+}
+
+/** One of the words that the functions of the schema return. */
 export function outcomeOf<T extends string>(found: unknown, outcomes: readonly T[]): T {
   const outcome = outcomes.find((one) => one === found)
-  if (outcome === undefined) throw new Error(`the database answered ${String(found)}`)
+  if (outcome === undefined) throw new Error(`the database returned ${String(found)}`)
   return outcome
 }
 
@@ -119,8 +166,12 @@ export interface ResealedSecret {
   after: Sealed
 }
 
-/** All in one statement: all of them or none. Answers how many it replaced. */
-export async function replaceSeals(database: Database, secrets: readonly ResealedSecret[]): Promise<number> {
+/** All in one statement: all of them or none. Returns how many it replaced. */
+export async function replaceSeals(
+  database: Database,
+  secrets: readonly ResealedSecret[],
+  note: ChangeNote,
+): Promise<number> {
   const rows = secrets.map(({ client, secretId, before, after }) => ({
     client,
     id: secretId,
@@ -128,13 +179,17 @@ export async function replaceSeals(database: Database, secrets: readonly Reseale
     after: after.bytes.toString('hex'),
     key_id: after.keyId,
   }))
-  const replaced = await database.run(
+  const entry = entryOf(note, { key_id: secrets[0]?.after.keyId })
+  const clients = await database.run(
     (sql) => sql`
-      UPDATE client_secrets s SET sealed = decode(n.after, 'hex'), key_id = n.key_id
-      FROM json_to_recordset(${JSON.stringify(rows)}::text::json)
-        AS n(client text, id text, before text, after text, key_id text)
-      WHERE s.client = n.client AND s.id = n.id AND s.sealed = decode(n.before, 'hex')
-      RETURNING s.id`,
+      WITH replaced AS (
+        UPDATE client_secrets s SET sealed = decode(n.after, 'hex'), key_id = n.key_id
+        FROM json_to_recordset(${JSON.stringify(rows)}::text::json)
+          AS n(client text, id text, before text, after text, key_id text)
+        WHERE s.client = n.client AND s.id = n.id AND s.sealed = decode(n.before, 'hex')
+        RETURNING s.client),
+      by_name AS MATERIALIZED (SELECT client, count(*)::int AS secrets FROM replaced GROUP BY client ORDER BY client)
+      SELECT secrets, oncekey_audit_again(client, 'client.resealed', ${entry}) AS seq FROM by_name`,
   )
-  return replaced.length
+  return clients.reduce((sum, { secrets: count }) => sum + Number(count), 0)
 }

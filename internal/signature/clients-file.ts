@@ -13,6 +13,10 @@ export interface ClientsFileOptions {
   defaultSecret?: string | undefined
   /** Secrets that the file must not bring in, now or on a reload: the published ones, where others can connect. */
   refusedSecrets?: readonly string[]
+  /** For each secret of the file; left out: 1. */
+  minSecretBytes?: number
+  /** Throws for rate limits of a client that cannot be read, with the reason. */
+  checkLimits?: (text: string) => void
   pollMs?: number
   /** After each change of the file: the number of clients now in force, or why the old ones stay. */
   onReload?: (result: { clients: number } | Error) => void
@@ -26,11 +30,15 @@ export interface ClientsFile extends ClientRegistry {
 }
 
 /**
- * The clients of the settings and of a file that is re-read when it changes. Throws if the file is bad at the start;
- * later a bad or missing file leaves all clients as they were. A reload replaces all clients in one step.
+ * The clients of the settings and of a file that is re-read when it changes. A reload replaces all clients in one
+ * step.
+ *
+ * @throws If the file is bad at the start; later a bad or missing file leaves all clients as they were.
+ * @example const registry = openClientsFile({ file: 'clients.json' })
  */
 export function openClientsFile(options: ClientsFileOptions): ClientsFile {
-  const { file, defaultSecret, refusedSecrets = [], pollMs = POLL_MS, onReload } = options
+  const { file, defaultSecret, refusedSecrets = [], minSecretBytes = 1, pollMs = POLL_MS } = options
+  const { checkLimits, onReload } = options
   const fixed = new Map<string, Client>()
   if (defaultSecret !== undefined) {
     fixed.set(DEFAULT_CLIENT, {
@@ -39,7 +47,12 @@ export function openClientsFile(options: ClientsFileOptions): ClientsFile {
       minScheme: undefined,
     })
   }
-  const rules = { taken: [...fixed.keys()], refusedSecrets }
+  const rules = {
+    taken: [...fixed.keys()],
+    refusedSecrets,
+    minSecretBytes,
+    ...(checkLimits === undefined ? {} : { checkLimits }),
+  }
   let clients = fixed
   let stop = () => {}
   if (file !== undefined) {

@@ -11,7 +11,7 @@ export function contentDigestFault(lines: readonly string[], sha256: string): st
   if (member === undefined || !('item' in member) || member.item.type !== 'bytes') {
     return 'Content-Digest must be sha-256=:<base64 of the 32 bytes>:'
   }
-  // Not secret: whoever sent the body can compute it.
+  // Not secret: the sender of the body can compute it.
   if (member.item.value.toString('hex') === sha256) return undefined
   return 'Content-Digest is not the SHA-256 of the body as it was received'
 }

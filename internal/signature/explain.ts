@@ -1,11 +1,11 @@
 import { createHmac, type KeyObject } from 'node:crypto'
-import { MAX_TRY_BYTES } from './body-mistakes.ts'
 import type { ClientRegistry, Scheme } from './client-registry.ts'
-import type { Draft, Mistake } from './mistakes.ts'
-import { secretMistakes } from './mistakes.ts'
+import { MAX_TRY_BYTES } from './json-styles.ts'
+import type { Attempt, Draft, Mistake } from './mistakes.ts'
 import type { SignedRequest } from './schemes.ts'
+import { secretMistakes } from './secret-mistakes.ts'
 import { readSignature } from './signature-header.ts'
-import { type Attempt, attemptOf } from './signing-attempt.ts'
+import { attemptOf } from './signing-attempt.ts'
 import { claimedClient, coveredBytes, type SignatureFault, verify } from './verify.ts'
 
 export interface ExplainSettings {
@@ -31,7 +31,7 @@ export interface Explanation {
 /** From here on a timestamp can only be meant in milliseconds: as seconds it lies beyond the year 5000. */
 const MILLISECONDS_FROM = 100_000_000_000
 
-/** Decides as the service would about a client with these secrets, and says why. Pure; may take some 10 ms. */
+/** Decides as the service would about a client with these secrets, and says why. Pure; may take half a second. */
 export function explain(
   request: SignedRequest,
   secrets: readonly KeyObject[],
@@ -52,7 +52,7 @@ export function explain(
     if (other === undefined) return { ...known, code: 'ok', detail: undefined, mistakes: [] }
     const detail =
       'The signature matches with this secret, but the service takes the secret of another client.'
-    const mistake = `the request names the client "${client}", not "${other}": send X-Client-Id (with RFC 9421: keyid)`
+    const mistake = `the request names the client "${client}", not "${other}": send X-Client-Id: ${other} (with RFC 9421: keyid)`
     return { ...known, code: 'signature_invalid', detail, mistakes: [mistake] }
   }
 
@@ -67,13 +67,13 @@ export function explain(
 
 /**
  * For the partner of a test environment: what is wrong with a signature that `verify` found invalid. Undefined unless
- * a known mistake, made with the client's real secret, gives exactly the signature that was sent: whoever does not
+ * a known mistake, made with the client's real secret, gives exactly the signature that was sent: a caller who does not
  * have the secret learns nothing from it, not even whether there is such a client.
  */
 export function hintFor(request: SignedRequest, registry: ClientRegistry, nowMs: number): string | undefined {
   const id = claimedClient(readSignature(request.rawHeaders), request.rawHeaders)
   const client = id === undefined ? undefined : registry.find(id)
-  // The tries take the time of an answer: milliseconds, unless the body is large.
+  // The tries take the time of a response: milliseconds, unless the body is large.
   if (client === undefined || request.body.bytes.length > MAX_TRY_BYTES) return undefined
   const options = { clock: Math.floor(nowMs / 1000), guess: false, client: undefined }
   const keys = client.secrets.map(({ key }) => key)
@@ -84,10 +84,18 @@ export function hintFor(request: SignedRequest, registry: ClientRegistry, nowMs:
 interface DiagnoseOptions {
   /** Unix seconds. */
   clock: number
-  /** Whether to try what somebody without the secret could have signed. */
+  /** Whether to try what a caller without the secret could have signed. */
   guess: boolean
   client: string | undefined
 }
+
+/**
+ * What a search may hash: 40,000 strings to sign, some 0.3 s. A request that takes more is one with a large body, of
+ * which the frequent mistakes are tried first.
+ */
+const BUDGET_BYTES = 24_000_000
+/** What a short text costs, set against its length. */
+const BYTES_OF_A_TRY = 600
 
 /** The fewest mistakes, two at most, with which one of the secrets gives what was sent; none if that is right. */
 function diagnose(
@@ -98,44 +106,71 @@ function diagnose(
   const attempts = attemptOf(request, options)
   const keys = secrets.map((secret) => secret.export())
   const depths = request.body.bytes.length > MAX_TRY_BYTES ? [0, 1] : [0, 1, 2]
+  const budget = { bytes: BUDGET_BYTES }
   for (const depth of depths) {
     for (const attempt of attempts.filter(({ maxMistakes }) => depth <= maxMistakes)) {
-      for (const secret of keys) {
-        const found = search(attempt, secret, depth, options.guess)
+      for (const [i, secret] of keys.entries()) {
+        // The last depth takes all that is left: each secret has its share.
+        const share = { bytes: depth < 2 ? budget.bytes : Math.floor(budget.bytes / (keys.length - i)) }
+        const given = share.bytes
+        const found = search(attempt, secret, { depth, guess: options.guess, budget: share })
         if (found !== undefined) return found
+        budget.bytes -= given - share.bytes
       }
     }
   }
   return undefined
 }
 
-function search(attempt: Attempt, secret: Buffer, depth: number, guess: boolean): string[] | undefined {
+interface SearchOptions {
+  depth: number
+  guess: boolean
+  /** Goes down with each try. */
+  budget: { bytes: number }
+}
+
+function search(
+  attempt: Attempt,
+  secret: Buffer,
+  { depth, guess, budget }: SearchOptions,
+): string[] | undefined {
   const mistakes = [...secretMistakes(secret, guess), ...attempt.mistakes]
   for (const chosen of choices(mistakes, depth)) {
     const draft = chosen.reduce((so, mistake) => mistake.change(so), { ...attempt.draft, secret })
-    const mac = macOf(draft)
-    const match = attempt.macs.find((candidate) => candidate.mac.equals(mac))
+    const text = bytesOf(draft)
+    budget.bytes -= text.length + BYTES_OF_A_TRY
+    if (budget.bytes < 0) return undefined
+    const mac = macOf(draft, text)
+    const match = attempt.macs.find((candidate) => candidate.matches(mac))
     if (match === undefined) continue
     // The MAC of another algorithm cannot have the right length: that is no mistake of its own.
-    const form = chosen.some(({ axis }) => axis === 'algorithm') ? [] : attempt.form
+    const form = mac.length !== HMAC_BYTES ? [] : attempt.form
     const written = match.says === undefined ? form : [match.says]
     return [...written, ...chosen.map(({ says }) => says)]
   }
   return undefined
 }
 
+const HMAC_BYTES = 32
+
 function* choices(mistakes: readonly Mistake[], depth: number): Generator<Mistake[]> {
   if (depth === 0) yield []
-  for (const [i, one] of mistakes.entries()) {
-    if (depth === 1) yield [one]
-    if (depth < 2) continue
-    for (const other of mistakes.slice(i + 1)) if (other.axis !== one.axis) yield [one, other]
+  if (depth === 1) for (const one of mistakes) yield [one]
+  if (depth < 2) return
+  const pairing = mistakes.filter(({ alone }) => alone !== true)
+  for (const [i, one] of pairing.entries()) {
+    for (const other of pairing.slice(i + 1)) if (other.axis !== one.axis) yield [one, other]
   }
 }
 
-function macOf({ secret, fields, glue, end, hash }: Draft): Buffer {
-  const text = `${fields.filter((field) => field !== undefined).join(glue)}${end}`
-  return createHmac(hash, secret).update(text, 'latin1').digest()
+function bytesOf(draft: Draft): Buffer {
+  const { fields, glue, end, recipe, encode } = draft
+  const text = recipe?.(draft) ?? `${fields.filter((field) => field !== undefined).join(glue)}${end}`
+  return encode?.(text) ?? Buffer.from(text, 'latin1')
+}
+
+function macOf({ secret, macOf: other }: Draft, text: Buffer): Buffer {
+  return other?.(secret, text) ?? createHmac('sha256', secret).update(text).digest()
 }
 
 function expected(request: SignedRequest, client: string): Buffer | undefined {
@@ -145,9 +180,8 @@ function expected(request: SignedRequest, client: string): Buffer | undefined {
     return unambiguous ? bytes : undefined
   }
   // Badly written, but the time may be there to build it from.
-  const [attempt] = attemptOf(request, { clock: 0, client: undefined })
-  if (attempt === undefined || attempt.maxMistakes < 2) return undefined
-  return Buffer.from(attempt.draft.fields.join(attempt.draft.glue), 'latin1')
+  const [attempt] = attemptOf(request, { clock: 0, client: undefined, guess: false })
+  return attempt === undefined ? undefined : bytesOf({ ...attempt.draft, secret: Buffer.alloc(0) })
 }
 
 function timeOf(request: SignedRequest): number | undefined {
@@ -161,5 +195,9 @@ function clockMistake(time: number, clock: number): string {
   if (time >= MILLISECONDS_FROM) return 'the time is in milliseconds: send whole Unix seconds'
   const apart = Math.abs(clock - time)
   const side = time < clock ? 'behind' : 'ahead of'
+  const hours = apart / 3_600
+  if (apart > 1_700 && hours < 14.2 && Math.abs(hours * 2 - Math.round(hours * 2)) < 0.1) {
+    return `the time is ${Math.round(hours * 2) / 2} h ${side} the clock here: probably local time was taken for UTC, so make the time from UTC`
+  }
   return `the time is ${apart} s ${side} the clock here: one of the clocks is off, or the request was signed long before it was sent`
 }

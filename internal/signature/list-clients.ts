@@ -8,6 +8,8 @@ export type SecretState = 'active' | 'retiring' | 'revoked'
 export interface ListedClient {
   client: string
   min_scheme: Scheme | null
+  /** Its rate limits; null: the common ones. */
+  limits: string | null
   created_at: string
   secrets: {
     secret_id: string
@@ -24,7 +26,7 @@ export interface ListedClient {
 export async function listClients(database: Database, name?: string): Promise<ListedClient[]> {
   const rows = await database.run(
     (sql) => sql`
-      SELECT c.id AS client, c.min_scheme, c.created_at AS client_created_at, s.id AS secret_id, s.key_id,
+      SELECT c.id AS client, c.min_scheme, c.limits, c.created_at AS client_created_at, s.id AS secret_id, s.key_id,
         CASE WHEN s.state = 'retiring' AND s.expires_at <= clock_timestamp() THEN 'revoked' ELSE s.state END AS state,
         s.created_at, s.expires_at,
         CASE WHEN s.state = 'retiring' AND s.expires_at <= clock_timestamp() THEN s.expires_at ELSE s.revoked_at END
@@ -39,6 +41,7 @@ export async function listClients(database: Database, name?: string): Promise<Li
     const client = clients.get(id) ?? {
       client: id,
       min_scheme: SCHEMES.find((scheme) => scheme === row.min_scheme) ?? null,
+      limits: typeof row.limits === 'string' ? row.limits : null,
       created_at: timeOf(row.client_created_at) ?? '',
       secrets: [],
     }

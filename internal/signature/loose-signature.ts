@@ -1,57 +1,104 @@
-/** One HMAC that a badly written `X-Signature` may hold. */
+/** One HMAC that a badly written header may hold. */
 export interface LooseMac {
-  mac: Buffer
+  /** Whether it is one of the ways in which clients write this MAC. */
+  matches: (mac: Buffer) => boolean
   /** What is wrong with how it is written, if anything. */
   says?: string
 }
 
 export interface LooseSignature {
   scheme: 'v0' | 'v1'
-  /** The digits of t, if there are any. */
+  /** What stands behind t=, if anything. */
   time: string | undefined
   macs: LooseMac[]
+  /** What is wrong with the header around the digits, if it is known. */
+  form: string | undefined
 }
 
 const MAX_PARTS = 8
 const BASE64 = /^[A-Za-z0-9+/_-]+={0,2}$/
+const TIME = /^"?t(?:ime(?:stamp)?)?[=:]"?(-?[0-9][0-9.:TZ+-]{0,31})/i
+const NAME = /^"?(?:v[01]|(?:hmac-?)?sha-?256|hmac|signature|sign|sig|mac|h|s)[=:]/i
+/** What openssl dgst prints in front of the digits. */
+const OPENSSL = /\((?:stdin|[^()]{1,100})\)=/
 
-/** Reads `X-Signature` as its author may have meant it. Only for explaining: nothing here decides who gets in. */
+/** Reads a header as its author may have meant it. Only for explaining: nothing here decides who gets in. */
 export function readLoosely(values: readonly string[]): LooseSignature | undefined {
   const text = values.join(',').trim()
   const parts = text.split(/[,;\s]+/).slice(0, MAX_PARTS)
-  const time = parts
-    .map((part) => /^"?t[=:]"?(-?[0-9]{1,16})/i.exec(part)?.[1])
-    .find((digits) => digits !== undefined)
-  const macs = parts.filter((part) => !/^"?t[=:]/i.test(part)).flatMap(readMac)
+  const time = parts.map((part) => TIME.exec(part)?.[1]).find((found) => found !== undefined)
+  const macs = parts.filter((part) => !TIME.test(part)).flatMap(readMac)
   if (macs.length === 0) return undefined
-  return { scheme: time !== undefined || /v1=/i.test(text) ? 'v1' : 'v0', time, macs }
+  const scheme = time !== undefined || /v1=/i.test(text) ? 'v1' : 'v0'
+  return { scheme, time, macs, form: formOf(text, time) }
+}
+
+function formOf(text: string, time: string | undefined): string | undefined {
+  if (OPENSSL.test(text)) {
+    return "the header has what openssl prints in front of the digits: cut it off, with sed 's/.* //' or openssl dgst -r"
+  }
+  const [, name] = /^"?(v0|(?:hmac-?)?sha-?256|hmac|signature|sig|mac)=/i.exec(text) ?? []
+  if (name !== undefined) return `the header has "${name}=" in front of the digits: leave it out`
+  if (/^(hmac|hmac-sha-?256|signature|bearer)\s/i.test(text)) {
+    return 'the header has a word in front of the signature, as Authorization has: leave it out'
+  }
+  if (/^v1=[^,]*,\s*t=/i.test(text)) return 'the time stands behind the signature: write t= first'
+  if (/^0x/i.test(text)) return 'the header has 0x in front of the digits: leave it out'
+  if (/^["']/.test(text)) return 'the header stands in quotes: leave them out'
+  if (time === undefined) return undefined
+  if (/^[0-9]+\./.test(time))
+    return 't has decimals: send whole seconds (int(time.time()), Math.floor(Date.now() / 1000))'
+  if (/[-:T]/.test(time)) return 't is a date: send Unix seconds'
+  if (/^0[0-9]/.test(time)) return 't has a zero in front: send it as a number'
+  if (/;/.test(text)) return 't and v1 are parted by a semicolon: part them by a comma'
+  if (/[,;]\s/.test(text)) return 'there is a space behind the comma: leave it out'
+  return undefined
+}
+
+function exactly(mac: Buffer): LooseMac['matches'] {
+  return (other) => other.equals(mac)
 }
 
 function readMac(part: string): LooseMac[] {
-  const text = part
-    .replace(/^"?(?:v[01]|(?:hmac-?)?sha-?256|hmac|signature|mac)[=:]/i, '')
-    .replace(/^0x|["']/gi, '')
+  const text = part.replace(NAME, '').replace(/^0x|["']/gi, '')
+  const digits = text.replaceAll(/[-:]/g, '')
   const found: LooseMac[] = []
-  const hex = /^([0-9a-f]{2})+$/i.test(text)
-  if (hex) found.push({ mac: Buffer.from(text, 'hex') })
-  const inner = hex ? Buffer.from(text, 'hex').toString('latin1') : ''
-  if (isMacHex(inner)) {
-    found.push({
-      mac: Buffer.from(inner, 'hex'),
-      says: 'the hex digits of the HMAC were hex-encoded a second time',
-    })
+  const isHex = /^([0-9a-f]{2})+$/i.test(digits)
+  if (isHex) {
+    const dashes = digits !== text
+    const says = 'the digits are parted by - or : (BitConverter.ToString): send the digits alone'
+    const matches = exactly(Buffer.from(digits, 'hex'))
+    found.push(dashes ? { matches, says } : { matches })
   }
+  const inner = isHex ? Buffer.from(digits, 'hex').toString('latin1') : ''
+  if (isMacHex(inner)) {
+    const says = 'the hex digits of the HMAC were hex-encoded a second time: encode its bytes once'
+    found.push({ matches: exactly(Buffer.from(inner, 'hex')), says })
+  }
+  if (/^[0-9a-f]{16,63}$/i.test(digits)) found.push(...shortened(digits.toLowerCase()))
   if (!BASE64.test(text)) return found
   const bytes = Buffer.from(text, 'base64')
-  found.push({ mac: bytes, says: 'the HMAC was sent in base64: send it in hex' })
+  found.push({ matches: exactly(bytes), says: 'the HMAC was sent in base64: send it in hex' })
   const ofHex = bytes.toString('latin1')
   if (isMacHex(ofHex)) {
-    found.push({
-      mac: Buffer.from(ofHex, 'hex'),
-      says: 'the hex digits of the HMAC were base64-encoded: send the hex digits',
-    })
+    const says = 'the hex digits of the HMAC were base64-encoded: send the hex digits'
+    found.push({ matches: exactly(Buffer.from(ofHex, 'hex')), says })
   }
   return found
+}
+
+/** Fewer digits than a MAC has. */
+function shortened(digits: string): LooseMac[] {
+  const zeros = 'zeros are missing from the hex digits: write each byte in two digits (%02x, HexFormat)'
+  return [
+    { matches: (mac) => mac.toString('hex').replace(/^0+/, '') === digits, says: zeros },
+    { matches: (mac) => [...mac].map((byte) => byte.toString(16)).join('') === digits, says: zeros },
+    {
+      // Fewer could be found by chance.
+      matches: (mac) => digits.length >= 32 && mac.toString('hex').startsWith(digits),
+      says: `only the first ${digits.length} digits of the HMAC were sent: send all 64`,
+    },
+  ]
 }
 
 function isMacHex(text: string): boolean {

@@ -48,6 +48,8 @@ const PARAMETERS: Record<string, 'integer' | 'string' | undefined> = {
 }
 
 const MAC_BYTES = 32
+/** Each is looked up among the headers: three times what the longest real signature covers. */
+const MAX_COMPONENTS = 64
 
 /**
  * Reads the lines of `Signature-Input` and `Signature`. Signatures with another `alg` than hmac-sha256 are not for us
@@ -105,16 +107,21 @@ function assemble(
     const why = hex ? ': it is the base64 of hex digits, encode the bytes of the HMAC instead' : ''
     return { malformed: `${label} in Signature has ${mac.length} bytes, it must be ${MAC_BYTES}${why}` }
   }
-  const covered: string[] = []
+  const { length } = list.items
+  if (length > MAX_COMPONENTS) {
+    return { malformed: `${label} covers ${length} components, at most ${MAX_COMPONENTS} are taken` }
+  }
+  const names = new Set<string>()
   for (const { item, parameters } of list.items) {
     const name = item.type === 'string' ? item.value : undefined
     if (name === undefined || parameters.size > 0) {
       return { malformed: `the components of ${label} must be strings without parameters` }
     }
     if (!isComponent(name)) return { malformed: `the component "${name}" of ${label} is not supported` }
-    if (covered.includes(name)) return { malformed: `the component "${name}" of ${label} comes twice` }
-    covered.push(name)
+    if (names.has(name)) return { malformed: `the component "${name}" of ${label} comes twice` }
+    names.add(name)
   }
+  const covered = [...names]
   return {
     scheme: 'rfc9421',
     mac,

@@ -1,31 +1,60 @@
-import { createHash } from 'node:crypto'
-import type { BodyMistake } from './body-mistakes.ts'
+import type { LooseMac } from './loose-signature.ts'
 
-/** What somebody may have signed: the fields, joined, under a secret. Strings hold one character a byte. */
+/** What a client may have signed: the fields, joined, under a secret. Strings hold one character a byte. */
 export interface Draft {
   secret: Buffer
   /** Undefined: left out. */
   fields: readonly (string | undefined)[]
+  /** For recipes that sign the body itself and not a field that is made from it. */
+  body: string
   glue: string
   end: string
-  hash: 'sha256' | 'sha1' | 'sha512'
+  /** Makes the text in place of the joined fields. */
+  recipe: ((draft: Draft) => string) | undefined
+  /** Writes the text in other bytes. */
+  encode: ((text: string) => Buffer) | undefined
+  /** Another way to make a MAC than HMAC-SHA256. */
+  macOf: ((secret: Buffer, text: Buffer) => Buffer) | undefined
 }
 
 export interface Mistake {
   /** Two mistakes of one axis exclude each other. */
   axis: string
+  /** What was done, and behind a colon what to do. */
   says: string
+  /** Too rare to be tried together with a second mistake. */
+  alone?: true
   change: (draft: Draft) => Draft
+}
+
+/** One reading of what a client tried to sign, and the mistakes that may be in it. */
+export interface Attempt {
+  draft: Omit<Draft, 'secret'>
+  macs: readonly LooseMac[]
+  mistakes: readonly Mistake[]
+  /** What is wrong with the headers themselves, whatever was signed. */
+  form: readonly string[]
+  /** How many mistakes at once are worth trying. */
+  maxMistakes: 0 | 1 | 2
 }
 
 /** Places in the string to sign of v1. */
 export const V1_FIELDS = ['prefix', 'time', 'method', 'target', 'client', 'key', 'hash'] as const
 export type V1Field = (typeof V1_FIELDS)[number]
 
-/** Puts another value in place of a field; `signed` answering undefined leaves it out. */
-function replace(
+export function place(field: V1Field): number {
+  return V1_FIELDS.indexOf(field)
+}
+
+/** A right draft; what went wrong is put into it. */
+export function draftOf(fields: readonly string[], body = ''): Omit<Draft, 'secret'> {
+  return { fields, body, glue: '\n', end: '', recipe: undefined, encode: undefined, macOf: undefined }
+}
+
+/** Puts another value in place of a field; `signed` returning undefined leaves it out. */
+export function replace(
   axis: string,
-  place: number,
+  at: number,
   says: string,
   signed: (old: string) => string | undefined,
 ): Mistake {
@@ -34,67 +63,35 @@ function replace(
     says,
     change: (draft) => ({
       ...draft,
-      fields: draft.fields.map((old, i) => (i === place && old !== undefined ? signed(old) : old)),
+      fields: draft.fields.map((old, i) => (i === at && old !== undefined ? signed(old) : old)),
     }),
   }
 }
 
-function place(field: V1Field): number {
-  return V1_FIELDS.indexOf(field)
-}
-
-/**
- * @param guess also what anybody could sign who does not know the secret
- */
-export function secretMistakes(secret: Buffer, guess: boolean): Mistake[] {
-  const text = secret.toString('latin1')
-  const latin1 = (changed: string) => Buffer.from(changed, 'latin1')
-  const bare = text.trim()
-  const variants: [string, Buffer][] = [
-    ['the secret was used with a newline at its end (from a file or echo)', latin1(`${text}\n`)],
-    ['the secret was used with CR LF at its end', latin1(`${text}\r\n`)],
-    ['the secret was used without the white space around it', latin1(bare)],
-    ['the secret was used with a space behind it', latin1(`${text} `)],
-    ['the secret was used with a space in front of it', latin1(` ${text}`)],
-    ['the secret was used with its quotes: "..."', latin1(`"${text}"`)],
-    ["the secret was used with its quotes: '...'", latin1(`'${text}'`)],
-    ['the secret was base64-encoded: use its text as the key', latin1(secret.toString('base64'))],
-    ['the secret was hex-encoded: use its text as the key', latin1(secret.toString('hex'))],
-  ]
-  if (/^([0-9a-f]{2})+$/i.test(bare)) {
-    variants.push(['the secret was hex-decoded: use its text as the key', Buffer.from(bare, 'hex')])
-  }
-  if (/^[A-Za-z0-9+/_-]{4,}={0,2}$/.test(bare)) {
-    variants.push(['the secret was base64-decoded: use its text as the key', Buffer.from(bare, 'base64')])
-  }
-  const useful = variants.filter(([, variant]) => variant.length > 0 && !variant.equals(secret))
-  if (guess) useful.push(['the secret was empty (an environment variable that is not set?)', Buffer.alloc(0)])
-  return useful.map(([says, variant]) => ({
-    axis: 'secret',
-    says,
-    change: (draft) => ({ ...draft, secret: variant }),
-  }))
-}
-
-/** Other hash functions: their MACs have other lengths. */
-export function hashMistakes(): Mistake[] {
-  return (['sha1', 'sha512'] as const).map((hash) => ({
-    axis: 'algorithm',
-    says: `HMAC-${hash.toUpperCase()} was used: use HMAC-SHA256`,
-    change: (draft) => ({ ...draft, hash }),
-  }))
+export function alone(mistake: Mistake): Mistake {
+  return { ...mistake, alone: true }
 }
 
 /** How lines are joined; the same for v1 and the signature base of RFC 9421. */
 export function layoutMistakes(): Mistake[] {
   const variants: [string, Partial<Draft>][] = [
-    ['the string to sign had a newline at its end', { end: '\n' }],
-    ['the lines were joined by CR LF: join them by LF', { glue: '\r\n' }],
-    ['the lines were joined by a backslash and an n (a literal \\n): join them by LF', { glue: '\\n' }],
+    [
+      'the string to sign had a newline at its end: drop it (printf %s in place of echo, join() in place of println)',
+      { end: '\n' },
+    ],
+    ['the string to sign had CR LF at its end: drop it', { end: '\r\n' }],
+    ['the lines were joined by CR LF: join them by LF ("\\n", not Environment.NewLine)', { glue: '\r\n' }],
+    [
+      'the lines were joined by a backslash and an n (a literal \\n): join them by LF ("\\n" in double quotes)',
+      { glue: '\\n' },
+    ],
     ['the lines were joined by nothing: join them by LF', { glue: '' }],
     ['the lines were joined by dots: join them by LF', { glue: '.' }],
     ['the lines were joined by colons: join them by LF', { glue: ':' }],
     ['the lines were joined by spaces: join them by LF', { glue: ' ' }],
+    ['the lines were joined by commas: join them by LF', { glue: ',' }],
+    ['the lines were joined by |: join them by LF', { glue: '|' }],
+    ['the lines were joined by &: join them by LF', { glue: '&' }],
   ]
   return variants.map(([says, change]) => ({
     axis: 'layout',
@@ -103,27 +100,48 @@ export function layoutMistakes(): Mistake[] {
   }))
 }
 
+const METHODS = ['GET', 'POST', 'PUT', 'PATCH', 'DELETE', 'OPTIONS']
+
 export function methodMistakes(at: number, wrap: (value: string) => string = (value) => value): Mistake[] {
-  const others = ['GET', 'POST', 'PUT', 'PATCH', 'DELETE'].map((other) =>
-    replace('method', at, `the method ${other} was signed, another one was sent`, () => wrap(other)),
+  const others = METHODS.map((other) =>
+    replace(
+      'method',
+      at,
+      `the method ${other} was signed, another one was sent: sign the method that is sent`,
+      () => wrap(other),
+    ),
   )
-  const lower = replace('method', at, 'the method was signed in lower case', (old) =>
-    old.replace(/[A-Z]+$/, (m) => m.toLowerCase()),
+  const head =
+    'the method HEAD was signed and another one arrived: a proxy or cache makes GET of HEAD, so send GET'
+  const lower = replace(
+    'method',
+    at,
+    'the method was signed in lower case: sign it in capitals, as sent',
+    (old) => old.replace(/[A-Z]+$/, (m) => m.toLowerCase()),
   )
-  return [lower, ...others]
+  return [lower, ...[...others, replace('method', at, head, () => wrap('HEAD'))].map(alone)]
 }
 
 export function keyMistakes(at: number, key: string, wrap: (value: string) => string): Mistake[] {
   if (key === '') return []
   const bare = key.replace(/^"(.*)"$/, '$1')
+  const says = (what: string, signed: string | undefined) =>
+    replace('key', at, what, () => (signed === undefined ? undefined : wrap(signed)))
   return [
-    replace('key', at, 'the line of the idempotency key was empty, the header was sent', () => wrap('')),
-    replace('key', at, 'the line of the idempotency key was missing', () => undefined),
-    replace('key', at, 'the idempotency key was signed without its quotes: sign the header as sent', () =>
-      wrap(bare),
+    says(
+      'the line of the idempotency key was empty, the header was sent: put the value of the header there',
+      '',
     ),
-    replace('key', at, 'the idempotency key was signed in quotes: sign the header as sent', () =>
-      wrap(`"${bare}"`),
+    says('the line of the idempotency key was missing: put the value of the header there', undefined),
+    says('the idempotency key was signed without its quotes: sign the header as sent', bare),
+    says('the idempotency key was signed in quotes: sign the header as sent', `"${bare}"`),
+    alone(says('the idempotency key was signed in lower case: sign the header as sent', key.toLowerCase())),
+    alone(says('the idempotency key was signed in upper case: sign the header as sent', key.toUpperCase())),
+    alone(
+      says(
+        'the idempotency key was signed with the name of its header: sign the value alone',
+        `Idempotency-Key: ${key}`,
+      ),
     ),
   ]
 }
@@ -132,117 +150,94 @@ export function keyMistakes(at: number, key: string, wrap: (value: string) => st
 export function clientMistakes(sent: boolean, client: string | undefined): Mistake[] {
   const at = place('client')
   const found = [
-    replace('client', at, 'the line of the client id was empty', () => ''),
-    replace('client', at, 'the line of the client id was missing', () => undefined),
-    replace('client', at, 'the client id was signed in lower case', (old) => old.toLowerCase()),
-    replace('client', at, 'the client id was signed in upper case', (old) => old.toUpperCase()),
+    replace(
+      'client',
+      at,
+      'the line of the client id was empty: put the client id there, "default" if none is sent',
+      () => '',
+    ),
+    replace(
+      'client',
+      at,
+      'the line of the client id was missing: put it between the target and the key',
+      () => undefined,
+    ),
+    replace('client', at, 'the client id was signed in lower case: sign X-Client-Id as sent', (old) =>
+      old.toLowerCase(),
+    ),
+    replace('client', at, 'the client id was signed in upper case: sign X-Client-Id as sent', (old) =>
+      old.toUpperCase(),
+    ),
   ]
   if (sent) {
-    found.push(
-      replace('client', at, 'the client "default" was signed, X-Client-Id says another', () => 'default'),
-    )
+    const says = 'the client "default" was signed, X-Client-Id says another: sign what X-Client-Id says'
+    found.push(replace('client', at, says, () => 'default'))
   }
   if (client !== undefined) {
     const why = sent ? 'X-Client-Id says another' : 'X-Client-Id was not sent'
-    found.push(replace('client', at, `the client "${client}" was signed, ${why}`, () => client))
+    found.push(
+      replace(
+        'client',
+        at,
+        `the client "${client}" was signed, ${why}: send X-Client-Id: ${client}`,
+        () => client,
+      ),
+    )
   }
   return found
 }
 
-export function timeMistakes(): Mistake[] {
+/** `date`: the value of the Date header, if there is one. */
+export function timeMistakes(date: string | undefined): Mistake[] {
   const at = place('time')
   const iso = (text: string) => {
     const ms = Number(text) * (text.length > 11 ? 1 : 1000)
     return Number.isFinite(ms) && ms < 8.64e15 ? new Date(ms).toISOString() : ''
   }
+  const asDate = 'the time was signed as a date, not in Unix seconds: sign the digits of t'
+  const time = (says: string, signed: (t: string) => string | undefined) => replace('time', at, says, signed)
   return [
-    replace('time', at, 'the time was signed in milliseconds, t is in seconds', (t) => `${t}000`),
-    replace('time', at, 'the time was signed in seconds, t is in milliseconds', (t) => t.slice(0, -3)),
-    replace('time', at, 'the line of the time was missing', () => undefined),
-    replace('time', at, 'the line of the time was empty', () => ''),
-    replace('time', at, 'the time was signed as a date, not in Unix seconds', iso),
-    replace('time', at, 'the time was signed as a date, not in Unix seconds', (t) =>
-      iso(t).replace('.000', ''),
+    time('the time was signed in milliseconds, t is in seconds: sign the digits of t', (t) => `${t}000`),
+    time('the time was signed in seconds, t is in milliseconds: send t in seconds', (t) => t.slice(0, -3)),
+    time('the line of the time was missing: put the digits of t there', () => undefined),
+    time('the line of the time was empty: put the digits of t there', () => ''),
+    time(asDate, iso),
+    time(asDate, (t) => iso(t).replace('.000', '')),
+    alone(time(asDate, (t) => (iso(t) === '' ? '' : new Date(iso(t)).toUTCString()))),
+    ...(date === undefined
+      ? []
+      : [alone(time('the Date header was signed as the time: sign the digits of t', () => date))]),
+    time('the time was signed together with its "t=": sign its digits alone', (t) => `t=${t}`),
+    time(
+      'the time was signed with decimals (a float), t has none: sign and send whole seconds',
+      (t) => `${t}.0`,
     ),
-    replace('time', at, 'the time was signed together with its "t="', (t) => `t=${t}`),
-  ]
-}
-
-export function prefixMistakes(): Mistake[] {
-  return [replace('prefix', place('prefix'), 'the first line, v1, was missing', () => undefined)]
-}
-
-/** The last line of v1: which body, and how its hash is written. */
-export function bodyHashMistakes(body: Buffer, mistakes: readonly BodyMistake[]): Mistake[] {
-  const at = place('hash')
-  const raw = body.toString('latin1')
-  const recode = (encoding: 'base64' | 'base64url') => (hex: string) =>
-    Buffer.from(hex, 'hex').toString(encoding)
-  return [
-    ...mistakes.map(({ says, body: other }) => replace('body', at, says, () => sha256(other))),
-    replace('body', at, 'the body itself was signed: sign its SHA-256 in lower-case hex', () => raw),
-    replace('body', at, 'the line of the SHA-256 of the body was missing', () => undefined),
-    replace('body', at, 'the line of the SHA-256 of the body was empty', () => ''),
-    replace('body hash', at, 'the SHA-256 of the body was written in upper case', (hex) => hex.toUpperCase()),
-    replace('body hash', at, 'the SHA-256 of the body was written in base64, not in hex', recode('base64')),
-    replace(
-      'body hash',
-      at,
-      'the SHA-256 of the body was written in base64url, not in hex',
-      recode('base64url'),
+    time('the time was signed in whole seconds, t has decimals: send whole seconds', (t) =>
+      t.replace(/\..*/, ''),
     ),
   ]
 }
 
-export function wholeBodyMistakes(mistakes: readonly BodyMistake[]): Mistake[] {
-  return mistakes.map(({ says, body }) => replace('body', 0, says, () => body.toString('latin1')))
-}
-
-/** The target line of v1. */
-export function targetLineMistakes(target: string, host: string | undefined): Mistake[] {
-  return targetVariants(target, host).map(([says, value]) =>
-    replace('target', place('target'), says, () => value),
-  )
-}
-
-/** What people sign in place of the request target. */
-export function targetVariants(target: string, host: string | undefined): [string, string][] {
-  const split = target.indexOf('?')
-  const path = split === -1 ? target : target.slice(0, split)
-  const query = split === -1 ? '' : target.slice(split)
-  const variants: [string, string][] = [
-    ['the query was not signed: sign path and query as sent', path],
-    ['the path was signed with a slash at its end', `${path}/${query}`],
-    ['the path was signed without the slash at its end', `${path.replace(/\/$/, '')}${query}`],
-    ['the path was signed without its first slash', target.slice(1)],
-    ['the path was signed decoded: sign it as sent', decoded(target)],
-    ['the path was signed in lower case', target.toLowerCase()],
-    [
-      'the query was signed with sorted parameters: sign it as sent',
-      `${path}?${query.slice(1).split('&').sort().join('&')}`,
-    ],
-    ['only a slash was signed as the path', '/'],
+export function lineMistakesOfV1(): Mistake[] {
+  const exchange = (says: string, one: V1Field, other: V1Field): Mistake => ({
+    axis: 'order',
+    says,
+    alone: true,
+    change: (draft) => ({
+      ...draft,
+      fields: draft.fields.map((old, i) =>
+        i === place(one) ? draft.fields[place(other)] : i === place(other) ? draft.fields[place(one)] : old,
+      ),
+    }),
+  })
+  return [
+    replace('prefix', place('prefix'), 'the first line, v1, was missing: begin with it', () => undefined),
+    alone(replace('prefix', place('prefix'), 'the first line was "v0", it is "v1"', () => 'v0')),
+    alone(replace('prefix', place('prefix'), 'the first line was "v1=", it is "v1"', () => 'v1=')),
+    exchange('the lines of client and key were exchanged: the client comes first', 'client', 'key'),
+    exchange('the lines of time and method were exchanged: the time comes first', 'time', 'method'),
+    exchange('the lines of method and target were exchanged: the method comes first', 'method', 'target'),
   ]
-  for (const prefix of host === undefined ? [] : [`http://${host}`, `https://${host}`, host]) {
-    variants.push(
-      [`the host was signed with the path ("${prefix}"): sign path and query alone`, `${prefix}${target}`],
-      [`the host was signed with the path ("${prefix}"), and the query was not`, `${prefix}${path}`],
-    )
-  }
-  // A base URL that ends within the path: the partner signs what it adds to it.
-  for (let at = path.indexOf('/', 1); at > 0; at = path.indexOf('/', at + 1)) {
-    variants.push([`the beginning of the path, "${path.slice(0, at)}", was not signed`, target.slice(at)])
-  }
-  const seen = new Set([target])
-  return variants.filter(([, value]) => !seen.has(value) && seen.add(value))
-}
-
-function decoded(target: string): string {
-  try {
-    return Buffer.from(decodeURIComponent(target), 'utf8').toString('latin1')
-  } catch {
-    return target
-  }
 }
 
 /** For the lines of a signature base: `"name": value`. */
@@ -254,8 +249,4 @@ export function lineMistakes(
   return variants.map(([says, value]) =>
     replace(name, at, says, () => (value === undefined ? undefined : `"${name}": ${value}`)),
   )
-}
-
-function sha256(bytes: Buffer): string {
-  return createHash('sha256').update(bytes).digest('hex')
 }

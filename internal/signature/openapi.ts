@@ -1,4 +1,4 @@
-import type { StageApi } from '../openapi/describe.ts'
+import type { MiddlewareApi } from '../openapi/describe.ts'
 import { CLIENT_ID, DEFAULT_CLIENT, MAX_SECRETS } from './client-registry.ts'
 import { V0_DEPRECATED_AT } from './verify-signature.ts'
 
@@ -18,10 +18,10 @@ While secrets rotate there may be up to ${MAX_SECRETS} \`v1=\` in one header; on
 
 const V0 = `64 hex digits: the HMAC-SHA256 of the body, with your secret. It covers nothing else, so it is deprecated, cannot sign a request without a body, and is refused where \`MIN_SCHEME\` or the client's \`min_scheme\` asks for more.`
 
-const RFC9421 = `HTTP Message Signatures with HMAC-SHA256: one signature with \`alg\` absent or \`hmac-sha256\`, \`created\` and \`keyid\` (the client; \`X-Client-Id\`, if sent, must agree). It covers \`"@method" "@path"\`, \`"@query"\` if there is one, \`"content-digest"\` (RFC 9530, sha-256) if there is a body and \`"idempotency-key"\` if there is one.`
+const RFC9421 = `HTTP Message Signatures with HMAC-SHA256: one signature with \`alg\` absent or \`hmac-sha256\`, \`created\` and \`keyid\` (the client; \`X-Client-Id\`, if sent, must agree). It covers \`"@method" "@path"\`, \`"@query"\` if there is one, \`"content-digest"\` (RFC 9530, sha-256) if there is a body and \`"idempotency-key"\` (\`"x-idempotency-key"\`) if there is one.`
 
 /** Who is calling. */
-export const signatureApi: StageApi = {
+export const signatureApi: MiddlewareApi = {
   problems: ['signature_missing', 'signature_invalid', 'timestamp_out_of_range', 'scheme_not_allowed'],
   parameters: {
     ClientId: {
@@ -72,7 +72,7 @@ export const signatureApi: StageApi = {
 const BEARER = `Your API key. Whoever reads it can use it, so send it over https only. A signing client and the user of an API key who have the same name are the same caller: they share payments, keys and limits.`
 
 /** Who is calling, where an API key is enough. Not together with a signature. */
-export const authenticateApi: StageApi = {
+export const authenticateApi: MiddlewareApi = {
   ...signatureApi,
   problems: ['api_key_invalid', ...signatureApi.problems],
   securitySchemes: {
@@ -82,8 +82,8 @@ export const authenticateApi: StageApi = {
   security: (operation) => [['apiKey'], ...(signatureApi.security?.(operation) ?? [])],
 }
 
-/** The same where nobody has to say it, and credentials that are sent must be right all the same. */
-export const openApi: StageApi = {
+/** The same where credentials are optional, and credentials that are sent must be right all the same. */
+export const openApi: MiddlewareApi = {
   ...authenticateApi,
   problems: authenticateApi.problems.filter((code) => code !== 'signature_missing'),
   security: (operation) => [[], ...(authenticateApi.security?.(operation) ?? [])],

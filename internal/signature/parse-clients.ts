@@ -1,13 +1,20 @@
 import { isUtf8 } from 'node:buffer'
 import { z } from 'zod'
 import { CLIENT_ID, type Client, lasting, MAX_SECRETS, OPEN_CLIENT, SCHEMES } from './client-registry.ts'
+import { pointer, repeatedMember } from './repeated-member.ts'
 
 export interface ClientRules {
   /** Clients that are defined elsewhere and so must not be in the file. */
   readonly taken: readonly string[]
   /** Published secrets that must not be in force. */
   readonly refusedSecrets: readonly string[]
+  /** In UTF-8; left out: 1. */
+  readonly minSecretBytes?: number
+  /** Throws for rate limits that cannot be read, with the reason. */
+  readonly checkLimits?: (text: string) => void
 }
+
+const BYTE_ORDER_MARK = '\ufeff'
 
 /** Rules in our own words: neither they nor the texts of zod used here ever hold a value. */
 const entry = z.strictObject(
@@ -20,18 +27,19 @@ const entry = z.strictObject(
       )
       .refine((list) => new Set(list).size === list.length, 'must not hold the same secret twice'),
     min_scheme: z.enum(SCHEMES, `must be one of ${SCHEMES.join(', ')}`).optional(),
+    limits: z.string('must be a string such as client=600/60s').optional(),
   },
-  'must be {"secrets": [...], "min_scheme": "..."} and nothing else',
+  'must be {"secrets": [...], "min_scheme": "...", "limits": "..."} and nothing else',
 )
 
 /**
- * Parses `{client: {secrets: [...], min_scheme}}`. Throws an Error that names the file and, for each fault, the JSON
+ * Parses `{client: {secrets: [...], min_scheme, limits}}`. Throws an Error that names the file and, for each fault, the JSON
  * pointer and the rule, but never a secret.
  */
 export function parseClients(bytes: Buffer, file: string, rules: ClientRules): Map<string, Client> {
   const json = parseJson(bytes, file)
   if (typeof json !== 'object' || json === null || Array.isArray(json)) {
-    throw new Error(`${file}: the whole file must be one JSON object {client: {secrets, min_scheme}}`)
+    throw new Error(`${file}: the whole file must be one JSON object {client: {secrets, min_scheme, limits}}`)
   }
   const clients = new Map<string, Client>()
   const faults: string[] = []
@@ -46,27 +54,51 @@ export function parseClients(bytes: Buffer, file: string, rules: ClientRules): M
       for (const issue of parsed.error.issues) fault(issue.path, issue.message)
       continue
     }
-    const { secrets, min_scheme: minScheme } = parsed.data
+    const { secrets, min_scheme: minScheme, limits } = parsed.data
     for (const [i, text] of secrets.entries()) {
       if (rules.refusedSecrets.includes(text)) fault(['secrets', i], 'is a published secret')
+      if (text.trim() !== text) fault(['secrets', i], 'must have no white space at its ends')
+      if (Buffer.byteLength(text) < (rules.minSecretBytes ?? 1)) {
+        fault(['secrets', i], `must have at least ${rules.minSecretBytes} bytes in production`)
+      }
     }
-    clients.set(id, { id, secrets: secrets.map(lasting), minScheme })
+    const limitsFault = limits === undefined ? undefined : faultOf(limits, rules.checkLimits)
+    if (limitsFault !== undefined) fault(['limits'], limitsFault)
+    clients.set(id, { id, secrets: secrets.map(lasting), minScheme, limits })
   }
   if (faults.length > 0) throw new Error(`${file}: ${faults.join('; ')}`)
   return clients
 }
 
-function parseJson(bytes: Buffer, file: string): unknown {
-  if (!isUtf8(bytes)) throw new Error(`${file}: the file must be UTF-8`)
+function faultOf(limits: string, check: ClientRules['checkLimits']): string | undefined {
   try {
-    return JSON.parse(bytes.toString('utf8'))
+    check?.(limits)
+    return undefined
+  } catch (error) {
+    return `cannot be read: ${error instanceof Error ? error.message : String(error)}`
+  }
+}
+
+function parseJson(bytes: Buffer, file: string): unknown {
+  if (!isUtf8(bytes))
+    throw new Error(`${file}: the file must be UTF-8${hasUtf16Mark(bytes) ? ', and is UTF-16' : ''}`)
+  const text = bytes.toString('utf8')
+  if (text.startsWith(BYTE_ORDER_MARK)) {
+    throw new Error(`${file}: the file begins with a byte order mark (BOM): save it as UTF-8 without one`)
+  }
+  let value: unknown
+  try {
+    value = JSON.parse(text)
   } catch {
     // The message of JSON.parse quotes the text around the fault, which may be a secret.
     throw new Error(`${file}: the file must be valid JSON`)
   }
+  const repeated = repeatedMember(text)
+  if (repeated !== undefined) throw new Error(`${file}: ${repeated} is there twice`)
+  return value
 }
 
-/** RFC 6901. */
-function pointer(path: readonly PropertyKey[]): string {
-  return path.map((member) => `/${String(member).replaceAll('~', '~0').replaceAll('/', '~1')}`).join('')
+/** As some editors save "Unicode". */
+function hasUtf16Mark([first, second]: Buffer): boolean {
+  return (first === 0xff && second === 0xfe) || (first === 0xfe && second === 0xff)
 }

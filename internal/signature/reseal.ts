@@ -1,5 +1,5 @@
 import type { Database } from '../database/database.ts'
-import { readClients, replaceSeals } from './client-table.ts'
+import { type ChangeNote, readClients, replaceSeals } from './client-table.ts'
 import { type Keyring, keyFault, openSecret } from './keyring.ts'
 import { seal } from './seal.ts'
 
@@ -7,7 +7,7 @@ import { seal } from './seal.ts'
 const TURNS = 5
 
 /**
- * Seals every secret that is not under the first key of the keyring under that one, in one statement. Answers how many.
+ * Seals every secret that is not under the first key of the keyring under that one, in one statement. Returns how many.
  * Throws, and changes nothing, if one cannot be opened.
  * @param nonce 12 fresh random bytes at each call
  */
@@ -15,6 +15,7 @@ export async function resealSecrets(
   database: Database,
   keyring: Keyring,
   nonce: () => Buffer,
+  note: ChangeNote,
 ): Promise<number> {
   const [key] = keyring
   if (key === undefined) throw new Error('there is no key to seal with')
@@ -31,7 +32,7 @@ export async function resealSecrets(
       const text = secret.export().toString('utf8')
       return { ...row, before: row.sealed.bytes, after: seal(text, row, key, nonce()) }
     })
-    resealed += await replaceSeals(database, replaced)
+    resealed += await replaceSeals(database, replaced, note)
   }
   throw new Error('secrets are being changed all the time: try again')
 }

@@ -1,5 +1,5 @@
 import { createHash, hash } from 'node:crypto'
-import type { WireBody } from '../request-state.ts'
+import type { WireBody } from '../core/request-state.ts'
 import { type Secret, toSecret } from './client-registry.ts'
 
 /** A request as it came over the wire; the strings are as Node gives them, one character a byte. */
@@ -10,6 +10,9 @@ export interface SignedRequest {
   body: WireBody
 }
 
+/** How far the time of a signature may be off, in both directions, unless a setting says otherwise. */
+export const DEFAULT_TOLERANCE_MS = 300_000
+
 export interface SignedFields {
   /** Unix seconds. */
   timestamp: number
@@ -17,7 +20,7 @@ export interface SignedFields {
   /** The request target as on the wire: path and query, neither decoded nor normalised. */
   target: string
   client: string
-  /** The value of `Idempotency-Key` as sent, '' without one. */
+  /** The value of `Idempotency-Key` as sent, without it that of `X-Idempotency-Key`; '' without both. */
   key: string
   /** Lowercase hex. */
   bodySha256: string
@@ -53,7 +56,7 @@ export function hmac(secret: Secret, data: Buffer): Buffer {
   const message = Buffer.allocUnsafe(BLOCK_BYTES + data.length)
   message.set(inner)
   message.set(data, BLOCK_BYTES)
-  // Within this call nobody else comes to write into it.
+  // Nothing else writes into it within this call.
   outer.write(hash('sha256', message), BLOCK_BYTES, 'hex')
   return Buffer.from(hash('sha256', outer), 'hex')
 }

@@ -1,5 +1,5 @@
 import { createHash } from 'node:crypto'
-import { WireBody } from '../request-state.ts'
+import { WireBody } from '../core/request-state.ts'
 import { DEFAULT_CLIENT, type Scheme, type Secret, toSecret } from './client-registry.ts'
 import { contentDigest } from './content-digest.ts'
 import { signatureParams } from './message-signature.ts'

@@ -1,4 +1,4 @@
-import { headerValues, trimOws } from '../header-values.ts'
+import { headerValues, KEY_HEADERS, trimOws } from '../core/header-values.ts'
 import { contentDigestFault } from './content-digest.ts'
 import type { MessageSignature } from './message-signature.ts'
 import type { SignedRequest } from './schemes.ts'
@@ -65,7 +65,7 @@ export function profileFault(request: SignedRequest, signature: MessageSignature
     '@path',
     ...(target.includes('?') ? ['@query'] : []),
     ...(body.bytes.length > 0 ? ['content-digest'] : []),
-    ...(has('idempotency-key') ? ['idempotency-key'] : []),
+    ...KEY_HEADERS.filter(has),
   ]
   const missing = needed.filter((name) => !covered.includes(name))
   if (missing.length > 0) return `it must cover ${missing.map((name) => `"${name}"`).join(' ')}`

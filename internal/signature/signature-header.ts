@@ -1,4 +1,4 @@
-import { headerValues } from '../header-values.ts'
+import { headerValues } from '../core/header-values.ts'
 import { type Malformed, type MessageSignature, parseMessageSignature } from './message-signature.ts'
 
 /** What a request says about its signature, told by syntax alone. */

@@ -1,4 +1,4 @@
-import { trimOws } from '../header-values.ts'
+import { trimOws } from '../core/header-values.ts'
 
 /**
  * The part of RFC 9651 (structured fields) that signatures need, read strictly. The libraries follow the RFC's
@@ -30,6 +30,7 @@ const BYTES = /:[A-Za-z0-9+/]*={0,2}:/y
 const INTEGER = /(?:0|-?[1-9][0-9]{0,14})(?![0-9.])/y
 const OTHER =
   /[A-Za-z*][!#$%&'*+.^_`|~0-9A-Za-z:/-]*|\?[01]|-?[0-9]{1,12}\.[0-9]{1,3}(?![0-9])|@-?[0-9]{1,15}(?![0-9.])|%"(?:[ !#$&-~]|%[0-9a-f]{2})*"/y
+const NO_PARAMETERS: Parameters = new Map()
 const SPACES = / */y
 const OWS = /[ \t]*/y
 
@@ -64,6 +65,7 @@ export function parseDictionary(lines: readonly string[]): Map<string, Member> |
   }
 
   function parameters(): Parameters | undefined {
+    if (text[at] !== ';') return NO_PARAMETERS
     const found = new Map<string, BareItem>()
     while (sees(';')) {
       take(SPACES)

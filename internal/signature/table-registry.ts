@@ -8,7 +8,7 @@ import { type Keyring, keyFault, keyFor, openSecret } from './keyring.ts'
 export interface TableRegistryOptions {
   database: Database
   keyring: Keyring
-  /** Milliseconds of a clock that nobody sets, such as performance.now(). */
+  /** Milliseconds of a clock that is never set, such as performance.now(). */
   now: () => number
   /** Calls `wake` when the table has changed, or may have changed unseen. Without it only looking tells. */
   listen?: ((wake: () => void) => { close(): Promise<void> }) | undefined
@@ -27,7 +27,7 @@ export interface TableRegistry extends Required<ClientRegistry> {
   close(): Promise<void>
 }
 
-/** A revocation whose notification was lost is in force this much later, if the database answers. */
+/** A revocation whose notification was lost is in force this much later, if the database responds. */
 const POLL_MS = 30_000
 /** A flood of signatures that match nothing costs the database 50 small queries a second; one alone does not wait. */
 const GAP_MS = 20
@@ -80,7 +80,8 @@ export async function openTableRegistry(options: TableRegistryOptions): Promise<
       nextOpened.set(placeOf(row), secret)
       const others = next.get(row.client)?.secrets ?? []
       const own = { id: row.secretId, key: secret.key, expiresAtMs: row.expiresAtMs }
-      next.set(row.client, { id: row.client, secrets: [...others, own], minScheme: row.minScheme })
+      const { client: id, minScheme, limits } = row
+      next.set(id, { id, secrets: [...others, own], minScheme, limits })
     }
     const changes = version === '' ? [] : changesBetween(clients, next)
     clients = next

@@ -1,8 +1,10 @@
-import { required, type Stage, type StageContext } from '../request-state.ts'
-import { ServiceError } from '../service-error.ts'
-import { before } from '../stages.ts'
+import { middleware } from '../core/compose.ts'
+import { keepFromCaches } from '../core/keep-from-caches.ts'
+import { type Middleware, type MiddlewareContext, required } from '../core/request-state.ts'
+import { ServiceError } from '../core/service-error.ts'
 import type { ClientRegistry, Scheme } from './client-registry.ts'
 import { hintFor } from './explain.ts'
+import { DEFAULT_TOLERANCE_MS } from './schemes.ts'
 import {
   type SignatureFault,
   type SignedRequest,
@@ -17,13 +19,19 @@ export const V0_DEPRECATED_AT = 1767225600
 /** RFC 9110 (15.5.2) asks for a challenge with every 401; generic HTTP clients and proxies expect one. */
 export const SIGNATURE_CHALLENGE = 'Signature realm="oncekey"'
 
-export interface VerifySignatureOptions extends VerifySettings {
+export interface VerifySignatureOptions extends Partial<VerifySettings> {
   registry: ClientRegistry
-  /** Milliseconds since the epoch. */
-  now: () => number
+  /** For clients that have none of their own; `v1` by default: v0 covers only the body. */
+  minScheme?: Scheme
+  /** How far a timestamp may be from our clock, in either direction; 300,000 by default. */
+  toleranceMs?: number
+  /** What a proxy in front takes away from the path, such as `/shop`: clients sign the target with it. */
+  strippedPrefix?: string | undefined
+  /** Milliseconds since the epoch; `Date.now` by default. */
+  now?: () => number
   /**
    * For test environments: `signature_invalid` says which known mistake, made with the client's real secret, gives what
-   * was sent. Costs some 10 ms of the event loop for each such answer, and its time tells which clients exist.
+   * was sent. Costs up to 0.5 s of the event loop for each such response, and its time tells which clients exist.
    */
   hints?: boolean
   /** Called once a request. The scheme is `none` where there was no signature to read. */
@@ -32,13 +40,20 @@ export interface VerifySignatureOptions extends VerifySettings {
 
 /**
  * Lets a request through only with a valid signature over its bytes on the wire, and leaves who signed it in
- * `ctx.state.caller`. Throws the four signature problems. Needs the raw body.
+ * `ctx.state.caller`. Needs the raw body.
+ *
+ * @throws ServiceError `signature_missing`, `signature_invalid`, `timestamp_out_of_range` or `scheme_not_allowed`.
+ * @example app.use(rawBody()).use(verifySignature({ registry: openClientsFile({ file: 'clients.json' }) }))
  */
-export function verifySignature(options: VerifySignatureOptions): Stage {
-  const { registry, now, onVerified, hints = false } = options
-  const check = (request: SignedRequest) => verify(request, registry, options, now())
-  return before(function verifySignature(ctx) {
-    const { method = '', url: target = '', rawHeaders } = ctx.req
+export function verifySignature(options: VerifySignatureOptions): Middleware {
+  const { registry, now = Date.now, onVerified, hints = false } = options
+  const { minScheme = 'v1', toleranceMs = DEFAULT_TOLERANCE_MS, strippedPrefix = '' } = options
+  const settings: VerifySettings = { minScheme, toleranceMs }
+  const check = (request: SignedRequest) => verify(request, registry, settings, now())
+  return middleware(function verifySignature(ctx) {
+    keepFromCaches(ctx)
+    const { method = '', url = '', rawHeaders } = ctx.req
+    const target = strippedPrefix + url
     const body = required(ctx, 'body', 'rawBody')
     const request = { method, target, rawHeaders, body }
     const verdict = check(request)
@@ -50,7 +65,7 @@ export function verifySignature(options: VerifySignatureOptions): Stage {
     return look.then((isNew) => conclude(ctx, request, isNew ? check(request) : verdict))
   })
 
-  function conclude(ctx: StageContext, request: SignedRequest, verdict: Verdict): undefined {
+  function conclude(ctx: MiddlewareContext, request: SignedRequest, verdict: Verdict): undefined {
     onVerified?.(verdict.scheme, verdict.ok ? 'ok' : verdict.code)
     // Only who proved to have signed with v0 is told, and before next(), so that errors further on say it too.
     const genuine = verdict.ok || verdict.code === 'scheme_not_allowed'
@@ -60,8 +75,8 @@ export function verifySignature(options: VerifySignatureOptions): Stage {
       ctx.set('X-Secret-Expires', new Date(secretExpiresAtMs).toISOString())
     if (!verdict.ok) {
       const headers = verdict.code === 'scheme_not_allowed' ? {} : { 'WWW-Authenticate': SIGNATURE_CHALLENGE }
-      const hint =
-        hints && verdict.code === 'signature_invalid' ? hintFor(request, registry, now()) : undefined
+      const explainable = verdict.code === 'signature_invalid' || verdict.code === 'signature_missing'
+      const hint = hints && explainable ? hintFor(request, registry, now()) : undefined
       const detail = hint === undefined ? verdict.detail : `${verdict.detail} Hint: ${hint}.`
       throw new ServiceError(verdict.code, detail, { headers })
     }

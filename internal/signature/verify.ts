@@ -1,5 +1,5 @@
 import { timingSafeEqual } from 'node:crypto'
-import { headerValues } from '../header-values.ts'
+import { headerValues, keyLines } from '../core/header-values.ts'
 import {
   CLIENT_ID,
   type ClientRegistry,
@@ -44,7 +44,7 @@ const FORM =
   'X-Signature: t=<Unix seconds>,v1=<64 hex digits>, an HMAC-SHA256 made with your secret, and X-Client-Id'
 const MISSING = `Send exactly one ${FORM}.`
 const MALFORMED = `The signature is not well formed. Send exactly one ${FORM}.`
-/** One text for an unknown client and for a wrong signature: nobody learns which clients exist. */
+/** One text for an unknown client and for a wrong signature: a caller cannot learn which clients exist. */
 const NO_MATCH = 'The signature does not match the request as it was received, or the client is not known.'
 
 /** Takes the place of secrets that a client does not have. A match with it counts for nothing. */
@@ -52,7 +52,7 @@ const DECOY = toSecret('decoy')
 
 /**
  * Decides who sent a request. An unknown client, a wrong signature and the number of a client's secrets cannot be
- * told apart, neither by the answer nor by its time; what a client may do is looked at only once it has proved
+ * told apart, neither by the response nor by its time; what a client may do is looked at only once it has proved
  * who it is.
  */
 export function verify(
@@ -116,7 +116,7 @@ function seconds(ms: number): number {
   return Math.floor(ms / 1000)
 }
 
-/** Undefined for an id that no client can have: it is answered as any other unknown client. */
+/** Undefined for an id that no client can have: it gets a response as any other unknown client. */
 export function claimedClient(signature: SignatureHeader, rawHeaders: readonly string[]): string | undefined {
   const keyid = typeof signature === 'object' && 'keyid' in signature ? signature.keyid : undefined
   const values = headerValues(rawHeaders, 'x-client-id')
@@ -142,8 +142,8 @@ export function coveredBytes(
     const base = signatureBase(request, signature)
     return { bytes: Buffer.from(base ?? '', 'latin1'), unambiguous: base !== undefined }
   }
-  // Repeated lines are one value to HTTP. Whether such a key is acceptable is for the idempotency stage to say.
-  const key = headerValues(request.rawHeaders, 'idempotency-key').join(', ')
+  // Repeated lines are one value to HTTP. Whether such a key is acceptable is for the idempotency middleware to say.
+  const key = keyLines(request.rawHeaders).join(', ')
   const unambiguous = isOneLine(target) && isOneLine(key) && isOneLine(method)
   const text = inLines({
     timestamp: signature.timestamp,

@@ -4,7 +4,7 @@ import { readFile } from 'node:fs/promises'
 /**
  * Calls `onChange` once for each change of what can be read at `path`: with the content, or with the Error of reading
  * it. It reads and compares, and does not watch inodes or times: that sees atomic renames, swapped symlinks
- * (Kubernetes) and two writes within one tick of the file system's clock. Never keeps the process alive. Answers with
+ * (Kubernetes) and two writes within one tick of the file system's clock. Never keeps the process alive. Returns
  * a function that stops it, after which `onChange` is not called again.
  *
  * @param known the content that the caller has already dealt with

@@ -12,7 +12,7 @@ export interface LogDestinationOptions {
 
 /** Lines wait at most this long, or until there are enough of them: a write for each costs more than the line. */
 const FLUSH_MS = 250
-const ALONE = { batchBytes: 12_288, maxWriteBytes: 16_384 }
+const ALONE = { batchBytes: 49_152, maxWriteBytes: 65_536 }
 /** PIPE_BUF of Linux: what several processes write to one pipe stays whole up to here; beyond it lines would mix. */
 const SHARED = { batchBytes: 3_072, maxWriteBytes: 4_096 }
 /** What waits for a disk that is full, or for a slow reader. Beyond it lines are lost: memory must not grow, and orders matter more. */

@@ -34,7 +34,9 @@ export function createLogger({ level, file, worker }: LoggerOptions): Logger {
   const timestamp = clock()
   const logger = pino(
     {
-      ...{ level, base, timestamp },
+      level,
+      base,
+      timestamp,
       formatters: { level: (label) => ({ level: label }) },
       serializers: { err: (error: unknown) => harmless(error) },
     },

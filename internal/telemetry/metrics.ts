@@ -1,4 +1,5 @@
 import { Counter, collectDefaultMetrics, Gauge, Registry } from 'prom-client'
+import { QuickCounter } from './quick-counter.ts'
 import { QuickHistogram } from './quick-histogram.ts'
 
 /** From a replay on loopback to the deadline of a store. */
@@ -23,7 +24,7 @@ export function createMetrics() {
     labelNames: ['status'],
     registers,
   })
-  const underWay = { requests: 0 }
+  const inFlight = { requests: 0 }
   for (const status of SETTLED) payments.inc({ status }, 0)
   return {
     registry,
@@ -35,7 +36,7 @@ export function createMetrics() {
     }),
     paymentRequestsFailed: new Counter({
       name: 'payment_requests_failed',
-      help: 'Of these, how many were answered with 5xx, simulated failures too; a declined payment is an answer',
+      help: 'Of these, how many got 5xx, simulated failures too; a declined payment is a response',
       registers,
     }),
     paymentSuccessRate: new Gauge({
@@ -62,7 +63,7 @@ export function createMetrics() {
     }),
     requestDuration: new QuickHistogram({
       name: 'http_request_duration_seconds',
-      help: 'Time from the headers to the end of the answer',
+      help: 'Time from the headers to the end of the response',
       labelNames: ['method', 'route', 'status'],
       buckets: SECONDS,
       registers,
@@ -73,17 +74,17 @@ export function createMetrics() {
       labelNames: ['reason'],
       registers,
     }),
-    /** Counted at the beginning and at the end of each request, and shown when somebody reads it. */
-    underWay,
-    requestsUnderWay: new Gauge({
-      name: 'http_requests_under_way',
+    /** Counted at the beginning and at the end of each request, and shown when the metrics are read. */
+    inFlight,
+    requestsInFlight: new Gauge({
+      name: 'http_requests_in_flight',
       help: 'Requests being worked on',
       registers,
       collect() {
-        this.set(underWay.requests)
+        this.set(inFlight.requests)
       },
     }),
-    idempotencyOutcomes: new Counter({
+    idempotencyOutcomes: new QuickCounter({
       name: 'idempotency_outcomes_total',
       help: 'What became of requests with a key',
       labelNames: ['outcome'],
@@ -91,12 +92,12 @@ export function createMetrics() {
     }),
     replays: new Counter({
       name: 'idempotent_replays_total',
-      help: 'Requests answered with the stored answer of an earlier one',
+      help: 'Requests that got the stored response of an earlier one',
       registers,
     }),
     conflicts: new Counter({
       name: 'concurrent_conflicts_total',
-      help: 'Requests refused because the first with their key was still under way',
+      help: 'Requests refused because the first with their key was still in flight',
       registers,
     }),
     storeDuration: new QuickHistogram({
@@ -106,13 +107,13 @@ export function createMetrics() {
       buckets: SECONDS,
       registers,
     }),
-    signatures: new Counter({
+    signatures: new QuickCounter({
       name: 'signature_verifications_total',
       help: 'Signatures and API keys by scheme and result',
       labelNames: ['scheme', 'result'],
       registers,
     }),
-    rateLimitDecisions: new Counter({
+    rateLimitDecisions: new QuickCounter({
       name: 'rate_limit_decisions_total',
       help: 'Decisions by scope of the limit',
       labelNames: ['scope', 'decision'],
@@ -140,9 +141,16 @@ export function createMetrics() {
     }),
     upstreamDuration: new QuickHistogram({
       name: 'proxy_upstream_duration_seconds',
-      help: 'Time from a request to the backend until its answer was there whole, or it failed',
+      help: 'Time from a request to the backend until its response was there whole, or it failed',
       labelNames: ['outcome'],
       buckets: [...SECONDS, 30, 60, 300],
+      registers,
+    }),
+    webhookAttempts: new QuickHistogram({
+      name: 'webhook_delivery_duration_seconds',
+      help: 'Time that an attempt to deliver an event took, by what came of it',
+      labelNames: ['outcome'],
+      buckets: SECONDS,
       registers,
     }),
     batchItems: new QuickHistogram({

@@ -1,5 +1,6 @@
 import { performance } from 'node:perf_hooks'
-import type { Stage, StageContext, Trace } from '../request-state.ts'
+import { middleware } from '../core/compose.ts'
+import type { Middleware, MiddlewareContext, Trace } from '../core/request-state.ts'
 import type { Logger } from './logger.ts'
 import type { Metrics } from './metrics.ts'
 
@@ -7,37 +8,52 @@ import type { Metrics } from './metrics.ts'
 const METHODS = new Set(['GET', 'HEAD', 'POST', 'PUT', 'PATCH', 'DELETE', 'OPTIONS'])
 /** Paths in the log are cut: a client could send 16 KiB of them on every request. */
 const MAX_PATH = 200
+/** The longest key that is valid. */
+const MAX_KEY = 255
 
 /**
  * One log line and one observation for each request. `routeOf` gives the pattern that matched, from a fixed set.
- * Neither header values nor bodies nor queries are logged.
+ * Of headers, bodies and queries only the idempotency key is logged, so that a partner's request can be found by it.
  */
-export function observe(metrics: Metrics, logger: Logger, routeOf: (ctx: StageContext) => string): Stage {
-  const observed = observer(metrics, logger)
-  return async function observe(ctx, next) {
-    const done = observed()
-    try {
-      await next()
-    } finally {
+export function observe(
+  metrics: Metrics,
+  logger: Logger,
+  routeOf: (ctx: MiddlewareContext) => string,
+): Middleware {
+  const { begin, end } = observer(metrics, logger)
+  return middleware(
+    function observe({ state }) {
+      state.startedMs = begin()
+      return undefined
+    },
+    function observed(ctx, thrown) {
       const { method, status, req, state } = ctx
-      const client = state.caller?.client
-      done({
+      end(state.startedMs ?? Number.NaN, {
         requestId: state.requestId,
         trace: state.trace,
-        client,
+        client: state.caller?.client,
+        key: keyOf(ctx),
         method,
         route: routeOf(ctx),
         target: req.url,
         status,
       })
-    }
-  }
+      return thrown
+    },
+  )
 }
 
-export interface Observation {
+/** Of a key in the body only once it was claimed. */
+function keyOf({ req: { headers }, state }: MiddlewareContext): string | undefined {
+  const key = state.attempt?.key ?? headers['idempotency-key'] ?? headers['x-idempotency-key']
+  return (Array.isArray(key) ? key[0] : key)?.slice(0, MAX_KEY)
+}
+
+export interface RequestObservation {
   requestId: string | undefined
   trace: Trace | undefined
   client?: string | undefined
+  key?: string | undefined
   method: string
   /** From a fixed set. */
   route: string
@@ -46,13 +62,21 @@ export interface Observation {
   status: number
 }
 
-/** The same for requests that reach no stage: call it when one begins, and what it returns when the request ends. */
-export function observer(metrics: Metrics, logger: Logger): () => (seen: Observation) => void {
-  return () => {
-    const startedMs = performance.now()
-    metrics.underWay.requests++
-    return ({ requestId, trace, client, method: sent, route, target = '', status }) => {
-      metrics.underWay.requests--
+export interface Observer {
+  /** To be called when a request begins: returns when that is. */
+  begin: () => number
+  end: (startedMs: number, seen: RequestObservation) => void
+}
+
+/** The same for requests that reach no middleware. */
+export function observer(metrics: Metrics, logger: Logger): Observer {
+  return {
+    begin() {
+      metrics.inFlight.requests++
+      return performance.now()
+    },
+    end(startedMs, { requestId, trace, client, key, method: sent, route, target = '', status }) {
+      metrics.inFlight.requests--
       const durationMs = performance.now() - startedMs
       const method = METHODS.has(sent) ? sent : 'other'
       metrics.requestDuration.add({ method, route, status }, durationMs / 1000)
@@ -61,13 +85,14 @@ export function observer(metrics: Metrics, logger: Logger): () => (seen: Observa
         traceId: trace?.traceId,
         spanId: trace?.spanId,
         client,
+        key,
         method,
         route,
         path: pathOf(target),
         status,
         durationMs: Math.round(durationMs * 100) / 100,
       })
-    }
+    },
   }
 }
 

@@ -1,6 +1,6 @@
 import type * as Api from '@opentelemetry/api'
-import type { Trace } from '../request-state.ts'
-import { ServiceError } from '../service-error.ts'
+import type { Trace } from '../core/request-state.ts'
+import { ServiceError } from '../core/service-error.ts'
 import type { RequestEnd, Spans } from './spans.ts'
 import type { Received } from './trace-context.ts'
 
@@ -13,7 +13,7 @@ export interface OpenTelemetryOptions {
 /** OpenTelemetry's exporter gives up after 10 s; a service that stops does not wait that long for its spans. */
 const CLOSE_MS = 2_000
 const TROUBLE_EVERY_MS = 60_000
-/** What is longer is the body of an answer. */
+/** What is longer is the body of a response. */
 const MAX_REASON = 200
 
 /**
@@ -68,7 +68,7 @@ async function startSdk(
     resource: resources
       .defaultResource()
       .merge(resources.resourceFromAttributes({ 'service.name': 'oncekey', 'service.version': version })),
-    // Not the process: its command line may hold what is nobody's business.
+    // Not the process: its command line may hold secrets.
     resourceDetectors: [resources.envDetector, resources.hostDetector],
     // Metrics and logs have ways of their own.
     metricReaders: [],

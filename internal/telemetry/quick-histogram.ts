@@ -1,24 +1,12 @@
 import { Histogram, type HistogramConfiguration, type LabelValues } from 'prom-client'
+import { LabelTree } from './label-tree.ts'
 
 /** What one combination of label values has counted. */
-interface Cell<T extends string> {
-  labels: LabelValues<T>
+interface Cell {
   /** Of each bucket by itself; the last is beyond all bounds. */
   counts: number[]
   sum: number
   count: number
-}
-
-/** One level for each label: finding a cell makes nothing. */
-class Branch<T extends string> {
-  readonly branches = new Map<string | number | undefined, Branch<T>>()
-  cell: Cell<T> | undefined
-
-  grow(label: string | number | undefined): Branch<T> {
-    const branch = new Branch<T>()
-    this.branches.set(label, branch)
-    return branch
-  }
 }
 
 /**
@@ -27,16 +15,15 @@ class Branch<T extends string> {
  */
 export class QuickHistogram<T extends string> extends Histogram<T> {
   readonly #shown: { name: string; help: string; aggregator: string }
-  readonly #labelNames: readonly T[]
   readonly #bounds: readonly number[]
-  readonly #root = new Branch<T>()
-  readonly #cells: Cell<T>[] = []
+  readonly #cells: LabelTree<T, Cell>
 
   constructor(config: HistogramConfiguration<T> & { labelNames: readonly T[]; buckets: number[] }) {
     super(config)
     this.#shown = { name: config.name, help: config.help, aggregator: 'sum' }
-    this.#labelNames = config.labelNames
     this.#bounds = config.buckets
+    const none = [...config.buckets, 0].map(() => 0)
+    this.#cells = new LabelTree(config.labelNames, () => ({ counts: [...none], sum: 0, count: 0 }))
     this.observe = () => {
       throw new Error('what observe() counts is not shown here: call add()')
     }
@@ -44,13 +31,7 @@ export class QuickHistogram<T extends string> extends Histogram<T> {
 
   /** In place of observe(). */
   add(labels: LabelValues<T>, value: number): void {
-    let branch = this.#root
-    for (const name of this.#labelNames) {
-      const label = labels[name]
-      branch = branch.branches.get(label) ?? branch.grow(label)
-    }
-    branch.cell ??= this.#newCell(labels)
-    const { cell } = branch
+    const cell = this.#cells.find(labels)
     cell.sum += value
     cell.count++
     const bounds = this.#bounds
@@ -61,19 +42,15 @@ export class QuickHistogram<T extends string> extends Histogram<T> {
 
   /** What the registry asks for its text, and prom-client's own get() for the values. */
   getForPromString() {
-    const values = this.#cells.flatMap((cell) => this.#valuesOf(cell))
+    const values = this.#cells.all.flatMap(({ labels, cell }) => this.#valuesOf(labels, cell))
     return { ...this.#shown, type: 'histogram', values }
   }
 
-  #newCell(labels: LabelValues<T>): Cell<T> {
-    const cell = { labels, counts: [...this.#bounds, 0].map(() => 0), sum: 0, count: 0 }
-    this.#cells.push(cell)
-    return cell
-  }
-
-  #valuesOf({ labels: sharedLabels, counts, sum, count }: Cell<T>) {
+  #valuesOf(sharedLabels: LabelValues<T>, { counts, sum, count }: Cell) {
     const value = (suffix: string, labels: { le?: number | string }, value: number) => ({
-      ...{ labels, sharedLabels, value },
+      labels,
+      sharedLabels,
+      value,
       metricName: `${this.#shown.name}_${suffix}`,
     })
     let upTo = 0

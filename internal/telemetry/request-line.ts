@@ -5,6 +5,8 @@ export interface RequestLine {
   traceId: string | undefined
   spanId: string | undefined
   client: string | undefined
+  /** The idempotency key as it was sent, at most 255 characters. */
+  key: string | undefined
   /** From a fixed set, as the route: nothing in them that JSON escapes. */
   method: string
   route: string
@@ -18,12 +20,13 @@ export interface RequestLine {
  * members, in less than half of its time. There is such a line for each request, and all of them have one form.
  */
 export function requestLine(line: RequestLine): string {
-  const { requestId, traceId, spanId, client } = line
+  const { requestId, traceId, spanId, client, key } = line
   const who = requestId === undefined ? '' : `,"request_id":${quoted(requestId)}`
   const trace = traceId === undefined ? '' : `,"trace_id":"${traceId}"`
   const span = spanId === undefined ? '' : `,"span_id":"${spanId}"`
   const caller = client === undefined ? '' : `,"client":${quoted(client)}`
-  return `${who}${trace}${span}${caller},"method":"${line.method}","route":"${line.route}","path":${quoted(line.path)},"status":${line.status},"duration_ms":${line.durationMs},"msg":"request"`
+  const keyed = key === undefined ? '' : `,"idempotency_key":${quoted(key)}`
+  return `${who}${trace}${span}${caller}${keyed},"method":"${line.method}","route":"${line.route}","path":${quoted(line.path)},"status":${line.status},"duration_ms":${line.durationMs},"msg":"request"`
 }
 
 /** Printable ASCII without quotes and backslashes: as it is in JSON. */

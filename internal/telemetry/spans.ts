@@ -1,4 +1,4 @@
-import type { Stage, Trace } from '../request-state.ts'
+import type { Middleware, Trace } from '../core/request-state.ts'
 import type { Received } from './trace-context.ts'
 
 /** What makes spans. Only OpenTelemetry does; where there is none, nothing of this is called. */
@@ -24,21 +24,21 @@ export interface RequestEnd {
 
 /** Wraps the parts of a pipeline, so that they need not know of spans. */
 export interface Traced {
-  /** The stage's own time, up to the stage behind it. */
-  stage(name: string, stage: Stage): Stage
+  /** The middleware's own time, up to the middleware behind it. */
+  middleware(name: string, middleware: Middleware): Middleware
   /** The time of these methods, by the names of their spans. */
   calls<T extends object>(target: T, names: Readonly<Record<string, string>>): T
 }
 
 /** Without spans each part stays what it is, and costs what it cost. */
 export function traced(spans: Spans | undefined): Traced {
-  if (spans === undefined) return { stage: (_, stage) => stage, calls: (target) => target }
+  if (spans === undefined) return { middleware: (_, middleware) => middleware, calls: (target) => target }
   return {
-    stage(name, stage) {
+    middleware(name, middleware) {
       return async function traced(ctx, next) {
         const end = spans.begin(name)
         try {
-          await stage(ctx, () => {
+          await middleware(ctx, () => {
             end()
             return next()
           })

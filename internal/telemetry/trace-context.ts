@@ -1,9 +1,9 @@
 /*
  * W3C Trace Context, level 1 (https://www.w3.org/TR/trace-context-1/): whose trace a request belongs to.
  */
-import { trimOws } from '../header-values.ts'
-import { randomHex } from '../random-hex.ts'
-import type { Trace } from '../request-state.ts'
+import { trimOws } from '../core/header-values.ts'
+import { randomHex } from '../core/random-hex.ts'
+import type { Trace } from '../core/request-state.ts'
 
 /** What a caller sent: the trace, and the span of the caller within it. */
 export interface Received {
@@ -60,7 +60,7 @@ function isTracestate(text: string): boolean {
   )
 }
 
-/** The trace of a request of which no span is recorded: that of the caller, or a new one that nobody samples. */
+/** The trace of a request of which no span is recorded: that of the caller, or a new one that is not sampled. */
 export function unrecordedTrace(received: Received | undefined): Trace {
   const spanId = randomId(8)
   return received === undefined
@@ -73,7 +73,7 @@ type OutgoingTrace = { traceparent: string; tracestate?: string }
 
 /**
  * The headers for a request that we make on behalf of this one. Where no span of ours is recorded, the caller's stays
- * the parent: a span that nobody exports would tear the trace in two.
+ * the parent: a span that is not exported would tear the trace in two.
  */
 export function outgoingTrace(trace: Trace): OutgoingTrace {
   const { traceId, tracestate } = trace

@@ -1,6 +1,6 @@
 import type { IncomingMessage } from 'node:http'
-import type { Stage, StageContext, Trace } from '../request-state.ts'
-import { before } from '../stages.ts'
+import { middleware } from '../core/compose.ts'
+import type { Middleware, MiddlewareContext, Trace } from '../core/request-state.ts'
 import type { Spans } from './spans.ts'
 import { parseTraceContext, type Received, unrecordedTrace } from './trace-context.ts'
 
@@ -8,16 +8,16 @@ export interface TraceOptions {
   /** undefined: traces are passed on, no span is recorded. */
   spans: Spans | undefined
   /** The pattern that matched, from a fixed set. */
-  routeOf: (ctx: StageContext) => string
+  routeOf: (ctx: MiddlewareContext) => string
 }
 
 /** Asked every few seconds by load balancers and scrapers: their spans would be most of all and tell nothing. */
 const NOT_RECORDED = new Set(['/livez', '/readyz', '/health', '/metrics'])
 
 /** Takes the trace of the request in, or begins one: `ctx.state.trace`. */
-export function trace({ spans, routeOf }: TraceOptions): Stage {
+export function trace({ spans, routeOf }: TraceOptions): Middleware {
   if (spans === undefined) {
-    return before(function trace(ctx) {
+    return middleware(function trace(ctx) {
       ctx.state.trace = traceOf(ctx.req)
     })
   }

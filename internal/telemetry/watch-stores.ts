@@ -3,14 +3,14 @@ import { clockSkewMs } from '../database/clock-skew.ts'
 
 /** A service behind ours, as its health is measured. */
 export interface WatchedStore {
-  /** Its clock, in Unix milliseconds. Rejects within a deadline of its own when it does not answer. */
+  /** Its clock, in Unix milliseconds. Rejects within a deadline of its own when it does not respond. */
   clockMs(): Promise<number>
 }
 
 export interface Watched {
   stores: Readonly<Record<string, WatchedStore>>
-  /** Statements under way and waiting, and the connections that there are for them. */
-  databaseLoad(): { underWay: number; connections: number }
+  /** Statements in flight and waiting, and the connections that there are for them. */
+  databaseLoad(): { inFlight: number; connections: number }
   /** `maxmemory-policy`; undefined where it cannot be read. Absent without Redis. */
   evictionPolicy?: () => Promise<string | undefined>
   /** Unix milliseconds. */
@@ -18,8 +18,8 @@ export interface Watched {
 }
 
 /**
- * What only a look at the stores can tell. They are asked when somebody reads the metrics, and only then; readers
- * that come while they are being asked share the answer.
+ * What only a look at the stores can tell. They are asked when the metrics are read, and only then; readers
+ * that come while they are being asked share the response.
  */
 export function watchStores(registry: Registry, watched: Watched): void {
   const registers = [registry]
@@ -29,7 +29,7 @@ export function watchStores(registry: Registry, watched: Watched): void {
   })
   const up = new Gauge({
     name: 'store_up',
-    help: '1 while the store answers this process, 0 otherwise',
+    help: '1 while the store responds to this process, 0 otherwise',
     labelNames: ['store'],
     // Of several processes that show themselves as one: the one that is worst off.
     aggregator: 'min',
@@ -57,11 +57,11 @@ export function watchStores(registry: Registry, watched: Watched): void {
     }
   }
   new Gauge({
-    name: 'database_statements_under_way',
+    name: 'database_statements_in_flight',
     help: 'Statements sent to the database or waiting for a connection',
     registers,
     collect() {
-      this.set(watched.databaseLoad().underWay)
+      this.set(watched.databaseLoad().inFlight)
     },
   })
   new Gauge({
@@ -89,11 +89,11 @@ export function watchStores(registry: Registry, watched: Watched): void {
 
 /** One call at a time; who comes meanwhile waits for the same one. */
 function shared<T>(call: () => Promise<T>): () => Promise<T> {
-  let underWay: Promise<T> | undefined
+  let inFlight: Promise<T> | undefined
   return () => {
-    underWay ??= call().finally(() => {
-      underWay = undefined
+    inFlight ??= call().finally(() => {
+      inFlight = undefined
     })
-    return underWay
+    return inFlight
   }
 }

@@ -1,5 +1,5 @@
-import { isObject } from './answer.ts'
 import { type Listing, listing, nextCursorOf, type Page, type PageOptions } from './pages.ts'
+import { isObject } from './read-response.ts'
 import type { SendRequest } from './request.ts'
 import { type About, read, withQuery } from './result.ts'
 

@@ -17,7 +17,7 @@ export function signature(signer: Signer): Credentials {
 /** What `Authorization: Bearer` can carry (RFC 6750). */
 const TOKEN = /^[A-Za-z0-9._~+/-]+=*$/
 
-/** Throws RangeError, without the key. The service must be reached over TLS: whoever reads the key has it. */
+/** Throws RangeError, without the key. The service must be reached over TLS: a reader of the traffic would have the key. */
 export function bearer(apiKey: string): Credentials {
   if (typeof apiKey !== 'string' || !TOKEN.test(apiKey))
     throw new RangeError('apiKey must be a string of A-Z a-z 0-9 . _ ~ + / - with = at the end only')
@@ -28,8 +28,8 @@ export function bearer(apiKey: string): Credentials {
   }
 }
 
-/** For what anybody may read. */
-export const NOBODY: Credentials = {
+/** For what is public. */
+export const NO_CREDENTIALS: Credentials = {
   async headers() {
     return {}
   },

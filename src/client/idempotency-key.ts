@@ -2,7 +2,7 @@
 const BARE = /^[!#-+\--:<-[\]-~]{1,255}$/
 const PRINTABLE = /^[ -~]{1,255}$/
 
-/** A key for one request: 122 random bits, so that no two requests of anybody ever share one. */
+/** A key for one request: 122 random bits, so that no two requests ever share one. */
 export function newKey(): string {
   return globalThis.crypto.randomUUID()
 }

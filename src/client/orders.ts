@@ -1,6 +1,14 @@
-import { isObject } from './answer.ts'
 import { newKey } from './idempotency-key.ts'
-import { type Listing, listing, nextCursorOf, type Page, type PageOptions } from './pages.ts'
+import {
+  type FindOptions,
+  type Listing,
+  type ListOptions,
+  listing,
+  listQuery,
+  nextCursorOf,
+  type Page,
+} from './pages.ts'
+import { isObject } from './read-response.ts'
 import type { SendRequest } from './request.ts'
 import { type About, aboutOf, type Created, parsed, read, withQuery } from './result.ts'
 import type { Effort } from './transport.ts'
@@ -50,15 +58,16 @@ export interface Orders {
   create(input: OrderInput, options?: CreateOptions): Promise<CreatedOrder>
   /** Rejects with ProblemError, code `not_found`, for what is no order of this client. */
   get(id: string, options?: Effort): Promise<FoundOrder>
-  page(options?: PageOptions): Promise<OrderPage>
+  /** The order that was placed under this key; undefined: none was, at the time of the response. */
+  find(options: FindOptions): Promise<Order | undefined>
+  page(options?: ListOptions): Promise<OrderPage>
   /** `for await (const order of client.orders.list())`. The deadline is for each page. */
-  list(options?: PageOptions): OrderList
+  list(options?: ListOptions): OrderList
 }
 
 export function createOrders(request: SendRequest): Orders {
-  const page = async (options: PageOptions = {}): Promise<OrderPage> => {
-    const { limit, cursor } = options
-    const { value, about } = await read(request, withQuery('orders', { limit, cursor }), options, pageOf)
+  const page = async (options: ListOptions = {}): Promise<OrderPage> => {
+    const { value, about } = await read(request, withQuery('orders', listQuery(options)), options, pageOf)
     return { ...value, ...about }
   }
 
@@ -70,20 +79,25 @@ export function createOrders(request: SendRequest): Orders {
       // have the same bytes, or the key would stand for another request.
       const body = JSON.stringify({ user_id, item, amount, ...rest })
       const sent = await request('orders', { method: 'POST', body, key, signal, deadlineMs })
-      const order = parsed(sent, key, orderAnswer)
+      const order = parsed(sent, key, orderResponse)
       return { order, key, replayed: sent.replayed, ...aboutOf(sent) }
     },
     async get(id, options = {}) {
       const path = `orders/${encodeURIComponent(id)}`
-      const { value, about } = await read(request, path, options, orderAnswer)
+      const { value, about } = await read(request, path, options, orderResponse)
       return { order: value, ...about }
+    },
+    async find(options) {
+      const path = withQuery('orders', { idempotency_key: options.key })
+      const { value } = await read(request, path, options, pageOf)
+      return value.orders[0]
     },
     page,
     list: (options = {}) => listing(page, ({ orders }) => orders, options),
   }
 }
 
-function orderAnswer(value: unknown): Order | undefined {
+function orderResponse(value: unknown): Order | undefined {
   return isObject(value) ? orderOf(value.order) : undefined
 }
 

@@ -7,6 +7,33 @@ export interface PageOptions extends Effort {
   cursor?: string | undefined
 }
 
+/** Which items a list has; all of them without it. */
+export interface ListOptions extends PageOptions {
+  /** Created at this time or later: RFC 3339, or a Date. */
+  createdAfter?: string | Date | undefined
+  /** Created before this time. */
+  createdBefore?: string | Date | undefined
+}
+
+/** The parameters of the query, as the service names them. */
+export function listQuery({ limit, cursor, createdAfter, createdBefore }: ListOptions) {
+  return {
+    limit,
+    cursor,
+    created_after: timeOf(createdAfter),
+    created_before: timeOf(createdBefore),
+  }
+}
+
+function timeOf(value: string | Date | undefined): string | undefined {
+  return value instanceof Date ? value.toISOString() : value
+}
+
+/** Looks an item up by the idempotency key of its request. */
+export interface FindOptions extends Effort {
+  key: string
+}
+
 export interface Page {
   /** Where the next page begins; null: this is the last one. */
   nextCursor: string | null
@@ -37,7 +64,7 @@ export function listing<T, P extends Page, O extends PageOptions>(
   return { pages, [Symbol.asyncIterator]: items }
 }
 
-/** `next_cursor` of an answer; undefined: it is none. */
+/** `next_cursor` of a response; undefined: it is none. */
 export function nextCursorOf(value: Record<string, unknown>): string | null | undefined {
   const cursor = value.next_cursor
   return typeof cursor === 'string' || cursor === null ? cursor : undefined

@@ -1,7 +1,16 @@
-import { isObject } from './answer.ts'
 import { newKey } from './idempotency-key.ts'
+import {
+  type FindOptions,
+  type Listing,
+  type ListOptions,
+  listing,
+  listQuery,
+  nextCursorOf,
+  type Page,
+} from './pages.ts'
+import { isObject } from './read-response.ts'
 import type { SendRequest } from './request.ts'
-import { type About, aboutOf, type Created, parsed, read } from './result.ts'
+import { type About, aboutOf, type Created, parsed, read, withQuery } from './result.ts'
 import type { Effort } from './transport.ts'
 
 const PATH = 'api/v1/payments'
@@ -45,6 +54,17 @@ export interface FoundPayment extends About {
   payment: Payment
 }
 
+export interface PaymentPage extends About, Page {
+  payments: Payment[]
+}
+
+export interface PaymentListOptions extends ListOptions {
+  status?: Payment['status'] | undefined
+}
+
+/** All own payments, newest first, read page by page as they are asked for. */
+export type PaymentList = Listing<Payment, PaymentPage>
+
 export interface PayOptions extends Effort {
   /** Your own name for this payment, 16 to 255 of `A-Z a-z 0-9 _ -`; the same one for the same payment. */
   key?: string | undefined
@@ -58,9 +78,20 @@ export interface Payments {
   create(input: PaymentInput, options?: PayOptions): Promise<CreatedPayment>
   /** Rejects with ProblemError, code `not_found`, for what is no payment of this caller. */
   get(transactionId: string, options?: Effort): Promise<FoundPayment>
+  /** The payment that was made under this key; undefined: none was, at the time of the response. */
+  find(options: FindOptions): Promise<Payment | undefined>
+  page(options?: PaymentListOptions): Promise<PaymentPage>
+  /** `for await (const payment of client.payments.list())`. The deadline is for each page. */
+  list(options?: PaymentListOptions): PaymentList
 }
 
 export function createPayments(request: SendRequest): Payments {
+  const page = async (options: PaymentListOptions = {}): Promise<PaymentPage> => {
+    const path = withQuery(PATH, { ...listQuery(options), status: options.status })
+    const { value, about } = await read(request, path, options, pageOf)
+    return { ...value, ...about }
+  }
+
   return {
     async create(input, options = {}) {
       const { key = newKey(), signal, deadlineMs } = options
@@ -68,17 +99,28 @@ export function createPayments(request: SendRequest): Payments {
       // Always in this order, and metadata sorted: the same payment sent again with its key must have the same bytes.
       const members = { amount, currency, description, payment_method, metadata: sorted(metadata), ...rest }
       const sent = await request(PATH, {
-        ...{ method: 'POST', body: JSON.stringify(members), key, signal, deadlineMs },
+        method: 'POST',
+        body: JSON.stringify(members),
+        key,
+        signal,
+        deadlineMs,
         outcomes: [DECLINED],
       })
-      const payment = parsed(sent, key, paymentAnswer)
+      const payment = parsed(sent, key, paymentResponse)
       return { payment, key, replayed: sent.replayed, ...aboutOf(sent) }
     },
     async get(transactionId, options = {}) {
       const path = `${PATH}/${encodeURIComponent(transactionId)}`
-      const { value, about } = await read(request, path, options, paymentAnswer)
+      const { value, about } = await read(request, path, options, paymentResponse)
       return { payment: value, ...about }
     },
+    async find(options) {
+      const path = withQuery(PATH, { idempotency_key: options.key })
+      const { value } = await read(request, path, options, pageOf)
+      return value.payments[0]
+    },
+    page,
+    list: (options = {}) => listing(page, ({ payments }) => payments, options),
   }
 }
 
@@ -87,7 +129,15 @@ function sorted(metadata: Record<string, string> | undefined): Record<string, st
   return Object.fromEntries(Object.entries(metadata).sort(([a], [b]) => (a < b ? -1 : 1)))
 }
 
-function paymentAnswer(value: unknown): Payment | undefined {
+function pageOf(value: unknown): { payments: Payment[]; nextCursor: string | null } | undefined {
+  if (!isObject(value) || !Array.isArray(value.payments)) return undefined
+  const nextCursor = nextCursorOf(value)
+  const payments = value.payments.flatMap((one: unknown) => (isPayment(one) ? [one] : []))
+  if (payments.length !== value.payments.length) return undefined
+  return nextCursor === undefined ? undefined : { payments, nextCursor }
+}
+
+function paymentResponse(value: unknown): Payment | undefined {
   return isObject(value) && isPayment(value.payment) ? value.payment : undefined
 }
 

@@ -30,15 +30,15 @@ export type ServiceCode =
 
 /** What the service did not say itself. */
 export type LocalCode =
-  /** No answer: the connection failed, or was cut before the answer was whole. */
+  /** No response: the connection failed, or was cut before the response was whole. */
   | 'network_error'
-  /** No answer within the time of one attempt. */
+  /** No response within the time of one attempt. */
   | 'timeout'
   /** The caller's signal. `cause` is its reason. */
   | 'aborted'
-  /** An answer that is not the service's, such as the HTML page of a proxy. `status` says which. */
+  /** A response that is not the service's, such as the HTML page of a proxy. `status` says which. */
   | 'unexpected_answer'
-  /** An answer of more bytes than `maxAnswerBytes`. */
+  /** A response of more bytes than `maxResponseBytes`. */
   | 'answer_too_large'
 
 // `string & {}` keeps the completion of the known ones.
@@ -62,7 +62,7 @@ export interface RateLimitStanding {
 export interface Problem {
   code: ProblemCode
   detail: string
-  /** 0: there was no answer. */
+  /** 0: there was no response. */
   status: number
   /** As the service says; undefined where it does not. */
   retryable: boolean | undefined
@@ -87,6 +87,8 @@ export interface Ending {
 /**
  * The one error of a request, after all attempts. To go on where it ended, send the same input with its `key`
  * again: it takes effect once, whatever became of the earlier attempts.
+ *
+ * @example catch (error) { if (error instanceof ProblemError) await sendLater(order, { key: error.key }) }
  */
 export class ProblemError extends Error {
   readonly code: ProblemCode

@@ -1,4 +1,4 @@
-import { isObject } from './answer.ts'
+import { isObject } from './read-response.ts'
 import type { SendRequest } from './request.ts'
 import { type About, read } from './result.ts'
 import type { Effort } from './transport.ts'

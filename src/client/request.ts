@@ -9,7 +9,7 @@ export interface RequestInput extends Effort {
   body?: Content
   /** Without one, nothing but GET and HEAD is sent a second time. */
   key?: string | undefined
-  /** Statuses that are answers and no problems, beside 2xx, where they come as JSON: 402 for a payment. */
+  /** Statuses that are responses and no problems, beside 2xx, where they come as JSON: 402 for a payment. */
   outcomes?: readonly number[]
 }
 

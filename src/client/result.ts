@@ -1,5 +1,5 @@
-import { type Answer, parseJson } from './answer.ts'
 import { localProblem, ProblemError, type RateLimitStanding } from './problem-error.ts'
+import { parseJson, type ServiceResponse } from './read-response.ts'
 import type { SendRequest } from './request.ts'
 import type { Effort, Sent } from './transport.ts'
 
@@ -14,7 +14,7 @@ export interface About {
 /** What was made with a key. */
 export interface Created extends About {
   key: string
-  /** The service had answered this key before, perhaps an earlier attempt of this very call: nothing was done again. */
+  /** The service had responded to this key before, perhaps an earlier attempt of this very call: nothing was done again. */
   replayed: boolean
 }
 
@@ -22,7 +22,7 @@ export function aboutOf({ requestId, rateLimit, attempts }: Sent): About {
   return { requestId, rateLimit, attempts }
 }
 
-/** The value of an answer. `key`: undefined for what was only read. Throws ProblemError, `unexpected_answer`. */
+/** The value of a response. `key`: undefined for what was only read. Throws ProblemError, `unexpected_answer`. */
 export function parsed<T>(sent: Sent, key: string | undefined, parse: (value: unknown) => T | undefined): T {
   const value = parse(parseJson(sent.bytes))
   if (value !== undefined) return value
@@ -51,8 +51,8 @@ export function withQuery(path: string, parameters: Record<string, string | numb
   return search === '' ? path : `${path}?${search}`
 }
 
-function unexpected({ status, headers, requestId, rateLimit }: Answer) {
+function unexpected({ status, headers, requestId, rateLimit }: ServiceResponse) {
   const type = headers.get('Content-Type') ?? 'no content type'
-  const detail = `The answer ${status} (${type}) is not what the service answers: is baseUrl right?`
+  const detail = `The response ${status} (${type}) is not what the service sends: is baseUrl right?`
   return localProblem('unexpected_answer', detail, { status, requestId, rateLimit })
 }

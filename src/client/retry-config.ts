@@ -1,5 +1,5 @@
-import { isObject, parseJson } from './answer.ts'
-import { NOBODY } from './credentials.ts'
+import { NO_CREDENTIALS } from './credentials.ts'
+import { isObject, parseJson } from './read-response.ts'
 import type { SendRequest } from './request.ts'
 import { type About, read } from './result.ts'
 import { DEFAULT_RULES, MULTIPLIER, type RetryRules, retryPolicy } from './retry-policy.ts'
@@ -17,11 +17,11 @@ export interface RetryConfig {
   multiplier: number
   /** `full`: the wait is drawn evenly from 0 to its ceiling. */
   jitter: string
-  /** For one attempt, from sending to the last byte of the answer. */
+  /** For one attempt, from sending to the last byte of the response. */
   attempt_timeout_ms: number
   /** For the request, with all attempts and waits. */
   deadline_ms: number
-  /** Whether the wait that an answer asks for comes on top. */
+  /** Whether the wait that a response asks for comes on top. */
   honour_retry_after: boolean
   retry_on: { statuses: number[]; codes: string[] }
   /** The ceiling of each wait. */
@@ -70,9 +70,13 @@ export function serviceRules(transport: Omit<Transport, 'rules'>, base: URL): ()
 
 async function readRules(transport: Omit<Transport, 'rules'>, base: URL): Promise<RetryRules | undefined> {
   const outgoing = { method: 'GET', ...targetOf(PATH, base), key: undefined, keyHeader: '', body: undefined }
-  // Anybody may read it: the credentials stay at home.
-  const answer = await tryOnce({ ...transport, credentials: NOBODY }, { ...outgoing, outcomes: [] }, READ_MS)
-  return answer.ok ? rulesOf(retryConfigOf(parseJson(answer.answer.bytes))) : undefined
+  // It is public: the credentials are not sent.
+  const response = await tryOnce(
+    { ...transport, credentials: NO_CREDENTIALS },
+    { ...outgoing, outcomes: [] },
+    READ_MS,
+  )
+  return response.ok ? rulesOf(retryConfigOf(parseJson(response.response.bytes))) : undefined
 }
 
 /** undefined: it asks for what this client cannot do, so that following the rest of it would be wrong too. */

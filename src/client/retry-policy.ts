@@ -7,7 +7,7 @@ export interface RetryPolicy {
   baseMs: number
   /** ... up to this. */
   capMs: number
-  /** For one attempt, from sending to the last byte of the answer. */
+  /** For one attempt, from sending to the last byte of the response. */
   attemptTimeoutMs: number
   /** For the request, with all attempts and waits. */
   deadlineMs: number
@@ -17,12 +17,17 @@ export interface RetryPolicy {
   budgetReserve: number
 }
 
+/**
+ * How often and when a request is sent again; `ClientOptions.retry` changes parts of it.
+ *
+ * @example createClient({ baseUrl, client, secret, retry: { ...DEFAULT_RETRY, maxAttempts: 3 } })
+ */
 export const DEFAULT_RETRY: Readonly<RetryPolicy> = {
   // With these delays the tenth attempt comes about when the deadline does.
   maxAttempts: 10,
   baseMs: 200,
   capMs: 10_000,
-  // The service answers within its own deadlines, or says 503; this is for connections that went silent.
+  // The service responds within its own deadlines, or says 503; this is for connections that went silent.
   attemptTimeoutMs: 15_000,
   deadlineMs: 60_000,
   budgetRatio: 0.2,
@@ -59,9 +64,9 @@ function entries<K extends string, V>(record: Record<K, V>): [K, V][] {
 
 /** What is tried again. */
 export interface RetryOn {
-  /** Unless the answer says `retryable: false`. */
+  /** Unless the response says `retryable: false`. */
   statuses: readonly number[]
-  /** Passing states of a key: the answer comes, or somebody finds out what happened. */
+  /** Passing states of a key: the response comes, or an operator finds out what happened. */
   codes: readonly string[]
 }
 
@@ -112,8 +117,8 @@ export function delayCeiling(policy: Pick<RetryPolicy, 'baseMs' | 'capMs'>, retr
 }
 
 /**
- * The wait that an answer asks for. `retry_after_ms` is exact and `Retry-After` the same in whole seconds, rounded
- * up; one that says more comes from somebody on the way, who is believed too. An HTTP date counts from `Date`, since
+ * The wait that a response asks for. `retry_after_ms` is exact and `Retry-After` the same in whole seconds, rounded
+ * up; one that says more comes from a proxy on the way, which is believed too. An HTTP date counts from `Date`, since
  * both are of one clock.
  */
 export function retryAfterOf(headers: Headers, exactMs: unknown, nowMs: number): number | undefined {

@@ -57,7 +57,7 @@ export function createSigner(client: string, secret: string): Signer {
   }
 }
 
-/** Bytes that nobody else holds, in a buffer of their own, as WebCrypto and fetch take them. */
+/** Bytes without another reference, in a buffer of their own, as WebCrypto and fetch take them. */
 export function copy(bytes: Uint8Array): Uint8Array<ArrayBuffer> {
   return new Uint8Array(bytes)
 }

@@ -10,15 +10,21 @@ export interface Target {
 }
 
 /**
- * Throws TypeError for another origin than that of `base`: a signature does not name the host, so that whoever got
- * it could use it at the right one; whoever got an API key has it.
+ * Throws TypeError for another origin than that of `base`: a signature does not name the host, so that a server that got
+ * it could use it at the right one; a server that got an API key has it.
  */
 export function targetOf(input: string | URL, base: URL): Target {
-  const url = new URL(input, base)
+  const url = new URL(behind(input, base), base)
   if (url.origin !== base.origin)
     throw new TypeError(`this client sends to ${base.origin}, not to ${url.origin}`)
   url.hash = ''
   return { url: url.href, target: url.pathname + url.search }
+}
+
+/** A path goes behind that of the base: a service may be found under https://shop.example/orders-api. */
+function behind(input: string | URL, { pathname }: URL): string | URL {
+  const isPath = typeof input === 'string' && input.startsWith('/') && !input.startsWith('//')
+  return isPath ? pathname.replace(/\/$/, '') + input : input
 }
 
 /** Text becomes bytes once, as UTF-8. Throws TypeError for what has no bytes at hand, such as a stream. */

@@ -1,6 +1,6 @@
-import { type Answer, type Read, readAnswer } from './answer.ts'
 import type { Credentials } from './credentials.ts'
 import { type GaveUp, localProblem, type Problem, ProblemError } from './problem-error.ts'
+import { type Read, readResponse, type ServiceResponse } from './read-response.ts'
 import type { RetryBudget } from './retry-budget.ts'
 import { isRetryable, type RetryRules, retryDelay } from './retry-policy.ts'
 import { follow, isOver, unlessAborted } from './signals.ts'
@@ -12,7 +12,7 @@ export interface Transport {
   /** Never rejects. */
   rules: () => Promise<RetryRules>
   budget: RetryBudget
-  maxAnswerBytes: number
+  maxResponseBytes: number
   onRetry: ((retry: RetryNotice) => void) | undefined
   now: () => number
   random: () => number
@@ -39,7 +39,7 @@ export interface Outgoing {
   /** `key` as it stands in the header. */
   keyHeader: string
   body: Uint8Array<ArrayBuffer> | undefined
-  /** Statuses that are answers and no problems, beside 2xx, where they come as JSON. */
+  /** Statuses that are responses and no problems, beside 2xx, where they come as JSON. */
   outcomes: readonly number[]
 }
 
@@ -49,11 +49,11 @@ export interface Effort {
   deadlineMs?: number | undefined
 }
 
-/** The answer, and how many attempts it took. */
-export type Sent = Answer & { attempts: number }
+/** The response, and how many attempts it took. */
+export type Sent = ServiceResponse & { attempts: number }
 
 /**
- * Sends the request until it has an answer that is no passing trouble, with a new timestamp and signature for each
+ * Sends the request until it has a response that is no passing trouble, with a new timestamp and signature for each
  * attempt. Only what may be sent twice is: GET, HEAD and requests with a key. Rejects with ProblemError.
  */
 export async function send(transport: Transport, outgoing: Outgoing, effort: Effort = {}): Promise<Sent> {
@@ -78,7 +78,7 @@ export async function send(transport: Transport, outgoing: Outgoing, effort: Eff
 
   for (let attempt = 1; ; attempt++) {
     const read = await tryOnce(transport, outgoing, Math.min(policy.attemptTimeoutMs, endMs - now()), signal)
-    if (read.ok) return { ...read.answer, attempts: attempt }
+    if (read.ok) return { ...read.response, attempts: attempt }
     const { problem } = read
     if (!reading) effect = effectAfter(effect, problem)
     const fail = (gaveUp: GaveUp, last = problem) =>
@@ -123,12 +123,12 @@ export async function tryOnce(
       redirect: 'manual',
       credentials: 'omit',
     })
-    return await readAnswer(response, transport.maxAnswerBytes, transport.now(), outgoing.outcomes)
+    return await readResponse(response, transport.maxResponseBytes, transport.now(), outgoing.outcomes)
   } catch (cause) {
     if (isOver(signal)) return { ok: false, problem: aborted(signal) }
     const problem = late
-      ? localProblem('timeout', `There was no whole answer within ${Math.round(timeoutMs)} ms.`, { cause })
-      : localProblem('network_error', `There was no whole answer: ${describe(cause)}.`, { cause })
+      ? localProblem('timeout', `There was no whole response within ${Math.round(timeoutMs)} ms.`, { cause })
+      : localProblem('network_error', `There was no whole response: ${describe(cause)}.`, { cause })
     return { ok: false, problem }
   } finally {
     clearTimeout(timer)
@@ -162,8 +162,8 @@ function aborted(signal: AbortSignal | undefined): Problem {
 
 /** Refusals before anything was done: what became of earlier attempts stays as it was. */
 const REFUSALS = new Set([400, 401, 403, 404, 405, 406, 413, 415, 429, 431])
-/** Final words about the key: with these bytes nothing took effect and nothing will. */
-const VERDICTS = new Set(['validation_failed', 'idempotency_key_reused'])
+/** Final words about the key: nothing took effect under it and nothing will. */
+const VERDICTS = new Set(['validation_failed'])
 
 function effectAfter(before: 'none' | 'unknown', { code, status }: Problem): 'none' | 'unknown' {
   if (VERDICTS.has(code)) return 'none'

@@ -4,9 +4,10 @@
  */
 import { mkdirSync, writeFileSync } from 'node:fs'
 import { join } from 'node:path'
+import { type BenchServers, openBenchServers } from './bench-servers.ts'
 import { chartSvg } from './chart.ts'
 import { circumstances } from './circumstances.ts'
-import { CONTESTANTS, type Contest, type Quota } from './contestants.ts'
+import type { Contest, Quota } from './contestants.ts'
 import { type Entrant, type Measured, measure } from './measure.ts'
 import { type Options, readOptions } from './options.ts'
 import { PATHS } from './paths.ts'
@@ -15,9 +16,8 @@ import { profileText, profiling } from './profile.ts'
 import { showProgress } from './progress.ts'
 import { reaches } from './reach.ts'
 import { markdown } from './report.ts'
-import { openStage, type Stage } from './stage.ts'
 
-const CONTESTS: readonly Contest[] = ['orders', 'forwarding', 'workers']
+const CONTESTS: readonly Contest[] = ['orders', 'payments', 'forwarding', 'workers']
 const QUOTAS: readonly Quota[] = ['ample', 'spent']
 
 process.exit(await main())
@@ -37,13 +37,13 @@ async function bench(options: Options): Promise<number> {
   const unpinned = options.quick ? '--quick' : whyNotPinned()
   // Before anything is started: Redis and PostgreSQL inherit it.
   if (unpinned === undefined) pin(process.pid, LOAD_CORE)
-  const stage = await openStage()
+  const servers = await openBenchServers()
   try {
-    const facts = await circumstances(stage, options, unpinned)
+    const facts = await circumstances(servers, options, unpinned)
     const measured: Measured[] = []
     for (const contest of CONTESTS) {
       for (const quota of QUOTAS)
-        measured.push(...(await runPaths(options, contest, quota, stage, unpinned === undefined)))
+        measured.push(...(await runPaths(options, contest, quota, servers, unpinned === undefined)))
     }
     const report = { measured, reaches: options.quick ? [] : reaches(measured), circumstances: facts }
     process.stdout.write(`${options.json ? JSON.stringify(report, null, 2) : markdown(report)}\n`)
@@ -51,12 +51,12 @@ async function bench(options: Options): Promise<number> {
     const wrong = measured.filter(({ unexpected }) => Object.keys(unexpected).length > 0)
     for (const { path, contestant, unexpected } of wrong) {
       process.stderr.write(
-        `${path}, ${contestant}: wrong answers, by status: ${JSON.stringify(unexpected)}\n`,
+        `${path}, ${contestant}: wrong responses, by status: ${JSON.stringify(unexpected)}\n`,
       )
     }
     return wrong.length === 0 && report.reaches.every(({ reached }) => reached) ? 0 : 1
   } finally {
-    await stage.close()
+    await servers.close()
   }
 }
 
@@ -65,15 +65,13 @@ async function runPaths(
   options: Options,
   contest: Contest,
   quota: Quota,
-  stage: Stage,
+  servers: BenchServers,
   pinned: boolean,
 ): Promise<Measured[]> {
   const paths = PATHS.filter(
     (path) => path.contest === contest && path.quota === quota && options.paths.includes(path.name),
   )
-  const contestants = CONTESTANTS.filter(
-    (one) => one.contest === contest && options.contestants.includes(one.name),
-  )
+  const contestants = options.contestants.filter((one) => one.contest === contest)
   if (paths.length === 0 || contestants.length === 0) return []
   const profiles = options.profile ? profiling() : undefined
   const entrants: Entrant[] = []
@@ -84,7 +82,7 @@ async function runPaths(
       const isOnAll = contestant.manyCores === true
       // It inherits where it may run, and starts as many processes as it sees cores.
       if (pinned && isOnAll) pin(process.pid, ALL_CORES)
-      const service = await contestant.start(stage, quota, profiles?.node)
+      const service = await contestant.start(servers, quota, profiles?.node)
       entrants.push({ contestant, service })
       if (pinned) pin(process.pid, LOAD_CORE)
       if (pinned && !isOnAll) pin(service.pid, CONTESTANT_CORE)
@@ -95,7 +93,7 @@ async function runPaths(
         if (done === 0) measuringMs = performance.now()
         progress.round(done)
       }
-      measured.push(...(await measure(path, entrants, options, stage, onRound)))
+      measured.push(...(await measure(path, entrants, options, servers, onRound)))
       progress.end()
     }
   } finally {

@@ -1,4 +1,3 @@
-import { CONTESTANTS } from './contestants.ts'
 import type { Measured } from './measure.ts'
 import { PATHS } from './paths.ts'
 
@@ -20,8 +19,7 @@ export function chartSvg(measured: readonly Measured[]): string {
     const highest = Math.max(...group.map(({ rate }) => rate))
     parts.push(`<text x="8" y="${y + 18}" font-weight="600">${escaped(`${path.name}: ${path.what}`)}</text>`)
     y += HEADING - 8
-    for (const { contestant, rate, p99Ms } of group) {
-      const { kind } = CONTESTANTS.find(({ name }) => name === contestant) ?? { kind: 'peer' }
+    for (const { contestant, kind, rate, p99Ms } of group) {
       const width = Math.max((rate / highest) * BAR_WIDTH, 1)
       const label = `${Math.round(rate).toLocaleString('en')}/s, p99 ${p99Ms.toFixed(1)} ms`
       parts.push(

@@ -2,12 +2,12 @@ import { statfsSync } from 'node:fs'
 import { cpus, loadavg } from 'node:os'
 import { Redis } from 'ioredis'
 import postgres from 'postgres'
+import type { BenchServers } from './bench-servers.ts'
 import type { MeasurePlan } from './measure.ts'
-import type { Stage } from './stage.ts'
 
 /** What the figures depend on, a line each. */
 export async function circumstances(
-  { redis, postgres: database }: Stage,
+  { redis, postgres: database }: BenchServers,
   plan: MeasurePlan,
   unpinned: string | undefined,
 ): Promise<string[]> {
@@ -21,7 +21,7 @@ export async function circumstances(
     where,
     `PostgreSQL ${await postgresVersion(database.url)} with its defaults (fsync and synchronous_commit on), its data on ${fileSystem()}`,
     `Redis ${await redisVersion(redis.url)} without persistence`,
-    `${plan.connections} kept connections, ${plan.rounds} rounds of ${plan.roundMs} ms for each contestant, in turn; warm-up of ${plan.warmUpAnswers} answers`,
+    `${plan.connections} kept connections, ${plan.rounds} rounds of ${plan.roundMs} ms for each contestant, in turn; warm-up of ${plan.warmUpResponses} returns`,
   ]
 }
 

@@ -1,6 +1,6 @@
 import { once } from 'node:events'
 import { connect, type Socket } from 'node:net'
-import { AnswerReader } from './answer-reader.ts'
+import { ResponseReader } from './response-reader.ts'
 
 /** Room for what the kernel hands over at once. */
 const READ_BYTES = 65_536
@@ -9,16 +9,18 @@ const READ_BYTES = 65_536
 export class Connection {
   readonly #socket: Socket
   #isOver = false
-  /** Rejects when the other side closes it, or answers what cannot be read. */
+  /** Rejects when the other side closes it, or returns what cannot be read. */
   readonly closed: Promise<void>
-  /** What the latency of the answer counts from; performance.now(). */
+  /** What the latency of the response counts from; performance.now(). */
   dueMs = 0
 
-  private constructor(port: number, onAnswer: (connection: Connection, status: number) => void) {
+  private constructor(port: number, onResponse: (connection: Connection, status: number) => void) {
     const buffer = Buffer.allocUnsafe(READ_BYTES)
-    const reader = new AnswerReader((status) => onAnswer(this, status))
+    const reader = new ResponseReader((status) => onResponse(this, status))
     this.#socket = connect({
-      ...{ port, host: '127.0.0.1', noDelay: true },
+      port,
+      host: '127.0.0.1',
+      noDelay: true,
       onread: {
         buffer,
         callback: (length) => {
@@ -34,15 +36,15 @@ export class Connection {
     this.closed = once(this.#socket, 'close').then(() => {
       if (!this.#isOver) throw new Error('the contestant closed a connection')
     })
-    // It is awaited when the load is over; until then nobody looks.
+    // It is awaited when the load is over; until then it is not looked at.
     this.closed.catch(() => {})
   }
 
   static async open(
     port: number,
-    onAnswer: (connection: Connection, status: number) => void,
+    onResponse: (connection: Connection, status: number) => void,
   ): Promise<Connection> {
-    const connection = new Connection(port, onAnswer)
+    const connection = new Connection(port, onResponse)
     await once(connection.#socket, 'connect')
     return connection
   }

@@ -1,11 +1,11 @@
 /*
- * node floor.js sync|batched BYTES: the least that Koa can do with an order. It reads the body and answers a constant.
- * `batched` answers after setImmediate(), so that what came in one turn of the event loop also goes out together.
+ * node floor.js sync|batched BYTES: the least that Koa can do with an order. It reads the body and responds with a constant.
+ * `batched` responds after setImmediate(), so that what came in one turn of the event loop also goes out together.
  */
 import Koa from 'koa'
 
 const [how = 'sync', bytes = '0'] = process.argv.slice(2)
-const ANSWER = JSON.stringify({ order: 'x'.repeat(Math.max(Number(bytes) - '{"order":""}'.length, 0)) })
+const RESPONSE = JSON.stringify({ order: 'x'.repeat(Math.max(Number(bytes) - '{"order":""}'.length, 0)) })
 
 const app = new Koa()
 app.use(async (ctx) => {
@@ -13,7 +13,7 @@ app.use(async (ctx) => {
   if (how === 'batched') await new Promise((resolve) => setImmediate(resolve))
   ctx.status = 201
   ctx.type = 'application/json'
-  ctx.body = ANSWER
+  ctx.body = RESPONSE
 })
 const server = app.listen(0, '127.0.0.1', () => {
   const address = server.address()

@@ -8,15 +8,15 @@ import { createServer } from 'node:net'
 import { Pool } from 'undici'
 
 const [kind = '', target = ''] = process.argv.slice(2)
-const ANSWER = `HTTP/1.1 200 OK\r\nContent-Type: application/json\r\nContent-Length: 27\r\n\r\n{"message":"hello, world!"}`
+const RESPONSE = `HTTP/1.1 200 OK\r\nContent-Type: application/json\r\nContent-Length: 27\r\n\r\n{"message":"hello, world!"}`
 
 /** @type {Record<string, (() => import('node:net').Server) | undefined>} */
 const servers = {
-  /** Answers every request with the same bytes, as fast as a socket can. */
+  /** Responds to every request with the same bytes, as fast as a socket can. */
   backend: () =>
     createServer((socket) => {
       socket.setNoDelay(true).on('error', () => {})
-      socket.on('data', (chunk) => void (chunk.includes('\r\n\r\n') && socket.write(ANSWER)))
+      socket.on('data', (chunk) => void (chunk.includes('\r\n\r\n') && socket.write(RESPONSE)))
     }),
   undici() {
     const pool = new Pool(target, { pipelining: 1 })
@@ -24,9 +24,9 @@ const servers = {
       const body = req.headers['content-length'] === undefined ? null : req
       const headers = { ...req.headers, connection: undefined, host: undefined }
       pool.request({ path: req.url ?? '/', method: req.method ?? 'GET', headers, body }).then(
-        (answer) => {
-          res.writeHead(answer.statusCode, answer.headers)
-          answer.body.pipe(res)
+        (response) => {
+          res.writeHead(response.statusCode, response.headers)
+          response.body.pipe(res)
         },
         () => res.writeHead(502).end(),
       )

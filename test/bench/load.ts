@@ -6,23 +6,23 @@ export interface LoadOptions {
   durationMs: number
   /** The whole bytes of the next request; undefined: there are no more, which ends the load. */
   next: () => Buffer | undefined
-  /** The status of every answer. */
+  /** The status of every response. */
   expected: number
   /**
-   * Open loop: so many requests a second, however fast the answers come; a latency then counts from when a request was
-   * due. Without it each connection sends its next request when an answer has come whole.
+   * Open loop: so many requests a second, however fast the responses come; a latency then counts from when a request was
+   * due. Without it each connection sends its next request when a response has come whole.
    */
   ratePerS?: number | undefined
 }
 
 export interface LoadResult {
-  /** Answers within the duration, per second. */
+  /** Responses within the duration, per second. */
   rate: number
   /** All, also those that came later; for what a request costs. */
-  answers: number
-  /** Answers with another status than expected, by status. */
+  responses: number
+  /** Responses with another status than expected, by status. */
   unexpected: Map<number, number>
-  /** In ms, of the answers within the duration, sorted. */
+  /** In ms, of the responses within the duration, sorted. */
   latencies: Float64Array
 }
 
@@ -31,22 +31,24 @@ const STALLED_MS = 30_000
 /** The finest that timers have. */
 const TICK_MS = 1
 
-/** Ready-made bytes over raw sockets. Connecting is not counted. Rejects when a connection is lost or an answer does not come. */
+/** Ready-made bytes over raw sockets. Connecting is not counted. Rejects when a connection is lost or a response does not come. */
 export async function load(options: LoadOptions): Promise<LoadResult> {
   const { port, connections, durationMs, next, expected, ratePerS } = options
   const latencies: number[] = []
   const unexpected = new Map<number, number>()
-  let answers = 0
+  let responses = 0
   let sent = 0
   let over = false
-  const lines = await Promise.all(Array.from({ length: connections }, () => Connection.open(port, onAnswer)))
+  const lines = await Promise.all(
+    Array.from({ length: connections }, () => Connection.open(port, onResponse)),
+  )
   const idle = [...lines]
   const startedMs = performance.now()
   let lastMs = startedMs
 
-  function onAnswer(connection: Connection, status: number): void {
+  function onResponse(connection: Connection, status: number): void {
     const nowMs = performance.now()
-    answers++
+    responses++
     if (status !== expected) unexpected.set(status, (unexpected.get(status) ?? 0) + 1)
     if (nowMs - startedMs > durationMs) over = true
     if (!over) {
@@ -79,7 +81,7 @@ export async function load(options: LoadOptions): Promise<LoadResult> {
   }, TICK_MS)
   if (ratePerS === undefined) clearInterval(timer)
   const stalled = setTimeout(() => {
-    for (const line of lines) line.abandon(`no answer for ${STALLED_MS} ms`)
+    for (const line of lines) line.abandon(`no response for ${STALLED_MS} ms`)
   }, durationMs + STALLED_MS)
   try {
     await Promise.all(lines.map(({ closed }) => closed))
@@ -90,7 +92,7 @@ export async function load(options: LoadOptions): Promise<LoadResult> {
   const seconds = (lastMs - startedMs) / 1_000
   return {
     rate: seconds === 0 ? 0 : latencies.length / seconds,
-    answers,
+    responses,
     unexpected,
     latencies: Float64Array.from(latencies).sort(),
   }

@@ -1,11 +1,12 @@
 import { parseArgs } from 'node:util'
-import { CONTESTANTS } from './contestants.ts'
+import { readBuilds } from './builds.ts'
+import { CONTESTANTS, type Contestant, nameInThis, withBuilds } from './contestants.ts'
 import type { MeasurePlan } from './measure.ts'
 import { PATHS } from './paths.ts'
 
 export interface Options extends MeasurePlan {
   paths: readonly string[]
-  contestants: readonly string[]
+  contestants: readonly Contestant[]
   /** Shows that everything works; the figures mean nothing. */
   quick: boolean
   json: boolean
@@ -15,8 +16,8 @@ export interface Options extends MeasurePlan {
   profile: boolean
 }
 
-/** Measured: after 6,000, answers still became cheaper from round to round. */
-const WARM_UP_ANSWERS = 20_000
+/** Measured: after 6,000, responses still became cheaper from round to round. */
+const WARM_UP_RESPONSES = 20_000
 const KEYS = 10_000
 
 const names = (all: readonly { name: string; optional?: boolean }[]) =>
@@ -26,13 +27,19 @@ const HELP = `Usage: npm run bench -- [OPTIONS]
 
 Measures oncekey, what a user could put together instead, and the floor (bare Koa) on the same work, in short
 rounds that alternate, with a Redis and a PostgreSQL of its own. The contestant has one core; the load, Redis and
-PostgreSQL have another. Exit code 1 if an answer is wrong or a ratio is not reached. docs/benchmarks.md says more.
+PostgreSQL have another. Exit code 1 if a response is wrong or a ratio is not reached. docs/benchmarks.md says more.
 
   --paths A,B         ${wrapped(names(PATHS))}
   --contestants A,B   ${wrapped(names(CONTESTANTS))}
+  --build NAME=DIR    another clone, which is built: what it has of these competes as CONTESTANT@NAME
+  --node NAME=FILE    the node program that runs this build
+  --flags NAME=FLAGS  options of that program, separated by spaces
+  --env NAME=X=VALUE  a setting of this build
   --rounds N          of each contestant on each path (15)
   --round-ms N        length of a round (700)
   --connections N     (64)
+  --others CORES      waits until other processes use no more cores than this, as 0.2; rounds in which they used more
+                      are void and run again
   --out DIR           writes report.md and chart.svg there
   --json              all figures, of each round too, on standard output instead of the report
   --profile NAME      this contestant on one path (fresh, or that of --paths), and what took the most time in it
@@ -59,6 +66,11 @@ export function readOptions(args: string[]): Options | undefined {
       rounds: { type: 'string' },
       'round-ms': { type: 'string' },
       connections: { type: 'string' },
+      build: { type: 'string', multiple: true },
+      node: { type: 'string', multiple: true },
+      flags: { type: 'string', multiple: true },
+      env: { type: 'string', multiple: true },
+      others: { type: 'string' },
       out: { type: 'string' },
       profile: { type: 'string' },
     },
@@ -70,20 +82,26 @@ export function readOptions(args: string[]): Options | undefined {
   const quick = values.quick === true
   const profile = values.profile !== undefined
   const paths = values.paths ?? values.only ?? (profile ? 'fresh' : undefined)
+  const all = withBuilds(readBuilds(values))
+  const wanted = chosen(
+    '--contestants',
+    all,
+    (values.profile ?? values.contestants)?.split(','),
+    ({ contest, kind }) => !(quick && contest === 'orders' && kind === 'peer'),
+  )
   const options: Options = {
     paths: chosen('--paths', PATHS, paths?.split(','), ({ optional }) => optional !== true),
-    contestants: chosen(
-      '--contestants',
-      CONTESTANTS,
-      (values.profile ?? values.contestants)?.split(','),
-      ({ contest, kind }) => !(quick && contest === 'orders' && kind === 'peer'),
-    ),
+    contestants: all.filter((one) => wanted.includes(one.name) || wanted.includes(nameInThis(one))),
     rounds: whole('--rounds', values.rounds, quick ? 1 : 15),
     roundMs: whole('--round-ms', values['round-ms'], quick ? 100 : 700),
-    warmUpAnswers: quick ? 1 : WARM_UP_ANSWERS,
+    warmUpResponses: quick ? 1 : WARM_UP_RESPONSES,
     connections: whole('--connections', values.connections, quick ? 8 : 64),
     keys: quick ? 50 : KEYS,
-    ...{ quick, profile, json: values.json === true, out: values.out },
+    quick,
+    profile,
+    maxOtherCores: cores(values.others),
+    json: values.json === true,
+    out: values.out,
   }
   if (profile && (options.paths.length !== 1 || options.contestants.length !== 1)) {
     throw new Error('--profile takes one contestant, and --paths one path with it')
@@ -103,6 +121,12 @@ function chosen<T extends { name: string }>(
     throw new Error(`${option}: there is no ${name}; there are ${known.map((one) => one.name).join(', ')}`)
   }
   return known.filter((one) => wanted?.includes(one.name) ?? byDefault(one)).map(({ name }) => name)
+}
+
+function cores(text: string | undefined): number | undefined {
+  if (text === undefined) return undefined
+  if (!/^\d{1,3}(\.\d+)?$/.test(text)) throw new Error(`--others ${text}: must be a number of cores, as 0.2`)
+  return Number(text)
 }
 
 function whole(option: string, text: string | undefined, fallback: number): number {

@@ -41,6 +41,18 @@ export function treeCpuUs(pid: number): number {
   )
 }
 
+/** CPU time so far of everything on this machine, in µs; NaN where there is no /proc. */
+export function machineCpuUs(): number {
+  if (process.platform !== 'linux') return Number.NaN
+  const [line = ''] = readFileSync('/proc/stat', 'utf8').split('\n')
+  // "cpu user nice system idle iowait irq softirq steal ...": what a guest uses is in user already.
+  const [user = 0, nice = 0, system = 0, , , irq = 0, softirq = 0, steal = 0] = line
+    .split(/ +/)
+    .slice(1)
+    .map(Number)
+  return (user + nice + system + irq + softirq + steal) * TICK_US
+}
+
 /** From now on peakRssMb() says the highest from now on. */
 export function forgetPeakRss(pid: number): void {
   if (process.platform !== 'linux') return

@@ -3,7 +3,6 @@ import { sign } from '../../internal/signature/schemes.ts'
 
 /** Of the client `default`, for every contestant. */
 export const SECRET = randomBytes(24).toString('base64url')
-const TARGET = '/orders'
 
 export interface OrderIntent {
   key: string
@@ -13,12 +12,29 @@ export interface OrderIntent {
 
 /** The whole bytes of a signed order: signing costs more than sending, so it is done ahead. */
 export function orderRequest({ key, amount }: OrderIntent, secret = SECRET): Buffer {
-  const body = `{"user_id":"user-1","item":"book","amount":${amount}}`
+  return signedRequest('/orders', key, `{"user_id":"user-1","item":"book","amount":${amount}}`, secret)
+}
+
+/** The same for a payment. */
+export function paymentRequest(key: string): Buffer {
+  const body = '{"amount":49.9,"currency":"EUR","payment_method":"card_4242"}'
+  return signedRequest('/api/v1/payments', key, body, SECRET)
+}
+
+function signedRequest(target: string, key: string, body: string, secret: string): Buffer {
   const timestamp = Math.floor(Date.now() / 1_000)
-  const intent = { method: 'POST', target: TARGET, client: 'default', key, body, timestamp }
-  const signature = sign({ ...intent, scheme: 'v1', secret })
+  const signature = sign({
+    method: 'POST',
+    target,
+    client: 'default',
+    key,
+    body,
+    timestamp,
+    scheme: 'v1',
+    secret,
+  })
   return Buffer.from(
-    `POST ${TARGET} HTTP/1.1\r\nHost: 127.0.0.1\r\nContent-Type: application/json\r\n` +
+    `POST ${target} HTTP/1.1\r\nHost: 127.0.0.1\r\nContent-Type: application/json\r\n` +
       `Content-Length: ${body.length}\r\nIdempotency-Key: ${key}\r\nX-Signature: ${signature}\r\n\r\n${body}`,
   )
 }

@@ -3,6 +3,8 @@
  * npm run chaos -- --help.
  */
 import { FAULT_KINDS } from './fault-kinds.ts'
+import { longRuns } from './long-runs.ts'
+import { notPossible } from './means.ts'
 import { HELP, readOptions } from './options.ts'
 import { checkAgain, matrix, oneRun } from './runs.ts'
 import { sabotageRuns } from './sabotage-runs.ts'
@@ -22,8 +24,18 @@ async function main(): Promise<number> {
     )
     return 0
   }
+  const impossible = notPossible(options.otherVersion)
+  const missing = (options.faults ?? []).filter((kind) => impossible.has(kind))
+  if (missing.length > 0) {
+    for (const kind of missing) console.error(`--faults ${kind}: ${impossible.get(kind)}`)
+    return 2
+  }
+  if (options.check === undefined && options.faults === undefined) {
+    for (const [kind, reason] of impossible) console.log(`without ${kind}: ${reason}`)
+  }
   if (options.check !== undefined) return await checkAgain(options.check, options.report)
   if (options.sabotage !== undefined) return await sabotageRuns(options, options.sabotage)
+  if (options.total !== undefined) return await longRuns(options, options.total)
   if (options.matrix) return await matrix(options)
   return await oneRun(options)
 }

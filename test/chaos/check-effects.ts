@@ -1,4 +1,5 @@
 import { gatewayKeyOf } from '../../internal/payments/payment.ts'
+import { ranAgain } from './check-runs.ts'
 import { byName, type Evidence, isGenuine, nameOf } from './evidence.ts'
 import type { Exchange } from './history.ts'
 import type { Violation } from './invariants.ts'
@@ -10,7 +11,7 @@ interface Effect {
   count: number
   /** Of the gateway. */
   charges: number
-  /** Of the answers that belong to them. */
+  /** Of the responses that belong to them. */
   shas: (string | null | undefined)[]
   values: Record<string, string | number>[]
 }
@@ -23,7 +24,7 @@ export function checkEffects(evidence: Evidence): Violation[] {
   const effects = effectsOf(evidence, asked)
   const what = { orders: 'orders', payments: 'payments', proxy: 'runs' }[mode]
   for (const [name, { count, charges, values }] of effects) {
-    if (count > 1) found.push({ invariant: mode === 'proxy' ? 8 : 1, what: `${name} has ${count} ${what}` })
+    if (count > 1 && mode !== 'proxy') found.push({ invariant: 1, what: `${name} has ${count} ${what}` })
     if (charges > 1) found.push({ invariant: 1, what: `${name} was charged ${charges} times` })
     const genuine = (asked.get(name) ?? []).filter(isGenuine)
     const founded = values.every((value) => genuine.some(({ sent }) => matches(sent.value, value)))
@@ -31,6 +32,7 @@ export function checkEffects(evidence: Evidence): Violation[] {
       found.push({ invariant: 3, what: `${name} took effect, and nobody who may has asked for that` })
     }
   }
+  if (mode === 'proxy') found.push(...ranAgain(evidence))
   for (const [name, own] of asked) {
     const effect = effects.get(name)
     for (const exchange of own) {
@@ -68,7 +70,7 @@ function effectsOf(
     effect.count++
     effect.shas.push(row.sha)
     effect.values.push({ amount: row.amount })
-    // Begun is not yet an effect on anybody's money.
+    // Begun is not yet a charge.
     if (row.state !== 'completed' && row.charge_id === null) effects.delete(nameOf(row))
   }
   // What the far side knows a key by.
@@ -94,16 +96,18 @@ function matches(asked: Record<string, string | number>, value: Record<string, s
 }
 
 /** A declined payment took effect, too: it has its row and its charge. */
-function isAcknowledged({ plan }: Evidence, { sent, answer }: Exchange): boolean {
-  return sent.kind !== 'forged' && answer !== undefined && isFinal(plan.mode, answer.status, answer.code)
+function isAcknowledged({ plan }: Evidence, { sent, response }: Exchange): boolean {
+  return (
+    sent.kind !== 'forged' && response !== undefined && isFinal(plan.mode, response.status, response.code)
+  )
 }
 
-function unfounded({ sent, answer }: Exchange, effect: Effect | undefined): string | undefined {
-  if (effect === undefined) return `was answered with ${answer?.status}, and there is nothing`
-  if (!effect.shas.includes(answer?.sha)) return 'was answered with something else than what there is'
+function unfounded({ sent, response }: Exchange, effect: Effect | undefined): string | undefined {
+  if (effect === undefined) return `got ${response?.status}, and there is nothing`
+  if (!effect.shas.includes(response?.sha)) return 'got something else than what there is'
   const { values } = effect
   if (values.length > 0 && !values.some((value) => matches(sent.value, value))) {
-    return 'was answered as if it were the request that its key stands for'
+    return 'got a response as if it were the request that its key stands for'
   }
   return undefined
 }
@@ -117,11 +121,11 @@ const CERTAIN = new Set([
   ...['idempotency_key_reused', 'shutting_down', 'backend_unreachable'],
 ])
 
-function isRefusedForCertain({ sent, answer }: Exchange): boolean {
+function isRefusedForCertain({ sent, response }: Exchange): boolean {
   if (sent.kind === 'half') return true
-  if (answer === undefined) return sent.kind === 'forged'
+  if (response === undefined) return sent.kind === 'forged'
   return (
-    CERTAIN.has(answer.code) ||
-    (answer.code === 'circuit_open' && answer.detail.includes('Nothing was charged'))
+    CERTAIN.has(response.code) ||
+    (response.code === 'circuit_open' && response.detail.includes('Nothing was charged'))
   )
 }

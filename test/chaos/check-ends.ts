@@ -1,17 +1,34 @@
-import { byName, type Evidence, isGenuine } from './evidence.ts'
-import type { Exchange } from './history.ts'
+import { byName, type Evidence, heldSinceStep, isGenuine } from './evidence.ts'
+import type { Exchange, SendKind } from './history.ts'
 import type { Violation } from './invariants.ts'
+import { ARRIVAL_MS, GRACE_MS } from './run-plan.ts'
 import { isFinal } from './traffic.ts'
 
 const SLACK_MS = 1_000
 const HEX = /[0-9a-f]{64}/g
 
-/** Invariants 11 and 12. */
+/** Invariants 11, 12 and 13: how requests end. */
 export function checkEnds(evidence: Evidence): Violation[] {
-  return [...late(evidence), ...stuck(evidence), ...leaked(evidence)]
+  return [...late(evidence), ...stuck(evidence), ...leaked(evidence), ...cut(evidence)]
 }
 
-/** A node that stands still answers nobody; that time does not count. */
+/** A node that is stopped in order, and in time, has an end for each request that had arrived. */
+function cut({ plan, outcome, exchanges }: Evidence): Violation[] {
+  const found: Violation[] = []
+  for (const { node, sigterm } of outcome.faults) {
+    if (sigterm === undefined || !sigterm.inTime) continue
+    for (const { sent, response, endAt, error } of exchanges) {
+      if (sent.node !== node % plan.nodes || STOPS_ITSELF.has(sent.kind) || response !== undefined) continue
+      if (sent.at > sigterm.at - ARRIVAL_MS || endAt < sigterm.at || endAt > sigterm.at + GRACE_MS) continue
+      found.push({ invariant: 13, what: `${sent.id} was cut by SIGTERM: ${error ?? 'without an end'}` })
+    }
+  }
+  return found
+}
+
+const STOPS_ITSELF: ReadonlySet<SendKind> = new Set(['leave', 'half'])
+
+/** A node that stands still does not respond; that time does not count. */
 function late({ plan, outcome, exchanges }: Evidence): Violation[] {
   const stalls = outcome.faults.filter(({ kind }) => kind === 'stall')
   const found: Violation[] = []
@@ -31,15 +48,17 @@ function late({ plan, outcome, exchanges }: Evidence): Violation[] {
   return found
 }
 
-/** Long after all was well again, a key is held although nobody works on it, or has come to no end. */
-function stuck({ plan, outcome, exchanges }: Evidence): Violation[] {
+/** Long after all was well again, a key is held although no attempt works on it, or has come to no end. */
+function stuck(evidence: Evidence): Violation[] {
+  const { plan, outcome, exchanges } = evidence
   const found: Violation[] = []
   const clearAt = outcome.healedAt + plan.holdMs + SLACK_MS
   for (const [name, own] of byName(exchanges)) {
     const genuine = own.filter(isGenuine)
+    const steppedUntil = heldSinceStep(evidence, genuine)
     for (const exchange of genuine) {
-      const { sent, answer } = exchange
-      if (sent.at < clearAt || answer?.code !== 'request_in_progress') continue
+      const { sent, response } = exchange
+      if (sent.at < Math.max(clearAt, steppedUntil) || response?.code !== 'request_in_progress') continue
       const held = genuine.some((one) => one !== exchange && mayHold(one, sent.at))
       if (!held)
         found.push({ invariant: 11, what: `${name} (${sent.id}) is still locked long after healing` })
@@ -48,9 +67,9 @@ function stuck({ plan, outcome, exchanges }: Evidence): Violation[] {
   if (outcome.open > 0) found.push({ invariant: 11, what: `${outcome.open} keys came to no end` })
   return found
 
-  function mayHold({ sent, answer, endAt }: Exchange, at: number): boolean {
+  function mayHold({ sent, response, endAt }: Exchange, at: number): boolean {
     if (sent.at >= at) return sent.at <= at + SLACK_MS
-    const isOver = answer !== undefined && isFinal(plan.mode, answer.status, answer.code)
+    const isOver = response !== undefined && isFinal(plan.mode, response.status, response.code)
     return endAt + (isOver ? plan.leaseMs : plan.holdMs) + SLACK_MS > at && endAt > clearAt
   }
 }
@@ -69,9 +88,9 @@ function leaked({ plan, exchanges, words }: Evidence): Violation[] {
       break
     }
   }
-  for (const { sent, answer } of exchanges) {
-    if (answer?.leaked === true)
-      found.push({ invariant: 12, what: `a secret is in the answer to ${sent.id}` })
+  for (const { sent, response } of exchanges) {
+    if (response?.leaked === true)
+      found.push({ invariant: 12, what: `a secret is in the response to ${sent.id}` })
   }
   return found
 }

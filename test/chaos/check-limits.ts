@@ -4,8 +4,8 @@ import type { Exchange } from './history.ts'
 import type { Violation } from './invariants.ts'
 import { PROBE } from './run-plan.ts'
 
-/** Redis loses its state in them: one extra burst each. */
-const LOSSES: ReadonlySet<FaultKind> = new Set(['redis-flush', 'redis-restart', 'redis-evict'])
+/** Redis loses its state in them, or its clock jumps over a window: one extra burst each. */
+const LOSSES: ReadonlySet<FaultKind> = new Set(['redis-flush', 'redis-restart', 'redis-evict', 'redis-clock'])
 
 /** Invariants 7 and 9. */
 export function checkLimits(evidence: Evidence): Violation[] {
@@ -13,7 +13,7 @@ export function checkLimits(evidence: Evidence): Violation[] {
 }
 
 /**
- * An admission is somewhere between the sending and the answer. Those that certainly lie within one window are counted:
+ * An admission is somewhere between the sending and the response. Those that certainly lie within one window are counted:
  * what could be explained by another place in time is not held against the service.
  */
 function tooMany({ plan, outcome, exchanges }: Evidence): Violation[] {
@@ -53,9 +53,9 @@ function tooMany({ plan, outcome, exchanges }: Evidence): Violation[] {
 function admittedByClient(exchanges: readonly Exchange[]): Map<string, Exchange[]> {
   const clients = new Map<string, Exchange[]>()
   for (const exchange of exchanges) {
-    const { sent, answer } = exchange
-    if (sent.kind === 'forged' || answer === undefined || answer.remaining === null) continue
-    if (answer.status === 429) continue
+    const { sent, response } = exchange
+    if (sent.kind === 'forged' || response === undefined || response.remaining === null) continue
+    if (response.status === 429) continue
     const own = clients.get(sent.client)
     if (own === undefined) clients.set(sent.client, [exchange])
     else own.push(exchange)
@@ -63,37 +63,42 @@ function admittedByClient(exchanges: readonly Exchange[]): Map<string, Exchange[
   return clients
 }
 
-function unauthenticated({ plan, exchanges }: Evidence): Violation[] {
+function unauthenticated({ plan, outcome, exchanges }: Evidence): Violation[] {
   const found: Violation[] = []
-  for (const { sent, answer } of exchanges) {
-    if (sent.kind !== 'forged' || answer === undefined) continue
-    if (answer.status !== 401 && answer.status !== 503) {
+  for (const { sent, response } of exchanges) {
+    if (sent.kind !== 'forged' || response === undefined) continue
+    if (response.status !== 401 && response.status !== 503) {
       found.push({
         invariant: 9,
-        what: `${sent.id} was forged, and answered with ${answer.status} ${answer.code}`,
+        what: `${sent.id} was forged, and got ${response.status} ${response.code}`,
       })
     }
-    if (answer.remaining !== null) {
+    if (response.remaining !== null) {
       found.push({ invariant: 9, what: `${sent.id} was forged, and counted in the limits of ${sent.client}` })
     }
   }
   if (plan.limit === null) return found
-  // What the probe has left tells whether somebody else has used its quota.
+  // What the probe has left tells whether another client has used its quota.
   const { quota, windowMs } = plan.limit
   const probes = exchanges.filter(({ sent }) => sent.client === PROBE && sent.kind === 'probe')
-  for (const [n, { sent, answer, endAt }] of probes.entries()) {
-    if (answer === undefined || answer.remaining === null) continue
+  // Admissions that were counted while the clock of Redis was ahead are in its future when it is right, and count anew.
+  const steps = outcome.faults.filter(({ kind }) => kind === 'redis-clock')
+  const isStepped = (from: number, to: number) =>
+    steps.some(({ beganAt, endedAt }) => beganAt < to && endedAt > from - windowMs)
+  for (const [n, { sent, response, endAt }] of probes.entries()) {
+    if (response === undefined || response.remaining === null || isStepped(sent.at, endAt)) continue
     let own = 1
     for (let i = n - 1; i >= 0; i--) {
       const before = probes[i]
-      // One that was not answered may have been admitted late.
       if (before === undefined || sent.at - before.sent.at > 60_000) break
-      if (before.answer === undefined || before.endAt > sent.at - windowMs) own++
+      // One without a response may have been admitted late; one from a clock that was ahead counts anew at the next look.
+      const isAhead = steps.some(({ beganAt, endedAt }) => beganAt < before.endAt && endedAt > before.sent.at)
+      if (before.response === undefined || isAhead || before.endAt > sent.at - windowMs) own++
     }
-    if (answer.remaining < quota - own && endAt > sent.at) {
+    if (response.remaining < quota - own && endAt > sent.at) {
       found.push({
         invariant: 9,
-        what: `${sent.id} has ${answer.remaining} of ${quota} left after ${own} of its own`,
+        what: `${sent.id} has ${response.remaining} of ${quota} left after ${own} of its own`,
       })
     }
   }

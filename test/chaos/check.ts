@@ -1,8 +1,8 @@
-import { checkAnswers } from './check-answers.ts'
 import { checkAudit } from './check-audit.ts'
 import { checkEffects } from './check-effects.ts'
 import { checkEnds } from './check-ends.ts'
 import { checkLimits } from './check-limits.ts'
+import { checkResponses } from './check-responses.ts'
 import type { Evidence } from './evidence.ts'
 import type { FaultKind } from './fault-kinds.ts'
 import type { Violation } from './invariants.ts'
@@ -13,7 +13,7 @@ export interface Verdict {
   violations: Violation[]
   /** Why the run says nothing, if it does not. */
   void: string[]
-  /** Requests that wanted an answer, and how many had the final one. */
+  /** Requests that wanted a response, and how many had the final one. */
   wanted: number
   succeeded: number
 }
@@ -22,7 +22,7 @@ export interface Verdict {
 export function check(evidence: Evidence, planned: readonly PlannedFault[]): Verdict {
   const violations = [
     ...checkEffects(evidence),
-    ...checkAnswers(evidence),
+    ...checkResponses(evidence),
     ...checkLimits(evidence),
     ...checkAudit(evidence),
     ...checkEnds(evidence),
@@ -30,7 +30,7 @@ export function check(evidence: Evidence, planned: readonly PlannedFault[]): Ver
   violations.sort((a, b) => a.invariant - b.invariant)
   const wanted = evidence.exchanges.filter(({ sent }) => sent.kind === 'ask' || sent.kind === 'once')
   const succeeded = wanted.filter(
-    ({ answer }) => answer !== undefined && isFinal(evidence.plan.mode, answer.status, answer.code),
+    ({ response }) => response !== undefined && isFinal(evidence.plan.mode, response.status, response.code),
   )
   return {
     violations,

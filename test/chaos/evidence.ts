@@ -57,3 +57,15 @@ export function byName(exchanges: readonly Exchange[]): Map<string, Exchange[]> 
   }
   return names
 }
+
+/**
+ * Until when a lease may last that was taken before the clock of a store was put back: its length from the next look at
+ * the key, and once more for the attempt that takes it over. 0: no clock was stepped.
+ */
+export function heldSinceStep({ plan, outcome }: Evidence, own: readonly Exchange[]): number {
+  const firstAt = own[0]?.sent.at ?? Number.POSITIVE_INFINITY
+  const looks = outcome.faults
+    .filter(({ kind, endedAt }) => (kind === 'postgres-clock' || kind === 'redis-clock') && endedAt > firstAt)
+    .flatMap(({ endedAt }) => own.find(({ sent }) => sent.at >= endedAt)?.sent.at ?? [])
+  return looks.length === 0 ? 0 : Math.max(...looks) + 2 * plan.holdMs
+}

@@ -1,10 +1,12 @@
+import type { Means } from './means.ts'
+
 export const MODES = ['orders', 'payments', 'proxy'] as const
 export type Mode = (typeof MODES)[number]
 export const STORES = ['redis', 'postgres'] as const
 export type Store = (typeof STORES)[number]
 
 /** Where a fault strikes. Two faults at one place follow each other; everything else overlaps. */
-export type Place =
+export type FaultSite =
   | 'node'
   | 'nodes'
   | 'redis'
@@ -15,12 +17,14 @@ export type Place =
   | 'partners'
 
 export interface FaultKindInfo {
-  place: Place
+  place: FaultSite
   /** For the report. */
   what: string
   /** The shortest and the longest, ms; of what only happens at a moment both are 0. */
   lastsMs: readonly [number, number]
   modes: readonly Mode[]
+  /** Without it the fault cannot be made. */
+  needs?: Means
 }
 
 const SERVICE = ['orders', 'payments'] as const
@@ -30,12 +34,16 @@ const ALL = MODES
 export const FAULTS = {
   kill: { place: 'node', what: 'kill -9 of a node under load', lastsMs: [100, 500], modes: ALL },
   'kill-before-commit': {
-    ...{ place: 'node', what: 'kill -9 while the INSERT is on its way to PostgreSQL' },
-    ...{ lastsMs: [100, 400], modes: SERVICE },
+    place: 'node',
+    what: 'kill -9 while the INSERT is on its way to PostgreSQL',
+    lastsMs: [100, 400],
+    modes: SERVICE,
   },
   'kill-after-commit': {
-    ...{ place: 'node', what: 'kill -9 after COMMIT, before anybody is told' },
-    ...{ lastsMs: [100, 400], modes: SERVICE },
+    place: 'node',
+    what: 'kill -9 after COMMIT, before anybody is told',
+    lastsMs: [100, 400],
+    modes: SERVICE,
   },
   stall: {
     place: 'node',
@@ -55,6 +63,19 @@ export const FAULTS = {
     lastsMs: [0, 0],
     modes: ALL,
   },
+  sigterm: {
+    place: 'node',
+    what: 'SIGTERM of a node with hundreds of requests in flight',
+    lastsMs: [100, 400],
+    modes: ALL,
+  },
+  'other-version': {
+    place: 'node',
+    what: 'a node goes on as another version of the service',
+    lastsMs: [0, 0],
+    modes: ALL,
+    needs: 'other version',
+  },
   'redis-flush': { place: 'redis', what: 'FLUSHALL', lastsMs: [0, 0], modes: SERVICE },
   'redis-restart': {
     place: 'redis',
@@ -66,9 +87,36 @@ export const FAULTS = {
   'redis-pause': { place: 'redis', what: 'Redis hangs (CLIENT PAUSE)', lastsMs: [800, 2_000], modes: ALL },
   'redis-oom': { place: 'redis', what: 'Redis refuses writes (OOM)', lastsMs: [300, 1_200], modes: ALL },
   'redis-readonly': { place: 'redis', what: 'Redis is READONLY', lastsMs: [300, 1_200], modes: ALL },
+  'redis-role': {
+    place: 'redis',
+    what: 'the user of Redis may only read',
+    lastsMs: [300, 1_200],
+    modes: ALL,
+  },
+  'redis-no-connections': {
+    place: 'redis',
+    what: 'Redis has no connection left (maxclients)',
+    lastsMs: [300, 1_200],
+    modes: ALL,
+  },
+  'redis-clock': {
+    place: 'redis',
+    what: 'the clock of Redis steps, and steps back',
+    lastsMs: [1_500, 3_000],
+    modes: ALL,
+    needs: 'libfaketime',
+  },
+  'redis-one-way': {
+    place: 'redis wire',
+    what: 'one direction to or from Redis is lost, and comes late',
+    lastsMs: [800, 2_500],
+    modes: ALL,
+  },
   'redis-reply-lost': {
-    ...{ place: 'redis wire', what: 'Redis executes, its replies are lost' },
-    ...{ lastsMs: [800, 2_500], modes: ALL },
+    place: 'redis wire',
+    what: 'Redis executes, its replies are lost',
+    lastsMs: [800, 2_500],
+    modes: ALL,
   },
   'postgres-terminate': {
     place: 'postgres',
@@ -77,6 +125,50 @@ export const FAULTS = {
     modes: ALL,
   },
   'postgres-restart': { place: 'postgres', what: 'PostgreSQL restarts', lastsMs: [0, 0], modes: ALL },
+  'postgres-kill': {
+    place: 'postgres',
+    what: 'kill -9 of the whole PostgreSQL, with fsync on',
+    lastsMs: [100, 500],
+    modes: ALL,
+  },
+  'postgres-disk-full': {
+    place: 'postgres',
+    what: 'the disk of PostgreSQL is full, and has room again',
+    lastsMs: [1_000, 2_000],
+    modes: ALL,
+    needs: 'small disk',
+  },
+  'postgres-role': {
+    place: 'postgres',
+    what: 'the role of the service may only read',
+    lastsMs: [400, 1_500],
+    modes: ALL,
+  },
+  'postgres-no-connections': {
+    place: 'postgres',
+    what: 'others use all connections of PostgreSQL',
+    lastsMs: [400, 1_500],
+    modes: ALL,
+  },
+  'postgres-locked': {
+    place: 'postgres',
+    what: 'a table is locked',
+    lastsMs: [2_000, 4_500],
+    modes: ALL,
+  },
+  'postgres-clock': {
+    place: 'postgres',
+    what: 'the clock of PostgreSQL steps both ways',
+    lastsMs: [1_500, 3_000],
+    modes: ALL,
+    needs: 'libfaketime',
+  },
+  'postgres-one-way': {
+    place: 'postgres wire',
+    what: 'one direction to or from PostgreSQL is lost, and comes late',
+    lastsMs: [800, 2_800],
+    modes: ALL,
+  },
   'postgres-refuse': {
     place: 'postgres wire',
     what: 'PostgreSQL refuses connections',
@@ -84,52 +176,92 @@ export const FAULTS = {
     modes: ALL,
   },
   'postgres-reply-lost': {
-    ...{ place: 'postgres wire', what: 'the connection is lost after COMMIT was sent' },
-    ...{ lastsMs: [300, 1_000], modes: ALL },
+    place: 'postgres wire',
+    what: 'the connection is lost after COMMIT was sent',
+    lastsMs: [300, 1_000],
+    modes: ALL,
   },
   'client-leaves': { place: 'partners', what: 'a client leaves midway', lastsMs: [0, 0], modes: ALL },
   'half-body': { place: 'partners', what: 'a client sends half a body', lastsMs: [0, 0], modes: ALL },
   copies: { place: 'partners', what: '100 copies of a request at all nodes', lastsMs: [0, 0], modes: ALL },
   'after-ttl': { place: 'partners', what: 'a retry after the time to live', lastsMs: [0, 0], modes: SERVICE },
   'gateway-stall': {
-    ...{ place: 'far side', what: 'the gateway charges and never answers' },
-    ...{ lastsMs: [400, 1_500], modes: ['payments'] },
+    place: 'far side',
+    what: 'the gateway charges and never responds',
+    lastsMs: [400, 1_500],
+    modes: ['payments'],
   },
   'gateway-reset': {
-    ...{ place: 'far side', what: 'the gateway charges and resets' },
-    ...{ lastsMs: [400, 1_500], modes: ['payments'] },
+    place: 'far side',
+    what: 'the gateway charges and resets',
+    lastsMs: [400, 1_500],
+    modes: ['payments'],
   },
   'gateway-late': {
-    ...{ place: 'far side', what: 'the gateway charges when nobody waits any more' },
-    ...{ lastsMs: [400, 1_000], modes: ['payments'] },
+    place: 'far side',
+    what: 'the gateway charges when nobody waits any more',
+    lastsMs: [400, 1_000],
+    modes: ['payments'],
   },
   'gateway-truncate': {
-    ...{ place: 'far side', what: 'the gateway charges and cuts its answer' },
-    ...{ lastsMs: [400, 1_500], modes: ['payments'] },
+    place: 'far side',
+    what: 'the gateway charges and cuts its response',
+    lastsMs: [400, 1_500],
+    modes: ['payments'],
   },
   'gateway-drop': {
-    ...{ place: 'far side', what: 'the gateway resets and does not charge' },
-    ...{ lastsMs: [400, 1_000], modes: ['payments'] },
+    place: 'far side',
+    what: 'the gateway resets and does not charge',
+    lastsMs: [400, 1_000],
+    modes: ['payments'],
+  },
+  'gateway-one-way': {
+    place: 'far side',
+    what: 'one direction to or from the gateway is lost, and comes late',
+    lastsMs: [400, 1_400],
+    modes: ['payments'],
+  },
+  'backend-one-way': {
+    place: 'far side',
+    what: 'one direction to or from the backend is lost, and comes late',
+    lastsMs: [400, 5_000],
+    modes: ['proxy'],
+  },
+  'backend-kill': {
+    place: 'far side',
+    what: 'connections to the backend are killed before the first byte of a response',
+    lastsMs: [300, 1_000],
+    modes: ['proxy'],
   },
   'backend-stall': {
-    ...{ place: 'far side', what: 'the backend commits and its answer never comes' },
-    ...{ lastsMs: [400, 1_500], modes: ['proxy'] },
+    place: 'far side',
+    what: 'the backend commits and its response never comes',
+    lastsMs: [400, 1_500],
+    modes: ['proxy'],
   },
   'backend-reset': {
-    ...{ place: 'far side', what: 'the backend commits and the connection is reset' },
-    ...{ lastsMs: [400, 1_500], modes: ['proxy'] },
+    place: 'far side',
+    what: 'the backend commits and the connection is reset',
+    lastsMs: [400, 1_500],
+    modes: ['proxy'],
   },
   'backend-truncate': {
-    ...{ place: 'far side', what: 'the backend commits and its answer is cut' },
-    ...{ lastsMs: [400, 1_500], modes: ['proxy'] },
+    place: 'far side',
+    what: 'the backend commits and its response is cut',
+    lastsMs: [400, 1_500],
+    modes: ['proxy'],
   },
   'backend-refuse': {
-    ...{ place: 'far side', what: 'the backend refuses connections' },
-    ...{ lastsMs: [400, 1_500], modes: ['proxy'] },
+    place: 'far side',
+    what: 'the backend refuses connections',
+    lastsMs: [400, 1_500],
+    modes: ['proxy'],
   },
   'never-ends': {
-    ...{ place: 'partners', what: 'a handler that never ends' },
-    ...{ lastsMs: [0, 0], modes: ['proxy'] },
+    place: 'partners',
+    what: 'a handler that never ends',
+    lastsMs: [0, 0],
+    modes: ['proxy'],
   },
 } as const satisfies Record<string, FaultKindInfo>
 

@@ -2,15 +2,15 @@ import { createReadStream } from 'node:fs'
 import { createInterface } from 'node:readline'
 import { z } from 'zod'
 
-/** Milliseconds of the monotonic clock: one clock for all processes of a machine, and nobody sets it back. */
+/** Milliseconds of the monotonic clock: one clock for all processes of a machine, and it is never set back. */
 export function monotonicMs(): number {
   return Number(process.hrtime.bigint()) / 1e6
 }
 
 /**
- * ask: wants its answer and is repeated until it has it. once: is never repeated. leave: the client goes away midway.
+ * ask: wants its response and is repeated until it has it. once: is never repeated. leave: the client goes away midway.
  * half: the client sends half of the body and goes away. forged: not signed as it should be. invalid: signed, but no
- * order. copy: one of many at once, not repeated. late: long after the answer was to be forgotten. sweep: after all is well again. burst: many reads at once.
+ * order. copy: one of many at once, not repeated. conflict: another request under a key that has its response. late: long after the response was to be forgotten. sweep: after all is well again. burst: many reads at once.
  * probe: a client that never comes near its limit.
  */
 export const SEND_KINDS = [
@@ -22,6 +22,7 @@ export const SEND_KINDS = [
     'forged',
     'invalid',
     'copy',
+    'conflict',
     'late',
     'sweep',
     'burst',
@@ -69,7 +70,7 @@ const answered = z.strictObject({
   location: z.string(),
   /** X-RateLimit-Remaining; null without. */
   remaining: z.number().nullable(),
-  /** A secret was in the answer. */
+  /** A secret was in the response. */
   leaked: z.boolean(),
 })
 
@@ -84,7 +85,7 @@ export type Answered = z.infer<typeof answered>
 export interface Exchange {
   sent: Sent
   /** undefined: none came. */
-  answer?: Answered
+  response?: Answered
   /** When it had ended, one way or another. */
   endAt: number
   error?: string
@@ -128,6 +129,6 @@ function add(exchanges: Map<string, Exchange>, one: HistoryRecord): void {
   const exchange = exchanges.get(one.id)
   if (exchange === undefined) throw new Error(`${one.id} has an end and was never sent`)
   exchange.endAt = one.at
-  if (one.t === 'answered') exchange.answer = one
+  if (one.t === 'answered') exchange.response = one
   else exchange.error = one.error
 }

@@ -1,15 +1,21 @@
 import { FAR_FAULTS } from './far-faults.ts'
+import type { FaultContext, Hit, Inject } from './fault-context.ts'
 import { type FaultKind, infoOf } from './fault-kinds.ts'
-import type { Hands, Hit, Inject } from './hands.ts'
 import { NODE_FAULTS } from './node-faults.ts'
+import { POSTGRES_FAULTS } from './postgres-faults.ts'
+import { REDIS_FAULTS } from './redis-faults.ts'
 import type { PlannedFault } from './schedule.ts'
-import { STORE_FAULTS } from './store-faults.ts'
 
-const INJECT: Record<FaultKind, Inject> = { ...NODE_FAULTS, ...STORE_FAULTS, ...FAR_FAULTS }
+const INJECT: Record<FaultKind, Inject> = {
+  ...NODE_FAULTS,
+  ...REDIS_FAULTS,
+  ...POSTGRES_FAULTS,
+  ...FAR_FAULTS,
+}
 
 /** Does it and undoes it. Resolves when all is as it was. */
-export function inject(fault: PlannedFault, hands: Hands): Promise<Hit> {
-  return INJECT[fault.kind](fault, hands)
+export function inject(fault: PlannedFault, faultContext: FaultContext): Promise<Hit> {
+  return INJECT[fault.kind](fault, faultContext)
 }
 
 /** The names of the places that the fault needs for itself. */

@@ -3,7 +3,7 @@ export const INVARIANTS = {
   1: 'At most one order (payment, charge) for each client and key.',
   2: 'Every acknowledged 2xx has its order, with those values.',
   3: 'Every order traces to a request that was properly signed and sent whole.',
-  4: 'All final answers for a key are identical: status, body bytes, replayed headers.',
+  4: 'All final responses for a key are identical: status, body bytes, replayed headers.',
   5: 'Every 409 has its overlapping or conflicting request.',
   6: 'Nothing reported as failed for certain took effect.',
   7: 'Admissions in any window are within the limit.',
@@ -12,7 +12,7 @@ export const INVARIANTS = {
   10: 'Audit entries and payments match one to one.',
   11: 'Locks clear within lease + 1 s after healing; every request ends within its deadline.',
   12: 'No secret, signature or API key in logs, errors or metrics.',
-  13: 'Only answers of the contract: no 500, each 503 with Retry-After, no node ends by itself.',
+  13: 'Only responses of the contract: no 500, each 503 with Retry-After, none cut by SIGTERM, no node ends by itself.',
 } as const
 
 export type Invariant = keyof typeof INVARIANTS

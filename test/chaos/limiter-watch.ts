@@ -12,7 +12,7 @@ const MARGIN_MS = 2_000
 const WORDS = /the outage of the rate limiter (begins|ends)|"msg":"ready"/g
 
 /**
- * When nodes counted the limits by themselves because Redis did not answer them: they say so in their logs. Also a
+ * When nodes counted the limits by themselves because Redis did not respond to them: they say so in their logs. Also a
  * machine that is too busy can be the cause, so the schedule alone does not tell.
  */
 export class LimiterWatch {

@@ -2,7 +2,15 @@ import { z } from 'zod'
 import { runPlan } from './run-plan.ts'
 
 /** What a partner is asked to do beside its usual load. */
-export const EVENTS = ['fire', 'client-leaves', 'half-body', 'copies', 'after-ttl', 'never-ends'] as const
+export const EVENTS = [
+  'fire',
+  'crowd',
+  'client-leaves',
+  'half-body',
+  'copies',
+  'after-ttl',
+  'never-ends',
+] as const
 
 export const toPartner = z.discriminatedUnion('do', [
   z.strictObject({
@@ -12,7 +20,7 @@ export const toPartner = z.discriminatedUnion('do', [
     urls: z.array(z.string()),
     file: z.string(),
   }),
-  /** `count` new requests, first at `node`; answered with `done` when they have been sent, or have ended. */
+  /** `count` new requests, first at `node`; resolves when `done` comes: they have been sent, or have ended. */
   z.strictObject({
     do: z.literal('event'),
     n: z.number().int(),

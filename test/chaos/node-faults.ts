@@ -1,21 +1,39 @@
 import { setTimeout as sleep } from 'node:timers/promises'
+import {
+  type FaultContext,
+  type Inject,
+  needed,
+  nodeOf,
+  revive,
+  startAgain,
+  struck,
+} from './fault-context.ts'
 import type { FaultKind } from './fault-kinds.ts'
-import { type Hands, type Inject, needed, nodeOf, revive, startAgain, struck } from './hands.ts'
-import type { StageNode } from './stage.ts'
+import { monotonicMs } from './history.ts'
+import type { InstalledNode } from './installation.ts'
+import { ARRIVAL_MS, GRACE_MS } from './run-plan.ts'
 
 const NONE = {}
-/** Requests that are to be under way when it strikes. */
-const UNDER_WAY = 6
+/** Requests that are to be in flight when it strikes. */
+const IN_FLIGHT = 6
+/** For a request that was fired to arrive, on a machine that is busy. */
 const NOTICE_MS = 3_000
 
-async function killed(node: StageNode, forMs: number): Promise<void> {
+/** Whether it became true in that time. */
+async function soon(isTrue: () => boolean): Promise<boolean> {
+  const untilMs = performance.now() + NOTICE_MS
+  while (!isTrue() && performance.now() < untilMs) await sleep(10)
+  return isTrue()
+}
+
+async function killed(node: InstalledNode, forMs: number): Promise<void> {
   await node.service.kill()
   await sleep(forMs)
   await startAgain(node)
 }
 
 /** Each way takes longer from now on, so that requests stand between two steps. */
-function slow({ redis, postgres }: StageNode, latencyMs: number): () => void {
+function slow({ redis, postgres }: InstalledNode, latencyMs: number): () => void {
   const wires = [redis, postgres].filter((wire) => wire !== undefined)
   for (const wire of wires) wire.apply({ latencyMs })
   return () => {
@@ -23,49 +41,53 @@ function slow({ redis, postgres }: StageNode, latencyMs: number): () => void {
   }
 }
 
-const kill: Inject = async (fault, hands) => {
-  const node = nodeOf(hands, fault.node)
-  await revive(node, hands)
-  await hands.event('fire', { node: node.n, count: UNDER_WAY })
+const kill: Inject = async (fault, faultContext) => {
+  const node = nodeOf(faultContext, fault.node)
+  await revive(node, faultContext)
+  await faultContext.event('fire', { node: node.n, count: IN_FLIGHT })
   await sleep(fault.roll * 80)
   await killed(node, fault.forMs)
   return { hit: true, detail: `node ${node.n} was away for ${fault.forMs} ms and its start` }
 }
 
-const killBeforeCommit: Inject = async (fault, hands) => {
-  const node = nodeOf(hands, fault.node)
-  await revive(node, hands)
+const killBeforeCommit: Inject = async (fault, faultContext) => {
+  const node = nodeOf(faultContext, fault.node)
+  await revive(node, faultContext)
   const wire = needed(node.postgres, 'PostgreSQL')
   const before = struck([wire], 'latency')
   wire.apply({ latencyMs: 400 })
-  await hands.event('fire', { node: node.n, count: UNDER_WAY })
-  await sleep(60 + fault.roll * 100)
-  const delayed = struck([wire], 'latency') - before
+  await faultContext.event('fire', { node: node.n, count: IN_FLIGHT })
+  const count = () => struck([wire], 'latency') - before
+  await soon(() => count() > 0)
+  await sleep(fault.roll * 100)
+  const delayed = count()
   await killed(node, fault.forMs)
   wire.apply(NONE)
   return { hit: delayed > 0, detail: `${delayed} connections of node ${node.n} had something on its way` }
 }
 
-const killAfterCommit: Inject = async (fault, hands) => {
-  const node = nodeOf(hands, fault.node)
-  await revive(node, hands)
+const killAfterCommit: Inject = async (fault, faultContext) => {
+  const node = nodeOf(faultContext, fault.node)
+  await revive(node, faultContext)
   const wire = needed(node.postgres, 'PostgreSQL')
   const before = wire.stats().swallowed.down
   wire.apply({ blackhole: { directions: 'down', afterBytes: 0 } })
-  await hands.event('fire', { node: node.n, count: UNDER_WAY })
-  await sleep(100 + fault.roll * 150)
-  const swallowed = wire.stats().swallowed.down - before
+  await faultContext.event('fire', { node: node.n, count: IN_FLIGHT })
+  const bytes = () => wire.stats().swallowed.down - before
+  await soon(() => bytes() > 0)
+  await sleep(fault.roll * 150)
+  const swallowed = bytes()
   await killed(node, fault.forMs)
   wire.apply(NONE)
-  return { hit: swallowed > 0, detail: `${swallowed} bytes of answers never reached node ${node.n}` }
+  return { hit: swallowed > 0, detail: `${swallowed} bytes of responses never reached node ${node.n}` }
 }
 
-const stall: Inject = async (fault, hands) => {
-  const node = nodeOf(hands, fault.node)
-  await revive(node, hands)
-  // Half of the time between two steps of the requests under way, else wherever they are.
+const stall: Inject = async (fault, faultContext) => {
+  const node = nodeOf(faultContext, fault.node)
+  await revive(node, faultContext)
+  // Half of the time between two steps of the requests in flight, else wherever they are.
   const quick = fault.roll < 0.5 ? undefined : slow(node, 150)
-  await hands.event('fire', { node: node.n, count: UNDER_WAY })
+  await faultContext.event('fire', { node: node.n, count: IN_FLIGHT })
   await sleep(quick === undefined ? fault.roll * 60 : 150 + (fault.roll - 0.5) * 300)
   node.service.pause()
   quick?.()
@@ -74,27 +96,64 @@ const stall: Inject = async (fault, hands) => {
   return { hit: true, detail: `node ${node.n} stood still for ${fault.forMs} ms` }
 }
 
-const clockSkew: Inject = async (fault, hands) => {
-  const node = nodeOf(hands, fault.node)
-  await revive(node, hands)
+const clockSkew: Inject = async (fault, faultContext) => {
+  const node = nodeOf(faultContext, fault.node)
+  await revive(node, faultContext)
   const sign = fault.roll * 100 - Math.floor(fault.roll * 100) < 0.5 ? -1 : 1
   // Some so far off that signatures are refused.
   const minutes = fault.roll < 0.7 ? 1 + fault.roll * 4 : 6 + fault.roll * 10
   const shiftMs = Math.round(sign * minutes * 60_000)
   node.shiftClock(shiftMs)
-  const untilMs = performance.now() + NOTICE_MS
-  while (node.seenShift() !== shiftMs && performance.now() < untilMs) await sleep(20)
-  const hit = node.seenShift() === shiftMs
-  await hands.event('fire', { node: node.n, count: UNDER_WAY })
+  const hit = await soon(() => node.seenShift() === shiftMs)
+  await faultContext.event('fire', { node: node.n, count: IN_FLIGHT })
   await sleep(fault.forMs)
   node.shiftClock(0)
   return { hit, detail: `the clock of node ${node.n} was off by ${Math.round(shiftMs / 1_000)} s` }
 }
 
-const rollingRestart: Inject = async (_, hands) => {
+/** Of each partner, at this one node. */
+const CROWD = 70
+const HUNDREDS = 100
+
+/** They wait for PostgreSQL, whose connections stand still until SIGTERM, or for a slow backend. */
+const sigterm: Inject = async (fault, faultContext) => {
+  const node = nodeOf(faultContext, fault.node)
+  await revive(node, faultContext)
+  const { partners, mode } = faultContext.installation.plan
+  const wire = mode === 'proxy' ? undefined : needed(node.postgres, 'PostgreSQL')
+  wire?.apply({ hold: { directions: 'up' } })
+  await Promise.all(
+    Array.from({ length: partners }, () => faultContext.event('crowd', { node: node.n, count: CROWD })),
+  )
+  // The last of them has arrived at the node by then.
+  await sleep(ARRIVAL_MS + 200)
+  const count = faultContext.inFlight()
+  const at = monotonicMs()
+  const stopped = node.service.stop()
+  wire?.apply(NONE)
+  const { code, signal } = await stopped
+  const inTime = code === 0 && monotonicMs() - at < GRACE_MS
+  await sleep(fault.forMs)
+  await startAgain(node)
+  const ending = code === null ? signal : `exit code ${code}`
+  const detail = `${count} requests in flight, ${ending}${inTime ? '' : ', not within its grace'}`
+  return { hit: count >= HUNDREDS, detail, sigterm: { at, inTime } }
+}
+
+const otherVersion: Inject = async (fault, faultContext) => {
+  const node = nodeOf(faultContext, fault.node)
+  await revive(node, faultContext)
+  await faultContext.event('fire', { node: node.n, count: IN_FLIGHT })
+  await node.service.stop()
+  node.changeVersion()
+  await startAgain(node)
+  return { hit: true, detail: `node ${node.n} goes on as ${node.version()}` }
+}
+
+const rollingRestart: Inject = async (_, faultContext) => {
   const codes: string[] = []
-  for (const node of hands.stage.nodes) {
-    await revive(node, hands)
+  for (const node of faultContext.installation.nodes) {
+    await revive(node, faultContext)
     const { code, signal } = await node.service.stop()
     codes.push(String(code ?? signal))
     await startAgain(node)
@@ -109,13 +168,15 @@ export const NODE_FAULTS = {
   stall,
   'clock-skew': clockSkew,
   'rolling-restart': rollingRestart,
+  sigterm,
+  'other-version': otherVersion,
 } as const satisfies Partial<Record<FaultKind, Inject>>
 
 /** All nodes up and running, whatever the faults have left. */
-export async function reviveAll(hands: Hands): Promise<void> {
-  for (const node of hands.stage.nodes) {
+export async function reviveAll(faultContext: FaultContext): Promise<void> {
+  for (const node of faultContext.installation.nodes) {
     node.service.resume()
     node.shiftClock(0)
-    await revive(node, hands)
+    await revive(node, faultContext)
   }
 }

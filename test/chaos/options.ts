@@ -1,6 +1,8 @@
 import { randomBytes } from 'node:crypto'
+import { existsSync } from 'node:fs'
+import { join, resolve } from 'node:path'
 import { parseArgs } from 'node:util'
-import { oneOf, parseDuration, whole } from '../../src/setting-values.ts'
+import { oneOf, parseDuration, whole } from '../../src/config/setting-values.ts'
 import {
   FAULT_KINDS,
   type FaultKind,
@@ -13,7 +15,7 @@ import {
 
 export const HELP = `Usage: npm run chaos -- [OPTIONS]
 
-Three nodes, Redis and PostgreSQL of their own, partners that write down each request before it is sent and each answer
+Three nodes, Redis and PostgreSQL of their own, partners that write down each request before it is sent and each response
 after, and faults on a schedule. In the end everything is healed, PostgreSQL is read, and what was recorded is held to
 the invariants of docs/faults.md.
 
@@ -21,13 +23,18 @@ the invariants of docs/faults.md.
   --store NAME       redis or postgres: where the keys are (redis)
   --duration TIME    load and faults, before the healing (60s)
   --rate N           new keys a second (10)
-  --every TIME       a fault in this time, on average (1500ms)
+  --every TIME       a fault in this time, on average (1500ms; in mode proxy 3s, since all depends on one store there)
   --faults LIST      only these, separated by commas; none for no faults at all
   --seed TEXT        the same seed has the same schedule (a new one, which is printed)
   --out DIR          report, timeline, history and logs (chaos-runs/MODE-STORE-SEED)
   --report FILE      the report once more, in this file
+  --ttl TIME         how long a response is replayed (5s; in mode proxy 24h or 8s, by the seed)
   --sabotage NAME    plants a bug that the run must find; all: each of them in turn
+  --other-version DIR
+                     a built clone of another version: nodes of both run side by side, and change places
   --matrix           the three modes on both stores, all six at the same time
+  --total N          run after run, each mode on each store in turn, until there were N requests; only totals are kept, in
+                     totals.jsonl in the directory of --out, and another session goes on from there
   --check DIR        holds a run that was recorded before to the invariants again
   --help             this, and the names of faults and bugs
 
@@ -40,13 +47,19 @@ export interface ChaosOptions {
   store: Store
   durationMs: number
   rate: number
-  everyMs: number
+  /** undefined: what suits the mode, see usualEveryMs(). */
+  everyMs: number | undefined
   faults: readonly FaultKind[] | undefined
   seed: string
   out: string | undefined
   report: string | undefined
+  ttlMs: number | undefined
+  /** Of the limit, for planted bugs; undefined: the usual one. */
+  windowMs?: number | undefined
   sabotage: string | undefined
+  otherVersion: string | undefined
   matrix: boolean
+  total: number | undefined
   check: string | undefined
   help: boolean
 }
@@ -56,23 +69,36 @@ const OPTIONS = {
   store: { type: 'string', default: 'redis' },
   duration: { type: 'string', default: '60s' },
   rate: { type: 'string', default: '10' },
-  every: { type: 'string', default: '1500ms' },
+  every: { type: 'string' },
   faults: { type: 'string' },
   seed: { type: 'string' },
   out: { type: 'string' },
   report: { type: 'string' },
+  ttl: { type: 'string' },
   sabotage: { type: 'string' },
+  'other-version': { type: 'string' },
   matrix: { type: 'boolean', default: false },
+  total: { type: 'string' },
   check: { type: 'string' },
   help: { type: 'boolean', short: 'h', default: false },
 } as const
 
+const MAX_TOTAL = 1_000_000_000
 const SHORTEST_MS = 5_000
+
+/** On average one fault in this time: at least half of the requests are to succeed in each mode. */
+export function usualEveryMs(mode: Mode): number {
+  return mode === 'proxy' ? 3_000 : 1_500
+}
 
 /** Throws Error that says which option is wrong, and the rule. */
 export function readOptions(args: string[]): ChaosOptions {
   const { values } = parseArgs({ args, options: OPTIONS })
-  const read = <T>(name: string, text: string, parse: (text: string) => T): T => {
+  const read = <T, Text extends string | undefined>(
+    name: string,
+    text: Text,
+    parse: (text: Text) => T,
+  ): T => {
     try {
       return parse(text)
     } catch (error) {
@@ -84,12 +110,29 @@ export function readOptions(args: string[]): ChaosOptions {
     store: read('store', values.store, oneOf(STORES)),
     durationMs: read('duration', values.duration, longEnough),
     rate: read('rate', values.rate, whole(1, 1_000)),
-    everyMs: read('every', values.every, parseDuration),
+    everyMs: values.every === undefined ? undefined : read('every', values.every, parseDuration),
     faults: values.faults === undefined ? undefined : read('faults', values.faults, kinds),
     seed: read('seed', values.seed ?? randomBytes(4).toString('hex'), seedText),
-    ...{ out: values.out, report: values.report, sabotage: values.sabotage, matrix: values.matrix },
-    ...{ check: values.check, help: values.help },
+    out: values.out,
+    report: values.report,
+    ttlMs: values.ttl === undefined ? undefined : read('ttl', values.ttl, longEnough),
+    sabotage: values.sabotage,
+    otherVersion: read('other-version', values['other-version'], builtClone),
+    matrix: values.matrix,
+    total: values.total === undefined ? undefined : read('total', values.total, whole(1, MAX_TOTAL)),
+    check: values.check,
+    help: values.help,
   }
+}
+
+function builtClone(directory: string | undefined): string | undefined {
+  if (directory === undefined) return undefined
+  for (const part of ['src/oncekey.js', 'dist', 'node_modules']) {
+    if (!existsSync(join(directory, part))) {
+      throw new Error(`it has no ${part}; run npm install and npm run build there`)
+    }
+  }
+  return resolve(directory)
 }
 
 function longEnough(text: string): number {

@@ -1,6 +1,7 @@
 import type { Sabotage } from './sabotage.ts'
 
 const ORDER_STORE = 'internal/orders/order-store.ts'
+const PLACE_ORDERS = 'internal/orders/place-orders.ts'
 const CLAIM = 'internal/idempotency/claim.lua'
 const VERIFY = 'internal/signature/verify-signature.ts'
 const CALLER = 'ctx.state.caller = { client: verdict.client, scheme: verdict.scheme }'
@@ -13,11 +14,11 @@ export const ORDER_SABOTAGES: Record<string, Sabotage> = {
     what: 'the table of orders has no unique constraint',
     patches: [
       {
-        file: 'sql/001_orders.sql',
+        file: 'sql/002_orders.sql',
         find: 'PRIMARY KEY (client, id),\n  CONSTRAINT orders_once UNIQUE (client, idempotency_key)',
         replace: 'PRIMARY KEY (client, id)',
       },
-      { file: ORDER_STORE, find: 'ON CONFLICT (client, idempotency_key) DO NOTHING', replace: '' },
+      { file: PLACE_ORDERS, find: 'ON CONFLICT (client, idempotency_key) DO NOTHING', replace: '' },
     ],
     faults: ['redis-flush', 'postgres-reply-lost', 'after-ttl'],
     invariant: 1,
@@ -28,8 +29,9 @@ export const ORDER_SABOTAGES: Record<string, Sabotage> = {
     patches: [
       {
         file: ORDER_STORE,
-        find: "if (await insert(placement)) return { outcome: 'created' }",
-        replace: "void insert(placement).catch(() => {})\n      if (placement) return { outcome: 'created' }",
+        find: 'return placeGrouped(placement).then(',
+        replace:
+          'void placeGrouped(placement).catch(() => {})\n      return Promise.resolve(CREATED as Placed | "neither").then(',
       },
     ],
     faults: ['kill', 'postgres-refuse', 'postgres-restart'],
@@ -40,9 +42,14 @@ export const ORDER_SABOTAGES: Record<string, Sabotage> = {
     what: 'an order does not know the request that it came from',
     patches: [
       {
-        file: ORDER_STORE,
-        find: "if (row.fingerprint !== fingerprint) return { outcome: 'mismatch' } as const",
-        replace: '',
+        file: PLACE_ORDERS,
+        find: 'order.fingerprint === item.fingerprint ? order.existing : MISMATCH',
+        replace: 'order.existing',
+      },
+      {
+        file: 'internal/orders/standing.ts',
+        find: 'row.fingerprint === fingerprint ? existing',
+        replace: 'row ? existing',
       },
     ],
     faults: ['redis-flush', 'after-ttl'],
@@ -50,13 +57,13 @@ export const ORDER_SABOTAGES: Record<string, Sabotage> = {
   },
   'replay-from-jsonb': {
     ...orders,
-    what: 'the answer is kept as JSON and written anew',
+    what: 'the response is kept as JSON and written anew',
     patches: [
       {
         file: 'internal/idempotency/redis-store.ts',
-        find: 'JSON.stringify(answer.headers), answer.body]',
+        find: 'JSON.stringify(response.headers), response.body]',
         replace:
-          'JSON.stringify(answer.headers), JSON.stringify(JSON.parse(answer.body.toString()), null, 1)]',
+          'JSON.stringify(response.headers), JSON.stringify(JSON.parse(response.body.toString()), null, 1)]',
       },
     ],
     faults: ['client-leaves'],
@@ -64,12 +71,12 @@ export const ORDER_SABOTAGES: Record<string, Sabotage> = {
   },
   'cached-503': {
     ...orders,
-    what: 'a 503 is kept as the answer',
+    what: 'a 503 is kept as the response',
     patches: [
       {
         file: 'internal/idempotency/idempotency.ts',
-        find: "if (status < 400 || BUSINESS.has(status)) return 'answer'",
-        replace: "if (status < 400 || BUSINESS.has(status) || status === 503) return 'answer'",
+        find: "if (status < 400 || BUSINESS.has(status)) return 'completed'",
+        replace: "if (status < 400 || BUSINESS.has(status) || status === 503) return 'completed'",
       },
     ],
     faults: ['postgres-refuse', 'postgres-restart'],
@@ -153,8 +160,8 @@ export const ORDER_SABOTAGES: Record<string, Sabotage> = {
     patches: [
       {
         file: CLAIM,
-        find: "'attempt', attempt, 'lease_until', now + lease)",
-        replace: "'attempt', attempt, 'lease_until', now + 100 * lease)",
+        find: "'attempt', attempt, 'lease_until', now + lease, 'lease', lease)",
+        replace: "'attempt', attempt, 'lease_until', now + 100 * lease, 'lease', 100 * lease)",
       },
       { file: CLAIM, find: 'math.max(ttl, lease))', replace: '100 * math.max(ttl, lease))' },
     ],

@@ -13,6 +13,7 @@ const faultDone = z.strictObject({
   endedAt: z.number(),
   hit: z.boolean(),
   detail: z.string(),
+  sigterm: z.strictObject({ at: z.number(), inTime: z.boolean() }).optional(),
 })
 export type FaultDone = z.infer<typeof faultDone>
 
@@ -42,14 +43,27 @@ const text = z.string()
 export const rows = z.strictObject({
   orders: z.array(
     z.strictObject({
-      ...{ client: text, key: text, id: text, user_id: text, item: text, amount: z.number() },
-      ...{ status: z.number(), sha: text },
+      client: text,
+      key: text,
+      id: text,
+      user_id: text,
+      item: text,
+      amount: z.number(),
+      status: z.number(),
+      sha: text,
     }),
   ),
   payments: z.array(
     z.strictObject({
-      ...{ client: text, key: text, id: text, state: text, amount: z.number(), gateway_key: text },
-      ...{ charge_id: text.nullable(), status: z.number().nullable(), sha: text.nullable() },
+      client: text,
+      key: text,
+      id: text,
+      state: text,
+      amount: z.number(),
+      gateway_key: text,
+      charge_id: text.nullable(),
+      status: z.number().nullable(),
+      sha: text.nullable(),
     }),
   ),
   audit: z.array(z.strictObject({ client: text, event: text, transaction: text.nullable() })),
@@ -61,8 +75,10 @@ export type Rows = z.infer<typeof rows>
 /** A line of what the gateway or the backend has done. */
 export interface Done {
   key: string
-  /** SHA-256 of the answer to it, where that can be told. */
+  /** SHA-256 of the response to it, where that can be told. */
   sha: string | undefined
+  /** When the backend did it, Unix ms; undefined for charges. */
+  at?: number
   /** The gateway's name for a charge. */
   charge: string
   status: string

@@ -2,7 +2,7 @@
 import { type FromPartner, toPartner } from './messages.ts'
 import { Partner } from './partner.ts'
 import { Recorder } from './recorder.ts'
-import { Teller } from './teller.ts'
+import { Sender } from './sender.ts'
 
 const TALLY_EVERY_MS = 500
 
@@ -21,10 +21,10 @@ async function obey(raw: unknown): Promise<void> {
   const order = toPartner.parse(raw)
   if (order.do === 'start') {
     const recorder = await Recorder.open(order.file)
-    const teller = new Teller(order.plan, recorder, order.urls, `p${order.index}`)
-    partner = new Partner(order.plan, teller, order.index)
+    const sender = new Sender(order.plan, recorder, order.urls, `p${order.index}`)
+    partner = new Partner(order.plan, sender, order.index)
     partner.start()
-    setInterval(() => say({ said: 'tally', ...teller.tally }), TALLY_EVERY_MS).unref()
+    setInterval(() => say({ said: 'tally', ...sender.tally }), TALLY_EVERY_MS).unref()
     say({ said: 'ready' })
     return
   }
@@ -42,6 +42,9 @@ async function event(
     case 'fire':
       await one.fire(node, count)
       return { hit: true, detail: `${count} requests on their way` }
+    case 'crowd':
+      await one.crowd(node, count)
+      return { hit: true, detail: `${count} requests on their way to one node` }
     case 'client-leaves':
       await Promise.all(Array.from({ length: count }, () => one.leave()))
       return { hit: true, detail: `${count} clients left` }

@@ -1,40 +1,42 @@
 import { setTimeout as sleep } from 'node:timers/promises'
-import { seeded } from '../../src/simulator/seeded.ts'
-import { type Errand, Errands } from './errands.ts'
+import { seeded } from '../../src/tools/simulator/seeded.ts'
 import { forgedHeaders } from './forgery.ts'
 import { monotonicMs, type SendKind } from './history.ts'
+import {
+  ASK_ON_EVERY_MS,
+  FIRST_RETRY_MS,
+  FORGETS_MS,
+  LONGEST_RETRY_MS,
+  lookupsEveryMs,
+  MAX_SWEPT,
+  maxOpenOf,
+  PATIENCE_MS,
+  SWEEP_MS,
+  SWEEPERS,
+} from './partner-pace.ts'
 import { GREEDY, HERD, PROBE, type RunPlan } from './run-plan.ts'
-import type { Teller, Told } from './teller.ts'
+import type { Sender, SendResult } from './sender.ts'
 import { isEnd, isFinal, type SignedHeaders, signedHeaders } from './traffic.ts'
+import { type WorkItem, WorkItems } from './work-items.ts'
 
-/** Keys at work at the same time: beyond it the load waits, since a service that stands still must not be buried. */
-const MAX_OPEN = 12
-const MAX_SWEPT = 400
-const SWEEPERS = 8
-const FIRST_RETRY_MS = 150
-const LONGEST_RETRY_MS = 3_000
-/** For one key at a time; what has no end by then is asked for again when all is well. */
-const PATIENCE_MS = 15_000
-/** Seldom where there is little else, so that they are not most of the load. */
-const lookupsEveryMs = (rate: number) => Math.max(10_000, 60_000 / rate)
-
-/** One partner company: several clients at work, each key repeated until it has its answer. */
+/** One partner company: several clients at work, each key repeated until it has its response. */
 export class Partner {
   readonly #plan: RunPlan
-  readonly #teller: Teller
+  readonly #sender: Sender
   readonly #index: number
   readonly #random: () => number
-  readonly #errands: Errands
+  readonly #items: WorkItems
   #open = 0
   #stopping = false
+  #sweepUntilMs = 0
   readonly #work = new Set<Promise<unknown>>()
 
-  constructor(plan: RunPlan, teller: Teller, index: number) {
+  constructor(plan: RunPlan, sender: Sender, index: number) {
     this.#plan = plan
-    this.#teller = teller
+    this.#sender = sender
     this.#index = index
     this.#random = seeded(`${plan.seed}/partner/${index}`)
-    this.#errands = new Errands(plan, `p${index}`, this.#random)
+    this.#items = new WorkItems(plan, `p${index}`, this.#random)
   }
 
   start(): void {
@@ -46,18 +48,19 @@ export class Partner {
   async stop(): Promise<number> {
     this.#stopping = true
     while (this.#work.size > 0) await Promise.all(this.#work)
-    return this.#errands.all.filter(({ endedAt, left }) => endedAt === undefined && !left).length
+    return this.#items.all.filter(({ endedAt, left }) => endedAt === undefined && !left).length
   }
 
   /** What has no end yet, and a share of the others, once more. */
   async sweep(): Promise<number> {
-    const open = this.#errands.all.filter(({ endedAt, left }) => endedAt === undefined && !left)
-    const ended = this.#errands.all.filter(({ endedAt }) => endedAt !== undefined)
+    const open = this.#items.all.filter(({ endedAt, left }) => endedAt === undefined && !left)
+    const ended = this.#items.all.filter(({ endedAt }) => endedAt !== undefined)
     const step = Math.max(1, Math.ceil(ended.length / MAX_SWEPT))
     const queue = [...open, ...ended.filter((_, n) => n % step === 0)]
+    this.#sweepUntilMs = monotonicMs() + SWEEP_MS
     const sweeper = async () => {
-      for (let errand = queue.shift(); errand !== undefined; errand = queue.shift()) {
-        await this.#settle(errand, 'sweep', this.#node())
+      for (let item = queue.shift(); item !== undefined; item = queue.shift()) {
+        await this.#settle(item, 'sweep', this.#node())
       }
     }
     await Promise.all(Array.from({ length: SWEEPERS }, sweeper))
@@ -68,55 +71,65 @@ export class Partner {
   async fire(node: number, count: number): Promise<void> {
     await Promise.all(
       Array.from({ length: count }, async (_, n) => {
-        const errand = this.#errands.fresh('usual')
+        const item = this.#items.fresh('usual')
         await new Promise<void>((gone) => {
-          this.#keep(this.#settle(errand, 'ask', node, gone))
+          this.#keep(this.#settle(item, 'ask', node, gone))
           // A copy at another node meets the lock, or takes over.
-          if (n % 2 === 1) this.#keep(sleep(300).then(() => this.#settle(errand, 'ask', node + 1)))
+          if (n % 2 === 1) this.#keep(sleep(300).then(() => this.#settle(item, 'ask', node + 1)))
         })
       }),
     )
   }
 
+  /** New requests at this node alone, which take seconds; resolves when they are on their way. */
+  async crowd(node: number, count: number): Promise<void> {
+    await Promise.all(
+      Array.from({ length: count }, () => {
+        const item = this.#items.fresh('slow')
+        return new Promise<void>((sent) => this.#keep(this.#settle(item, 'ask', node, sent)))
+      }),
+    )
+  }
+
   async leave(): Promise<void> {
-    const errand = this.#errands.fresh('usual')
-    await this.#ask(errand, 'leave', this.#node(), { leaveMs: 1 + this.#random() * 40 })
-    this.#keep(this.#settle(errand, 'ask', this.#node()))
+    const item = this.#items.fresh('usual')
+    await this.#ask(item, 'leave', this.#node(), { leaveMs: 1 + this.#random() * 40 })
+    this.#keep(this.#settle(item, 'ask', this.#node()))
   }
 
-  /** Half a body, and nobody comes back: nothing may be there. */
+  /** Half a body, and the client does not come back: nothing may be there. */
   async half(): Promise<void> {
-    const errand = this.#errands.fresh('usual')
-    errand.left = true
-    await this.#ask(errand, 'half', this.#node(), { leaveMs: 20 + this.#random() * 200 })
+    const item = this.#items.fresh('usual')
+    item.left = true
+    await this.#ask(item, 'half', this.#node(), { leaveMs: 20 + this.#random() * 200 })
   }
 
-  /** All at once, at all nodes; one of them is repeated until it has its answer. */
+  /** All at once, at all nodes; one of them is repeated until it has its response. */
   async copies(count: number): Promise<void> {
-    const errand = this.#errands.fresh('usual', HERD)
-    await Promise.all(Array.from({ length: count }, (_, n) => this.#ask(errand, 'copy', n)))
-    await this.#settle(errand, 'ask', this.#node())
+    const item = this.#items.fresh('usual', HERD)
+    await Promise.all(Array.from({ length: count }, (_, n) => this.#ask(item, 'copy', n)))
+    await this.#settle(item, 'ask', this.#node())
   }
 
   async neverEnds(): Promise<void> {
-    const errand = this.#errands.fresh('never-ends')
-    await Promise.all([0, 1].map((n) => this.#settle(errand, 'ask', this.#node() + n)))
+    const item = this.#items.fresh('never-ends')
+    await Promise.all([0, 1].map((n) => this.#settle(item, 'ask', this.#node() + n)))
   }
 
-  /** Keys that were to be forgotten: the same request, and another one under the same key. Answers with how many. */
+  /** Keys that were to be forgotten: the same request, and another one under the same key. Returns how many. */
   async afterTtl(): Promise<number> {
     const deadline = monotonicMs() + 2 * this.#plan.ttlMs
     for (;;) {
       const before = monotonicMs() - this.#plan.ttlMs - 500
-      const old = this.#errands.all.filter(({ endedAt }) => endedAt !== undefined && endedAt < before)
+      const old = this.#items.all.filter(({ endedAt }) => endedAt !== undefined && endedAt < before)
       const chosen = old
         .slice(-30)
         .filter(() => this.#random() < 0.15)
         .slice(0, 4)
       if (chosen.length > 0 || monotonicMs() > deadline) {
-        for (const [n, errand] of chosen.entries()) {
-          if (n % 2 === 0) await this.#settle(errand, 'late', this.#node())
-          else await this.#ask(this.#errands.other(errand), 'late', this.#node())
+        for (const [n, item] of chosen.entries()) {
+          if (n % 2 === 0) await this.#settle(item, 'late', this.#node())
+          else await this.#ask(this.#items.other(item), 'late', this.#node())
         }
         return chosen.length
       }
@@ -127,7 +140,7 @@ export class Partner {
   async #load(): Promise<void> {
     const everyMs = (1_000 * this.#plan.partners) / this.#plan.rate
     while (!this.#stopping) {
-      if (this.#open < MAX_OPEN) {
+      if (this.#open < maxOpenOf(this.#plan)) {
         this.#open++
         this.#keep(this.#one().finally(() => this.#open--))
       }
@@ -139,46 +152,72 @@ export class Partner {
   async #one(): Promise<void> {
     const roll = this.#random()
     if (roll < 0.07) return await this.#forge()
-    if (roll < 0.1) return void (await this.#ask(this.#errands.unasked('invalid'), 'invalid', this.#node()))
-    const errand = this.#errands.fresh('usual')
+    if (roll < 0.1) return void (await this.#ask(this.#items.unasked('invalid'), 'invalid', this.#node()))
+    const item = this.#items.fresh('usual')
     if (roll < 0.18) {
-      errand.left = true
-      return void (await this.#ask(errand, 'once', this.#node()))
+      item.left = true
+      return void (await this.#ask(item, 'once', this.#node()))
     }
     const from = this.#node()
     let ends: boolean[]
     if (roll < 0.3) {
-      ends = await Promise.all([0, 1, 2].map((n) => this.#settle(errand, 'ask', from + n)))
+      ends = await Promise.all([0, 1, 2].map((n) => this.#settle(item, 'ask', from + n)))
     } else if (roll < 0.36) {
       // Two requests under one key: one of them wins.
-      const other = this.#errands.other(errand)
-      await Promise.all([this.#ask(errand, 'ask', from), this.#ask(other, 'ask', from + 1)])
-      errand.left = true
+      await Promise.all([item, this.#items.other(item)].map((one, n) => this.#ask(one, 'ask', from + n)))
+      item.left = true
       return
     } else if (roll < 0.42 && this.#plan.mode !== 'proxy') {
       ends = await Promise.all([
-        this.#settle(errand, 'ask', from),
-        this.#settle(this.#errands.twin(errand), 'ask', from + 1),
+        this.#settle(item, 'ask', from),
+        this.#settle(this.#items.twin(item), 'ask', from + 1),
       ])
     } else {
-      ends = [await this.#settle(errand, 'ask', from)]
+      ends = [await this.#settle(item, 'ask', from)]
     }
-    if (!ends.includes(true)) return
-    // Partners ask again for what they have; what nobody knows is for the operator.
+    if (!ends.includes(true)) {
+      if (this.#plan.ttlMs <= FORGETS_MS && this.#plan.mode === 'proxy') this.#keep(this.#askOn(item))
+      return
+    }
+    if (this.#random() < 0.25) await this.#conflict(item)
+    // Partners ask again for what they have; unknown outcomes are for the operator.
     for (let n = 0; n < 2 && this.#random() < 0.6 && !this.#stopping; n++) {
       await sleep(this.#random() * 2_000)
-      await this.#settle(errand, 'ask', this.#node())
+      await this.#settle(item, 'ask', this.#node())
     }
   }
 
-  /** Asks until there is nothing more to come; whether it is an answer. */
-  async #settle(errand: Errand, kind: SendKind, firstNode: number, onSent?: () => void): Promise<boolean> {
+  /** Other requests under a key whose response a node has just replayed, and may have in memory. */
+  async #conflict(item: WorkItem): Promise<void> {
+    const node = this.#node()
+    await this.#ask(item, 'ask', node)
+    const others = [this.#ask(this.#items.other(item), 'conflict', node)]
+    if (this.#plan.mode !== 'proxy' && this.#random() < 0.5) {
+      const twin = this.#items.twin(item)
+      twin.left = true
+      others.push(this.#ask(twin, 'once', node))
+    }
+    await Promise.all(others)
+  }
+
+  /** What became of it is not known, and must not be forgotten: it is asked for until its record would be gone. */
+  async #askOn(item: WorkItem): Promise<void> {
+    const untilMs = monotonicMs() + 1.5 * this.#plan.ttlMs
+    while (monotonicMs() < untilMs && !this.#stopping) {
+      await sleep(ASK_ON_EVERY_MS)
+      const told = await this.#ask(item, 'late', this.#node())
+      if (told !== undefined && isFinal(this.#plan.mode, told.status, told.code)) return
+    }
+  }
+
+  /** Asks until there is nothing more to come; whether it is a response. */
+  async #settle(item: WorkItem, kind: SendKind, firstNode: number, onSent?: () => void): Promise<boolean> {
     let pauseMs = FIRST_RETRY_MS
-    const untilMs = monotonicMs() + PATIENCE_MS
+    const untilMs = Math.max(monotonicMs() + PATIENCE_MS, kind === 'sweep' ? this.#sweepUntilMs : 0)
     for (let node = firstNode; ; node++) {
-      const told = await this.#ask(errand, kind, node, {}, onSent)
+      const told = await this.#ask(item, kind, node, {}, onSent)
       if (told !== undefined && isEnd(this.#plan.mode, told.status, told.code)) {
-        errand.endedAt ??= monotonicMs()
+        item.endedAt ??= monotonicMs()
         return isFinal(this.#plan.mode, told.status, told.code)
       }
       // Another request stands under this key.
@@ -192,48 +231,48 @@ export class Partner {
   }
 
   #ask(
-    { identity, key, wanted: asked }: Errand,
+    { identity, key, wanted: asked }: WorkItem,
     kind: SendKind,
     node: number,
     more: { leaveMs?: number; signed?: SignedHeaders } = {},
     onSent?: () => void,
-  ): Promise<Told | undefined> {
+  ): Promise<SendResult | undefined> {
     const signed = more.signed ?? signedHeaders(identity, asked, key)
     const at = this.#near(node)
-    return this.#teller.tell(
+    return this.#sender.tell(
       { kind, client: identity.name, key, node: at, wanted: asked, signed, ...more },
       onSent,
     )
   }
 
-  /** Somebody else, who has no secret. */
+  /** An attacker, who has no secret. */
   async #forge(): Promise<void> {
-    const known = this.#errands.all.at(-1 - Math.floor(this.#random() * 20))
-    const errand = known !== undefined && this.#random() < 0.5 ? known : this.#errands.unasked('usual')
-    const signed = forgedHeaders(errand.identity, errand.wanted, errand.key, this.#random())
-    await this.#ask(errand, 'forged', this.#node(), { signed })
+    const known = this.#items.all.at(-1 - Math.floor(this.#random() * 20))
+    const item = known !== undefined && this.#random() < 0.5 ? known : this.#items.unasked('usual')
+    const signed = forgedHeaders(this.#plan.mode, item.identity, item.wanted, item.key, this.#random())
+    await this.#ask(item, 'forged', this.#node(), { signed })
   }
 
   /** More than the limit, at once and everywhere. */
   async #bursts(): Promise<void> {
     const count = Math.ceil((this.#plan.limit?.quota ?? 0) * 1.4)
-    const errand = this.#errands.lookups(GREEDY)
+    const item = this.#items.lookups(GREEDY)
     while (!this.#stopping) {
       await sleep(lookupsEveryMs(this.#plan.rate) * (0.7 + this.#random() * 0.6))
       if (this.#stopping) return
-      await Promise.all(Array.from({ length: count }, (_, n) => this.#ask(errand, 'burst', n)))
+      await Promise.all(Array.from({ length: count }, (_, n) => this.#ask(item, 'burst', n)))
     }
   }
 
   /** A client that is never near its limit, and others who would use it up in its name. */
   async #probes(): Promise<void> {
     const windowMs = this.#plan.limit?.windowMs ?? 0
-    const errand = this.#errands.lookups(PROBE)
-    const forged = { ...errand, identity: { ...errand.identity, secret: 'another secret' } }
+    const item = this.#items.lookups(PROBE)
+    const forged = { ...item, identity: { ...item.identity, secret: 'another secret' } }
     while (!this.#stopping) {
       await sleep(windowMs * (1.2 + this.#random()))
       await Promise.all([0, 1, 2].map((n) => this.#ask(forged, 'forged', n)))
-      await this.#ask(errand, 'probe', this.#node())
+      await this.#ask(item, 'probe', this.#node())
     }
   }
 
@@ -241,7 +280,7 @@ export class Partner {
   #near(node: number): number {
     const { nodes } = this.#plan
     const order = Array.from({ length: nodes }, (_, n) => (node + n) % nodes)
-    return order.find((n) => !this.#teller.hasRefused(n)) ?? node % nodes
+    return order.find((n) => !this.#sender.hasRefused(n)) ?? node % nodes
   }
 
   #node(): number {

@@ -1,9 +1,10 @@
 import { type ChildProcess, fork } from 'node:child_process'
 import { join } from 'node:path'
 import { fileURLToPath } from 'node:url'
-import type { Hit } from './hands.ts'
+import type { Hit } from './fault-context.ts'
 import { type FromPartner, fromPartner, type ToPartner } from './messages.ts'
 import type { RunPlan } from './run-plan.ts'
+import { VoidRun } from './void-run.ts'
 
 const PROGRAM = fileURLToPath(new URL('./partner-process.ts', import.meta.url))
 
@@ -47,7 +48,7 @@ export class Partners {
       child.once('exit', (code, signal) => {
         if (!partners.#ending) partners.#fail(new Error(`a partner ended with ${code ?? signal}`))
       })
-      const ready = partners.#answer(`${index} ready`)
+      const ready = partners.#response(`${index} ready`)
       child.send({ do: 'start', plan, index, urls: [...urls], file } satisfies ToPartner)
       await ready
     }
@@ -56,9 +57,14 @@ export class Partners {
 
   /** One partner after the other is asked. */
   async event(event: Event): Promise<Hit> {
+    if (this.#ending) throw new VoidRun('the partners have ended')
     const n = this.#n++
-    const done = this.#answer(`done ${n}`)
-    this.#children[n % this.#children.length]?.send({ do: 'event', n, ...event } satisfies ToPartner)
+    const done = this.#response(`done ${n}`)
+    // What cannot be sent is told by the end of the child.
+    this.#children[n % this.#children.length]?.send(
+      { do: 'event', n, ...event } satisfies ToPartner,
+      () => {},
+    )
     const message = await done
     return message.said === 'done' ? { hit: message.hit, detail: message.detail } : { hit: false, detail: '' }
   }
@@ -85,18 +91,18 @@ export class Partners {
   async #all(order: 'stop' | 'sweep', word: 'stopped' | 'swept'): Promise<number> {
     const open = await Promise.all(
       this.#children.map(async (child, index) => {
-        const answer = this.#answer(`${index} ${word}`)
+        const response = this.#response(`${index} ${word}`)
         child.send({ do: order } satisfies ToPartner)
-        const message = await answer
+        const message = await response
         return 'open' in message ? message.open : 0
       }),
     )
     return open.reduce((sum, one) => sum + one, 0)
   }
 
-  #answer(name: string): Promise<FromPartner> {
-    const answer = new Promise<FromPartner>((resolve) => this.#waiting.set(name, resolve))
-    return Promise.race([answer, this.#failed])
+  #response(name: string): Promise<FromPartner> {
+    const response = new Promise<FromPartner>((resolve) => this.#waiting.set(name, resolve))
+    return Promise.race([response, this.#failed])
   }
 
   #heard(index: number, message: FromPartner): void {

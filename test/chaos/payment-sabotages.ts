@@ -7,11 +7,11 @@ const payments = { mode: 'payments', store: 'redis' } as const
 export const PAYMENT_SABOTAGES: Record<string, Sabotage> = {
   'unknown-reported-as-failed': {
     ...payments,
-    what: 'a charge without an answer is reported as not made',
+    what: 'a charge without a response is reported as not made',
     patches: [
       {
         file: PAY_ONCE,
-        find: "trouble(work, 'a charge was not answered', result.cause)\n        return await findOut(work, result.outcome)",
+        find: "trouble(work, 'a charge got no response', result.cause)\n        return await findOut(work, result.outcome)",
         replace: "return await abandon(work, { outcome: 'refused', status: 500 })",
       },
     ],
@@ -37,9 +37,9 @@ export const PAYMENT_SABOTAGES: Record<string, Sabotage> = {
     patches: [
       {
         file: PAY_ONCE,
-        find: "async function next(work: Work, begun: Begun & { outcome: 'taken_over' }): Promise<Paid> {\n    const found = await ask(work.payment)",
+        find: "async function next(work: Work, begun: BeginResult & { outcome: 'taken_over' }): Promise<Paid> {\n    const found = await ask(work.payment)",
         replace:
-          "async function next(work: Work, begun: Begun & { outcome: 'taken_over' }): Promise<Paid> {\n    const found = { outcome: 'none' }",
+          "async function next(work: Work, begun: BeginResult & { outcome: 'taken_over' }): Promise<Paid> {\n    const found = { outcome: 'none' }",
       },
       { file: PAY_ONCE, find: 'if (begun.waitMs > 0) return', replace: 'if (begun.waitMs < 0) return' },
     ],
@@ -51,16 +51,16 @@ export const PAYMENT_SABOTAGES: Record<string, Sabotage> = {
     what: 'the entry about a payment is written after it',
     patches: [
       {
-        file: 'sql/005_payments.sql',
-        find: "    PERFORM oncekey_payment_audit(p, p_event, p_request_id, json_build_object(\n      'status', p_state, 'charge_id', p_charge_id, 'by', p_by, 'reason', p_reason));\n",
-        replace: '',
+        file: 'sql/functions/payment_steps.sql',
+        find: "  IF oncekey_payment_audit(p, p_event, p_request_id, json_build_object(\n      'status', p_state, 'charge_id', p_charge_id, 'by', p_by, 'reason', p_reason)) THEN\n",
+        replace: '  IF FOUND THEN\n',
       },
       {
         file: 'internal/payments/payment-store.ts',
-        find: 'return byNumber(answers, items.length, (row) => row.done === true)',
+        find: 'return resultsByNumber(responses, items.length, (row) => row.done === true)',
         replace:
           // biome-ignore lint/suspicious/noTemplateCurlyInString: it is the text of a program
-          'for (const { turn, settlement } of items) await database.run((sql) => sql`SELECT oncekey_audit(${turn.client}, ${settlement.event}, ${JSON.stringify({ transaction_id: turn.id })})`)\n  return byNumber(answers, items.length, (row) => row.done === true)',
+          'for (const { turn, settlement } of items) await database.run((sql) => sql`SELECT oncekey_audit(${turn.client}, ${settlement.event}, ${JSON.stringify({ transaction_id: turn.id })})`)\n  return resultsByNumber(responses, items.length, (row) => row.done === true)',
       },
     ],
     faults: ['postgres-terminate', 'postgres-reply-lost', 'kill-after-commit'],

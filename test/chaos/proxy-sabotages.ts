@@ -1,6 +1,8 @@
 import type { Sabotage } from './sabotage.ts'
 
 const CLAIM = 'internal/idempotency/claim.lua'
+const DISPATCH = 'internal/idempotency/dispatch.lua'
+const RELEASE = 'internal/idempotency/release.lua'
 const FORWARD = 'internal/proxy/forward.ts'
 const HELD = "if r[1] ~= ARGV[1] or r[2] ~= 'in_progress' then return 'lost' end"
 const proxy = { mode: 'proxy', store: 'redis' } as const
@@ -13,8 +15,8 @@ export const PROXY_SABOTAGES: Record<string, Sabotage> = {
     patches: [
       {
         file: CLAIM,
-        find: "if r[1] ~= fingerprint then return {'mismatch'} end",
-        replace: "if r[1] ~= fingerprint and r[2] ~= 'in_progress' then return {'mismatch'} end",
+        find: "if r[1] ~= fingerprint then return {'mismatch', r[1]} end",
+        replace: "if r[1] ~= fingerprint and r[2] ~= 'in_progress' then return {'mismatch', r[1]} end",
       },
     ],
     faults: ['client-leaves'],
@@ -22,7 +24,7 @@ export const PROXY_SABOTAGES: Record<string, Sabotage> = {
   },
   'lock-without-heartbeat': {
     ...proxy,
-    what: 'the lease of a request under way is not renewed',
+    what: 'the lease of a request in flight is not renewed',
     patches: [
       {
         file: 'internal/idempotency/heartbeat.ts',
@@ -89,10 +91,46 @@ export const PROXY_SABOTAGES: Record<string, Sabotage> = {
   'release-without-token': {
     ...proxy,
     what: 'who has lost the key frees it under the hands of the next',
-    patches: [
-      { file: 'internal/idempotency/release.lua', find: HELD, replace: "if not r[1] then return 'lost' end" },
-    ],
+    patches: [{ file: RELEASE, find: HELD, replace: "if not r[1] then return 'lost' end" }],
     faults: ['redis-reply-lost', 'never-ends'],
+    invariant: 8,
+  },
+  'attempt-not-fenced': {
+    ...proxy,
+    what: 'an attempt that has lost its key is sent all the same',
+    patches: [
+      {
+        file: DISPATCH,
+        find: "if redis.call('TYPE', KEYS[1]).ok == 'string' then return 'lost' end",
+        replace: "if redis.call('TYPE', KEYS[1]).ok == 'string' then return 'dispatched' end",
+      },
+      { file: DISPATCH, find: HELD, replace: "if not r[1] then return 'lost' end" },
+    ],
+    faults: ['stall'],
+    invariant: 8,
+  },
+  'dispatched-record-expires': {
+    ...proxy,
+    what: 'that a request may have been sent is forgotten with its time to live',
+    patches: [
+      { file: DISPATCH, find: "  redis.call('PERSIST', KEYS[1])\n", replace: '' },
+      { file: RELEASE, find: "    redis.call('PERSIST', KEYS[1])\n", replace: '' },
+    ],
+    faults: ['backend-reset', 'backend-truncate'],
+    ttlMs: 5_000,
+    invariant: 8,
+  },
+  'completed-record-expires-at-once': {
+    ...proxy,
+    what: 'a response is kept for a moment only',
+    patches: [
+      {
+        file: 'internal/idempotency/complete.lua',
+        find: "redis.call('SET', KEYS[1], record, 'PX', ARGV[2])",
+        replace: "redis.call('SET', KEYS[1], record, 'PX', 1)",
+      },
+    ],
+    faults: ['client-leaves'],
     invariant: 8,
   },
 }

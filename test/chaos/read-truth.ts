@@ -12,12 +12,12 @@ export async function readRows(url: string): Promise<Rows> {
   const sql = postgres(url, { max: 1, onnotice: () => {} })
   try {
     const orders = await sql`
-      SELECT client, idempotency_key AS key, id::text, user_id, item, amount::float8, answer_status::int AS status,
-        encode(sha256(answer_body), 'hex') AS sha
+      SELECT client, idempotency_key AS key, id::text, user_id, item, amount::float8, response_status::int AS status,
+        encode(sha256(response_body), 'hex') AS sha
       FROM orders`
     const payments = await sql`
       SELECT client, idempotency_key AS key, id::text, state, amount::float8, gateway_key, charge_id,
-        answer_status::int AS status, encode(sha256(answer_body), 'hex') AS sha
+        response_status::int AS status, encode(sha256(response_body), 'hex') AS sha
       FROM payments`
     const audit = await sql`
       SELECT client, event_type AS event, entry::json->>'transaction_id' AS transaction FROM audit_log ORDER BY client, seq`
@@ -34,12 +34,25 @@ export async function readRows(url: string): Promise<Rows> {
 
 const text = z.string()
 const order = z.object({
-  ...{ client: text, key: text, id: text, user_id: text, item: text, amount: z.number() },
-  ...{ status: z.number(), sha: text },
+  client: text,
+  key: text,
+  id: text,
+  user_id: text,
+  item: text,
+  amount: z.number(),
+  status: z.number(),
+  sha: text,
 })
 const payment = z.object({
-  ...{ client: text, key: text, id: text, state: text, amount: z.number(), gateway_key: text },
-  ...{ charge_id: text.nullable(), status: z.number().nullable(), sha: text.nullable() },
+  client: text,
+  key: text,
+  id: text,
+  state: text,
+  amount: z.number(),
+  gateway_key: text,
+  charge_id: text.nullable(),
+  status: z.number().nullable(),
+  sha: text.nullable(),
 })
 const entry = z.object({ client: text, event: text, transaction: text.nullable() })
 
@@ -61,7 +74,7 @@ const run = z.object({
   run: z.number(),
 })
 
-/** What the far side wrote down before it answered. */
+/** What the far side wrote down before it responded. */
 export function readLedger(file: string, mode: Mode): Done[] {
   const lines = readFileSync(file, 'utf8').split('\n').slice(0, -1)
   if (mode === 'payments') {
@@ -73,8 +86,8 @@ export function readLedger(file: string, mode: Mode): Done[] {
   if (mode === 'orders') return []
   return lines.map((line) => {
     const { path, method, key, run: n, at } = run.parse(JSON.parse(line))
-    // As the demo backend answers.
+    // As the demo backend responds.
     const sha = sha256(`${JSON.stringify({ path, method, key, run: n, at })}\n`)
-    return { key: key ?? '', sha, charge: '', status: path }
+    return { key: key ?? '', sha, at: Date.parse(at), charge: '', status: path }
   })
 }

@@ -3,6 +3,7 @@ import type { Verdict } from './check.ts'
 import type { Evidence } from './evidence.ts'
 import { FAULT_KINDS, infoOf } from './fault-kinds.ts'
 import { INVARIANT_NUMBERS, INVARIANTS } from './invariants.ts'
+import { isFinal } from './traffic.ts'
 
 const SHOWN = 40
 
@@ -39,12 +40,17 @@ export function reportText(evidence: Evidence, verdict: Verdict, svg: string): s
     '',
     '## Faults',
     '',
-    '| fault | what | times | hit |',
-    '|---|---|---|---|',
+    'Acknowledged before: how many of the final responses a client had before the last fault of the kind, all of which are held',
+    'against what there is in the end.',
+    '',
+    '| fault | what | times | hit | acknowledged before |',
+    '|---|---|---|---|---|',
     ...FAULT_KINDS.flatMap((kind) => {
       const own = outcome.faults.filter((one) => one.kind === kind)
       if (own.length === 0) return []
-      return [`| ${kind} | ${infoOf(kind).what} | ${own.length} | ${own.filter(({ hit }) => hit).length} |`]
+      const lastAt = Math.max(...own.map(({ beganAt }) => beganAt))
+      const cells = [own.length, own.filter(({ hit }) => hit).length, acknowledgedBefore(evidence, lastAt)]
+      return [`| ${kind} | ${infoOf(kind).what} | ${cells.join(' | ')} |`]
     }),
     ...(outcome.faultsLeftOut > 0
       ? ['', `${outcome.faultsLeftOut} more were planned, and the run was over before their place was free.`]
@@ -73,6 +79,16 @@ export function reportText(evidence: Evidence, verdict: Verdict, svg: string): s
   ].join('\n')
 }
 
+function acknowledgedBefore({ plan, exchanges }: Evidence, at: number): number {
+  return exchanges.filter(
+    ({ sent, response, endAt }) =>
+      sent.kind !== 'forged' &&
+      endAt <= at &&
+      response !== undefined &&
+      isFinal(plan.mode, response.status, response.code),
+  ).length
+}
+
 export function verdictText({ violations, void: reasons }: Verdict): string {
   const lines: string[] = []
   if (violations.length > 0) {
@@ -91,10 +107,11 @@ function share({ wanted, succeeded }: Verdict): string {
 
 function outcomeCounts({ exchanges }: Evidence): [string, number][] {
   const counts = new Map<string, number>()
-  for (const { answer, error } of exchanges) {
-    const replayed = answer?.replayed === true ? ', replayed' : ''
-    const code = answer === undefined || answer.code === '' ? '' : ` ${answer.code}`
-    const what = answer === undefined ? `no answer: ${error ?? 'none'}` : `${answer.status}${code}${replayed}`
+  for (const { response, error } of exchanges) {
+    const replayed = response?.replayed === true ? ', replayed' : ''
+    const code = response === undefined || response.code === '' ? '' : ` ${response.code}`
+    const what =
+      response === undefined ? `no response: ${error ?? 'none'}` : `${response.status}${code}${replayed}`
     counts.set(what, (counts.get(what) ?? 0) + 1)
   }
   return [...counts].sort(([, a], [, b]) => b - a)
@@ -102,14 +119,14 @@ function outcomeCounts({ exchanges }: Evidence): [string, number][] {
 
 function latencies({ exchanges }: Evidence): string {
   const sorted = exchanges
-    .filter(({ answer, sent }) => answer !== undefined && sent.kind !== 'burst')
+    .filter(({ response, sent }) => response !== undefined && sent.kind !== 'burst')
     .map(({ sent, endAt }) => endAt - sent.at)
     .sort((a, b) => a - b)
   const at = (share: number) => (sorted[Math.floor(share * (sorted.length - 1))] ?? 0).toFixed(1)
-  return `Answers took ${at(0.5)} ms (p50), ${at(0.99)} ms (p99), ${at(1)} ms (the longest), faults included.`
+  return `Responses took ${at(0.5)} ms (p50), ${at(0.99)} ms (p99), ${at(1)} ms (the longest), faults included.`
 }
 
-function machine(): string {
+export function machine(): string {
   const all = cpus()
   const model = (all[0]?.model ?? 'unknown')
     .replace(/\(R\)|\(TM\)|CPU|Processor/g, '')

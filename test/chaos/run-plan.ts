@@ -1,4 +1,5 @@
 import { z } from 'zod'
+import { seeded } from '../../src/tools/simulator/seeded.ts'
 import { MODES, type Mode, STORES } from './fault-kinds.ts'
 
 /** Everything about a run that partners and checker must know; written beside the history. */
@@ -26,8 +27,14 @@ export const runPlan = z.strictObject({
 export type RunPlan = z.infer<typeof runPlan>
 
 export const LEASE_MS = 2_000
+/** After SIGTERM, for what is in flight. */
+export const GRACE_MS = 6_000
+/** A request that was sent so long ago has arrived at its node, also on a busy machine. */
+export const ARRIVAL_MS = 1_000
 /** Short, so that retries after it really happen. */
 const TTL_MS = 5_000
+/** Longer than the sidecar gives a backend. */
+const PROXY_TTL_MS = 8_000
 export const GATEWAY_TIMEOUT_MS = 1_000
 /** See settleMsOf(): 2 s to leave, the timeout, 3 s to show. */
 const PAYMENT_HOLD_MS = 6_000
@@ -41,27 +48,41 @@ export const MAX_DURATION_MS = 4_000
  */
 const DEADLINES_MS: Record<Mode, number> = { orders: 40_000, payments: 60_000, proxy: 50_000 }
 
+/** Of a window of two seconds; with three times the rate of new keys a client is not slowed down by it. */
+const MIN_QUOTA = 120
+
 /** Clients that are not among the usual partners. */
 export const HERD = 'herd'
 export const GREEDY = 'greedy'
 export const PROBE = 'probe'
 
+/** What the sidecar has forgotten it runs again, so that half of its runs keep all of their responses. */
+function usualTtlMs(mode: Mode, seed: string): number {
+  if (mode !== 'proxy') return TTL_MS
+  return seeded(`${seed}/ttl`)() < 0.5 ? 86_400_000 : PROXY_TTL_MS
+}
+
+/** Of the limit: short, so that many windows lie in a run. */
+const WINDOW_MS = 2_000
+
 export interface PlanOptions extends Pick<RunPlan, 'seed' | 'mode' | 'store' | 'durationMs' | 'rate'> {
   nodes: number
   partners: number
+  /** In place of the usual one. */
+  ttlMs: number | undefined
+  windowMs?: number | undefined
   /** Makes a secret of its own. */
   newSecret: () => string
 }
 
-export function planRun({ newSecret, ...given }: PlanOptions): RunPlan {
-  const { mode } = given
+export function planRun({ newSecret, ttlMs, windowMs = WINDOW_MS, ...given }: PlanOptions): RunPlan {
+  const { mode, seed } = given
   const names = ['ann', 'ben', 'cho', HERD, GREEDY, PROBE]
   return {
     ...given,
     leaseMs: LEASE_MS,
-    // What the sidecar forgets it would run again: its answers are kept for the whole run.
-    ttlMs: mode === 'proxy' ? 86_400_000 : TTL_MS,
-    limit: mode === 'proxy' ? null : { quota: 120, windowMs: 2_000 },
+    ttlMs: ttlMs ?? usualTtlMs(mode, seed),
+    limit: mode === 'proxy' ? null : { quota: Math.max(MIN_QUOTA, 3 * given.rate), windowMs },
     holdMs: LEASE_MS + (mode === 'payments' ? PAYMENT_HOLD_MS : mode === 'proxy' ? MAX_DURATION_MS : 0),
     deadlineMs: DEADLINES_MS[mode],
     clients: [

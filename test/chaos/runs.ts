@@ -5,16 +5,18 @@ import { join } from 'node:path'
 import { createInterface } from 'node:readline'
 import { fileURLToPath } from 'node:url'
 import { z } from 'zod'
+import { buildMutant } from './build-mutant.ts'
 import { check, type Verdict } from './check.ts'
 import { type Evidence, readEvidence } from './evidence.ts'
-import { isFaultKind, MODES, STORES } from './fault-kinds.ts'
-import type { ChaosOptions } from './options.ts'
-import { plant } from './plant.ts'
+import { FAULT_KINDS, isFaultKind, MODES, STORES } from './fault-kinds.ts'
+import { notPossible } from './means.ts'
+import { type ChaosOptions, usualEveryMs } from './options.ts'
 import { RUNS_HEAD, reportText, runRow, verdictText } from './report.ts'
 import { type Progress, runChaos } from './run.ts'
 import { planRun } from './run-plan.ts'
 import { type PlannedFault, schedule } from './schedule.ts'
 import { timelineSvg } from './timeline.ts'
+import { VoidRun } from './void-run.ts'
 
 const NODES = 3
 const PARTNERS = 2
@@ -26,12 +28,24 @@ export interface RunResult {
   directory: string
 }
 
-/** Runs, checks and reports; answers with the exit code. */
+/** Runs, checks and reports; returns the exit code. */
 export async function oneRun(options: ChaosOptions): Promise<number> {
   const directory = options.out ?? join('chaos-runs', `${options.mode}-${options.store}-${options.seed}`)
   console.log(`${options.mode} on ${options.store}, --seed ${options.seed}, into ${directory}`)
-  return told(await run(options, directory, plant(), showProgress()), options.report)
+  try {
+    return told(await run(options, directory, buildMutant(), showProgress()), options.report)
+  } catch (error) {
+    if (!(error instanceof VoidRun)) throw error
+    const text = `# Chaos: ${options.mode} on ${options.store}, seed ${options.seed}\n\n**VOID**: ${error.message}\n`
+    for (const file of [join(directory, 'report.md'), options.report])
+      if (file !== undefined) writeFileSync(file, text)
+    console.error(`**VOID**: ${error.message}`)
+    return VOID
+  }
 }
+
+/** Exit code of a run that says nothing. */
+const VOID = 3
 
 export async function run(
   options: ChaosOptions,
@@ -39,14 +53,26 @@ export async function run(
   program: string,
   onProgress: (progress: Progress) => void,
 ): Promise<RunResult> {
-  const { seed, mode, store, durationMs, rate, everyMs, faults } = options
+  const { seed, mode, store, durationMs, rate, ttlMs, windowMs, otherVersion } = options
+  const everyMs = options.everyMs ?? usualEveryMs(mode)
+  const impossible = notPossible(otherVersion)
+  const faults = options.faults ?? FAULT_KINDS.filter((kind) => !impossible.has(kind))
   const plan = planRun({
-    ...{ seed, mode, store, durationMs, rate, nodes: NODES, partners: PARTNERS },
+    seed,
+    mode,
+    store,
+    durationMs,
+    rate,
+    nodes: NODES,
+    partners: PARTNERS,
+    ttlMs,
+    windowMs,
     newSecret: () => `canary-${randomBytes(12).toString('hex')}`,
   })
   const planned = schedule({ seed, mode, store, durationMs, everyMs, faults, nodes: NODES })
   rmSync(directory, { recursive: true, force: true })
-  await runChaos({ plan, faults: planned, directory, program, onProgress })
+  const otherProgram = otherVersion === undefined ? undefined : join(otherVersion, 'src/oncekey.js')
+  await runChaos({ plan, faults: planned, directory, program, otherProgram, onProgress })
   return await judge(directory)
 }
 
@@ -57,8 +83,12 @@ export async function checkAgain(directory: string, report: string | undefined):
 
 const plannedFaults = z.array(
   z.object({
-    ...{ n: z.number(), kind: z.string().refine(isFaultKind), atMs: z.number(), forMs: z.number() },
-    ...{ node: z.number(), roll: z.number() },
+    n: z.number(),
+    kind: z.string().refine(isFaultKind),
+    atMs: z.number(),
+    forMs: z.number(),
+    node: z.number(),
+    roll: z.number(),
   }),
 )
 
@@ -70,10 +100,17 @@ async function judge(directory: string): Promise<RunResult> {
   return { evidence, verdict: check(evidence, planned), directory }
 }
 
-function told({ evidence, verdict, directory }: RunResult, report: string | undefined): number {
+/** Into the directory of the run. */
+export function writeReport({ evidence, verdict, directory }: RunResult): string {
   writeFileSync(join(directory, 'timeline.svg'), timelineSvg(evidence))
   const text = reportText(evidence, verdict, 'timeline.svg')
   writeFileSync(join(directory, 'report.md'), text)
+  return text
+}
+
+function told(result: RunResult, report: string | undefined): number {
+  const { evidence, verdict, directory } = result
+  const text = writeReport(result)
   if (report !== undefined) writeFileSync(report, text)
   const { violations } = verdict
   for (const { invariant, what } of violations.slice(0, SHOWN))
@@ -86,17 +123,17 @@ function told({ evidence, verdict, directory }: RunResult, report: string | unde
 
 function exitCode({ violations, void: reasons }: Verdict): number {
   if (violations.length > 0) return 1
-  return reasons.length > 0 ? 3 : 0
+  return reasons.length > 0 ? VOID : 0
 }
 
 /** One line that is written over on a terminal, and every ten seconds elsewhere. */
 function showProgress(): (progress: Progress) => void {
   const isTerminal = process.stdout.isTTY
   let lastMs = Number.NEGATIVE_INFINITY
-  return ({ phase, elapsedMs, tally, faultsDone, underWay }) => {
+  return ({ phase, elapsedMs, tally, faultsDone, faultsInFlight }) => {
     const line =
-      `${Math.round(elapsedMs / 1_000)} s | ${phase} | ${tally.sent} requests, ${tally.lost} without an answer | ` +
-      `${faultsDone} faults${underWay.length > 0 ? `, now ${underWay.join(', ')}` : ''}`
+      `${Math.round(elapsedMs / 1_000)} s | ${phase} | ${tally.sent} requests, ${tally.lost} without a response | ` +
+      `${faultsDone} faults${faultsInFlight.length > 0 ? `, now ${faultsInFlight.join(', ')}` : ''}`
     if (isTerminal) process.stdout.write(`\r\x1b[2K${line.slice(0, 150)}`)
     else if (elapsedMs - lastMs >= 10_000) {
       console.log(line)
@@ -114,7 +151,9 @@ export async function matrix(options: ChaosOptions): Promise<number> {
     const directory = join(out, `${mode}-${store}-${seed}`)
     const args = [
       ...['--mode', mode, '--store', store, '--seed', seed, '--out', directory],
-      ...['--duration', `${durationMs}ms`, '--rate', String(rate), '--every', `${everyMs}ms`],
+      ...['--duration', `${durationMs}ms`, '--rate', String(rate)],
+      ...(everyMs === undefined ? [] : ['--every', `${everyMs}ms`]),
+      ...(options.otherVersion === undefined ? [] : ['--other-version', options.otherVersion]),
     ]
     const child = spawn(process.execPath, ['--import', 'tsx', program, ...args], {
       stdio: ['ignore', 'pipe', 'pipe'],

@@ -15,6 +15,10 @@ export interface Sabotage {
   mode: Mode
   store: Store
   faults: readonly FaultKind[]
+  /** Where the usual one is too short or too long for the bug to show. */
+  ttlMs?: number
+  /** In place of the usual window of the limit: a burst must fit into it, also on a busy machine. */
+  windowMs?: number
   /** The one that must be violated; others may be, too. */
   invariant: Invariant
 }

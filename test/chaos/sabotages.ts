@@ -1,3 +1,4 @@
+import { NEWEST_SABOTAGES } from './newest-sabotages.ts'
 import { ORDER_SABOTAGES } from './order-sabotages.ts'
 import { PAYMENT_SABOTAGES } from './payment-sabotages.ts'
 import { PROXY_SABOTAGES } from './proxy-sabotages.ts'
@@ -8,4 +9,5 @@ export const SABOTAGES: Readonly<Record<string, Sabotage>> = {
   ...ORDER_SABOTAGES,
   ...PAYMENT_SABOTAGES,
   ...PROXY_SABOTAGES,
+  ...NEWEST_SABOTAGES,
 }

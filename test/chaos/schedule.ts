@@ -1,5 +1,13 @@
-import { seeded } from '../../src/simulator/seeded.ts'
-import { applies, FAULT_KINDS, type FaultKind, infoOf, type Mode, type Store } from './fault-kinds.ts'
+import { seeded } from '../../src/tools/simulator/seeded.ts'
+import {
+  applies,
+  FAULT_KINDS,
+  type FaultKind,
+  type FaultSite,
+  infoOf,
+  type Mode,
+  type Store,
+} from './fault-kinds.ts'
 
 /** A fault as it is planned: nothing of it depends on how the run goes. */
 export interface PlannedFault {
@@ -36,6 +44,19 @@ const COSTLY: ReadonlySet<FaultKind> = new Set([
   ...(['kill', 'kill-before-commit', 'kill-after-commit', 'rolling-restart', 'copies'] as const),
 ])
 
+/** A store is well for so long between two faults at least, or no request succeeds and no node can start. */
+const REST_MS: Partial<Record<FaultSite, number>> = {
+  redis: 2_000,
+  postgres: 2_500,
+  'redis wire': 1_000,
+  'postgres wire': 1_000,
+  'far side': 500,
+}
+
+export function restMs(kind: FaultKind): number {
+  return REST_MS[infoOf(kind).place] ?? 0
+}
+
 /**
  * The same seed and options, the same schedule. The kinds are dealt like cards: each comes once before any comes
  * again, so that also a short run has them all.
@@ -47,20 +68,27 @@ export function schedule(options: ScheduleOptions): PlannedFault[] {
   const planned: PlannedFault[] = []
   if (kinds.length === 0) return planned
   let struckNodes = 0
+  const busyUntilMs = new Map<FaultSite, number>()
   let deck = shuffled(kinds, random)
   const more = kinds.flatMap((kind) =>
     Array.from({ length: COSTLY.has(kind) ? 1 : CARDS_OF_CHEAP }, () => kind),
   )
   for (let atMs = LEAD_MS; atMs < durationMs - TAIL_MS; atMs += everyMs * (0.5 + random())) {
     if (deck.length === 0) deck = shuffled(more, random)
-    const kind = deck.pop()
-    if (kind === undefined) break
-    const [shortest, longest] = infoOf(kind).lastsMs
+    const next = deck.findLastIndex((one) => atMs >= (busyUntilMs.get(infoOf(one).place) ?? 0))
+    const [kind] = next < 0 ? [] : deck.splice(next, 1)
+    if (kind === undefined) continue
+    const { place, lastsMs } = infoOf(kind)
+    const [shortest, longest] = lastsMs
+    const forMs = Math.round(shortest + random() * (longest - shortest))
+    busyUntilMs.set(place, atMs + forMs + restMs(kind))
     planned.push({
-      ...{ n: planned.length, kind, atMs: Math.round(atMs) },
-      forMs: Math.round(shortest + random() * (longest - shortest)),
+      n: planned.length,
+      kind,
+      atMs: Math.round(atMs),
+      forMs,
       // In turn: a node that is being started cannot be struck.
-      ...{ node: infoOf(kind).place === 'node' ? struckNodes++ % nodes : Math.floor(random() * nodes) },
+      node: infoOf(kind).place === 'node' ? struckNodes++ % nodes : Math.floor(random() * nodes),
       roll: random(),
     })
   }

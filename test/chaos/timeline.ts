@@ -14,9 +14,9 @@ const SLOTS = 120
 const OUTCOMES = ['final', 'passing', 'lost', 'refused'] as const
 type Outcome = (typeof OUTCOMES)[number]
 const LABELS: Record<Outcome, string> = {
-  final: 'final answer',
+  final: 'final response',
   passing: 'try again (409, 429, 5xx)',
-  lost: 'no answer',
+  lost: 'no response',
   refused: 'refused as it should be (401, 422, 404)',
 }
 
@@ -102,10 +102,10 @@ function outcomes(
   return parts
 }
 
-function outcomeOf(mode: Evidence['plan']['mode'], { sent, answer }: Exchange): Outcome {
-  if (answer === undefined) return 'lost'
-  if (isFinal(mode, answer.status, answer.code) && sent.kind !== 'forged') return 'final'
-  return [401, 404, 422].includes(answer.status) ? 'refused' : 'passing'
+function outcomeOf(mode: Evidence['plan']['mode'], { sent, response }: Exchange): Outcome {
+  if (response === undefined) return 'lost'
+  if (isFinal(mode, response.status, response.code) && sent.kind !== 'forged') return 'final'
+  return [401, 404, 422].includes(response.status) ? 'refused' : 'passing'
 }
 
 function axis(spanMs: number, y: number, x: (at: number) => number, startedAt: number): string[] {

@@ -11,7 +11,7 @@ export interface Wanted {
   value: Record<string, string | number>
 }
 
-export type Variant = 'usual' | 'other' | 'invalid' | 'never-ends'
+export type Variant = 'usual' | 'other' | 'invalid' | 'slow' | 'never-ends'
 
 /** How much longer than the sidecar waits a handler that never ends goes on. */
 const NEVER_MS = 20_000
@@ -39,6 +39,7 @@ export function wanted(plan: RunPlan, n: number, variant: Variant, random: () =>
 
 function backendPath(variant: Variant, random: () => number): string {
   if (variant === 'never-ends') return `/slow?ms=${NEVER_MS}`
+  if (variant === 'slow') return '/slow?ms=2600'
   if (variant !== 'usual') return '/charge'
   const roll = random()
   if (roll < 0.12) return '/slow?ms=400'
@@ -55,7 +56,7 @@ export function lookup(plan: RunPlan): Wanted {
   return { method: 'GET', path, body: '', value: {} }
 }
 
-/** The answer that every retry of a key gets from then on. */
+/** The response that every retry of a key gets from then on. */
 export function isFinal(mode: Mode, status: number, code: string): boolean {
   if (mode === 'orders') return status === 201
   if (mode === 'payments') return status === 200 || status === 402
@@ -78,12 +79,12 @@ export interface SignedHeaders {
   signature: string
 }
 
-/** As its client signs it now; `signedBody` and `skewS` are for those who do it wrong. */
+/** As its client signs it now; `wrong` is what a forger signs in place of what is sent. */
 export function signedHeaders(
   { name, secret, bearer }: Identity,
   { method, path, body }: Wanted,
   key: string,
-  wrong: { body?: string; skewS?: number } = {},
+  wrong: { body?: string; skewS?: number; key?: string } = {},
 ): SignedHeaders {
   const common = {
     ...(body === ''
@@ -94,7 +95,14 @@ export function signedHeaders(
   if (bearer) return { headers: { ...common, Authorization: `Bearer ${secret}` }, signature: '' }
   const timestamp = Math.floor(Date.now() / 1000) + (wrong.skewS ?? 0)
   const signature = sign({
-    ...{ scheme: 'v1', secret, method, target: path, timestamp, client: name, key, body: wrong.body ?? body },
+    scheme: 'v1',
+    secret,
+    method,
+    target: path,
+    timestamp,
+    client: name,
+    key: wrong.key ?? key,
+    body: wrong.body ?? body,
   })
   return {
     headers: { ...common, 'X-Client-Id': name, 'X-Signature': signature },

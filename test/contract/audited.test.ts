@@ -8,6 +8,8 @@ import { z } from 'zod'
 import { auditLog } from '../../internal/audit/audit-log.ts'
 import { audited } from '../../internal/audit/audited.ts'
 import { Observations } from '../../internal/audit/observations.ts'
+import type { Middleware, RequestState } from '../../internal/core/request-state.ts'
+import { ServiceError } from '../../internal/core/service-error.ts'
 import { type Database, openDatabase } from '../../internal/database/database.ts'
 import { migrate } from '../../internal/database/migrate.ts'
 import { problems, renderProblem } from '../../internal/http/problems.ts'
@@ -16,8 +18,6 @@ import { requestId } from '../../internal/http/request-id.ts'
 import { IdempotencyEngine } from '../../internal/idempotency/engine.ts'
 import { idempotency } from '../../internal/idempotency/idempotency.ts'
 import { postgresStore } from '../../internal/idempotency/postgres-store.ts'
-import type { RequestState, Stage } from '../../internal/request-state.ts'
-import { ServiceError } from '../../internal/service-error.ts'
 import { SQL_DIRECTORY } from '../../src/package-root.ts'
 import { newClient, reportOf } from '../support/audit.ts'
 import { startPostgres, type ThrowawayServer } from '../support/servers.ts'
@@ -28,7 +28,7 @@ let database: Database
 let observations: Observations
 let server: Server
 let url: string
-let handler: Stage
+let handler: Middleware
 const lost: number[] = []
 
 before(async () => {
@@ -46,7 +46,9 @@ before(async () => {
   const report = () => {}
   const engine = new IdempotencyEngine({
     store: postgresStore(database, { ttlMs: 60_000 }),
-    ...{ leaseMs: 30_000, maxAgeMs: 60_000, onUnknown: 'takeover' },
+    leaseMs: 30_000,
+    maxAgeMs: 60_000,
+    onUnknown: 'takeover',
   })
   app.use(requestId()).use(problems(report))
   app.use(rawBody({ maxBodyBytes: 1_000, timeoutMs: 5_000 }))
@@ -87,12 +89,12 @@ async function trail(client: string) {
   })
 }
 
-const completed: Stage = async (ctx) => {
+const completed: Middleware = async (ctx) => {
   ctx.status = 200
   ctx.body = { payment: {} }
 }
 
-test('replays and conflicts of real keys are in the trail, first answers are not', async () => {
+test('replays and conflicts of real keys are in the trail, first responses are not', async () => {
   const client = newClient()
   handler = completed
   for (let n = 0; n < 4; n++) assert.equal((await pay(client, 'key-0000000000001')).status, 200)
@@ -112,7 +114,7 @@ test('replays and conflicts of real keys are in the trail, first answers are not
   assert.equal((await reportOf(database, client))?.fault, null)
 })
 
-test('a copy that meets the first under way is a conflict', async () => {
+test('a copy that meets the first in flight is a conflict', async () => {
   const client = newClient()
   let finish = () => {}
   const begun = new Promise<void>((begin) => {
@@ -144,7 +146,7 @@ test('what the handler refuses is in the trail once, and then as its replay', as
   }
   for (const _ of [1, 2]) assert.equal((await pay(client, 'key-0000000000001')).status, 422)
   handler = async () => {
-    throw new ServiceError('backend_timeout', 'No answer.', { effect: 'unknown' })
+    throw new ServiceError('backend_timeout', 'No response.', { effect: 'unknown' })
   }
   assert.equal((await pay(client, 'key-0000000000002')).status, 504)
   assert.equal((await pay(client, 'not a key')).status, 400)

@@ -3,12 +3,21 @@ import { mkdtempSync, rmSync, writeFileSync } from 'node:fs'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import { after, before, test } from 'node:test'
+import { z } from 'zod'
+import { auditLog } from '../../internal/audit/audit-log.ts'
 import type { Database } from '../../internal/database/database.ts'
 import { storeUnavailable } from '../../internal/database/deadline.ts'
 import { listClients } from '../../internal/signature/list-clients.ts'
-import { addOne, resealAll, revokeOne, rotateOne, type Setting } from '../../src/commands/change-clients.ts'
-import { readConfig } from '../../src/config.ts'
-import { newKey, type OpenedDatabase, openMigrated } from '../support/clients.ts'
+import {
+  addOne,
+  limitOne,
+  resealAll,
+  revokeOne,
+  rotateOne,
+  type Setting,
+} from '../../src/cli/change-clients.ts'
+import { readConfig } from '../../src/config/config.ts'
+import { changeNote, newKey, type OpenedDatabase, openMigrated } from '../support/clients.ts'
 
 const { text: KEY } = newKey()
 const { text: OTHER } = newKey()
@@ -28,7 +37,11 @@ after(async () => {
 })
 
 function setting(env: Record<string, string> = {}): Setting {
-  return { config: readConfig({ SECRETS_KEY: KEY, ...env }), warn: (text) => warnings.push(text) }
+  return {
+    config: readConfig('clients', { SECRETS_KEY: KEY, ...env }),
+    note: changeNote(),
+    warn: (text) => warnings.push(text),
+  }
 }
 
 test('what cannot be done is refused with what to do, and changes nothing', async () => {
@@ -86,15 +99,15 @@ test('revoking in the database what the settings keep in force is told', async (
   ])
 })
 
-test('a change whose answer is lost is asked again, and made once', async () => {
+test('a change whose response is lost is asked again, and made once', async () => {
   let lost = 0
   const losing: Database = {
     ...database,
     async run(statement, deadlineMs) {
-      const answer = await database.run(statement, deadlineMs)
-      // Of each change the first answer: the client is written before it is read.
+      const response = await database.run(statement, deadlineMs)
+      // Of each change the first response: the client is written before it is read.
       if (lost++ === 1) throw storeUnavailable(new Error('connection lost'), 'unknown')
-      return answer
+      return response
     },
   }
   await addOne(losing, setting(), 'once', undefined)
@@ -105,4 +118,57 @@ test('a change whose answer is lost is asked again, and made once', async () => 
     listed?.secrets.map(({ state }) => state),
     ['active', 'retiring'],
   )
+  assert.deepEqual(
+    (await trailOf('once')).map(({ type }) => type),
+    ['client.added', 'client.rotated'],
+  )
+})
+
+/** Oldest first. */
+async function trailOf(client: string) {
+  const entries = await auditLog(database).list(client, { limit: 100 })
+  return entries.reverse().map(({ eventType, entry }) => ({ type: eventType, entry: JSON.parse(entry) }))
+}
+
+test('each change is an entry in the audit trail of its client, with who and why, and without a secret', async () => {
+  const added = await addOne(database, setting(), 'traced', 'v1')
+  const rotated = await rotateOne(database, setting(), 'traced', 0)
+  await addOne(database, setting(), 'neighbour', undefined)
+  const next = newKey().text
+  await resealAll(database, setting({ SECRETS_KEY: next, SECRETS_KEY_OLD: KEY }))
+  await limitOne(database, setting(), 'traced', 'client=5/60s')
+  await revokeOne(database, setting(), 'traced', undefined)
+  await assert.rejects(rotateOne(database, setting(), 'untraced', 0))
+  // Back, for the tests beside this one.
+  await resealAll(database, setting({ SECRETS_KEY_OLD: next }))
+
+  const trail = await trailOf('traced')
+  assert.deepEqual(
+    trail.map(({ type }) => type),
+    ['client.added', 'client.rotated', 'client.resealed', 'client.limited', 'client.revoked'],
+  )
+  for (const { entry } of trail) {
+    assert.deepEqual([entry.operator, entry.reason], ['jane', 'a test'])
+    assert.match(entry.id, /^[0-9a-f-]{36}$/)
+  }
+  const secretIds = [added, rotated].map(
+    ({ json }) => z.object({ secret_id: z.string() }).parse(json).secret_id,
+  )
+  assert.deepEqual(
+    [
+      trail[0]?.entry.secret_id,
+      trail[1]?.entry.secret_id,
+      trail[0]?.entry.min_scheme,
+      trail[1]?.entry.overlap_ms,
+    ],
+    [...secretIds, 'v1', 0],
+  )
+  assert.equal(trail[3]?.entry.limits, 'client=5/60s')
+  assert.equal(trail[4]?.entry.secret_id, 'all')
+  assert.doesNotMatch(JSON.stringify(trail), /oks_/)
+  assert.deepEqual(
+    (await trailOf('neighbour')).map(({ type }) => type),
+    ['client.added', 'client.resealed', 'client.resealed'],
+  )
+  assert.deepEqual(await trailOf('untraced'), [])
 })

@@ -6,7 +6,15 @@ import { addClient, readClients, revokeClient, rotateClient } from '../../intern
 import { type ListedClient, listClients } from '../../internal/signature/list-clients.ts'
 import { resealSecrets } from '../../internal/signature/reseal.ts'
 import { open } from '../../internal/signature/seal.ts'
-import { add, newKey, newSecret, type OpenedDatabase, openMigrated, rotate } from '../support/clients.ts'
+import {
+  add,
+  changeNote,
+  newKey,
+  newSecret,
+  type OpenedDatabase,
+  openMigrated,
+  rotate,
+} from '../support/clients.ts'
 
 const HOUR_MS = 3_600_000
 const { key } = newKey()
@@ -41,9 +49,16 @@ function suite(database: () => Database): void {
 
   test('a client that was added is read with its secret and scheme, and a second of its name is refused', async () => {
     const made = newSecret('first', key)
-    assert.equal(await addClient(database(), made.stored, 'v1'), 'added')
-    assert.equal(await addClient(database(), made.stored, 'v1'), 'added', 'its answer was lost')
-    assert.equal(await addClient(database(), newSecret('first', key).stored, undefined), 'exists')
+    assert.equal(await addClient(database(), made.stored, 'v1', changeNote()), 'added')
+    assert.equal(
+      await addClient(database(), made.stored, 'v1', changeNote()),
+      'added',
+      'its response was lost',
+    )
+    assert.equal(
+      await addClient(database(), newSecret('first', key).stored, undefined, changeNote()),
+      'exists',
+    )
     const { secrets = [] } = await readClients(database(), '')
     const row = secrets.find(({ client }) => client === 'first')
     assert.ok(row)
@@ -57,13 +72,20 @@ function suite(database: () => Database): void {
   test('a rotation makes the new secret the active one and gives the old an end', async () => {
     const old = await add(database(), 'turned', key)
     const made = newSecret('turned', key)
-    assert.equal(await rotateClient(database(), made.stored, HOUR_MS), 'rotated')
-    assert.equal(await rotateClient(database(), made.stored, HOUR_MS), 'rotated', 'its answer was lost')
+    assert.equal(await rotateClient(database(), made.stored, HOUR_MS, changeNote()), 'rotated')
+    assert.equal(
+      await rotateClient(database(), made.stored, HOUR_MS, changeNote()),
+      'rotated',
+      'its response was lost',
+    )
     assert.deepEqual(await states('turned'), ['active', 'retiring'])
     const { expires_at } = await secretOf('turned', old.secretId)
     const leftMs = Date.parse(expires_at ?? '') - (await readClients(database(), '')).databaseMs
     assert.ok(leftMs > HOUR_MS - 30_000 && leftMs <= HOUR_MS, `${leftMs} ms`)
-    assert.equal(await rotateClient(database(), newSecret('nobody', key).stored, HOUR_MS), 'unknown_client')
+    assert.equal(
+      await rotateClient(database(), newSecret('nobody', key).stored, HOUR_MS, changeNote()),
+      'unknown_client',
+    )
   })
 
   test('three secrets are in force at the most, and a refused rotation changes nothing', async () => {
@@ -72,7 +94,7 @@ function suite(database: () => Database): void {
     await rotate(database(), 'full', key, 2 * HOUR_MS)
     const before = await listClients(database(), 'full')
     assert.deepEqual(await states('full'), ['active', 'retiring', 'retiring'])
-    assert.equal(await rotateClient(database(), newSecret('full', key).stored, HOUR_MS), 'full')
+    assert.equal(await rotateClient(database(), newSecret('full', key).stored, HOUR_MS, changeNote()), 'full')
     assert.deepEqual(await listClients(database(), 'full'), before)
     await rotate(database(), 'full', key, 0)
     assert.deepEqual(await states('full'), ['active', 'revoked', 'revoked', 'revoked'])
@@ -84,7 +106,7 @@ function suite(database: () => Database): void {
     const ends = (await secretOf('sooner', first.secretId)).expires_at
     await rotate(database(), 'sooner', key, 5 * HOUR_MS)
     assert.equal((await secretOf('sooner', first.secretId)).expires_at, ends)
-    await revokeClient(database(), 'sooner', undefined)
+    await revokeClient(database(), 'sooner', undefined, changeNote())
     const again = await add(database(), 'sooner-2', key)
     await rotate(database(), 'sooner-2', key, 5 * HOUR_MS)
     const late = Date.parse((await secretOf('sooner-2', again.secretId)).expires_at ?? '')
@@ -107,7 +129,9 @@ function suite(database: () => Database): void {
   test('rotations at once follow one another: never more than three secrets, exactly one active', async () => {
     await add(database(), 'busy', key)
     const outcomes = await Promise.all(
-      Array.from({ length: 8 }, () => rotateClient(database(), newSecret('busy', key).stored, HOUR_MS)),
+      Array.from({ length: 8 }, () =>
+        rotateClient(database(), newSecret('busy', key).stored, HOUR_MS, changeNote()),
+      ),
     )
     assert.deepEqual(outcomes.sort(), [...Array(6).fill('full'), 'rotated', 'rotated'])
     assert.deepEqual((await states('busy'))?.sort(), ['active', 'retiring', 'retiring'])
@@ -116,15 +140,15 @@ function suite(database: () => Database): void {
   test('a revocation ends one secret or all, erases them, and may be repeated', async () => {
     const first = await add(database(), 'ended', key)
     const second = await rotate(database(), 'ended', key, HOUR_MS)
-    assert.equal(await revokeClient(database(), 'ended', 'ffffffffffff'), 'unknown_secret')
-    assert.equal(await revokeClient(database(), 'ended', first.secretId), 'revoked')
+    assert.equal(await revokeClient(database(), 'ended', 'ffffffffffff', changeNote()), 'unknown_secret')
+    assert.equal(await revokeClient(database(), 'ended', first.secretId, changeNote()), 'revoked')
     assert.deepEqual(await states('ended'), ['active', 'revoked'])
     const { revoked_at } = await secretOf('ended', first.secretId)
-    assert.equal(await revokeClient(database(), 'ended', undefined), 'revoked')
-    assert.equal(await revokeClient(database(), 'ended', second.secretId), 'revoked')
+    assert.equal(await revokeClient(database(), 'ended', undefined, changeNote()), 'revoked')
+    assert.equal(await revokeClient(database(), 'ended', second.secretId, changeNote()), 'revoked')
     assert.deepEqual(await states('ended'), ['revoked', 'revoked'])
     assert.equal((await secretOf('ended', first.secretId)).revoked_at, revoked_at)
-    assert.equal(await revokeClient(database(), 'nobody', undefined), 'unknown_client')
+    assert.equal(await revokeClient(database(), 'nobody', undefined, changeNote()), 'unknown_client')
     const rows = await database().run((sql) => sql`SELECT sealed FROM client_secrets WHERE client = 'ended'`)
     assert.deepEqual(
       rows.map(({ sealed }) => sealed),
@@ -189,22 +213,28 @@ function suite(database: () => Database): void {
     const next = newKey().key
     const nonce = () => Buffer.from(crypto.getRandomValues(new Uint8Array(12)))
     const before = await readClients(database(), '')
-    await assert.rejects(resealSecrets(database(), [next], nonce), /is not the key of \d+ secrets/)
+    await assert.rejects(
+      resealSecrets(database(), [next], nonce, changeNote()),
+      /is not the key of \d+ secrets/,
+    )
     assert.deepEqual((await readClients(database(), '')).secrets, before.secrets)
-    const count = await resealSecrets(database(), [next, key], nonce)
+    const count = await resealSecrets(database(), [next, key], nonce, changeNote())
     assert.equal(count, before.secrets?.length)
     const { secrets = [] } = await readClients(database(), '')
     assert.deepEqual([...new Set(secrets.map(({ sealed }) => sealed.keyId))], [next.id])
     const row = secrets.find(({ client }) => client === 'resealed')
     assert.ok(row)
     assert.equal(open(row.sealed.bytes, row, next).toString(), made.secret)
-    assert.equal(await resealSecrets(database(), [next, key], nonce), 0)
+    assert.equal(await resealSecrets(database(), [next, key], nonce, changeNote()), 0)
     await database().run(
       (sql) => sql`
       UPDATE client_secrets SET sealed = set_byte(sealed, 20, get_byte(sealed, 20) # 1) WHERE client = 'resealed'`,
     )
     const third = newKey().key
-    await assert.rejects(resealSecrets(database(), [third, next], nonce), /of client resealed does not open/)
+    await assert.rejects(
+      resealSecrets(database(), [third, next], nonce, changeNote()),
+      /of client resealed does not open/,
+    )
     const after = (await readClients(database(), '')).secrets ?? []
     assert.ok(!after.some(({ sealed }) => sealed.keyId === third.id))
   })

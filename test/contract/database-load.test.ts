@@ -5,26 +5,26 @@ import { createDatabase } from '../support/servers.ts'
 
 const CONNECTIONS = 2
 
-test('the load counts statements under way, those that wait for a connection among them', async (t) => {
+test('the load counts statements in flight, those that wait for a connection among them', async (t) => {
   const { url, drop } = await createDatabase()
   const database = openDatabase(url, { maxConnections: CONNECTIONS, deadlineMs: 30_000 })
   t.after(async () => {
     await database.close()
     await drop()
   })
-  assert.deepEqual(database.load(), { underWay: 0, connections: CONNECTIONS })
+  assert.deepEqual(database.load(), { inFlight: 0, connections: CONNECTIONS })
   const statements = [
     ...Array.from({ length: 5 }, () => database.run((sql) => sql`SELECT pg_sleep(0.1)`)),
     database.run((sql) => sql`SELECT 1 / 0`),
   ]
-  assert.equal(database.load().underWay, statements.length)
+  assert.equal(database.load().inFlight, statements.length)
   const ends = await Promise.allSettled(statements)
   assert.deepEqual(
     ends.filter(({ status }) => status === 'rejected').length,
     1,
     'only the division by zero fails',
   )
-  assert.equal(database.load().underWay, 0)
+  assert.equal(database.load().inFlight, 0)
 })
 
 test('the clock of the database is in milliseconds', async (t) => {

@@ -1,7 +1,11 @@
 import assert from 'node:assert/strict'
+import { once } from 'node:events'
+import { connect, createServer } from 'node:net'
+import { pipeline } from 'node:stream'
 import { after, before, test } from 'node:test'
+import postgres from 'postgres'
 import { type Database, openDatabase } from '../../internal/database/database.ts'
-import { createDatabase, type TestDatabase } from '../support/servers.ts'
+import { createDatabase, freePort, type TestDatabase } from '../support/servers.ts'
 
 let created: TestDatabase
 let database: Database
@@ -42,4 +46,52 @@ test('a server that only reads is an outage in which nothing happened, and is le
   await database.run((sql) => sql`SET default_transaction_read_only = on`)
   await assert.rejects(write(), { code: 'store_unavailable', effect: 'none' })
   await write()
+})
+
+test('a statement that a limit, a timeout or missing rights of the database ended is an outage in which nothing happened', async () => {
+  for (const code of ['55P03', '25P04', '54000', '42501', '42P01', '42883', '40001']) {
+    const failed = database.run((sql) =>
+      sql.unsafe(`DO $$ BEGIN RAISE EXCEPTION 'no' USING ERRCODE = '${code}'; END $$`),
+    )
+    await assert.rejects(failed, { code: 'store_unavailable', effect: 'none', retryAfterMs: 1_000 }, code)
+  }
+  await database.run((sql) => sql`CREATE TABLE locked (n int)`)
+  const holder = postgres(created.url, { max: 1 })
+  try {
+    await holder.begin(async (sql) => {
+      await sql`LOCK TABLE locked`
+      await database.run((one) => one`SET lock_timeout = '10ms'`)
+      const waits = database.run((one) => one`INSERT INTO locked VALUES (1)`)
+      await assert.rejects(waits, { code: 'store_unavailable', effect: 'none' })
+    })
+  } finally {
+    await holder.end()
+  }
+})
+
+test('a database that was away answers on every connection as soon as it is back', async (t) => {
+  const port = await freePort()
+  const url = new URL(created.url)
+  const { hostname, port: serverPort } = url
+  url.port = String(port)
+  const away = openDatabase(url.href, { deadlineMs: 10_000, maxConnections: 4 })
+  t.after(() => away.close())
+  const ask = async () => {
+    // The driver writes to each connection in the turn in which it is refused.
+    const asked = Array.from({ length: 4 }, () => away.run((sql) => sql`SELECT 1`))
+    return await Promise.allSettled(asked)
+  }
+  for (let round = 0; round < 5; round++) {
+    for (const { status } of await ask()) assert.equal(status, 'rejected')
+  }
+  const front = createServer((socket) => {
+    const server = connect({ host: hostname, port: Number(serverPort) })
+    pipeline(socket, server, socket, () => {})
+  })
+  t.after(() => front.close())
+  await once(front.listen(port, '127.0.0.1'), 'listening')
+  const startedMs = performance.now()
+  for (const { status } of await ask()) assert.equal(status, 'fulfilled')
+  // Without the deadline that an unsent statement would have run into.
+  assert.ok(performance.now() - startedMs < 9_000)
 })

@@ -1,13 +1,17 @@
 import assert from 'node:assert/strict'
-import { randomUUID } from 'node:crypto'
 import { after, before, test } from 'node:test'
 import { setTimeout as sleep } from 'node:timers/promises'
+import { ServiceError } from '../../internal/core/service-error.ts'
 import { connectRedis, type RedisConnection } from '../../internal/database/redis.ts'
-import { type EngineOptions, type Handled, IdempotencyEngine } from '../../internal/idempotency/engine.ts'
+import {
+  type EngineOptions,
+  type HandlerResult,
+  IdempotencyEngine,
+} from '../../internal/idempotency/engine.ts'
 import type { Lookup } from '../../internal/idempotency/lookups.ts'
 import { redisStore } from '../../internal/idempotency/redis-store.ts'
-import type { Answer, IdempotencyStore, UnknownReason } from '../../internal/idempotency/store.ts'
-import { ServiceError } from '../../internal/service-error.ts'
+import type { IdempotencyStore, StoredResponse, UnknownReason } from '../../internal/idempotency/store.ts'
+import { newKeyId } from '../support/key-id.ts'
 import { connected } from '../support/redis-ready.ts'
 import { startRedis, type ThrowawayServer } from '../support/servers.ts'
 import { until } from '../support/until.ts'
@@ -27,8 +31,7 @@ after(async () => {
 })
 
 const FINGERPRINT = 'a'.repeat(64)
-const newId = () => ({ client: 'acme', scope: 'POST /charge', key: randomUUID() })
-const ANSWER: Answer = { status: 201, headers: {}, body: Buffer.from('found') }
+const RESPONSE: StoredResponse = { status: 201, headers: {}, body: Buffer.from('found') }
 
 function engineWith(options: Partial<EngineOptions> = {}) {
   const troubles: string[] = []
@@ -43,11 +46,10 @@ function engineWith(options: Partial<EngineOptions> = {}) {
   return { engine, troubles }
 }
 
-const answered = (effect: Handled['effect'] = 'answer', reason?: UnknownReason): Handled => ({
-  answer: { status: 201, headers: {}, body: Buffer.from('sent') },
-  effect,
+const answered = (outcome: HandlerResult['outcome'] = 'completed'): HandlerResult => ({
+  response: { status: 201, headers: {}, body: Buffer.from('sent') },
+  outcome,
   replayed: false,
-  ...(reason === undefined ? {} : { reason }),
 })
 const runAgain = () => assert.fail('it was run again')
 const refusedWith = (code: string, detail?: RegExp) => (error: unknown) => {
@@ -56,19 +58,19 @@ const refusedWith = (code: string, detail?: RegExp) => (error: unknown) => {
   if (detail !== undefined) assert.match(error.message, detail)
   return true
 }
-/** A key that was sent and whose outcome nobody knows. */
+/** A key that was sent and whose outcome is unknown. */
 async function unknownKey(reason: UnknownReason = 'connection_lost') {
-  const id = newId()
+  const id = newKeyId('POST /charge')
   const { engine } = engineWith()
   await engine.run(id, FINGERPRINT, async (holding) => {
     await holding.dispatched()
-    return answered('unknown', reason)
+    return answered({ unknown: reason })
   })
   return id
 }
 
 test('a dispatched request whose process dies is never run again', async () => {
-  const id = newId()
+  const id = newKeyId('POST /charge')
   // Of a process that is gone nothing comes any more: neither a renewal nor an end.
   const dead: IdempotencyStore = { ...store, renew: () => new Promise(() => {}) }
   const { engine } = engineWith({ store: dead, leaseMs: 200 })
@@ -84,11 +86,11 @@ test('a dispatched request whose process dies is never run again', async () => {
 })
 
 test('with takeover nothing is recorded: the next attempt may run it again', async () => {
-  const id = newId()
+  const id = newKeyId('POST /charge')
   const { engine } = engineWith({ onUnknown: 'takeover' })
   await engine.run(id, FINGERPRINT, async (holding) => {
     await holding.dispatched()
-    return answered('unknown', 'backend_timeout')
+    return answered({ unknown: 'backend_timeout' })
   })
   const next = await engine.run(id, FINGERPRINT, async (holding) => {
     assert.equal(holding.attempt, 2)
@@ -97,25 +99,25 @@ test('with takeover nothing is recorded: the next attempt may run it again', asy
   assert.equal(next.replayed, false)
 })
 
-test('what was answered and cannot be replayed is never run again, whatever is done to unknown outcomes', async () => {
+test('what got a response and cannot be replayed is never run again, whatever is done to unknown outcomes', async () => {
   for (const onUnknown of ['hold', 'takeover'] as const) {
     for (const reason of ['answer_too_large', 'answer_streamed'] as const) {
-      const id = newId()
+      const id = newKeyId('POST /charge')
       let asked = 0
       const { engine } = engineWith({
         onUnknown,
         async lookup() {
           asked++
-          return 'nothing happened'
+          return 'not_executed'
         },
       })
       await engine.run(id, FINGERPRINT, async (holding) => {
         await holding.dispatched()
-        return answered('unknown', reason)
+        return answered({ unknown: reason })
       })
       await assert.rejects(
         engine.run(id, FINGERPRINT, runAgain),
-        refusedWith('outcome_unknown', /took effect and was answered/),
+        refusedWith('outcome_unknown', /took effect and got a response/),
       )
       assert.equal(asked, 0, 'there is nothing to find out')
     }
@@ -125,7 +127,7 @@ test('what was answered and cannot be replayed is never run again, whatever is d
 test('while the store is away nothing is sent, and the key is free when it is back', async () => {
   // Longer than it is waited for: its end would free the key as well.
   const { engine } = engineWith({ leaseMs: 60_000 })
-  const id = newId()
+  const id = newKeyId('POST /charge')
   let sent = false
   const run = engine.run(id, FINGERPRINT, async (holding) => {
     server.pause()
@@ -145,7 +147,7 @@ test('while the store is away nothing is sent, and the key is free when it is ba
 })
 
 test('a dispatch whose reply was lost is asked again', async () => {
-  const id = newId()
+  const id = newKeyId('POST /charge')
   let lost = 0
   const lossy: IdempotencyStore = {
     ...store,
@@ -164,7 +166,7 @@ test('a dispatch whose reply was lost is asked again', async () => {
 })
 
 test('a handler that has lost its key is told before it sends, and frees nothing of the next one', async () => {
-  const id = newId()
+  const id = newKeyId('POST /charge')
   const { engine, troubles } = engineWith()
   const run = engine.run(id, FINGERPRINT, async (holding) => {
     await redisStoreEndsLease(id)
@@ -186,7 +188,7 @@ async function redisStoreEndsLease(id: { client: string; scope: string; key: str
 }
 
 test('a process that was stopped for longer than its lease does not send', async () => {
-  const id = newId()
+  const id = newKeyId('POST /charge')
   let nowMs = 0
   const stopped: IdempotencyStore = {
     ...store,
@@ -206,7 +208,7 @@ test('a process that was stopped for longer than its lease does not send', async
 })
 
 test('what a handler throws after it dispatched holds the key', async () => {
-  const id = newId()
+  const id = newKeyId('POST /charge')
   const { engine } = engineWith()
   const run = engine.run(id, FINGERPRINT, async (holding) => {
     await holding.dispatched()
@@ -218,25 +220,25 @@ test('what a handler throws after it dispatched holds the key', async () => {
   assert.ok(claim.outcome === 'unknown' && claim.reason === 'handler_failed')
 })
 
-test('an answer that is found is recorded and replayed', async () => {
+test('a response that is found is recorded and replayed', async () => {
   const id = await unknownKey('backend_timeout')
   const asked: unknown[] = []
   const { engine } = engineWith({
     async lookup(what, { reason, sinceMs }) {
       asked.push([what, reason, sinceMs >= 0])
-      return ANSWER
+      return RESPONSE
     },
   })
   for (let retry = 0; retry < 3; retry++) {
-    const { answer, replayed } = await engine.run(id, FINGERPRINT, runAgain)
-    assert.deepEqual([answer, replayed], [ANSWER, true])
+    const { response, replayed } = await engine.run(id, FINGERPRINT, runAgain)
+    assert.deepEqual([response, replayed], [RESPONSE, true])
   }
   assert.deepEqual(asked, [[id, 'backend_timeout', true]])
 })
 
 test('where nothing happened the request is run, once', async () => {
   const id = await unknownKey()
-  const { engine } = engineWith({ lookup: async () => 'nothing happened' })
+  const { engine } = engineWith({ lookup: async () => 'not_executed' })
   let runs = 0
   const settled = await Promise.allSettled(
     Array.from({ length: 20 }, () =>
@@ -253,11 +255,11 @@ test('where nothing happened the request is run, once', async () => {
 
 test('what was found of one attempt is never taken for the next one', async () => {
   const id = await unknownKey()
-  const found: (Answer | 'nothing happened' | 'unknown')[] = ['nothing happened', 'unknown']
+  const found: (StoredResponse | 'not_executed' | 'unknown')[] = ['not_executed', 'unknown']
   const { engine } = engineWith({ lookup: async () => found.shift() ?? 'unknown' })
   await engine.run(id, FINGERPRINT, async (holding) => {
     await holding.dispatched()
-    return answered('unknown', 'connection_lost')
+    return answered({ unknown: 'connection_lost' })
   })
   for (let retry = 0; retry < 5; retry++) {
     await assert.rejects(engine.run(id, FINGERPRINT, runAgain), refusedWith('outcome_unknown'))
@@ -310,8 +312,8 @@ test('a lookup that fails, or does not end, leaves the outcome unknown', { timeo
   assert.deepEqual([failing.troubles, silent.troubles], [['lookup'], ['lookup']])
 })
 
-test('an answer that arrives while the store is away for longer than a lease is recorded when it is back', async () => {
-  const id = newId()
+test('a response that arrives while the store is away for longer than a lease is recorded when it is back', async () => {
+  const id = newKeyId('POST /charge')
   const { engine } = engineWith({ leaseMs: 600 })
   const run = engine.run(id, FINGERPRINT, async (holding) => {
     await holding.dispatched()
@@ -321,10 +323,10 @@ test('an answer that arrives while the store is away for longer than a lease is 
     server.resume()
     return answered()
   })
-  assert.equal((await run).answer.body.toString(), 'sent')
+  assert.equal((await run).response.body.toString(), 'sent')
   await connected(redis)
-  await until('the answer is recorded', async () => {
+  await until('the response is recorded', async () => {
     const replay = await engine.run(id, FINGERPRINT, runAgain).catch(() => undefined)
-    return replay?.answer.body.toString() === 'sent'
+    return replay?.response.body.toString() === 'sent'
   })
 })

@@ -1,18 +1,18 @@
 import assert from 'node:assert/strict'
-import { randomUUID } from 'node:crypto'
 import { after, before, test } from 'node:test'
 import { setTimeout as sleep } from 'node:timers/promises'
+import { ServiceError } from '../../internal/core/service-error.ts'
 import { connectRedis, type RedisConnection } from '../../internal/database/redis.ts'
 import {
   type EngineOptions,
-  type Handled,
-  type Holding,
+  type HandlerResult,
+  type HeldKey,
   IdempotencyEngine,
   type Outcome,
 } from '../../internal/idempotency/engine.ts'
 import { redisStore } from '../../internal/idempotency/redis-store.ts'
 import type { IdempotencyStore, KeyId } from '../../internal/idempotency/store.ts'
-import { ServiceError } from '../../internal/service-error.ts'
+import { newKeyId } from '../support/key-id.ts'
 import { connected } from '../support/redis-ready.ts'
 import { startRedis, type ThrowawayServer } from '../support/servers.ts'
 
@@ -31,7 +31,6 @@ after(async () => {
 })
 
 const FINGERPRINT = 'a'.repeat(64)
-const newId = () => ({ client: 'acme', scope: 'POST /orders', key: randomUUID() })
 
 function engineWith(options: Partial<EngineOptions> = {}) {
   const outcomes: Outcome[] = []
@@ -48,9 +47,9 @@ function engineWith(options: Partial<EngineOptions> = {}) {
   return { engine, outcomes, troubles }
 }
 
-const answered = (text: string, effect: Handled['effect'] = 'answer'): Handled => ({
-  answer: { status: 201, headers: {}, body: Buffer.from(text) },
-  effect,
+const answered = (text: string, outcome: HandlerResult['outcome'] = 'completed'): HandlerResult => ({
+  response: { status: 201, headers: {}, body: Buffer.from(text) },
+  outcome,
   replayed: false,
 })
 
@@ -58,7 +57,7 @@ const refusedWith = (code: string) => (error: unknown) => error instanceof Servi
 
 test('of 30 concurrent runs one handles and the others replay or are told to wait', async () => {
   const { engine } = engineWith()
-  const id = newId()
+  const id = newKeyId()
   let handled = 0
   const runs = Array.from({ length: 30 }, () =>
     engine.run(id, FINGERPRINT, async () => {
@@ -70,7 +69,7 @@ test('of 30 concurrent runs one handles and the others replay or are told to wai
   const settled = await Promise.allSettled(runs)
   assert.equal(handled, 1)
   for (const result of settled) {
-    if (result.status === 'fulfilled') assert.equal(result.value.answer.body.toString(), 'once')
+    if (result.status === 'fulfilled') assert.equal(result.value.response.body.toString(), 'once')
     else assert.ok(refusedWith('request_in_progress')(result.reason))
   }
   assert.equal(settled.filter((result) => result.status === 'fulfilled').length, 1)
@@ -78,16 +77,16 @@ test('of 30 concurrent runs one handles and the others replay or are told to wai
 
 test('a run after the first is a replay and does not handle again', async () => {
   const { engine, outcomes } = engineWith()
-  const id = newId()
+  const id = newKeyId()
   await engine.run(id, FINGERPRINT, async () => answered('first'))
   const again = await engine.run(id, FINGERPRINT, () => assert.fail('handled twice'))
-  assert.deepEqual([again.replayed, again.answer.body.toString()], [true, 'first'])
+  assert.deepEqual([again.replayed, again.response.body.toString()], [true, 'first'])
   assert.deepEqual(outcomes, ['fresh', 'replay'])
 })
 
 test('another fingerprint is refused as a reused key, before and after completion', async () => {
   const { engine } = engineWith()
-  const id = newId()
+  const id = newKeyId()
   await engine.run(id, FINGERPRINT, async () => {
     await assert.rejects(
       engine.run(id, 'b'.repeat(64), () => assert.fail('handled')),
@@ -103,7 +102,7 @@ test('another fingerprint is refused as a reused key, before and after completio
 
 test('the heartbeat keeps a lease for a handler that works several times as long', async () => {
   const { engine } = engineWith({ leaseMs: 300 })
-  const id = newId()
+  const id = newKeyId()
   const first = engine.run(id, FINGERPRINT, async () => {
     await sleep(1_000)
     return answered('slow')
@@ -115,13 +114,13 @@ test('the heartbeat keeps a lease for a handler that works several times as long
       refusedWith('request_in_progress'),
     )
   }
-  assert.equal((await first).answer.body.toString(), 'slow')
+  assert.equal((await first).response.body.toString(), 'slow')
   assert.equal((await engine.run(id, FINGERPRINT, () => assert.fail('again'))).replayed, true)
 })
 
 test('a handler older than the maximum age is aborted, loses its key and cannot complete', async () => {
   const { engine, troubles } = engineWith({ leaseMs: 200, maxAgeMs: 400 })
-  const id = newId()
+  const id = newKeyId()
   let signal: AbortSignal | undefined
   const stuck = engine.run(id, FINGERPRINT, async (holding) => {
     signal = holding.signal
@@ -132,16 +131,16 @@ test('a handler older than the maximum age is aborted, loses its key and cannot 
   assert.equal(signal?.aborted, true)
   assert.match(String(signal?.reason), /400 ms, the longest/)
   const second = await engine.run(id, FINGERPRINT, async (holding) => answered(`attempt ${holding.attempt}`))
-  assert.equal(second.answer.body.toString(), 'attempt 2')
+  assert.equal(second.response.body.toString(), 'attempt 2')
   await stuck
   assert.deepEqual(troubles, ['complete'])
   const replay = await engine.run(id, FINGERPRINT, () => assert.fail('again'))
-  assert.equal(replay.answer.body.toString(), 'attempt 2')
+  assert.equal(replay.response.body.toString(), 'attempt 2')
 })
 
 test('a lease lost to another attempt aborts the handler', { timeout: 10_000 }, async () => {
   const { engine } = engineWith({ leaseMs: 150 })
-  const id = newId()
+  const id = newKeyId()
   await engine.run(id, FINGERPRINT, async (holding) => {
     const aborted = new Promise((resolve) => holding.signal.addEventListener('abort', resolve))
     // As a flush, or a failover to a replica that never heard of the lock, would do it.
@@ -151,29 +150,29 @@ test('a lease lost to another attempt aborts the handler', { timeout: 10_000 }, 
   })
 })
 
-test('an answer after which nothing happened frees the key for another request', async () => {
+test('a response after which nothing happened frees the key for another request', async () => {
   const { engine } = engineWith()
-  const id = newId()
-  await engine.run(id, FINGERPRINT, async () => answered('bad', 'nothing happened'))
+  const id = newKeyId()
+  await engine.run(id, FINGERPRINT, async () => answered('bad', 'not_executed'))
   const next = await engine.run(id, 'b'.repeat(64), async () => answered('good'))
-  assert.deepEqual([next.replayed, next.answer.body.toString()], [false, 'good'])
+  assert.deepEqual([next.replayed, next.response.body.toString()], [false, 'good'])
 })
 
 test('after an unknown outcome the next run takes over at once and is told so', async () => {
   const { engine, outcomes } = engineWith()
-  const id = newId()
-  await engine.run(id, FINGERPRINT, async () => answered('?', 'unknown'))
-  const next = await engine.run(id, FINGERPRINT, async (holding: Holding) => {
+  const id = newKeyId()
+  await engine.run(id, FINGERPRINT, async () => answered('?', { unknown: 'not_told' }))
+  const next = await engine.run(id, FINGERPRINT, async (holding: HeldKey) => {
     assert.equal(holding.attempt, 2)
     return { ...answered('found'), replayed: true }
   })
-  assert.deepEqual([next.replayed, next.answer.body.toString()], [true, 'found'])
+  assert.deepEqual([next.replayed, next.response.body.toString()], [true, 'found'])
   assert.deepEqual(outcomes, ['fresh', 'replay'])
 })
 
 test('what a handler throws counts as unknown: the next run is told that it is the second', async () => {
   const { engine, outcomes } = engineWith()
-  const id = newId()
+  const id = newKeyId()
   await assert.rejects(
     engine.run(id, FINGERPRINT, () => Promise.reject(new Error('defect'))),
     /defect/,
@@ -187,8 +186,8 @@ test('what a handler throws counts as unknown: the next run is told that it is t
 
 test('with hold, an unknown outcome is never run again', async () => {
   const { engine } = engineWith({ onUnknown: 'hold', leaseMs: 100 })
-  const id = newId()
-  await engine.run(id, FINGERPRINT, async () => answered('?', 'unknown'))
+  const id = newKeyId()
+  await engine.run(id, FINGERPRINT, async () => answered('?', { unknown: 'not_told' }))
   await sleep(200)
   await assert.rejects(
     engine.run(id, FINGERPRINT, () => assert.fail('ran again')),
@@ -196,14 +195,14 @@ test('with hold, an unknown outcome is never run again', async () => {
   )
 })
 
-test('a store that is away while the handler works does not cost the answer', async () => {
+test('a store that is away while the handler works does not cost the response', async () => {
   const { engine, troubles } = engineWith()
-  const id = newId()
+  const id = newKeyId()
   const result = await engine.run(id, FINGERPRINT, async () => {
     server.pause()
     return answered('kept')
   })
-  assert.equal(result.answer.body.toString(), 'kept')
+  assert.equal(result.response.body.toString(), 'kept')
   assert.deepEqual(troubles, ['complete'])
   server.resume()
   await connected(redis)
@@ -211,7 +210,7 @@ test('a store that is away while the handler works does not cost the answer', as
 })
 
 test('a completion that the store never got is tried again in the background', async () => {
-  const id = newId()
+  const id = newKeyId()
   let refused = 0
   const refusing: IdempotencyStore = {
     ...store,
@@ -230,17 +229,17 @@ async function eventuallyReplayed(engine: IdempotencyEngine, id: KeyId, text: st
   for (;;) {
     const replay = await engine.run(id, FINGERPRINT, () => assert.fail('ran again')).catch(() => undefined)
     if (replay !== undefined) {
-      assert.equal(replay.answer.body.toString(), text)
+      assert.equal(replay.response.body.toString(), text)
       return
     }
-    assert.ok(Date.now() < deadline, 'the answer was never recorded')
+    assert.ok(Date.now() < deadline, 'the response was never recorded')
     await sleep(100)
   }
 }
 
-test('a claim that the store took without answering is let go of when the store is back', async () => {
+test('a claim that the store took without responding is let go of when the store is back', async () => {
   const { engine } = engineWith({ leaseMs: 20_000 })
-  const id = newId()
+  const id = newKeyId()
   server.pause()
   await assert.rejects(
     engine.run(id, FINGERPRINT, () => assert.fail('handled without a claim')),
@@ -258,7 +257,7 @@ test('a claim that the store took without answering is let go of when the store 
 })
 
 test('a claim whose reply was lost is asked again and acquired once', async () => {
-  const id = newId()
+  const id = newKeyId()
   let lost = 0
   const lossy: IdempotencyStore = {
     ...store,
@@ -270,7 +269,7 @@ test('a claim whose reply was lost is asked again and acquired once', async () =
   }
   const { engine } = engineWith({ store: lossy })
   const result = await engine.run(id, FINGERPRINT, async (holding) => answered(`attempt ${holding.attempt}`))
-  assert.equal(result.answer.body.toString(), 'attempt 1')
+  assert.equal(result.response.body.toString(), 'attempt 1')
 })
 
 async function flush(): Promise<void> {

@@ -3,12 +3,14 @@ import { randomBytes, randomUUID } from 'node:crypto'
 import { after, before, describe, test } from 'node:test'
 import { setTimeout as sleep } from 'node:timers/promises'
 import { IdempotencyEngine } from '../../internal/idempotency/engine.ts'
-import type { KeyRecord, KeyRecords } from '../../internal/idempotency/key-records.ts'
-import type { Answer, IdempotencyStore, KeyId } from '../../internal/idempotency/store.ts'
+import type { ImportedKey, KeyRecord, KeyRecords } from '../../internal/idempotency/key-records.ts'
+import type { IdempotencyStore, KeyId, StoredResponse } from '../../internal/idempotency/store.ts'
+import { newKeyId } from '../support/key-id.ts'
+import { until } from '../support/until.ts'
 
 export interface Subject {
   store: IdempotencyStore
-  /** The same store with answers and records that live for `ttlMs`. */
+  /** The same store with responses and records that live for `ttlMs`. */
   withTtl(ttlMs: number): IdempotencyStore
   records: KeyRecords
   close(): Promise<void>
@@ -16,14 +18,14 @@ export interface Subject {
 
 const FINGERPRINT = 'a'.repeat(64)
 const OTHER = 'b'.repeat(64)
+const MISMATCH = { outcome: 'mismatch', fingerprint: FINGERPRINT }
 /** Shorter than any test takes to notice, longer than a slow machine takes between two calls. */
 const LEASE_MS = 5_000
 /** Where a whole server is looked through. */
 const HOUR_MS = 3_600_000
 
 const token = () => randomBytes(16).toString('hex')
-const newId = (): KeyId => ({ client: 'acme', scope: 'POST /orders', key: randomUUID() })
-const ANSWER: Answer = {
+const RESPONSE: StoredResponse = {
   status: 201,
   headers: { 'Content-Type': 'application/octet-stream', Location: '/orders/ä' },
   body: Buffer.from([0, 255, 10, 13, 34, 92, 0xc3, 0x28, 0]),
@@ -51,7 +53,7 @@ function contract(open: () => Promise<Subject>): void {
   }
 
   test('of 50 concurrent claims exactly one is acquired', async () => {
-    const id = newId()
+    const id = newKeyId()
     const claims = await Promise.all(
       Array.from({ length: 50 }, () => store.claim(id, FINGERPRINT, token(), LEASE_MS)),
     )
@@ -60,63 +62,63 @@ function contract(open: () => Promise<Subject>): void {
     assert.equal(outcomes.filter((outcome) => outcome === 'in_progress').length, 49)
   })
 
-  test('a claim under way tells how long its lease still holds', async () => {
-    const id = newId()
+  test('a claim in flight tells how long its lease still holds', async () => {
+    const id = newKeyId()
     await acquire(id)
     const claim = await store.claim(id, FINGERPRINT, token(), LEASE_MS)
     assert.equal(claim.outcome, 'in_progress')
     assert.ok(claim.outcome === 'in_progress' && claim.retryAfterMs > 0 && claim.retryAfterMs <= LEASE_MS)
   })
 
-  test('the same claim asked again gets the same answer', async () => {
-    const id = newId()
+  test('the same claim asked again gets the same response', async () => {
+    const id = newKeyId()
     const mine = await acquire(id)
     assert.deepEqual(await store.claim(id, FINGERPRINT, mine, LEASE_MS), { outcome: 'acquired', attempt: 1 })
   })
 
-  test('a completed answer is replayed byte for byte', async () => {
-    const id = newId()
+  test('a completed response is replayed byte for byte', async () => {
+    const id = newKeyId()
     const mine = await acquire(id)
-    assert.equal(await store.complete(id, mine, ANSWER), true)
+    assert.equal(await store.complete(id, mine, RESPONSE), true)
     assert.deepEqual(await store.claim(id, FINGERPRINT, token(), LEASE_MS), {
       outcome: 'replay',
-      answer: ANSWER,
+      response: RESPONSE,
     })
   })
 
   test('an empty body is replayed as an empty body', async () => {
-    const id = newId()
-    const answer: Answer = { status: 204, headers: {}, body: Buffer.alloc(0) }
-    await store.complete(id, await acquire(id), answer)
-    assert.deepEqual(await store.claim(id, FINGERPRINT, token(), LEASE_MS), { outcome: 'replay', answer })
+    const id = newKeyId()
+    const response: StoredResponse = { status: 204, headers: {}, body: Buffer.alloc(0) }
+    await store.complete(id, await acquire(id), response)
+    assert.deepEqual(await store.claim(id, FINGERPRINT, token(), LEASE_MS), { outcome: 'replay', response })
   })
 
   test('completing twice with the same token is completing once', async () => {
-    const id = newId()
+    const id = newKeyId()
     const mine = await acquire(id)
-    assert.equal(await store.complete(id, mine, ANSWER), true)
-    assert.equal(await store.complete(id, mine, ANSWER), true)
+    assert.equal(await store.complete(id, mine, RESPONSE), true)
+    assert.equal(await store.complete(id, mine, RESPONSE), true)
   })
 
-  test('another fingerprint is a mismatch while the first is under way, completed or unknown', async () => {
-    const id = newId()
+  test('another fingerprint is a mismatch while the first is in flight, completed or unknown', async () => {
+    const id = newKeyId()
     const mine = await acquire(id)
-    assert.deepEqual(await store.claim(id, OTHER, token(), LEASE_MS), { outcome: 'mismatch' })
-    await store.complete(id, mine, ANSWER)
-    assert.deepEqual(await store.claim(id, OTHER, token(), LEASE_MS), { outcome: 'mismatch' })
-    const held = newId()
-    await store.release(held, await acquire(held), 'unknown')
-    assert.deepEqual(await store.claim(held, OTHER, token(), LEASE_MS), { outcome: 'mismatch' })
+    assert.deepEqual(await store.claim(id, OTHER, token(), LEASE_MS), MISMATCH)
+    await store.complete(id, mine, RESPONSE)
+    assert.deepEqual(await store.claim(id, OTHER, token(), LEASE_MS), MISMATCH)
+    const held = newKeyId()
+    await store.release(held, await acquire(held), { unknown: 'not_told' })
+    assert.deepEqual(await store.claim(held, OTHER, token(), LEASE_MS), MISMATCH)
   })
 
   test('a mismatch is told even after the lease has run out', async () => {
-    const id = newId()
+    const id = newKeyId()
     await acquire(id, 0)
-    assert.deepEqual(await store.claim(id, OTHER, token(), LEASE_MS), { outcome: 'mismatch' })
+    assert.deepEqual(await store.claim(id, OTHER, token(), LEASE_MS), MISMATCH)
   })
 
   test('a lease that ran out is taken over once, as the next attempt', async () => {
-    const id = newId()
+    const id = newKeyId()
     await acquire(id, 0)
     const claims = await Promise.all(
       Array.from({ length: 20 }, () => store.claim(id, FINGERPRINT, token(), LEASE_MS)),
@@ -126,32 +128,32 @@ function contract(open: () => Promise<Subject>): void {
   })
 
   test('a stale token can neither renew, complete nor release', async () => {
-    const id = newId()
+    const id = newKeyId()
     const stale = await acquire(id, 0)
     const current = token()
     await store.claim(id, FINGERPRINT, current, LEASE_MS)
     assert.equal(await store.renew(id, stale, LEASE_MS), false)
-    assert.equal(await store.complete(id, stale, { ...ANSWER, status: 500 }), false)
-    assert.equal(await store.release(id, stale, 'nothing happened'), false)
-    assert.equal(await store.release(id, stale, 'unknown'), false)
-    assert.equal(await store.complete(id, current, ANSWER), true)
-    assert.equal(await store.complete(id, stale, { ...ANSWER, status: 500 }), false)
+    assert.equal(await store.complete(id, stale, { ...RESPONSE, status: 500 }), false)
+    assert.equal(await store.release(id, stale, 'not_executed'), false)
+    assert.equal(await store.release(id, stale, { unknown: 'not_told' }), false)
+    assert.equal(await store.complete(id, current, RESPONSE), true)
+    assert.equal(await store.complete(id, stale, { ...RESPONSE, status: 500 }), false)
     assert.deepEqual(await store.claim(id, FINGERPRINT, token(), LEASE_MS), {
       outcome: 'replay',
-      answer: ANSWER,
+      response: RESPONSE,
     })
   })
 
   test('an unknown token changes nothing', async () => {
-    const id = newId()
+    const id = newKeyId()
     const mine = await acquire(id)
-    assert.equal(await store.complete(id, token(), ANSWER), false)
-    assert.equal(await store.release(id, token(), 'nothing happened'), false)
+    assert.equal(await store.complete(id, token(), RESPONSE), false)
+    assert.equal(await store.release(id, token(), 'not_executed'), false)
     assert.equal(await store.renew(id, mine, LEASE_MS), true)
   })
 
   test('renewing makes the lease end later, or now', async () => {
-    const id = newId()
+    const id = newKeyId()
     const mine = await acquire(id, 0)
     assert.equal(await store.renew(id, mine, LEASE_MS), true)
     assert.equal((await store.claim(id, FINGERPRINT, token(), LEASE_MS)).outcome, 'in_progress')
@@ -160,8 +162,20 @@ function contract(open: () => Promise<Subject>): void {
     assert.deepEqual(claim, { outcome: 'acquired', attempt: 2 })
   })
 
+  test('a record does not expire while its holder renews it, however short its time to live', async () => {
+    const short = subject.withTtl(1_000)
+    const id = newKeyId()
+    const mine = token()
+    await short.claim(id, FINGERPRINT, mine, 500)
+    assert.equal(await short.renew(id, mine, LEASE_MS), true)
+    await sleep(1_200)
+    assert.equal((await short.claim(id, FINGERPRINT, token(), LEASE_MS)).outcome, 'in_progress')
+    assert.equal(await short.renew(id, mine, 500), true)
+    assert.equal(await short.complete(id, mine, RESPONSE), true)
+  })
+
   test('a lease runs out on the clock of the store', async () => {
-    const id = newId()
+    const id = newKeyId()
     await acquire(id, 600)
     assert.equal((await store.claim(id, FINGERPRINT, token(), LEASE_MS)).outcome, 'in_progress')
     await sleep(700)
@@ -169,26 +183,26 @@ function contract(open: () => Promise<Subject>): void {
   })
 
   test('a completed key can no longer be renewed or released', async () => {
-    const id = newId()
+    const id = newKeyId()
     const mine = await acquire(id)
-    await store.complete(id, mine, ANSWER)
+    await store.complete(id, mine, RESPONSE)
     assert.equal(await store.renew(id, mine, 0), false)
-    assert.equal(await store.release(id, mine, 'nothing happened'), false)
+    assert.equal(await store.release(id, mine, 'not_executed'), false)
     assert.equal((await store.claim(id, FINGERPRINT, token(), LEASE_MS)).outcome, 'replay')
   })
 
   test('released after nothing happened, the key is free for any request', async () => {
-    const id = newId()
-    assert.equal(await store.release(id, await acquire(id), 'nothing happened'), true)
+    const id = newKeyId()
+    assert.equal(await store.release(id, await acquire(id), 'not_executed'), true)
     assert.deepEqual(await store.claim(id, OTHER, token(), LEASE_MS), { outcome: 'acquired', attempt: 1 })
   })
 
   test('released as unknown, the key is held, also after its lease', async () => {
-    const id = newId()
+    const id = newKeyId()
     const mine = await acquire(id, 0)
-    assert.equal(await store.release(id, mine, 'unknown'), true)
+    assert.equal(await store.release(id, mine, { unknown: 'not_told' }), true)
     await isUnknown(id, 'not_told')
-    assert.equal(await store.complete(id, mine, ANSWER), false)
+    assert.equal(await store.complete(id, mine, RESPONSE), false)
   })
 
   /** The token that the claim shows as the one of the holder. */
@@ -205,26 +219,26 @@ function contract(open: () => Promise<Subject>): void {
     return record
   }
   const unknown = async (): Promise<{ id: KeyId; held: string }> => {
-    const id = newId()
+    const id = newKeyId()
     const mine = await acquire(id)
     await store.dispatch(id, mine)
-    await store.release(id, mine, 'unknown', 'connection_lost')
+    await store.release(id, mine, { unknown: 'connection_lost' })
     return { id, held: mine }
   }
   const JANE = { by: 'jane', reason: 'seen in the ledger' }
 
-  test('a dispatched key is under way while its lease holds, and unknown after it, never taken over', async () => {
-    const id = newId()
+  test('a dispatched key is in flight while its lease holds, and unknown after it, never taken over', async () => {
+    const id = newKeyId()
     const mine = await acquire(id)
     assert.equal(await store.dispatch(id, mine), true)
     assert.equal((await store.claim(id, FINGERPRINT, token(), LEASE_MS)).outcome, 'in_progress')
     assert.equal(await store.renew(id, mine, 0), true)
     assert.equal(await isUnknown(id, 'lease_lost'), mine)
-    assert.deepEqual(await store.claim(id, OTHER, token(), LEASE_MS), { outcome: 'mismatch' })
+    assert.deepEqual(await store.claim(id, OTHER, token(), LEASE_MS), MISMATCH)
   })
 
   test('of concurrent claims after the lease of a dispatched key none is acquired', async () => {
-    const id = newId()
+    const id = newKeyId()
     await store.dispatch(id, await acquire(id, 0))
     const claims = await Promise.all(
       Array.from({ length: 20 }, () => store.claim(id, FINGERPRINT, token(), LEASE_MS)),
@@ -236,7 +250,7 @@ function contract(open: () => Promise<Subject>): void {
   })
 
   test('dispatched twice with the same token is dispatched once', async () => {
-    const id = newId()
+    const id = newKeyId()
     const mine = await acquire(id)
     assert.equal(await store.dispatch(id, mine), true)
     await sleep(30)
@@ -246,50 +260,50 @@ function contract(open: () => Promise<Subject>): void {
   })
 
   test('a stale token, and one of a settled key, cannot dispatch', async () => {
-    const id = newId()
+    const id = newKeyId()
     const stale = await acquire(id, 0)
     const current = token()
     await store.claim(id, FINGERPRINT, current, LEASE_MS)
     assert.equal(await store.dispatch(id, stale), false)
     assert.equal((await shown(id)).sinceMs, undefined, 'it is not dispatched')
-    await store.complete(id, current, ANSWER)
+    await store.complete(id, current, RESPONSE)
     assert.equal(await store.dispatch(id, current), false)
-    assert.equal(await store.dispatch(newId(), current), false)
+    assert.equal(await store.dispatch(newKeyId(), current), false)
   })
 
-  test('the holder of a dispatched key may be late: its answer counts after the lease, too', async () => {
-    const id = newId()
+  test('the holder of a dispatched key may be late: its response counts after the lease, too', async () => {
+    const id = newKeyId()
     const mine = await acquire(id, 0)
     await store.dispatch(id, mine)
     await isUnknown(id, 'lease_lost')
     assert.equal(await store.renew(id, mine, LEASE_MS), true)
     assert.equal((await store.claim(id, FINGERPRINT, token(), LEASE_MS)).outcome, 'in_progress')
     await store.renew(id, mine, 0)
-    assert.equal(await store.complete(id, mine, ANSWER), true)
+    assert.equal(await store.complete(id, mine, RESPONSE), true)
     assert.equal((await store.claim(id, FINGERPRINT, token(), LEASE_MS)).outcome, 'replay')
   })
 
   test('a dispatched key of which nothing was sent is free again', async () => {
-    const id = newId()
+    const id = newKeyId()
     const mine = await acquire(id)
     await store.dispatch(id, mine)
-    assert.equal(await store.release(id, mine, 'nothing happened'), true)
+    assert.equal(await store.release(id, mine, 'not_executed'), true)
     assert.deepEqual(await store.claim(id, OTHER, token(), LEASE_MS), { outcome: 'acquired', attempt: 1 })
   })
 
   test('the reason of an unknown outcome is told to whoever claims', async () => {
     for (const reason of ['backend_timeout', 'answer_too_large', 'lease_lost'] as const) {
-      const id = newId()
+      const id = newKeyId()
       const mine = await acquire(id)
       await store.dispatch(id, mine)
-      assert.equal(await store.release(id, mine, 'unknown', reason), true)
+      assert.equal(await store.release(id, mine, { unknown: reason }), true)
       assert.equal(await isUnknown(id, reason), mine)
     }
   })
 
-  test('what is dispatched or unknown has no time to live, and an answer gets one again', async () => {
+  test('what is dispatched or unknown has no time to live, and a response gets one again', async () => {
     const hour = subject.withTtl(3_600_000)
-    const ids = [newId(), newId(), newId()] as const
+    const ids = [newKeyId(), newKeyId(), newKeyId()] as const
     const [lost, held, answered] = ids
     const mine = token()
     for (const id of ids) {
@@ -297,32 +311,32 @@ function contract(open: () => Promise<Subject>): void {
       assert.ok((await shown(id)).expiresMs !== undefined)
       if (id !== held) await hour.dispatch(id, mine)
     }
-    await hour.release(held, mine, 'unknown', 'handler_failed')
+    await hour.release(held, mine, { unknown: 'handler_failed' })
     await isUnknown(lost, 'lease_lost')
     await isUnknown(held, 'handler_failed')
     for (const id of [lost, held]) assert.equal((await shown(id)).expiresMs, undefined)
-    assert.equal(await hour.complete(answered, mine, ANSWER), true)
+    assert.equal(await hour.complete(answered, mine, RESPONSE), true)
     const { expiresMs = 0 } = await shown(answered)
     assert.ok(expiresMs > 3_500_000 && expiresMs <= 3_600_000, `${expiresMs}`)
   })
 
-  test('an unknown key that is resolved replays the answer, and only for its time', async () => {
+  test('an unknown key that is resolved replays the response, and only for its time', async () => {
     const { id, held } = await unknown()
-    assert.equal(await subject.withTtl(3_600_000).resolve(id, held, ANSWER, JANE), true)
+    assert.equal(await subject.withTtl(3_600_000).resolve(id, held, RESPONSE, JANE), true)
     assert.deepEqual(await store.claim(id, FINGERPRINT, token(), LEASE_MS), {
       outcome: 'replay',
-      answer: ANSWER,
+      response: RESPONSE,
     })
     const { expiresMs = 0 } = await shown(id)
     assert.ok(expiresMs > 3_500_000 && expiresMs <= 3_600_000, `${expiresMs}`)
   })
 
   test('a resolved key says who resolved it; its holder, coming late, is told that it lost', async () => {
-    const id = newId()
+    const id = newKeyId()
     const mine = await acquire(id, 0)
     await store.dispatch(id, mine)
-    assert.equal(await store.resolve(id, mine, ANSWER, JANE), true)
-    assert.equal(await store.complete(id, mine, { ...ANSWER, status: 200 }), false)
+    assert.equal(await store.resolve(id, mine, RESPONSE, JANE), true)
+    assert.equal(await store.complete(id, mine, { ...RESPONSE, status: 200 }), false)
     const { state, status, resolvedBy, reason, sinceMs } = await shown(id)
     assert.deepEqual(
       [state, status, resolvedBy, reason, sinceMs],
@@ -332,8 +346,8 @@ function contract(open: () => Promise<Subject>): void {
 
   test('a released key is free for the next attempt, and its holder cannot complete', async () => {
     const { id, held } = await unknown()
-    assert.equal(await store.resolve(id, held, 'nothing happened', JANE), true)
-    assert.equal(await store.complete(id, held, ANSWER), false)
+    assert.equal(await store.resolve(id, held, 'not_executed', JANE), true)
+    assert.equal(await store.complete(id, held, RESPONSE), false)
     assert.equal(await records.show(id), undefined)
     assert.deepEqual(await store.claim(id, FINGERPRINT, token(), LEASE_MS), {
       outcome: 'acquired',
@@ -341,59 +355,135 @@ function contract(open: () => Promise<Subject>): void {
     })
   })
 
-  test('an operator sees the answer that is replayed, byte for byte, and none before there is one', async () => {
-    const id = newId()
+  test('an operator sees the response that is replayed, byte for byte, and none before there is one', async () => {
+    const id = newKeyId()
     const mine = await acquire(id)
-    assert.equal(await records.answer(id), undefined)
-    const answer = {
+    assert.equal(await records.response(id), undefined)
+    const response = {
       status: 201,
       headers: { 'Set-Cookie': ['a', 'b'] },
       body: Buffer.from([0, 255, 13, 10, 128]),
     }
-    await store.complete(id, mine, answer)
-    assert.deepEqual(await records.answer(id), answer)
-    assert.equal(await records.answer({ ...id, client: 'other' }), undefined)
+    await store.complete(id, mine, response)
+    assert.deepEqual(await records.response(id), response)
+    assert.equal(await records.response({ ...id, client: 'other' }), undefined)
   })
 
-  test('nobody resolves or releases what is under way, completed, or another attempt by now', async () => {
-    const open = newId()
+  test('nobody resolves or releases what is in flight, completed, or another attempt by now', async () => {
+    const open = newKeyId()
     const mine = await acquire(open)
     const refused = async (id: KeyId, held: string) => {
-      assert.equal(await store.resolve(id, held, ANSWER, JANE), false)
-      assert.equal(await store.resolve(id, held, 'nothing happened', JANE), false)
+      assert.equal(await store.resolve(id, held, RESPONSE, JANE), false)
+      assert.equal(await store.resolve(id, held, 'not_executed', JANE), false)
     }
     await refused(open, mine)
     await store.dispatch(open, mine)
     await refused(open, mine)
-    await store.complete(open, mine, ANSWER)
+    await store.complete(open, mine, RESPONSE)
     await refused(open, mine)
     assert.equal((await store.claim(open, FINGERPRINT, token(), LEASE_MS)).outcome, 'replay')
 
-    const idle = newId()
+    const idle = newKeyId()
     await refused(idle, await acquire(idle, 0))
     assert.equal((await store.claim(idle, FINGERPRINT, token(), LEASE_MS)).outcome, 'acquired')
 
     const { id, held } = await unknown()
     await refused(id, token())
-    assert.equal(await store.resolve(id, held, 'nothing happened', JANE), true)
+    assert.equal(await store.resolve(id, held, 'not_executed', JANE), true)
     const next = token()
     await store.claim(id, FINGERPRINT, next, LEASE_MS)
     await store.dispatch(id, next)
-    await store.release(id, next, 'unknown', 'backend_timeout')
+    await store.release(id, next, { unknown: 'backend_timeout' })
     await refused(id, held)
     assert.equal(await isUnknown(id, 'backend_timeout'), next)
   })
 
+  const imported = (id: KeyId, response = RESPONSE, expiresAtMs?: number) => ({
+    id,
+    fingerprint: FINGERPRINT,
+    response,
+    expiresAtMs,
+  })
+  const importAll = (keys: ImportedKey[], dryRun = false) => records.importAll(keys, { by: 'jane', dryRun })
+  const replay = { outcome: 'replay', response: RESPONSE }
+
+  test('an imported response is replayed byte for byte, and another request gets a mismatch', async () => {
+    const ids = [newKeyId(), newKeyId()]
+    const keys = ids.map((id) => imported(id))
+    assert.deepEqual(await importAll(keys, true), ['imported', 'imported'])
+    for (const id of ids) assert.equal(await records.show(id), undefined, 'a dry run stores nothing')
+    assert.deepEqual(await importAll(keys), ['imported', 'imported'])
+    for (const id of ids) {
+      assert.deepEqual(await store.claim(id, FINGERPRINT, token(), LEASE_MS), replay)
+      assert.deepEqual(await store.claim(id, OTHER, token(), LEASE_MS), MISMATCH)
+      const { state, status, resolvedBy, expiresMs = 0 } = await shown(id)
+      assert.deepEqual([state, status, resolvedBy], ['completed', 201, 'jane'])
+      assert.ok(expiresMs > 0 && expiresMs <= 86_400_000, `${expiresMs}`)
+    }
+    assert.deepEqual(await importAll(keys), ['same', 'same'])
+  })
+
+  test('an import leaves every record that is there as it is', async () => {
+    const [held, lapsed, done, open, same] = [newKeyId(), newKeyId(), newKeyId(), newKeyId(), newKeyId()]
+    const mine = await acquire(held)
+    await acquire(lapsed, 0)
+    const given = { ...RESPONSE, body: Buffer.from('of this service') }
+    assert.equal(await store.complete(done, await acquire(done), given), true)
+    const sent = await acquire(open)
+    await store.release(open, sent, { unknown: 'connection_lost' })
+    assert.equal(await store.complete(same, await acquire(same), RESPONSE), true)
+    const ids = [held, lapsed, done, open, same]
+    const keys = ids.map((id) => imported(id))
+    for (const dryRun of [true, false])
+      assert.deepEqual(await importAll(keys, dryRun), ['other', 'other', 'other', 'other', 'same'])
+    assert.deepEqual(await importAll([{ ...imported(same), fingerprint: OTHER }]), ['other'])
+    assert.equal(await store.complete(held, mine, given), true)
+    for (const id of [held, done]) {
+      const claim = await store.claim(id, FINGERPRINT, token(), LEASE_MS)
+      assert.deepEqual(claim, { outcome: 'replay', response: given })
+    }
+    assert.equal((await shown(lapsed)).attempt, 1)
+    assert.equal((await shown(open)).state, 'unknown')
+  })
+
+  test('an import takes the place of a record that is over, and ends when it says', async () => {
+    const id = newKeyId()
+    const brief = subject.withTtl(1)
+    const mine = token()
+    await brief.claim(id, OTHER, mine, 0)
+    await until('the record is over', async () => (await records.show(id)) === undefined)
+    const now = Date.now()
+    const keys = [imported(id, RESPONSE, now + HOUR_MS), imported(newKeyId(), RESPONSE, now - HOUR_MS)]
+    assert.deepEqual(await importAll(keys, true), ['imported', 'expired'])
+    assert.deepEqual(await importAll(keys), ['imported', 'expired'])
+    assert.deepEqual(await store.claim(id, FINGERPRINT, token(), LEASE_MS), replay)
+    assert.equal(await store.complete(id, mine, RESPONSE), false)
+    const { expiresMs = 0 } = await shown(id)
+    assert.ok(expiresMs > HOUR_MS - 600_000 && expiresMs <= HOUR_MS + 1_000, `${expiresMs}`)
+  })
+
+  test('of an import and a claim of one key at once, one has it', async () => {
+    const ids = Array.from({ length: 30 }, newKeyId)
+    const [claims, outcomes] = await Promise.all([
+      Promise.all(ids.map((id) => store.claim(id, FINGERPRINT, token(), LEASE_MS))),
+      Promise.all(ids.map((id) => importAll([imported(id)]))),
+    ])
+    for (const [i, claim] of claims.entries()) {
+      const expected = claim.outcome === 'acquired' ? 'other' : 'imported'
+      assert.deepEqual(outcomes[i], [expected], claim.outcome)
+    }
+  })
+
   test('of 20 who resolve one key at once, one does, and the log has one entry', async () => {
     const { id, held } = await unknown()
-    const answers = Array.from({ length: 20 }, (_, i) => ({ ...ANSWER, body: Buffer.from(`${i}`) }))
+    const responses = Array.from({ length: 20 }, (_, i) => ({ ...RESPONSE, body: Buffer.from(`${i}`) }))
     const done = await Promise.all(
-      answers.map((answer, i) => store.resolve(id, held, answer, { by: `operator ${i}` })),
+      responses.map((response, i) => store.resolve(id, held, response, { by: `operator ${i}` })),
     )
     assert.equal(done.filter(Boolean).length, 1)
     const winner = done.indexOf(true)
     const claim = await store.claim(id, FINGERPRINT, token(), LEASE_MS)
-    assert.deepEqual(claim, { outcome: 'replay', answer: answers[winner] })
+    assert.deepEqual(claim, { outcome: 'replay', response: responses[winner] })
     const entries = (await logOf('acme')).filter(({ key }) => key === id.key)
     assert.deepEqual(
       entries.map(({ by }) => by),
@@ -410,8 +500,8 @@ function contract(open: () => Promise<Subject>): void {
   test('the log tells who said what, when and why, of one client or of all', async () => {
     const client = `log-${randomUUID()}`
     const made = []
-    for (const outcome of [ANSWER, 'nothing happened'] as const) {
-      const id = { ...newId(), client }
+    for (const outcome of [RESPONSE, 'not_executed'] as const) {
+      const id = { ...newKeyId(), client }
       const mine = await acquire(id, 0)
       await store.dispatch(id, mine)
       assert.equal(await store.resolve(id, mine, outcome, JANE), true)
@@ -419,7 +509,7 @@ function contract(open: () => Promise<Subject>): void {
       made.push(id)
     }
     const entries = await logOf(client)
-    const { scope } = newId()
+    const { scope } = newKeyId()
     const expected = { client, by: 'jane', reason: 'seen in the ledger', scope }
     assert.deepEqual(
       entries.map(({ at: _, ...rest }) => rest),
@@ -440,12 +530,12 @@ function contract(open: () => Promise<Subject>): void {
       { length: 600 },
       (_, i): KeyId => ({ client, scope: `POST /a:b%3A/${i % 7}`, key: `${i}:*` }),
     )
-    await acquire({ ...newId(), client: `${client}x` })
+    await acquire({ ...newKeyId(), client: `${client}x` })
     const settle = async (id: KeyId, i: number) => {
       const mine = await acquire(id, HOUR_MS)
-      if (i % 4 === 1) await store.complete(id, mine, ANSWER)
+      if (i % 4 === 1) await store.complete(id, mine, RESPONSE)
       if (i % 4 >= 2) await store.dispatch(id, mine)
-      if (i % 4 === 3) await store.release(id, mine, 'unknown', 'answer_truncated')
+      if (i % 4 === 3) await store.release(id, mine, { unknown: 'answer_truncated' })
     }
     // Not all at once: on a busy machine they would miss the deadline of the store.
     for (let i = 0; i < ids.length; i += 50) {
@@ -472,7 +562,7 @@ function contract(open: () => Promise<Subject>): void {
   })
 
   test('a record is shown as it is, with its times', async () => {
-    const id = newId()
+    const id = newKeyId()
     assert.equal(await records.show(id), undefined)
     const mine = await acquire(id)
     const open = await shown(id)
@@ -487,7 +577,7 @@ function contract(open: () => Promise<Subject>): void {
     await store.renew(id, mine, 0)
     const lost = await shown(id)
     assert.deepEqual([lost.state, lost.reason, lost.leaseMs], ['unknown', 'lease_lost', undefined])
-    await store.complete(id, mine, ANSWER)
+    await store.complete(id, mine, RESPONSE)
     const done = await shown(id)
     assert.deepEqual(
       [done.state, done.status, done.resolvedBy, done.leaseMs],
@@ -496,7 +586,7 @@ function contract(open: () => Promise<Subject>): void {
     assert.ok(done.expiresMs !== undefined && done.expiresMs > 80_000_000)
   })
 
-  test('two nodes that look up different things agree on one answer', async () => {
+  test('two nodes that look up different things agree on one response', async () => {
     const { id } = await unknown()
     const node = (name: string) =>
       new IdempotencyEngine({
@@ -506,32 +596,32 @@ function contract(open: () => Promise<Subject>): void {
         onUnknown: 'hold',
         lookup: async () => {
           await sleep(20)
-          return { ...ANSWER, body: Buffer.from(name) }
+          return { ...RESPONSE, body: Buffer.from(name) }
         },
       })
     const nodes = [node('one'), node('two')]
-    const answers = await Promise.all(
+    const responses = await Promise.all(
       Array.from({ length: 20 }, (_, i) =>
         nodes[i % 2]?.run(id, FINGERPRINT, () => assert.fail('it was run again')),
       ),
     )
-    const bodies = new Set(answers.map((one) => one?.answer.body.toString()))
+    const bodies = new Set(responses.map((one) => one?.response.body.toString()))
     assert.equal(bodies.size, 1)
-    assert.ok(answers.every((one) => one?.replayed))
+    assert.ok(responses.every((one) => one?.replayed))
     assert.equal((await shown(id)).resolvedBy, 'lookup')
   })
 
   test('a scope of 16 KiB is one scope, and another one that ends differently is another', async () => {
     const path = `POST /${'ä/'.repeat(8_000)}`
-    const id = { ...newId(), scope: `${path}1` }
-    await store.complete(id, await acquire(id), ANSWER)
+    const id = { ...newKeyId(), scope: `${path}1` }
+    await store.complete(id, await acquire(id), RESPONSE)
     assert.equal((await store.claim(id, FINGERPRINT, token(), LEASE_MS)).outcome, 'replay')
     assert.equal((await shown(id)).state, 'completed')
     await acquire({ ...id, scope: `${path}2` })
   })
 
   test('scopes and keys with separators in them never meet', async () => {
-    const { client, key } = newId()
+    const { client, key } = newKeyId()
     for (const [scope, rest] of [
       ['POST /a', `b:${key}`],
       ['POST /a:b', key],
@@ -543,7 +633,7 @@ function contract(open: () => Promise<Subject>): void {
   })
 
   test('clients and scopes never see each other', async () => {
-    const id = newId()
+    const id = newKeyId()
     await acquire(id)
     await acquire({ ...id, client: 'other' })
     await acquire({ ...id, scope: 'POST /payments' })
@@ -552,36 +642,36 @@ function contract(open: () => Promise<Subject>): void {
 
   test('keys may hold every printable character', async () => {
     const key = `${String.fromCharCode(...Array.from({ length: 95 }, (_, i) => 32 + i))}${randomUUID()}`
-    const id = { ...newId(), key }
-    await store.complete(id, await acquire(id), ANSWER)
+    const id = { ...newKeyId(), key }
+    await store.complete(id, await acquire(id), RESPONSE)
     assert.equal((await store.claim(id, FINGERPRINT, token(), LEASE_MS)).outcome, 'replay')
   })
 
-  test('after its time an answer is forgotten', async () => {
+  test('after its time a response is forgotten', async () => {
     const short = subject.withTtl(800)
-    const id = newId()
+    const id = newKeyId()
     const mine = token()
     await short.claim(id, FINGERPRINT, mine, 50)
-    await short.complete(id, mine, ANSWER)
+    await short.complete(id, mine, RESPONSE)
     assert.equal((await short.claim(id, FINGERPRINT, token(), 50)).outcome, 'replay')
     await sleep(900)
     assert.deepEqual(await short.claim(id, OTHER, token(), 50), { outcome: 'acquired', attempt: 1 })
   })
 
   test('many keys at once are each settled by themselves', async () => {
-    const ids = Array.from({ length: 300 }, newId)
+    const ids = Array.from({ length: 300 }, newKeyId)
     const tokens = await Promise.all(ids.map((id) => acquire(id)))
-    const answers = ids.map(
-      (id, i): Answer => ({ status: 201, headers: {}, body: Buffer.from(`${i} ${id.key}`) }),
+    const responses = ids.map(
+      (id, i): StoredResponse => ({ status: 201, headers: {}, body: Buffer.from(`${i} ${id.key}`) }),
     )
     const done = await Promise.all(
-      ids.map((id, i) => store.complete(id, tokens[i] ?? '', answers[i] ?? ANSWER)),
+      ids.map((id, i) => store.complete(id, tokens[i] ?? '', responses[i] ?? RESPONSE)),
     )
     assert.ok(done.every(Boolean))
     const claims = await Promise.all(ids.map((id) => store.claim(id, FINGERPRINT, token(), LEASE_MS)))
     assert.deepEqual(
       claims,
-      answers.map((answer) => ({ outcome: 'replay', answer })),
+      responses.map((response) => ({ outcome: 'replay', response })),
     )
   })
 }

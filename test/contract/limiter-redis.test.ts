@@ -4,12 +4,13 @@ import { after, test } from 'node:test'
 import { setTimeout as sleep } from 'node:timers/promises'
 import fc from 'fast-check'
 import { Redis } from 'ioredis'
+import { ServiceError } from '../../internal/core/service-error.ts'
 import { connectRedis } from '../../internal/database/redis.ts'
+import { loadScript } from '../../internal/database/redis-script.ts'
 import { decide, freshState, type LimitState, settle, take } from '../../internal/ratelimit/algorithms.ts'
 import { type Decision, decision, type Subject, stateKey } from '../../internal/ratelimit/limiter.ts'
 import { ALGORITHMS, type Limit, parseRateLimits } from '../../internal/ratelimit/rate-limits.ts'
 import { RedisLimiter } from '../../internal/ratelimit/redis-limiter.ts'
-import { ServiceError } from '../../internal/service-error.ts'
 import { vectors } from '../support/ratelimit-vectors.ts'
 import { connected } from '../support/redis-ready.ts'
 import { startRedis } from '../support/servers.ts'
@@ -38,14 +39,34 @@ for (const vector of vectors) {
     for (const [now, verdict, remaining, retryAfterMs, resetAtMs] of vector.steps) {
       const { tightest } = await new RedisLimiter(redis, { now: () => now }).decide(limits, who)
       assert.ok(tightest)
-      const answer = [tightest.allowed ? 'allowed' : 'refused', tightest.remaining, tightest.retryAfterMs]
+      const response = [tightest.allowed ? 'allowed' : 'refused', tightest.remaining, tightest.retryAfterMs]
       assert.deepEqual(
-        [now, ...answer, tightest.resetAtMs],
+        [now, ...response, tightest.resetAtMs],
         [now, verdict, remaining, retryAfterMs, resetAtMs],
       )
     }
   })
 }
+
+test('a list that ends within the script, as where the clock of Redis steps back in it, is no error', async () => {
+  const who = subject()
+  const limits = parseRateLimits('client=3/10s')
+  await new RedisLimiter(redis, { now: () => 1_010_000 }).decide(limits, who)
+  // PEXPIRE to a time before that at which the script began leaves nothing for the rest of the script.
+  const { lua } = loadScript(new URL('../../internal/ratelimit/limit.lua', import.meta.url))
+  const stepping = `local real = redis
+    local redis = {call = function(name, key, ...)
+      return real.call(name == 'PEXPIRE' and 'DEL' or name, key, unpack(name == 'PEXPIRE' and {} or {...}))
+    end}
+    ${lua}`
+  const [limit] = limits
+  assert.ok(limit)
+  const [key = '', ...others] = await raw.keys(`*${who.client}*`)
+  assert.deepEqual(others, [])
+  const calls = ['take', limit.algorithm, limit.quota, limit.windowMs, limit.burst, 1_000_000].map(String)
+  const reply = await raw.eval(stepping, 1, key, 1, JSON.stringify([1, calls.length, ...calls]))
+  assert.deepEqual(reply, [1, JSON.stringify([['allowed', 2, 10_000, 1_010_000]])])
+})
 
 /**
  * The pure arithmetic, all or nothing. (MemoryLimiter would do as well, but when the clock steps back it has
@@ -143,13 +164,13 @@ test('by the clock of Redis a quota comes back after its window', async () => {
     const limits = parseRateLimits(`client=1/200ms:${algorithm}`)
     const who = subject()
     await limiter.decide(limits, who)
-    let answer = await limiter.decide(limits, who)
-    if (algorithm !== 'fixed-window') assert.equal(answer.allowed, false)
-    const { tightest } = answer
+    let response = await limiter.decide(limits, who)
+    if (algorithm !== 'fixed-window') assert.equal(response.allowed, false)
+    const { tightest } = response
     assert.ok(tightest && tightest.resetAtMs >= before && tightest.resetAtMs <= Date.now() + 201)
     await sleep(tightest.resetAfterMs + 2)
-    answer = await limiter.decide(limits, who)
-    assert.equal(answer.allowed, true)
+    response = await limiter.decide(limits, who)
+    assert.equal(response.allowed, true)
   }
 })
 

@@ -56,7 +56,7 @@ export function limiterContract(name: string, limiterUnderTest: LimiterUnderTest
         assert.equal((await limiter.decide(ten, who)).allowed, true)
       })
 
-      test(`${algorithm}: a peek gives the answer of a decision and uses none`, async () => {
+      test(`${algorithm}: a peek gives the response of a decision and uses none`, async () => {
         const limiter = create()
         const two = parseRateLimits(`client=2/60s:${algorithm}`)
         const who = subject()
@@ -170,15 +170,15 @@ export function limiterContract(name: string, limiterUnderTest: LimiterUnderTest
 
     test('the limit that is told is what remaining can be at most', async () => {
       const limiter = create()
-      const answer = await limiter.decide(parseRateLimits('client=3/60s,ip=2/1s:token-bucket:9'), subject())
+      const response = await limiter.decide(parseRateLimits('client=3/60s,ip=2/1s:token-bucket:9'), subject())
       assert.deepEqual(
-        answer.statuses.map(({ limit, remaining }) => [limit, remaining]),
+        response.statuses.map(({ limit, remaining }) => [limit, remaining]),
         [
           [3, 2],
           [9, 8],
         ],
       )
-      assert.equal(answer.tightest?.scope, 'client')
+      assert.equal(response.tightest?.scope, 'client')
     })
 
     test('a clock that steps back neither blocks for ever nor gives a second quota', async () => {

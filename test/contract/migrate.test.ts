@@ -1,16 +1,24 @@
 import assert from 'node:assert/strict'
-import { mkdtempSync, readdirSync, rmSync, writeFileSync } from 'node:fs'
+import { mkdirSync, mkdtempSync, readdirSync, rmSync, writeFileSync } from 'node:fs'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
-import { test } from 'node:test'
+import { type TestContext, test } from 'node:test'
 import { openDatabase } from '../../internal/database/database.ts'
 import { migrate, newerMigrations, pendingMigrations } from '../../internal/database/migrate.ts'
 import { SQL_DIRECTORY } from '../../src/package-root.ts'
+import { emptyDatabase, migratedDatabase } from '../support/migrated-database.ts'
 import { createDatabase } from '../support/servers.ts'
 
 const FILES = readdirSync(SQL_DIRECTORY)
   .filter((name) => name.endsWith('.sql'))
+  .concat('functions')
   .sort()
+
+function temporaryDirectory(t: TestContext): string {
+  const directory = mkdtempSync(join(tmpdir(), 'oncekey-sql-'))
+  t.after(() => rmSync(directory, { recursive: true }))
+  return directory
+}
 
 test('many processes that migrate at once apply every file once', async (t) => {
   const { url, drop } = await createDatabase()
@@ -28,14 +36,8 @@ test('many processes that migrate at once apply every file once', async (t) => {
 })
 
 test('a file that fails is not applied in part, and the files before it stay', async (t) => {
-  const { url, drop } = await createDatabase()
-  const database = openDatabase(url)
-  const directory = mkdtempSync(join(tmpdir(), 'oncekey-sql-'))
-  t.after(async () => {
-    await database.close()
-    await drop()
-    rmSync(directory, { recursive: true })
-  })
+  const { database } = await emptyDatabase(t)
+  const directory = temporaryDirectory(t)
   writeFileSync(join(directory, '001_good.sql'), 'CREATE TABLE good (n int);')
   writeFileSync(join(directory, '002_bad.sql'), 'CREATE TABLE half (n int); SELECT 1 / 0;')
   await assert.rejects(migrate(database, directory), /migration 002_bad.sql failed: .*division by zero/)
@@ -47,14 +49,8 @@ test('a file that fails is not applied in part, and the files before it stay', a
 })
 
 test('a database that a newer version has migrated is fine, unless a migration breaks this version', async (t) => {
-  const { url, drop } = await createDatabase()
-  const database = openDatabase(url)
-  const directory = mkdtempSync(join(tmpdir(), 'oncekey-sql-'))
-  t.after(async () => {
-    await database.close()
-    await drop()
-    rmSync(directory, { recursive: true })
-  })
+  const { database } = await emptyDatabase(t)
+  const directory = temporaryDirectory(t)
   const [newer, breaking] = ['002_more.sql', '003_less_breaking.sql']
   writeFileSync(join(directory, '001_first.sql'), 'CREATE TABLE first (n int);')
   await migrate(database, directory)
@@ -71,4 +67,66 @@ test('a database that a newer version has migrated is fine, unless a migration b
   assert.deepEqual(await pendingMigrations(database, directory), ['004_own.sql'], 'nothing was touched')
   writeFileSync(join(directory, breaking), 'DROP TABLE first;')
   assert.deepEqual(await migrate(database, directory), ['004_own.sql'], 'the version that knows it goes on')
+})
+
+/** A package of its own: `version`, one table, and a function that returns `result`. */
+function writePackage(root: string, version: string, result: number, comment: string): string {
+  const directory = join(root, 'sql')
+  mkdirSync(join(directory, 'functions'), { recursive: true })
+  writeFileSync(join(root, 'package.json'), JSON.stringify({ version }))
+  writeFileSync(
+    join(directory, '001_first.sql'),
+    `CREATE TABLE first (n int);\nCOMMENT ON COLUMN first.n IS '${comment}';\n`,
+  )
+  writeFileSync(
+    join(directory, 'functions', 'result.sql'),
+    `CREATE OR REPLACE FUNCTION result() RETURNS int LANGUAGE sql AS $$ SELECT ${result} $$;`,
+  )
+  return directory
+}
+
+test('functions and comments are applied again when their text changes, but not by an older version', async (t) => {
+  const { database } = await emptyDatabase(t)
+  const root = temporaryDirectory(t)
+  const state = async () => {
+    const [row] = await database.run(
+      (sql) => sql`SELECT result() AS result, col_description('first'::regclass, 1) AS comment`,
+    )
+    return [row?.result, row?.comment]
+  }
+  const directory = writePackage(root, '1.9.0', 1, 'one')
+  assert.deepEqual(await migrate(database, directory), ['001_first.sql', 'functions'])
+  assert.deepEqual(await migrate(database, directory), [])
+
+  writePackage(root, '1.10.0', 2, 'two')
+  assert.deepEqual(await pendingMigrations(database, directory), ['functions'])
+  assert.deepEqual(await migrate(database, directory), ['functions'])
+  assert.deepEqual(await state(), [2, 'two'])
+
+  writePackage(root, '1.9.0', 1, 'one')
+  assert.deepEqual(await pendingMigrations(database, directory), [])
+  assert.deepEqual(await newerMigrations(database, directory), ['functions'])
+  assert.deepEqual(await migrate(database, directory), [])
+  assert.deepEqual(await state(), [2, 'two'])
+
+  writePackage(root, '1.11.0', 0, 'one')
+  writeFileSync(join(directory, 'functions', 'wrong.sql'), 'SELECT 1 / 0;')
+  await assert.rejects(migrate(database, directory), /migration functions failed: .*division by zero/)
+  assert.deepEqual(await state(), [2, 'two'])
+})
+
+/** Columns whose name says all. */
+const OBVIOUS =
+  /\.(client|id|one|version|created_at|item|user_id|description|key|body|status|response_(status|body)|checksum)$|_at$/
+
+test('every column that is not obvious has a comment', async (t) => {
+  const { database } = await migratedDatabase(t)
+  const rows = await database.run(
+    (sql) => sql`
+      SELECT relname || '.' || attname AS name FROM pg_attribute JOIN pg_class ON pg_class.oid = attrelid
+      WHERE relkind = 'r' AND relnamespace = current_schema()::regnamespace AND relname <> 'schema_migrations'
+        AND attnum > 0 AND NOT attisdropped AND col_description(attrelid, attnum) IS NULL ORDER BY 1`,
+  )
+  const missing = rows.map(({ name }) => String(name)).filter((name) => !OBVIOUS.test(name))
+  assert.deepEqual(missing, [])
 })

@@ -1,31 +1,23 @@
 import assert from 'node:assert/strict'
 import { test } from 'node:test'
 import { setTimeout as sleep } from 'node:timers/promises'
+import { ServiceError } from '../../internal/core/service-error.ts'
 import { openDatabase } from '../../internal/database/database.ts'
 import { migrate } from '../../internal/database/migrate.ts'
-import { orderStore, type Placement } from '../../internal/orders/order-store.ts'
-import { ServiceError } from '../../internal/service-error.ts'
+import { orderStore } from '../../internal/orders/order-store.ts'
+import type { Placement } from '../../internal/orders/placement.ts'
 import { SQL_DIRECTORY } from '../../src/package-root.ts'
 import { createDatabase, startPostgres } from '../support/servers.ts'
+import { ordersOnPostgres } from './on-postgres.ts'
 import { orderStoreContract, placement } from './order-store.ts'
 
 orderStoreContract('orders in PostgreSQL', async () => {
   const { url, drop } = await createDatabase()
   const database = openDatabase(url)
-  await migrate(database, SQL_DIRECTORY)
-  return {
-    orders: orderStore(database),
-    async count(key) {
-      const [row] = await database.run(
-        (sql) => sql`SELECT count(*)::int AS n FROM orders WHERE idempotency_key = ${key}`,
-      )
-      return Number(row?.n)
-    },
-    async close() {
-      await database.close()
-      await drop()
-    },
-  }
+  return await ordersOnPostgres(database, async () => {
+    await database.close()
+    await drop()
+  })
 })
 
 const ROUNDS_OF_PEACE = 3

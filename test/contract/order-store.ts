@@ -2,7 +2,9 @@ import assert from 'node:assert/strict'
 import { randomBytes, randomUUID } from 'node:crypto'
 import { after, before, describe, test } from 'node:test'
 import { v7 as uuidv7 } from 'uuid'
-import type { OrderStore, Placement } from '../../internal/orders/order-store.ts'
+import type { ListFilter } from '../../internal/core/list-filter.ts'
+import type { OrderStore } from '../../internal/orders/order-store.ts'
+import type { Placement } from '../../internal/orders/placement.ts'
 
 export interface OrderSubject {
   orders: OrderStore
@@ -28,7 +30,7 @@ export function placement(
       ...overrides,
     },
     fingerprint,
-    answer: { status: 201, body: `{"order":{"id":"${id}","é":1}}` },
+    response: { status: 201, body: `{"order":{"id":"${id}","é":1}}` },
   }
 }
 
@@ -54,7 +56,7 @@ function contract(open: () => Promise<OrderSubject>): void {
     assert.equal(await orders.find('other', placed.order.id), undefined)
   })
 
-  test('a thousand placements under ten keys make ten orders, and every loser gets the answer of its winner', async () => {
+  test('a thousand placements under ten keys make ten orders, and every loser gets the response of its winner', async () => {
     const keys = Array.from({ length: 10 }, () => randomUUID())
     const attempts = Array.from({ length: 1_000 }, (_, i) => placement({ key: keys[i % 10] ?? '' }))
     const outcomes = await Promise.all(attempts.map((attempt) => orders.place(attempt)))
@@ -69,7 +71,7 @@ function contract(open: () => Promise<OrderSubject>): void {
         if (attempt === winner) continue
         assert.ok(placed?.outcome === 'existing')
         assert.equal(placed.id, winner.order.id)
-        assert.equal(placed.answer.body.toString(), winner.answer.body)
+        assert.equal(placed.response.body.toString(), winner.response.body)
       }
     }
   })
@@ -82,7 +84,7 @@ function contract(open: () => Promise<OrderSubject>): void {
     assert.equal(await count(first.order.key), 1)
   })
 
-  test('placing the very same placement again says that it is created: its answer was lost, not the order', async () => {
+  test('placing the very same placement again says that it is created: its response was lost, not the order', async () => {
     const first = placement()
     assert.deepEqual(await orders.place(first), { outcome: 'created' })
     assert.deepEqual(await orders.place(first), { outcome: 'created' })
@@ -116,13 +118,36 @@ function contract(open: () => Promise<OrderSubject>): void {
       await orders.place(one)
       ids.unshift(one.order.id)
     }
-    const first = await orders.list(client, 3, undefined)
+    const first = await orders.list(client, { limit: 3, before: undefined })
     await orders.place({ ...placement({ id: uuidv7({ msecs: 9_000 }) }), client })
-    const second = await orders.list(client, 3, first.at(-1)?.id)
-    const third = await orders.list(client, 3, second.at(-1)?.id)
+    const second = await orders.list(client, { limit: 3, before: first.at(-1)?.id })
+    const third = await orders.list(client, { limit: 3, before: second.at(-1)?.id })
     assert.deepEqual(
       [...first, ...second, ...third].map((order) => order.id),
       ids,
     )
+  })
+
+  test('a list is filtered by key and by time, and shows no orders of others', async () => {
+    const client = `filters-${randomBytes(4).toString('hex')}`
+    const placed: Placement[] = []
+    for (let i = 0; i < 3; i++) {
+      const made = placement({ id: uuidv7({ msecs: 1_000 + i }), createdAt: new Date(1_000 * i) })
+      placed.push({ ...made, client })
+      await orders.place({ ...made, client })
+    }
+    const [first, second, third] = placed.map(({ order }) => order)
+    assert.ok(first !== undefined && second !== undefined && third !== undefined)
+    const idsOf = async (filter: Partial<ListFilter>, of = client) =>
+      (await orders.list(of, { limit: 10, ...filter })).map(({ id }) => id)
+    assert.deepEqual(await idsOf({ key: second.key }), [second.id])
+    assert.deepEqual(await idsOf({ key: second.key }, 'another'), [])
+    assert.deepEqual(await idsOf({ key: 'never-used' }), [])
+    assert.deepEqual(await idsOf({ createdAfter: new Date(1_000) }), [third.id, second.id])
+    assert.deepEqual(await idsOf({ createdBefore: new Date(1_000) }), [first.id])
+    assert.deepEqual(await idsOf({ createdAfter: new Date(1_000), createdBefore: new Date(2_000) }), [
+      second.id,
+    ])
+    assert.deepEqual(await idsOf({ key: second.key, createdBefore: new Date(1_000) }), [])
   })
 }

@@ -2,52 +2,15 @@ import assert from 'node:assert/strict'
 import { describe, test } from 'node:test'
 import { openDatabase } from '../../internal/database/database.ts'
 import { paymentStore } from '../../internal/payments/payment-store.ts'
-import { findPayment, readKey, takeDue, takeUnknown } from '../../internal/payments/read-payments.ts'
-import { KINDS, type OpenedDatabase, openMigrated } from '../support/clients.ts'
-import {
-  beginning,
-  type PaymentSubject,
-  paymentStoreContract,
-  SCOPE,
-  SETTLE_MS,
-  settlement,
-  turn,
-} from './payment-store.ts'
-
-async function openSubject(kind: 'server' | 'embedded'): Promise<PaymentSubject> {
-  const opened = await openMigrated(kind)
-  const { database } = opened
-  const another = () => paymentStore(database, { settleMs: SETTLE_MS })
-  return {
-    ...{ store: another(), another },
-    find: (client, id) => findPayment(database, client, id),
-    readKey: (of) => readKey(database, of),
-    takeDue: (take) => takeDue(database, take),
-    takeUnknown: (of) => takeUnknown(database, of),
-    events: async (id) => (await trail(opened, id)).map(({ type, entry: { reason } }) => ({ type, reason })),
-    async elapse(id, ms) {
-      await database.run(
-        (sql) => sql`
-          UPDATE payments SET lease_until = lease_until - make_interval(secs => ${ms / 1000}),
-            sent_at = sent_at - make_interval(secs => ${ms / 1000}),
-            check_at = check_at - make_interval(secs => ${ms / 1000})
-          WHERE id = ${id}`,
-      )
-    },
-    close: () => opened.close(),
-  }
-}
-
-async function trail({ database }: OpenedDatabase, id: string) {
-  const rows = await database.run(
-    (sql) => sql`
-      SELECT event_type, entry FROM audit_log WHERE entry::json->>'transaction_id' = ${id} ORDER BY seq`,
-  )
-  return rows.map((row) => ({ type: String(row.event_type), entry: JSON.parse(String(row.entry)) }))
-}
+import { KINDS, openMigrated } from '../support/clients.ts'
+import { beginning, paymentStoreContract, ref, SCOPE, SETTLE_MS, settlement } from './payment-store.ts'
+import { paymentsIn, trailOf } from './payments-in.ts'
 
 for (const kind of KINDS) {
-  paymentStoreContract(`payments in the ${kind} database`, () => openSubject(kind))
+  paymentStoreContract(`payments in the ${kind} database`, async () => {
+    const { database, close } = await openMigrated(kind)
+    return paymentsIn(database, close)
+  })
 
   describe(`the audit trail of payments in the ${kind} database`, () => {
     test('the audit trail has each step with what it was about, and never more of the payment method', async () => {
@@ -55,19 +18,24 @@ for (const kind of KINDS) {
       const store = paymentStore(opened.database, { settleMs: SETTLE_MS })
       const one = beginning()
       await store.begin(one)
-      await store.letGo(turn(one), { state: 'unknown', checkMs: 1, by: 'retry', reason: 'timeout' })
+      await store.leaveOpen(ref(one), { state: 'unknown', checkMs: 1, by: 'retry', reason: 'timeout' })
       assert.equal((await store.begin(beginning({ key: one.payment.key }))).outcome, 'taken_over')
       const recovered = { event: 'payment.recovered', by: 'retry', reason: 'found' } as const
-      await store.settle(turn(one, 2), settlement(recovered))
-      const all = await trail(opened, one.payment.id)
+      await store.settle(ref(one, 2), settlement(recovered))
+      const all = await trailOf(opened.database, one.payment.id)
       await opened.close()
       assert.deepEqual(
         all.map(({ type }) => type),
         ['payment.attempted', 'payment.unknown', 'payment.attempted', 'payment.recovered'],
       )
       const common = {
-        ...{ transaction_id: one.payment.id, scope: SCOPE, idempotency_key: one.payment.key, amount: 19.9 },
-        ...{ currency: 'EUR', payment_method: '****4242', request_id: 'request-1' },
+        transaction_id: one.payment.id,
+        scope: SCOPE,
+        idempotency_key: one.payment.key,
+        amount: 19.9,
+        currency: 'EUR',
+        payment_method: '****4242',
+        request_id: 'request-1',
       }
       assert.deepEqual(all[0]?.entry, { ...common, attempt: 1 })
       assert.deepEqual(all[1]?.entry, { ...common, attempt: 1, by: 'retry', reason: 'timeout' })
@@ -87,7 +55,7 @@ test('many nodes that begin and settle payments of the same clients at once do n
       Array.from({ length: 100 }, async (_, i) => {
         const one = beginning({ client: clients[(n + i * 3) % clients.length] ?? '' })
         assert.equal((await node.begin(one)).outcome, 'begun')
-        assert.ok(await node.settle(turn(one), settlement()))
+        assert.ok(await node.settle(ref(one), settlement()))
       }),
     )
     await Promise.all(work)
@@ -119,7 +87,7 @@ test('an attempt that ends while another one takes over waits for it, and they d
       await opened.database.run((sql) => sql`UPDATE payments SET lease_until = clock_timestamp()`)
       await Promise.all(
         all.flatMap((each) => [
-          one.settle(turn(each), settlement()).then((done) => {
+          one.settle(ref(each), settlement()).then((done) => {
             if (done) outcomes.settled++
           }),
           two.begin(beginning({ key: each.payment.key })).then(({ outcome }) => {

@@ -5,20 +5,20 @@ import { setTimeout as sleep } from 'node:timers/promises'
 import { v7 as uuidv7 } from 'uuid'
 import { gatewayKeyOf, type Payment } from '../../internal/payments/payment.ts'
 import type {
-  Beginning,
-  Begun,
+  AttemptRef,
+  BeginRequest,
+  BeginResult,
   PaymentStore,
   Settlement,
-  Turn,
 } from '../../internal/payments/payment-store.ts'
-import type { AskedKey, DuePayment, KeyState, TakeDue } from '../../internal/payments/read-payments.ts'
+import type { DuePayment, KeyState, PaymentKey, TakeDue } from '../../internal/payments/read-payments.ts'
 
 export interface PaymentSubject {
   store: PaymentStore
   /** The same payments, as another process has them. */
   another(): PaymentStore
   find(client: string, id: string): Promise<Payment | undefined>
-  readKey(of: AskedKey): Promise<KeyState>
+  readKey(of: PaymentKey): Promise<KeyState>
   takeDue(take: TakeDue): Promise<DuePayment[]>
   takeUnknown(of: {
     client: string
@@ -38,27 +38,40 @@ const FINGERPRINT = 'a'.repeat(64)
 /** Longer than a test takes; those that want it over move the row. */
 export const SETTLE_MS = 60_000
 
-export function beginning(change: Partial<Payment> = {}, fingerprint = FINGERPRINT): Beginning {
+export function beginning(change: Partial<Payment> = {}, fingerprint = FINGERPRINT): BeginRequest {
   const client = change.client ?? 'acme'
   const key = change.key ?? randomUUID()
   const payment: Payment = {
-    ...{ client, id: uuidv7(), scope: SCOPE, key, state: 'processing', amount: '19.9', currency: 'EUR' },
-    ...{ userId: undefined, description: 'book "ünd" \\ 本', paymentMethod: '****4242' },
-    ...{ metadata: '{"b":"1","a":"\\u0000"}', gatewayKey: gatewayKeyOf(client, SCOPE, key) },
-    ...{ createdAt: new Date() },
+    client,
+    id: uuidv7(),
+    scope: SCOPE,
+    key,
+    state: 'processing',
+    amount: '19.9',
+    currency: 'EUR',
+    userId: undefined,
+    description: 'book "ünd" \\ 本',
+    paymentMethod: '****4242',
+    metadata: '{"b":"1","a":"\\u0000"}',
+    gatewayKey: gatewayKeyOf(client, SCOPE, key),
+    createdAt: new Date(),
     ...change,
   }
   return { payment, fingerprint, requestId: 'request-1' }
 }
 
-export function turn({ payment }: Beginning, attempt = 1): Turn {
+export function ref({ payment }: BeginRequest, attempt = 1): AttemptRef {
   return { client: payment.client, id: payment.id, attempt, requestId: 'request-1' }
 }
 
 export function settlement(change: Partial<Settlement> = {}): Settlement {
   return {
-    ...{ state: 'completed', chargeId: 'ch_1', event: 'payment.completed', by: undefined, reason: undefined },
-    answer: { status: 200, body: Buffer.from('{"payment":{"ü":1}}') },
+    state: 'completed',
+    chargeId: 'ch_1',
+    event: 'payment.completed',
+    by: undefined,
+    reason: undefined,
+    response: { status: 200, body: Buffer.from('{"payment":{"ü":1}}') },
     ...change,
   }
 }
@@ -79,7 +92,7 @@ function contract(open: () => Promise<PaymentSubject>): void {
   const elapse = (id: string, ms: number) => subject.elapse(id, ms)
   const events = (id: string) => subject.events(id)
   const typesOf = async (id: string) => (await events(id)).map(({ type }) => type)
-  const takenOver = (begun: Begun) => {
+  const takenOver = (begun: BeginResult) => {
     assert.equal(begun.outcome, 'taken_over')
     if (begun.outcome !== 'taken_over') throw new Error('unreachable')
     return begun
@@ -91,8 +104,11 @@ function contract(open: () => Promise<PaymentSubject>): void {
     assert.deepEqual(await subject.find('acme', one.payment.id), one.payment)
     assert.equal(await subject.find('other', one.payment.id), undefined)
     const bare = beginning({
-      ...{ currency: undefined, userId: 'user-1', description: undefined },
-      ...{ paymentMethod: undefined, metadata: undefined },
+      currency: undefined,
+      userId: 'user-1',
+      description: undefined,
+      paymentMethod: undefined,
+      metadata: undefined,
     })
     await store.begin(bare)
     assert.deepEqual(await subject.find('acme', bare.payment.id), bare.payment)
@@ -119,19 +135,19 @@ function contract(open: () => Promise<PaymentSubject>): void {
     assert.deepEqual(await store.begin(other()), { outcome: 'mismatch' })
     await elapse(one.payment.id, SETTLE_MS)
     assert.deepEqual(await store.begin(other()), { outcome: 'mismatch' })
-    await store.settle(turn(one), settlement())
+    await store.settle(ref(one), settlement())
     assert.deepEqual(await store.begin(other()), { outcome: 'mismatch' })
     const { client, scope, key } = one.payment
     const of = { client, scope, key, fingerprint: 'b'.repeat(64) }
     assert.deepEqual(await subject.readKey(of), { outcome: 'mismatch' })
   })
 
-  test('a settled payment gives its answer, byte for byte', async () => {
+  test('a settled payment gives its response, byte for byte', async () => {
     const one = beginning()
     await store.begin(one)
     const body = Buffer.from([0, 255, 10, 123])
-    assert.ok(await store.settle(turn(one), settlement({ answer: { status: 200, body } })))
-    const settled = { outcome: 'settled', id: one.payment.id, answer: { status: 200, body } }
+    assert.ok(await store.settle(ref(one), settlement({ response: { status: 200, body } })))
+    const settled = { outcome: 'settled', id: one.payment.id, response: { status: 200, body } }
     assert.deepEqual(await store.begin(beginning({ key: one.payment.key })), settled)
     const { client, scope, key } = one.payment
     assert.deepEqual(await subject.readKey({ client, scope, key, fingerprint: FINGERPRINT }), settled)
@@ -142,12 +158,12 @@ function contract(open: () => Promise<PaymentSubject>): void {
     const one = beginning()
     assert.deepEqual(await store.begin(one), { outcome: 'begun' })
     assert.deepEqual(await store.begin(one), { outcome: 'begun' })
-    assert.ok(await store.settle(turn(one), settlement()))
-    assert.ok(await store.settle(turn(one), settlement()))
+    assert.ok(await store.settle(ref(one), settlement()))
+    assert.ok(await store.settle(ref(one), settlement()))
     const two = beginning()
     await store.begin(two)
-    assert.ok(await store.abandon(turn(two), 'unsent'))
-    assert.ok(await store.abandon(turn(two), 'unsent'))
+    assert.ok(await store.abandon(ref(two), 'unsent'))
+    assert.ok(await store.abandon(ref(two), 'unsent'))
     assert.deepEqual(await typesOf(one.payment.id), ['payment.attempted', 'payment.completed'])
     assert.deepEqual(await typesOf(two.payment.id), ['payment.attempted', 'payment.abandoned'])
   })
@@ -155,7 +171,7 @@ function contract(open: () => Promise<PaymentSubject>): void {
   test('an attempt whose time is over is taken over, once, and told how long nothing may be sent', async () => {
     const one = beginning()
     await store.begin(one)
-    await store.letGo(turn(one), { state: 'processing', checkMs: 1_000, by: 'retry', reason: 'timeout' })
+    await store.leaveOpen(ref(one), { state: 'processing', checkMs: 1_000, by: 'retry', reason: 'timeout' })
     const retries = Array.from({ length: 20 }, () => beginning({ key: one.payment.key }))
     const begun = await Promise.all(retries.map((retry) => store.begin(retry)))
     const taken = takenOver(begun.find(({ outcome }) => outcome === 'taken_over') ?? { outcome: 'begun' })
@@ -182,15 +198,15 @@ function contract(open: () => Promise<PaymentSubject>): void {
     await store.begin(one)
     await elapse(id, SETTLE_MS)
     assert.equal(await take(1), undefined, 'it is not unknown')
-    await store.letGo(turn(one), { state: 'unknown', checkMs: 1_000, by: 'completer', reason: 'silent' })
+    await store.leaveOpen(ref(one), { state: 'unknown', checkMs: 1_000, by: 'completer', reason: 'silent' })
     takenOver(await store.begin(beginning({ key })))
-    assert.ok(await store.sendAgain(turn(one, 2)))
+    assert.ok(await store.sendAgain(ref(one, 2)))
     assert.equal(await take(2), undefined, 'an attempt works on it')
     await elapse(id, SETTLE_MS)
     assert.equal(await take(1), undefined, 'another attempt has followed')
     assert.deepEqual(await take(2), { payment: { ...one.payment, state: 'unknown' }, attempt: 3 })
-    assert.equal(await store.settle(turn(one, 2), settlement()), false)
-    assert.ok(await store.settle(turn(one, 3), settlement({ by: 'operator:Ada' })))
+    assert.equal(await store.settle(ref(one, 2), settlement()), false)
+    assert.ok(await store.settle(ref(one, 3), settlement({ by: 'operator:Ada' })))
   })
 
   test('an attempt that was taken over can do nothing any more', async () => {
@@ -199,17 +215,17 @@ function contract(open: () => Promise<PaymentSubject>): void {
     await elapse(one.payment.id, SETTLE_MS)
     takenOver(await store.begin(beginning({ key: one.payment.key })))
     const leaving = { state: 'processing', checkMs: 1, by: 'retry', reason: 'x' } as const
-    assert.equal(await store.settle(turn(one), settlement()), false)
-    assert.equal(await store.sendAgain(turn(one)), false)
-    assert.equal(await store.letGo(turn(one), leaving), false)
-    assert.equal(await store.abandon(turn(one), 'unsent'), false)
+    assert.equal(await store.settle(ref(one), settlement()), false)
+    assert.equal(await store.sendAgain(ref(one)), false)
+    assert.equal(await store.leaveOpen(ref(one), leaving), false)
+    assert.equal(await store.abandon(ref(one), 'unsent'), false)
     assert.equal((await subject.find('acme', one.payment.id))?.state, 'processing')
-    assert.ok(await store.settle(turn(one, 2), settlement({ state: 'declined', event: 'payment.declined' })))
+    assert.ok(await store.settle(ref(one, 2), settlement({ state: 'declined', event: 'payment.declined' })))
     for (const step of [
-      store.settle(turn(one, 2), settlement()),
-      store.sendAgain(turn(one, 2)),
-      store.letGo(turn(one, 2), leaving),
-      store.abandon(turn(one, 2), 'unsent'),
+      store.settle(ref(one, 2), settlement()),
+      store.sendAgain(ref(one, 2)),
+      store.leaveOpen(ref(one, 2), leaving),
+      store.abandon(ref(one, 2), 'unsent'),
     ]) {
       assert.equal(await step, false, 'a settled payment does not change')
     }
@@ -223,7 +239,7 @@ function contract(open: () => Promise<PaymentSubject>): void {
     await store.begin(one)
     await elapse(one.payment.id, SETTLE_MS)
     takenOver(await store.begin(beginning({ key: one.payment.key })))
-    assert.equal(await store.abandon(turn(one, 2), 'unsent'), false)
+    assert.equal(await store.abandon(ref(one, 2), 'unsent'), false)
   })
 
   test('sending again counts from now on', async () => {
@@ -231,8 +247,8 @@ function contract(open: () => Promise<PaymentSubject>): void {
     await store.begin(one)
     await elapse(one.payment.id, SETTLE_MS)
     takenOver(await store.begin(beginning({ key: one.payment.key })))
-    assert.ok(await store.sendAgain(turn(one, 2)))
-    await store.letGo(turn(one, 2), { state: 'processing', checkMs: 1, by: 'retry', reason: 'timeout' })
+    assert.ok(await store.sendAgain(ref(one, 2)))
+    await store.leaveOpen(ref(one, 2), { state: 'processing', checkMs: 1, by: 'retry', reason: 'timeout' })
     const taken = takenOver(await store.begin(beginning({ key: one.payment.key })))
     assert.ok(taken.waitMs > SETTLE_MS / 2, `${taken.waitMs}`)
   })
@@ -240,7 +256,7 @@ function contract(open: () => Promise<PaymentSubject>): void {
   test('an abandoned key is free for a new payment', async () => {
     const one = beginning()
     await store.begin(one)
-    await store.abandon(turn(one), 'unsent')
+    await store.abandon(ref(one), 'unsent')
     const two = beginning({ key: one.payment.key }, 'b'.repeat(64))
     assert.deepEqual(await store.begin(two), { outcome: 'begun' })
     assert.equal(await subject.find('acme', one.payment.id), undefined)
@@ -259,7 +275,7 @@ function contract(open: () => Promise<PaymentSubject>): void {
     const busy = beginning()
     const settled = beginning()
     await Promise.all([...due, busy, settled].map((one) => store.begin(one)))
-    await store.settle(turn(settled), settlement())
+    await store.settle(ref(settled), settlement())
     await Promise.all(due.map(({ payment }) => elapse(payment.id, SETTLE_MS)))
     const options = { limit: 10, leaseMs: 60_000, expiryMs: 86_400_000 }
     const taken: string[] = []
@@ -280,7 +296,7 @@ function contract(open: () => Promise<PaymentSubject>): void {
     assert.equal(new Set(taken).size, taken.length)
     for (const { payment } of due) assert.ok(taken.includes(payment.id))
     for (const { payment } of [busy, settled]) assert.ok(!taken.includes(payment.id))
-    for (const one of due) assert.equal(await store.settle(turn(one), settlement()), false, 'it is fenced')
+    for (const one of due) assert.equal(await store.settle(ref(one), settlement()), false, 'it is fenced')
   })
 
   test('a payment is expired a day after the last charge that may have left', async () => {
@@ -296,7 +312,7 @@ function contract(open: () => Promise<PaymentSubject>): void {
     const one = beginning()
     await store.begin(one)
     const leaving = { state: 'processing', checkMs: 1, by: 'completer', reason: undefined } as const
-    assert.ok(await store.letGo(turn(one), leaving))
+    assert.ok(await store.leaveOpen(ref(one), leaving))
     assert.deepEqual(await typesOf(one.payment.id), ['payment.attempted'])
   })
 

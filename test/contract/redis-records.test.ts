@@ -6,7 +6,7 @@ import { connectRedis } from '../../internal/database/redis.ts'
 import { redisNames } from '../../internal/idempotency/redis-names.ts'
 import { redisRecords } from '../../internal/idempotency/redis-records.ts'
 import { redisStore } from '../../internal/idempotency/redis-store.ts'
-import type { Answer, KeyId } from '../../internal/idempotency/store.ts'
+import type { KeyId, StoredResponse } from '../../internal/idempotency/store.ts'
 import { connected } from '../support/redis-ready.ts'
 import { startRedis } from '../support/servers.ts'
 
@@ -25,8 +25,8 @@ const token = () => randomBytes(16).toString('hex')
 const idOf = (client: string): KeyId => ({ client, scope: 'POST /orders', key: randomUUID() })
 const BYTES_BESIDES = 400
 
-test(`an answered key takes at most ${BYTES_BESIDES} bytes of Redis besides its answer`, async () => {
-  const answer: Answer = {
+test(`an answered key takes at most ${BYTES_BESIDES} bytes of Redis besides its response`, async () => {
+  const response: StoredResponse = {
     status: 201,
     headers: { 'Content-Type': 'application/json; charset=utf-8', Location: `/orders/${randomUUID()}` },
     body: randomBytes(250),
@@ -36,7 +36,7 @@ test(`an answered key takes at most ${BYTES_BESIDES} bytes of Redis besides its 
     const id = idOf(`partner-${n % 500}`)
     const mine = token()
     await store.claim(id, randomBytes(32).toString('hex'), mine, 30_000)
-    assert.equal(await store.complete(id, mine, answer), true)
+    assert.equal(await store.complete(id, mine, response), true)
   }
   // What the first one brings, scripts and buffers, is none of its own.
   await Promise.all(Array.from({ length: 50 }, (_, n) => place(n)))
@@ -44,26 +44,32 @@ test(`an answered key takes at most ${BYTES_BESIDES} bytes of Redis besides its 
   // The tables of Redis double: a number of keys at which they are as empty as they can be would do it no justice.
   const keys = 6_000
   for (let n = 0; n < keys; n += 50) await Promise.all(Array.from({ length: 50 }, (_, i) => place(n + i)))
-  const answerBytes = answer.body.length + JSON.stringify(answer.headers).length
-  const besides = ((await used()) - before) / keys - answerBytes
+  const responseBytes = response.body.length + JSON.stringify(response.headers).length
+  const besides = ((await used()) - before) / keys - responseBytes
   assert.ok(besides <= BYTES_BESIDES, `${besides.toFixed(0)} bytes`)
 })
 
-test('an answer that the version before recorded is replayed and shown, and stays what it is', async () => {
+test('a response that the version before recorded is replayed and shown, and stays what it is', async () => {
   const id = idOf('acme')
   const name = redisNames().record(id)
   const [mine, fingerprint] = [token(), 'a'.repeat(64)]
-  const answer = { status: 201, headers: { Location: '/orders/1' }, body: Buffer.from([0, 255, 10]) }
+  const response = { status: 201, headers: { Location: '/orders/1' }, body: Buffer.from([0, 255, 10]) }
   await raw.hset(name, {
-    ...{ fingerprint, state: 'completed', token: mine, attempt: 2, status: 201, body: answer.body },
-    headers: JSON.stringify(answer.headers),
+    fingerprint,
+    state: 'completed',
+    token: mine,
+    attempt: 2,
+    status: 201,
+    body: response.body,
+    headers: JSON.stringify(response.headers),
   })
   await raw.pexpire(name, options.ttlMs)
-  assert.deepEqual(await store.claim(id, fingerprint, token(), 1_000), { outcome: 'replay', answer })
-  assert.deepEqual(await store.claim(id, 'b'.repeat(64), token(), 1_000), { outcome: 'mismatch' })
+  assert.deepEqual(await store.claim(id, fingerprint, token(), 1_000), { outcome: 'replay', response })
+  const mismatch = { outcome: 'mismatch', fingerprint }
+  assert.deepEqual(await store.claim(id, 'b'.repeat(64), token(), 1_000), mismatch)
   assert.equal(await store.renew(id, mine, 1_000), false)
-  assert.equal(await store.complete(id, mine, { ...answer, status: 200 }), true, 'as it was')
-  assert.deepEqual(await records.answer(id), answer)
+  assert.equal(await store.complete(id, mine, { ...response, status: 200 }), true, 'as it was')
+  assert.deepEqual(await records.response(id), response)
   const shown = await records.show(id)
   assert.deepEqual([shown?.state, shown?.status, shown?.attempt], ['completed', 201, 2])
 })
@@ -80,7 +86,7 @@ test('what the version before holds can be completed by a node of this one', asy
   }
   await raw.hset(redisNames().record(id), held)
   assert.equal((await store.claim(id, fingerprint, token(), 1_000)).outcome, 'in_progress')
-  const answer = { status: 201, headers: {}, body: Buffer.from('{}') }
-  assert.equal(await store.complete(id, mine, answer), true)
-  assert.deepEqual(await store.claim(id, fingerprint, token(), 1_000), { outcome: 'replay', answer })
+  const response = { status: 201, headers: {}, body: Buffer.from('{}') }
+  assert.equal(await store.complete(id, mine, response), true)
+  assert.deepEqual(await store.claim(id, fingerprint, token(), 1_000), { outcome: 'replay', response })
 })

@@ -8,7 +8,7 @@ import { pathToFileURL } from 'node:url'
 import { Redis } from 'ioredis'
 import { connectRedis } from '../../internal/database/redis.ts'
 import { loadScript } from '../../internal/database/redis-script.ts'
-import { FaultProxy } from '../../src/faults/fault-proxy.ts'
+import { FaultProxy } from '../../src/tools/faults/fault-proxy.ts'
 import { connected } from '../support/redis-ready.ts'
 import { startRedis } from '../support/servers.ts'
 import { until } from '../support/until.ts'
@@ -37,7 +37,7 @@ async function commands(): Promise<number> {
 
 const key = () => `oncekey-test:${randomBytes(6).toString('hex')}`
 
-test('calls at the same time share a command, each with its own keys, arguments and answer', async () => {
+test('calls at the same time share a command, each with its own keys, arguments and response', async () => {
   const script = scriptOf(`return {#KEYS, #ARGV, KEYS[1] or '', bytes(ARGV[#ARGV] or '')}`)
   const binary = Buffer.from([0, 255, 10, 13])
   await redis.run(script, [], [])
@@ -87,9 +87,9 @@ test('a reply to another command is not taken for its own: refused, and the conn
   const lost = ask('lost')
   await until('the reply is lost', () => wire.stats().swallowed.down > 0)
   wire.apply({})
-  const answers = await Promise.allSettled([lost, ask('behind it')])
+  const responses = await Promise.allSettled([lost, ask('behind it')])
   assert.deepEqual(
-    answers.map((answer) => (answer.status === 'rejected' ? answer.reason.code : answer.value)),
+    responses.map((response) => (response.status === 'rejected' ? response.reason.code : response.value)),
     ['store_unavailable', 'store_unavailable'],
   )
   await connected(through)

@@ -19,8 +19,8 @@ test('the keys and logs of every master of a cluster are listed', { timeout: 120
       const id = { client, scope: 'POST /orders', key }
       await store.claim(id, 'a'.repeat(64), '0'.repeat(32), 0)
       await store.dispatch(id, '0'.repeat(32))
-      const answer = { status: 201, headers: {}, body: Buffer.from('{}') }
-      if (key === 'resolved') await store.resolve(id, '0'.repeat(32), answer, { by: 'jane' })
+      const response = { status: 201, headers: {}, body: Buffer.from('{}') }
+      if (key === 'resolved') await store.resolve(id, '0'.repeat(32), response, { by: 'jane' })
     }
   }
   const listed = new Set<string>()

@@ -2,6 +2,7 @@ import assert from 'node:assert/strict'
 import { randomBytes } from 'node:crypto'
 import { after, before, beforeEach, test } from 'node:test'
 import { setTimeout as sleep } from 'node:timers/promises'
+import postgres from 'postgres'
 import { type Database, openDatabase } from '../../internal/database/database.ts'
 import { migrate } from '../../internal/database/migrate.ts'
 import { postgresStore } from '../../internal/idempotency/postgres-store.ts'
@@ -52,11 +53,11 @@ test('a sweep removes what is over and nothing else', async () => {
   await claim('young', long)
   await short.dispatch(id('dispatched'), await claim('dispatched'))
   const reason: UnknownReason = 'backend_timeout'
-  await short.release(id('unknown'), await claim('unknown'), 'unknown', reason)
+  await short.release(id('unknown'), await claim('unknown'), { unknown: reason })
   const answered = await claim('dispatched and answered')
   await short.dispatch(id('dispatched and answered'), answered)
-  const answer = { status: 200, headers: {}, body: Buffer.from('x') }
-  await short.complete(id('dispatched and answered'), answered, answer)
+  const response = { status: 200, headers: {}, body: Buffer.from('x') }
+  await short.complete(id('dispatched and answered'), answered, response)
   await sleep(20)
   assert.equal(await sweepExpired(database), 2)
   assert.deepEqual(await keys(), ['dispatched', 'over but held', 'unknown', 'young'])
@@ -74,7 +75,7 @@ test('the database itself refuses a dispatched or unknown record that would be f
 
 test('two sweeps at once do not wait for each other and remove each row once', async () => {
   await expired(300)
-  const other = openDatabase(created.url)
+  const other = postgres(created.url, { max: 1 })
   let release = () => {}
   const released = new Promise<void>((resolve) => {
     release = resolve
@@ -82,21 +83,17 @@ test('two sweeps at once do not wait for each other and remove each row once', a
   // Another process in the middle of its sweep: it has taken a hundred rows.
   const taken = new Promise<void>((resolve, reject) => {
     other
-      .run(
-        (sql) =>
-          sql.begin(async (held) => {
-            await held`SELECT FROM idempotency_keys ORDER BY expires_at, key LIMIT 100 FOR UPDATE`
-            resolve()
-            await released
-          }),
-        60_000,
-      )
+      .begin(async (held) => {
+        await held`SELECT FROM idempotency_keys ORDER BY expires_at, key LIMIT 100 FOR UPDATE`
+        resolve()
+        await released
+      })
       .catch(reject)
   })
   await taken
   assert.equal(await sweepExpired(database, 1_000), 200)
   release()
-  await other.close()
+  await other.end()
   const [one, two] = await Promise.all([sweepExpired(database, 60), sweepExpired(database, 60)])
   assert.equal((one ?? 0) + (two ?? 0), 100)
 })
@@ -125,25 +122,25 @@ test('the sweeper goes on in small batches until nothing is left, then waits', a
   }
 })
 
-test('stopped, the sweeper ends the batch under way and begins no other', async () => {
+test('stopped, the sweeper ends the batch in flight and begins no other', async () => {
   await expired(500)
-  let underWay = 0
+  let inFlight = 0
   const slow: Database = {
     ...database,
     async run(statement, deadlineMs) {
-      underWay++
+      inFlight++
       await sleep(30)
-      return await database.run(statement, deadlineMs).finally(() => underWay--)
+      return await database.run(statement, deadlineMs).finally(() => inFlight--)
     },
   }
   const sweeper = new Sweeper(slow, { everyMs: 1, batch: 10, pauseMs: 1 })
   const deadline = Date.now() + 30_000
-  while (underWay === 0) {
+  while (inFlight === 0) {
     assert.ok(Date.now() < deadline, 'it never began')
     await sleep(1)
   }
   await sweeper.stop()
-  assert.equal(underWay, 0)
+  assert.equal(inFlight, 0)
   const { length } = await keys()
   assert.ok(length > 0, 'it had not ended by itself')
   await sleep(100)

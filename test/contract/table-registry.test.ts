@@ -10,7 +10,7 @@ import { CLIENTS_CHANNEL, revokeClient } from '../../internal/signature/client-t
 import { resealSecrets } from '../../internal/signature/reseal.ts'
 import { openTableRegistry, type TableRegistryOptions } from '../../internal/signature/table-registry.ts'
 import { SQL_DIRECTORY } from '../../src/package-root.ts'
-import { add, newKey, type OpenedDatabase, openMigrated, rotate } from '../support/clients.ts'
+import { add, changeNote, newKey, type OpenedDatabase, openMigrated, rotate } from '../support/clients.ts'
 import { startPostgres } from '../support/servers.ts'
 
 const HOUR_MS = 3_600_000
@@ -49,7 +49,7 @@ async function open(t: TestContext, options: Partial<TableRegistryOptions> = {})
 
 const listening = (wake: () => void) => listen(url, CLIENTS_CHANNEL, wake)
 
-async function until(what: () => boolean, patienceMs = 30_000): Promise<number> {
+async function elapsedUntil(what: () => boolean, patienceMs = 30_000): Promise<number> {
   const startedMs = performance.now()
   while (!what()) {
     assert.ok(performance.now() - startedMs < patienceMs, `not within ${patienceMs} ms: ${what}`)
@@ -88,16 +88,23 @@ test('what others change is known by a notification, and told with ids and witho
   const { registry, changes, secretsOf } = await open(t, { listen: listening })
   await registry.catchUp()
   const made = await add(database, 'told', key)
-  await until(() => registry.find('told') !== undefined)
+  await elapsedUntil(() => registry.find('told') !== undefined)
   assert.deepEqual(secretsOf('told'), [made.secret])
   const next = await rotate(database, 'told', key, HOUR_MS)
-  await until(() => secretsOf('told').length === 2)
-  await revokeClient(database, 'told', made.secretId)
-  await until(() => secretsOf('told').length === 1)
+  await elapsedUntil(() => secretsOf('told').length === 2)
+  await revokeClient(database, 'told', made.secretId, changeNote())
+  await elapsedUntil(() => secretsOf('told').length === 1)
   assert.deepEqual(secretsOf('told'), [next.secret])
-  await revokeClient(database, 'told', undefined)
-  await until(() => registry.find('told') === undefined)
-  const none = { client: 'told', min_scheme: null, secrets_added: [], secrets_retiring: [], secrets_gone: [] }
+  await revokeClient(database, 'told', undefined, changeNote())
+  await elapsedUntil(() => registry.find('told') === undefined)
+  const none = {
+    client: 'told',
+    min_scheme: null,
+    limits: null,
+    secrets_added: [],
+    secrets_retiring: [],
+    secrets_gone: [],
+  }
   assert.deepEqual(changes, [
     { ...none, change: 'added', secrets_added: [made.secretId] },
     { ...none, change: 'changed', secrets_added: [next.secretId], secrets_retiring: [made.secretId] },
@@ -109,7 +116,7 @@ test('what others change is known by a notification, and told with ids and witho
 test('without notifications a look now and then is enough', async (t) => {
   const { registry } = await open(t, { pollMs: 20 })
   await add(database, 'polled', key)
-  await until(() => registry.find('polled') !== undefined)
+  await elapsedUntil(() => registry.find('polled') !== undefined)
 })
 
 test('listening begins again when its connection is ended, and what was missed is seen', async (t) => {
@@ -118,7 +125,7 @@ test('listening begins again when its connection is ended, and what was missed i
   for (const client of ['missed-1', 'missed-2', 'missed-3']) {
     await terminateListeners()
     await add(database, client, key)
-    await until(() => registry.find(client) !== undefined)
+    await elapsedUntil(() => registry.find(client) !== undefined)
   }
 })
 
@@ -127,8 +134,8 @@ test('catching up sees what was committed before it was asked, and says whether 
   assert.equal(await registry.catchUp(), false)
   await add(database, 'caught', key)
   assert.equal(registry.find('caught'), undefined)
-  const answers = await Promise.all(Array.from({ length: 200 }, () => registry.catchUp()))
-  assert.deepEqual(new Set(answers), new Set([true]))
+  const responses = await Promise.all(Array.from({ length: 200 }, () => registry.catchUp()))
+  assert.deepEqual(new Set(responses), new Set([true]))
   assert.ok(registry.find('caught'))
   assert.equal(await registry.catchUp(), false)
 })
@@ -150,7 +157,7 @@ test('however many signatures match nothing, the database is asked 50 times a se
     void registry.catchUp().then(() => waits.push(performance.now() - fromMs))
     await sleep(1)
   }
-  await until(() => waits.length > 0)
+  await elapsedUntil(() => waits.length > 0)
   assert.ok(asked <= 28, `${asked} queries in half a second`)
   assert.ok(Math.max(...waits) < 500, `a refusal waited ${Math.max(...waits)} ms`)
   t.diagnostic(`${asked} queries, the longest wait ${Math.round(Math.max(...waits))} ms`)
@@ -170,7 +177,7 @@ test('a retiring secret ends at its time by the clock of the database, whatever 
   // The database says what time it is: our clock had run fast.
   await registry.catchUp()
   assert.equal(secretsOf('ending').length, 2)
-  await revokeClient(database, 'ending', made.secretId)
+  await revokeClient(database, 'ending', made.secretId, changeNote())
   await registry.catchUp()
   ours += HOUR_MS + 1
   assert.equal(registry.find('ending'), undefined)
@@ -199,9 +206,8 @@ test('a node that does not know the new SECRETS_KEY keeps what it has opened, an
   const next = newKey().key
   const made = await add(own.database, 'kept', key)
   const { registry, troubles, changes, secretsOf } = await open(t, { database: own.database })
-  await resealSecrets(own.database, [next, key], () =>
-    Buffer.from(crypto.getRandomValues(new Uint8Array(12))),
-  )
+  const nonce = () => Buffer.from(crypto.getRandomValues(new Uint8Array(12)))
+  await resealSecrets(own.database, [next, key], nonce, changeNote())
   await add(own.database, 'unreadable', next)
   await registry.catchUp()
   assert.deepEqual(secretsOf('kept'), [made.secret])
@@ -241,7 +247,7 @@ test('while the database is away the clients stay, and refusals do not wait for 
   for (;;) {
     const added = await add(away, `back-${Math.random()}`.slice(0, 12), key).catch(() => undefined)
     if (added !== undefined) {
-      await until(() => registry.find(added.stored.client) !== undefined)
+      await elapsedUntil(() => registry.find(added.stored.client) !== undefined)
       break
     }
     await sleep(50)

@@ -59,7 +59,7 @@ export function signatureLines(
     .map(([name, value]) => `${name}: ${value}`)
 }
 
-/** Of somebody who has no secret: each must be refused, and must leave no trace. */
+/** Of an attacker, who has no secret: each must be refused, and must leave no trace. */
 export function forged(random: Random, timestamp: number): Authenticate {
   const guess = random.bytes(32).toString('hex')
   const known = () => [`X-Client-Id: ${VICTIM.client}`]

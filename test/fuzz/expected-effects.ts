@@ -3,7 +3,7 @@ import type { Intent } from './fuzz-case.ts'
 
 type Placed = Pick<OrderRow, 'client' | 'idempotency_key' | 'user_id' | 'item' | 'amount'>
 
-/** What may be in the tables, since somebody signed for it. */
+/** What may be in the tables, since a client signed for it. */
 export class ExpectedEffects {
   readonly #signed = new Set<string>()
 

@@ -16,13 +16,13 @@ export interface FuzzCase {
   bytes: Buffer
   /** Where the writes end. */
   splits: number[]
-  /** How many answers are waited for. */
+  /** How many responses are waited for. */
   requests: number
-  /** It is a HEAD: its answer has no body, whatever it declares. */
+  /** It is a HEAD: its response has no body, whatever it declares. */
   head: boolean
-  /** Whole requests, not changed afterwards: each must be answered, without the sender doing anything more. */
+  /** Whole requests, not changed afterwards: each must get a response, without the sender doing anything more. */
   whole: boolean
-  /** Nobody who is known sent it: it must be refused. */
+  /** No known client sent it: it must be refused. */
   unauthorized: boolean
   intents: Intent[]
 }

@@ -1,5 +1,5 @@
-import { PROBLEMS } from '../../internal/service-error.ts'
-import { problem, type RawAnswer } from '../support/raw-http.ts'
+import { PROBLEMS } from '../../internal/core/service-error.ts'
+import { problem, type RawResponse } from '../support/raw-http.ts'
 import type { FuzzCase } from './fuzz-case.ts'
 import { CANARY } from './parties.ts'
 import type { Sent } from './send-case.ts'
@@ -8,33 +8,33 @@ const REQUEST_ID = /^[\w.-]{1,64}$/
 
 /** What is wrong with what came back for a case, whatever the case was; undefined: nothing. */
 export function judge(sent: Sent, { bytes, head, whole, unauthorized }: FuzzCase): string | undefined {
-  const { answers, fault, hungUp } = sent
+  const { responses, fault, hungUp } = sent
   if (fault !== undefined) return fault
-  if (answers.length === 0 && whole) return 'a whole request got no answer'
-  if (answers.length === 0 && !hungUp && bytes.toString('latin1').trim() !== '') {
-    return 'the connection was ended without an answer'
+  if (responses.length === 0 && whole) return 'a whole request got no response'
+  if (responses.length === 0 && !hungUp && bytes.toString('latin1').trim() !== '') {
+    return 'the connection was ended without a response'
   }
-  for (const answer of answers) {
-    const wrong = faultOf(answer, head)
+  for (const response of responses) {
+    const wrong = faultOf(response, head)
     if (wrong !== undefined) return wrong
-    if (unauthorized && answer.status < 400) return `${answer.status} for who has no right to it`
+    if (unauthorized && response.status < 400) return `${response.status} for who has no right to it`
   }
   return undefined
 }
 
-function faultOf(answer: RawAnswer, head: boolean): string | undefined {
-  const { status, headers, header, body } = answer
+function faultOf(response: RawResponse, head: boolean): string | undefined {
+  const { status, headers, header, body } = response
   if (status >= 500) return `${status}: ${body}`
   if (!REQUEST_ID.test(header('x-request-id'))) return `no X-Request-Id with ${status}`
   const text = `${headers.flat().join('\n')}\n${body}`
-  if (text.includes(CANARY)) return `a secret is in the answer: ${text}`
-  if (/injected/i.test(headers.flat().join())) return 'a header of the request became one of the answer'
+  if (text.includes(CANARY)) return `a secret is in the response: ${text}`
+  if (/injected/i.test(headers.flat().join())) return 'a header of the request became one of the response'
   if (head || status < 400 || status === 402) return undefined
-  return problemFault(answer)
+  return problemFault(response)
 }
 
 /** Each refusal is a problem document with a code of the contract and the status of that code. */
-export function problemFault({ status, header, body }: RawAnswer): string | undefined {
+export function problemFault({ status, header, body }: RawResponse): string | undefined {
   if (header('content-type') !== 'application/problem+json') {
     return `${status} with ${header('content-type') || 'no content type'}: ${body}`
   }

@@ -1,6 +1,6 @@
 import { randomBytes } from 'node:crypto'
 import { parseArgs } from 'node:util'
-import { parseDuration } from '../../src/setting-values.ts'
+import { parseDuration } from '../../src/config/setting-values.ts'
 import { openProxyWorld } from './proxy-world.ts'
 import { reportText } from './report-text.ts'
 import { runFuzz } from './run-fuzz.ts'
@@ -10,7 +10,7 @@ import type { Store, World } from './world.ts'
 const HELP = `Usage: npm run fuzz -- [OPTIONS]
 
 Sends requests that are right, nearly right, forged and broken, over real connections, to the service or to the sidecar,
-and holds each answer, the log, the metrics and what is in the stores to what is promised. Exit code 1 if anything is not
+and holds each response, the log, the metrics and what is in the stores to what is promised. Exit code 1 if anything is not
 as it should be; then it says with which bytes, and how to send them again.
 
   --target NAME       service or proxy (both)

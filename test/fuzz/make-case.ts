@@ -8,7 +8,7 @@ export type Grammar = (random: Random, timestamp: number) => Part
 export function makeCase(grammar: Grammar, id: string, timestamp: number): FuzzCase {
   const random = new Random(id)
   const first = grammar(random, timestamp)
-  // Nobody can tell where the answer to a HEAD ends among others.
+  // It is not known where the response to a HEAD ends among others.
   const more = !first.head && random.chance(0.05) ? 1 + random.int(3) : 0
   const rest = Array.from({ length: more }, () => grammar(random, timestamp))
   const parts = [first, ...rest.filter(({ head }) => !head)]

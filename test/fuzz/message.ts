@@ -23,7 +23,7 @@ export function json(random: Random, members: readonly (readonly [string, string
   return `{${list.join(`,${space}`)}}`
 }
 
-/** Sometimes one of few, so that retries, conflicts and copies under way are among the requests. */
+/** Sometimes one of few, so that retries, conflicts and copies in flight are among the requests. */
 export function keyOf(random: Random): string | undefined {
   const how = random.weighted({ own: 70, shared: 12, quoted: 6, odd: 10, none: 2 })
   if (how === 'none') return undefined
@@ -43,7 +43,7 @@ export function request(random: Random, kind: string, message: Message, authenti
   const { lines, unauthorized, intents } = authenticate(message)
   const extra = random.chance(0.25) ? [random.pick(ODD_HEADERS)] : []
   const bytes = framed(random, message, [...lines, ...extra])
-  // Of these nobody can say how many requests they are, or that they are whole.
+  // Of these it is unknown how many requests they are, or that they are whole.
   const whole =
     /^[A-Z]+$/.test(message.method) && message.method !== 'CONNECT' && !/[^!-~]/.test(message.target)
   const head = message.method === 'HEAD'

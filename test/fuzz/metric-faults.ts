@@ -13,12 +13,12 @@ export interface Scraped {
 
 /** Whether what was sent has got into the metrics: as a label, or as ever more series. */
 export async function metricFaults(port: number, path: string): Promise<Scraped> {
-  const { answers } = await exchange(port, `GET ${path} HTTP/1.1\r\nHost: a\r\n\r\n`)
-  const text = answers[0]?.body ?? ''
+  const { responses } = await exchange(port, `GET ${path} HTTP/1.1\r\nHost: a\r\n\r\n`)
+  const text = responses[0]?.body ?? ''
   const lines = text.split('\n').filter((line) => /^[a-z]/.test(line))
   const faults: string[] = []
-  if (answers[0]?.status !== 200 || lines.length === 0)
-    faults.push(`${path} does not answer: ${text.slice(0, 300)}`)
+  if (responses[0]?.status !== 200 || lines.length === 0)
+    faults.push(`${path} does not respond: ${text.slice(0, 300)}`)
   if (text.includes(CANARY)) faults.push('a secret is in the metrics')
   for (const line of lines) {
     for (const [, name = '', value = ''] of line.matchAll(/(\w+)="([^"]*)"/g)) {

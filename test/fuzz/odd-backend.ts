@@ -18,24 +18,24 @@ function raw(text: (from: string) => string, how: 'stay' | 'end' | 'reset' = 'st
 const head = (from: string, ...lines: string[]) =>
   ['HTTP/1.1 200 OK', `X-Backend: ${from}`, ...lines, '', ''].join('\r\n')
 
-function answer(status: number, body = 'ok', headers: Record<string, string> = {}): Treat {
+function response(status: number, body = 'ok', headers: Record<string, string> = {}): Treat {
   return (res, from) => void res.writeHead(status, { 'X-Backend': from, ...headers }).end(body)
 }
 
-/** What a backend may answer, by the name that the request asks for with X-Answer. */
-export const SOUND_ANSWERS = {
-  ok: answer(200, '{"ok":true}', { 'Content-Type': 'application/json' }),
-  created: answer(201, 'made', { Location: '/made/1' }),
-  empty: answer(204, ''),
-  redirect: answer(302, '', { Location: 'http://127.0.0.1:1/elsewhere' }),
-  'not-found': answer(404, 'not here'),
-  unprocessable: answer(422, 'no'),
-  'too-many': answer(429, 'wait', { 'Retry-After': '1' }),
-  failed: answer(500, 'an error of its own'),
-  none: answer(503, 'not now', { 'Idempotency-Outcome': 'none' }),
-  large: answer(200, 'x'.repeat(1_500_000)),
-  stream: answer(200, 'data: a\n\n', { 'Content-Type': 'text/event-stream' }),
-  private: answer(200, 'ok', { Connection: 'x-private', 'X-Private': 'no' }),
+/** What a backend may respond, by the name that the request asks for with X-Answer. */
+export const SOUND_RESPONSES = {
+  ok: response(200, '{"ok":true}', { 'Content-Type': 'application/json' }),
+  created: response(201, 'made', { Location: '/made/1' }),
+  empty: response(204, ''),
+  redirect: response(302, '', { Location: 'http://127.0.0.1:1/elsewhere' }),
+  'not-found': response(404, 'not here'),
+  unprocessable: response(422, 'no'),
+  'too-many': response(429, 'wait', { 'Retry-After': '1' }),
+  failed: response(500, 'an error of its own'),
+  none: response(503, 'not now', { 'Idempotency-Outcome': 'none' }),
+  large: response(200, 'x'.repeat(1_500_000)),
+  stream: response(200, 'data: a\n\n', { 'Content-Type': 'text/event-stream' }),
+  private: response(200, 'ok', { Connection: 'x-private', 'X-Private': 'no' }),
   cookies: (res, from) =>
     void res.writeHead(200, ['X-Backend', from, 'Set-Cookie', 'a=1', 'Set-Cookie', 'b=2']).end(),
   chunked: (res, from) => {
@@ -46,7 +46,7 @@ export const SOUND_ANSWERS = {
   'no-length': raw((from) => `${head(from, 'Connection: close')}until I hang up`, 'end'),
 } satisfies Record<string, Treat>
 
-export const BROKEN_ANSWERS = {
+export const BROKEN_RESPONSES = {
   'two-lengths': raw((from) => `${head(from, 'Content-Length: 2', 'Content-Length: 3')}ok!`),
   'length-and-chunks': raw(
     (from) => `${head(from, 'Content-Length: 2', 'Transfer-Encoding: chunked')}0\r\n\r\n`,
@@ -67,14 +67,14 @@ export const BROKEN_ANSWERS = {
   ),
   'coded-gzip': raw((from) => `${head(from, 'Transfer-Encoding: gzip, chunked')}2\r\nok\r\n0\r\n\r\n`),
   'huge-head': raw((from) => `${head(from, `X-A: ${'a'.repeat(200_000)}`, 'Content-Length: 2')}ok`),
-  // The second answer belongs to nobody.
+  // The second response belongs to no request.
   twice: raw(
     (from) => `${head(from, 'Content-Length: 2')}ok${head(from, 'X-Poison: 1', 'Content-Length: 2')}ok`,
   ),
-  slow: (res, from) => void sleep(3_000).then(() => answer(200)(res, from)),
+  slow: (res, from) => void sleep(3_000).then(() => response(200)(res, from)),
 } satisfies Record<string, Treat>
 
-const ANSWERS = new Map<string, Treat>(Object.entries({ ...SOUND_ANSWERS, ...BROKEN_ANSWERS }))
+const RESPONSES = new Map<string, Treat>(Object.entries({ ...SOUND_RESPONSES, ...BROKEN_RESPONSES }))
 /** After these the key is free, and another request with it may come. */
 const FREEING = new Set(['too-many', 'none'])
 
@@ -86,7 +86,7 @@ export interface OddBackend {
   close(): void
 }
 
-/** Answers as it is asked to; what reaches it is held to what a sidecar may let through. */
+/** Responds as it is asked to; what reaches it is held to what a sidecar may let through. */
 export async function startOddBackend(base: string): Promise<OddBackend> {
   const faults: string[] = []
   const seen = new Map<string, string>()
@@ -103,7 +103,7 @@ export async function startOddBackend(base: string): Promise<OddBackend> {
       if (!FREEING.has(name)) seen.set(id, from)
     }
     req.resume().on('error', () => {})
-    const treat = ANSWERS.get(name) ?? SOUND_ANSWERS.ok
+    const treat = RESPONSES.get(name) ?? SOUND_RESPONSES.ok
     req.once('end', () => treat(res, from))
   })
   // The sidecar reads what its clients send: what it writes must be HTTP to every reader.

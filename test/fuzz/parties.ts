@@ -11,7 +11,7 @@ export const DEFAULT: Signer = { client: undefined, secret: 'canary-secret-of-de
 export const ACME: Signer = { client: 'acme', secret: 'canary-secret-of-acme' }
 /** Takes no v0. */
 export const STRICT: Signer = { client: 'strict', secret: 'canary-secret-of-strict' }
-/** Nobody ever signs for it with this secret: it must stay as if the run had not been. */
+/** No case signs for it with this secret: it must stay as if the run had not been. */
 export const VICTIM: Signer = { client: 'victim', secret: 'canary-secret-of-victim' }
 
 export const PAYER = { user: 'payer', key: 'canary-api-key-of-payer' }

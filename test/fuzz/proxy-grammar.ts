@@ -3,7 +3,7 @@ import { AMBIGUOUS_FRAMING, METHODS, ODD_BODIES, ODD_PATHS, ODD_QUERIES } from '
 import type { Part } from './fuzz-case.ts'
 import type { Grammar } from './make-case.ts'
 import { keyOf, type Message, request } from './message.ts'
-import { BROKEN_ANSWERS, SOUND_ANSWERS } from './odd-backend.ts'
+import { BROKEN_RESPONSES, SOUND_RESPONSES } from './odd-backend.ts'
 import type { Random } from './random.ts'
 
 /** Requests for a sidecar. `verify`: it checks signatures, and some of them are forged. */
@@ -19,8 +19,8 @@ export function proxyGrammar(verify: boolean): Grammar {
     })
     const isForged = kind === 'forged'
     const from = `${isForged ? 'forged-' : ''}${random.token()}`
-    const answer = random.chance(0.3) ? nameOf(random, BROKEN_ANSWERS) : nameOf(random, SOUND_ANSWERS)
-    const asked = [`X-Case: ${from}`, `X-Answer: ${answer}`]
+    const response = random.chance(0.3) ? nameOf(random, BROKEN_RESPONSES) : nameOf(random, SOUND_RESPONSES)
+    const asked = [`X-Case: ${from}`, `X-Answer: ${response}`]
     const who = isForged ? forged(random, timestamp) : verify ? signed(random, timestamp) : nobody
     const credentials = (message: Message) => {
       const { lines, ...rest } = who(message)
@@ -39,8 +39,8 @@ export function proxyGrammar(verify: boolean): Grammar {
   }
 }
 
-function nameOf(random: Random, answers: object): string {
-  const [first = '', ...others] = Object.keys(answers)
+function nameOf(random: Random, responses: object): string {
+  const [first = '', ...others] = Object.keys(responses)
   return random.pick([first, ...others])
 }
 
@@ -60,7 +60,7 @@ function messageOf(random: Random, kind: 'keyed' | 'plain' | 'odd' | 'forged'): 
   }
 }
 
-/** A request hidden in the body of one whose end nobody can know. */
+/** A request hidden in the body of one whose end is unknown. */
 function smuggled(random: Random, asked: string[]): Part {
   const hidden = 'GET /hidden-request HTTP/1.1\r\nHost: a\r\n\r\n'
   const text = `0\r\n\r\n${hidden}`

@@ -1,14 +1,14 @@
 import { mkdtempSync, rmSync, writeFileSync } from 'node:fs'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
-import { ADMIN_PREFIX } from '../../src/proxy-prefix.ts'
-import { one, type RawAnswer } from '../support/raw-http.ts'
+import { ADMIN_PREFIX } from '../../src/sidecar/proxy-prefix.ts'
+import { one, type RawResponse } from '../support/raw-http.ts'
 import { createDatabase, startRedis } from '../support/servers.ts'
 import { startService } from '../support/service.ts'
 import type { FuzzCase } from './fuzz-case.ts'
 import { problemFault } from './judge.ts'
 import { metricFaults, type Scraped } from './metric-faults.ts'
-import { BROKEN_ANSWERS, startOddBackend } from './odd-backend.ts'
+import { BROKEN_RESPONSES, startOddBackend } from './odd-backend.ts'
 import { CANARY, CLIENTS, DEFAULT } from './parties.ts'
 import { proxyGrammar } from './proxy-grammar.ts'
 import type { Sent } from './send-case.ts'
@@ -19,11 +19,11 @@ const BASE = '/base'
 /** What a client may be told of a backend that does not do its part. */
 const OF_THE_BACKEND = new Set([502, 504])
 const UNSOUND = new RegExp(
-  `^X-Answer: (?:${Object.keys(BROKEN_ANSWERS).join('|')}|stream|large|no-length)\\r$`,
+  `^X-Answer: (?:${Object.keys(BROKEN_RESPONSES).join('|')}|stream|large|no-length)\\r$`,
   'im',
 )
 
-/** The sidecar in front of a backend that answers in every way; with PostgreSQL it also checks signatures. */
+/** The sidecar in front of a backend that responds in every way; with PostgreSQL it also checks signatures. */
 export async function openProxyWorld(store: Store): Promise<World> {
   const verify = store === 'postgres'
   const directory = mkdtempSync(join(tmpdir(), 'oncekey-fuzz-'))
@@ -38,7 +38,10 @@ export async function openProxyWorld(store: Store): Promise<World> {
     {
       ...(database === undefined ? {} : { DATABASE_URL: database.url }),
       ...(redis === undefined ? {} : { REDIS_URL: redis.url }),
-      ...{ HMAC_SECRET: DEFAULT.secret, CLIENTS_FILE: clientsFile, LOG_FILE: logFile, LOG_LEVEL: 'trace' },
+      HMAC_SECRET: DEFAULT.secret,
+      CLIENTS_FILE: clientsFile,
+      LOG_FILE: logFile,
+      LOG_LEVEL: 'trace',
     },
     [
       ...[
@@ -65,8 +68,8 @@ export async function openProxyWorld(store: Store): Promise<World> {
     grammar: proxyGrammar(verify),
     judge: judgeProxied,
     expect() {},
-    note({ answers }) {
-      passedOn += answers.filter(({ header }) => header('x-backend') !== '').length
+    note({ responses }) {
+      passedOn += responses.filter(({ header }) => header('x-backend') !== '').length
     },
     look() {
       const more = service.log().slice(startText.length)
@@ -84,7 +87,7 @@ export async function openProxyWorld(store: Store): Promise<World> {
     async figures() {
       const warnings = [...log.warnings].map(([text, count]) => `${count} x "${text}"`)
       return [
-        `${backend.requests} requests reached the backend, ${passedOn} of its answers were passed on or replayed`,
+        `${backend.requests} requests reached the backend, ${passedOn} of its responses were passed on or replayed`,
         `${log.lines} log lines; ${metrics?.series} metric series`,
         ...(warnings.length === 0 ? [] : [`warnings in the log: ${warnings.join(', ')}`]),
       ]
@@ -103,33 +106,37 @@ function judgeProxied(sent: Sent, one: FuzzCase): string | undefined {
   const text = one.bytes.toString('latin1')
   const mayBeCut = UNSOUND.test(text)
   if (sent.fault !== undefined)
-    return mayBeCut && sent.fault === 'an answer is cut off' ? undefined : sent.fault
-  if (sent.answers.length === 0 && !mayBeCut) {
-    if (one.whole) return 'a whole request got no answer'
-    if (!sent.hungUp && text.trim() !== '') return 'the connection was ended without an answer'
+    return mayBeCut && sent.fault === 'a response is cut off' ? undefined : sent.fault
+  if (sent.responses.length === 0 && !mayBeCut) {
+    if (one.whole) return 'a whole request got no response'
+    if (!sent.hungUp && text.trim() !== '') return 'the connection was ended without a response'
   }
-  for (const answer of sent.answers) {
-    const fault = answerFault(answer, one, text)
+  for (const response of sent.responses) {
+    const fault = responseFault(response, one, text)
     if (fault !== undefined) return fault
   }
   return undefined
 }
 
-function answerFault(answer: RawAnswer, { head, unauthorized }: FuzzCase, text: string): string | undefined {
-  const { status, headers, header, body } = answer
+function responseFault(
+  response: RawResponse,
+  { head, unauthorized }: FuzzCase,
+  text: string,
+): string | undefined {
+  const { status, headers, header, body } = response
   if (!/^[\w.-]{1,64}$/.test(header('x-request-id'))) return `no X-Request-Id with ${status}`
-  if (headers.flat().join().includes(CANARY)) return 'a secret is in the answer'
-  if (header('x-poison') !== '') return 'an answer that belongs to nobody was passed on'
+  if (headers.flat().join().includes(CANARY)) return 'a secret is in the response'
+  if (header('x-poison') !== '') return 'a response that belongs to nobody was passed on'
   if (header('x-private') !== '') return 'a header of the connection to the backend was passed on'
   const from = header('x-backend')
   if (from !== '') {
     if (unauthorized) return `${status} of the backend for who has no right to it`
     const isOwn = from === 'none' || text.includes(from) || header('idempotent-replayed') === 'true'
-    return isOwn ? undefined : `the answer to another request: ${from}`
+    return isOwn ? undefined : `the response to another request: ${from}`
   }
   if (unauthorized && status < 400) return `${status} for who has no right to it`
-  // What the backend sends without its name: 103 and then an answer.
+  // What the backend sends without its name: 103 and then a response.
   if (status < 400 || head) return undefined
   if (status >= 500 && !OF_THE_BACKEND.has(status)) return `${status}: ${body}`
-  return problemFault(answer)
+  return problemFault(response)
 }

@@ -1,4 +1,4 @@
-import { seeded } from '../../src/simulator/seeded.ts'
+import { seeded } from '../../src/tools/simulator/seeded.ts'
 
 /** Every random text has it: nothing of what was sent may turn up where only names of ours belong. */
 export const MARK = 'fz'

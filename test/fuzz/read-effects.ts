@@ -13,7 +13,7 @@ export interface Effects {
   auditEntries: number
   /** Everything that is kept as text. */
   text: string
-  /** What belongs to somebody who never proved to be there. */
+  /** What belongs to a client that never signed. */
   unknownClients(isOpen: boolean): string[]
 }
 

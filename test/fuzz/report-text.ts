@@ -10,7 +10,7 @@ export function reportText(
   const counts = [...statuses].sort(([a], [b]) => a - b).map(([status, count]) => `${status}: ${count}`)
   return [
     `${name}: ${cases} cases in ${Math.round(seconds)} s, ${findings.length} findings`,
-    `  answers: ${counts.join(', ')}; no whole request: ${unanswered}; slowest ${(slowestMs / 1_000).toFixed(1)} s`,
+    `  responses: ${counts.join(', ')}; no whole request: ${unanswered}; slowest ${(slowestMs / 1_000).toFixed(1)} s`,
     ...findings.map(findingText),
   ].join('\n')
 }

@@ -26,9 +26,9 @@ export interface FuzzReport {
   cases: number
   seconds: number
   findings: Finding[]
-  /** How many answers there were, by status. */
+  /** How many responses there were, by status. */
   statuses: Map<number, number>
-  /** How many cases got no answer: what they sent was no whole request. */
+  /** How many cases got no response: what they sent was no whole request. */
   unanswered: number
   slowestMs: number
 }
@@ -36,16 +36,21 @@ export interface FuzzReport {
 /** Then nothing new is learned from going on. */
 const MAX_FINDINGS = 10
 const LOOK_EVERY_MS = 2_000
-/** For what is under way in the service when the last answer is there, and for the last log lines. */
+/** For what is in flight in the service when the last response is there, and for the last log lines. */
 const QUIET_MS = 2_000
 const PROGRESS_EVERY_MS = 5_000
 
-/** Sends one case after the other until the time is over, looks at each answer, and at the end at what they left behind. */
+/** Sends one case after the other until the time is over, looks at each response, and at the end at what they left behind. */
 export async function runFuzz(world: World, options: FuzzOptions): Promise<FuzzReport> {
   const { seed, durationMs, connections, only, onProgress = () => {} } = options
   const startedMs = performance.now()
   const report: FuzzReport = {
-    ...{ cases: 0, seconds: 0, findings: [], statuses: new Map(), unanswered: 0, slowestMs: 0 },
+    cases: 0,
+    seconds: 0,
+    findings: [],
+    statuses: new Map(),
+    unanswered: 0,
+    slowestMs: 0,
   }
   const elapsedMs = () => performance.now() - startedMs
   const isOver = () => elapsedMs() > durationMs || report.findings.length >= MAX_FINDINGS
@@ -86,10 +91,10 @@ export async function runFuzz(world: World, options: FuzzOptions): Promise<FuzzR
   return report
 }
 
-function count(report: FuzzReport, { answers, ms }: Sent): void {
+function count(report: FuzzReport, { responses, ms }: Sent): void {
   report.cases++
-  if (answers.length === 0) report.unanswered++
-  for (const { status } of answers) report.statuses.set(status, (report.statuses.get(status) ?? 0) + 1)
+  if (responses.length === 0) report.unanswered++
+  for (const { status } of responses) report.statuses.set(status, (report.statuses.get(status) ?? 0) + 1)
   report.slowestMs = Math.max(report.slowestMs, ms)
 }
 

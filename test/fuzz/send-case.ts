@@ -1,9 +1,9 @@
 import { connect } from 'node:net'
-import { parseAnswers, type RawAnswer } from '../support/raw-http.ts'
+import { parseResponses, type RawResponse } from '../support/raw-http.ts'
 import type { FuzzCase } from './fuzz-case.ts'
 
 export interface Sent {
-  answers: RawAnswer[]
+  responses: RawResponse[]
   /** What is wrong with the bytes that came back; undefined: nothing. */
   fault?: string
   /** Who ended the connection. */
@@ -15,7 +15,7 @@ export interface Sent {
 
 /** Nothing comes that long: the request is not whole, and its sender says that it will never be. */
 const QUIET_MS = 300
-/** For answers beyond those that were asked for. */
+/** For responses beyond those that were asked for. */
 const EXTRA_MS = 8
 /** Longer than any deadline of the service for what arrives in time; the machine may be busy. */
 const DEADLINE_MS = 25_000
@@ -43,19 +43,19 @@ export function sendCase(port: number, { bytes, splits, requests, head, whole }:
       clearTimeout(deadline)
       socket.removeAllListeners('close').destroy()
       const ms = performance.now() - startedMs
-      const { answers, fault } = read(received, ended === 'service', head)
+      const { responses, fault } = read(received, ended === 'service', head)
       const wrong = fault ?? late
-      resolve({ answers, ended, hungUp, ms, ...(wrong === undefined ? {} : { fault: wrong }) })
+      resolve({ responses, ended, hungUp, ms, ...(wrong === undefined ? {} : { fault: wrong }) })
     }
     socket.on('data', (chunk) => {
       received = Buffer.concat([received, chunk])
-      const { answers, fault, rest } = read(received, false, head)
+      const { responses, fault, rest } = read(received, false, head)
       clearTimeout(timer)
       if (fault !== undefined && rest === undefined) return end('sender')
-      const isDone = answers.length >= requests && rest === 0
+      const isDone = responses.length >= requests && rest === 0
       timer = setTimeout(isDone ? () => end('sender') : hangUp, isDone ? EXTRA_MS : QUIET_MS)
     })
-    // Refused while still sending: what was answered before the reset counts.
+    // Refused while still sending: what got a response before the reset counts.
     socket.on('error', () => {})
     socket.on('close', () => end('service'))
     write(0)
@@ -71,17 +71,17 @@ export function sendCase(port: number, { bytes, splits, requests, head, whole }:
 
 function read(received: Buffer, closed: boolean, head: boolean) {
   const found = readAs(received, closed, head)
-  // What is refused before its method is read has an answer with a body, and the end of the connection.
+  // What is refused before its method is read has a response with a body, and the end of the connection.
   return head && closed && found.rest !== 0 ? readAs(received, closed, false) : found
 }
 
 function readAs(received: Buffer, closed: boolean, head: boolean) {
   try {
-    const { answers, rest } = parseAnswers(received, closed, head)
-    return { answers, rest, fault: closed && rest > 0 ? 'an answer is cut off' : undefined }
+    const { responses, rest } = parseResponses(received, closed, head)
+    return { responses, rest, fault: closed && rest > 0 ? 'a response is cut off' : undefined }
   } catch (error) {
     return {
-      answers: [],
+      responses: [],
       rest: undefined,
       fault: `no HTTP/1.1: ${error instanceof Error ? error.message : String(error)}`,
     }

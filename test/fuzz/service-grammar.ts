@@ -10,7 +10,15 @@ const SMUGGLED = 'smuggled'
 /** A request as the grammar of the API has it, right or wrong in ways that its rules name. */
 export function servicePart(random: Random, timestamp: number): Part {
   const kind = random.weighted({
-    ...{ order: 36, payment: 12, pay: 8, read: 16, odd: 8, smuggled: 6, console: 3, garbage: 3, forged: 14 },
+    order: 36,
+    payment: 12,
+    pay: 8,
+    read: 16,
+    odd: 8,
+    smuggled: 6,
+    console: 3,
+    garbage: 3,
+    forged: 14,
   })
   switch (kind) {
     case 'order':
@@ -108,7 +116,7 @@ function anyOf(random: Random): Message {
 }
 
 /**
- * A request whose end nobody can know, with a whole one, well signed, in its body: who takes that for a request of its
+ * A request whose end is unknown, with a whole one, well signed, in its body: who takes that for a request of its
  * own lets one client speak for another.
  */
 function smuggled(random: Random, timestamp: number): Part {

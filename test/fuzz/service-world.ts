@@ -29,15 +29,15 @@ export async function openServiceWorld(store: Store): Promise<World> {
     freePort(),
   ])
   const service = await startService({
-    ...{
-      ...SETTINGS,
-      DATABASE_URL: database.url,
-      CLIENTS_FILE: clientsFile,
-      OPERATOR_TOKEN,
-      HOST: '127.0.0.1',
-    },
-    ...{ LOG_FILE: logFile, LOG_LEVEL: 'trace', SIMULATED_FAILURE_RATE: '0' },
-    ...{ SIMULATED_GATEWAY: 'delay=1ms,decline=0,failure=0,seed=1' },
+    ...SETTINGS,
+    DATABASE_URL: database.url,
+    CLIENTS_FILE: clientsFile,
+    OPERATOR_TOKEN,
+    HOST: '127.0.0.1',
+    LOG_FILE: logFile,
+    LOG_LEVEL: 'trace',
+    SIMULATED_FAILURE_RATE: '0',
+    SIMULATED_GATEWAY: 'delay=1ms,decline=0,failure=0,seed=1',
     ...(redis === undefined
       ? {}
       : { REDIS_URL: redis.url, NODE_ENV: 'production', METRICS_PORT: String(metricsPort) }),
@@ -47,7 +47,7 @@ export async function openServiceWorld(store: Store): Promise<World> {
   const log = new LogWatch(logFile)
   const expected = new ExpectedEffects()
   const usedBefore = await used(port)
-  /** Answers that say where a limit stands: each has used one of the quota. */
+  /** Responses that say where a limit stands: each has used one of the quota. */
   let limited = 0
   /** Of these it is not known whether they got as far as the limits. */
   let uncertain = 0
@@ -58,16 +58,16 @@ export async function openServiceWorld(store: Store): Promise<World> {
     port,
     grammar: servicePart,
     judge(sent, one) {
-      // What a mutation leaves without credentials is anybody's payment there.
+      // What a mutation leaves without credentials is a payment without a caller there.
       const mayPay = isOpen && one.mutated
       return judge(sent, mayPay ? { ...one, unauthorized: false } : one)
     },
     expect: (one) => expected.add(one.intents),
     note(sent, one) {
       const peeks = one.bytes.includes('rate-limits')
-      const counted = sent.answers.filter(({ header }) => header('x-ratelimit-limit') !== '').length
+      const counted = sent.responses.filter(({ header }) => header('x-ratelimit-limit') !== '').length
       if (!peeks) limited += counted
-      if (sent.hungUp || sent.answers.length !== one.requests || (peeks && one.kind === 'pipelined'))
+      if (sent.hungUp || sent.responses.length !== one.requests || (peeks && one.kind === 'pipelined'))
         uncertain += 4
     },
     look() {
@@ -89,7 +89,7 @@ export async function openServiceWorld(store: Store): Promise<World> {
           faults.push(`somebody without credentials used the quota of ${name}: ${left} are left`)
       }
       const effects = await readEffects(database.url, redis?.url)
-      if (effects.text.includes(CANARY)) faults.push('a secret is in the audit trail or in a stored answer')
+      if (effects.text.includes(CANARY)) faults.push('a secret is in the audit trail or in a stored response')
       return [...faults, ...effects.unknownClients(isOpen), ...expected.faultsOf(effects.orders)]
     },
     async figures() {

@@ -15,7 +15,7 @@ export interface World {
   note(sent: Sent, one: FuzzCase): void
   /** Faults that have shown since the last look; cheap. */
   look(): string[]
-  /** Once nothing is under way any more: what must hold of all that was sent. */
+  /** Once nothing is in flight any more: what must hold of all that was sent. */
   check(): Promise<string[]>
   /** Figures for the report, one a line. */
   figures(): Promise<string[]>

@@ -56,6 +56,6 @@ export async function round(path: GrowthPath, side: Side, durationMs: number): P
     next: () => requests.pop(),
     expected: path.expected,
   })
-  assert.deepEqual([...unexpected], [], `${path.name} of ${side.name}: other answers than ${path.expected}`)
+  assert.deepEqual([...unexpected], [], `${path.name} of ${side.name}: other responses than ${path.expected}`)
   return { rate, p50Ms: percentile(latencies, 0.5), p99Ms: percentile(latencies, 0.99) }
 }

@@ -15,7 +15,7 @@ export async function fillOrders(sql: postgres.Sql, count: number, onDone: (done
     count,
     onDone,
     (rows) => `
-    INSERT INTO orders (client, id, idempotency_key, fingerprint, user_id, item, amount, answer_status, answer_body,
+    INSERT INTO orders (client, id, idempotency_key, fingerprint, user_id, item, amount, response_status, response_body,
       created_at)
     SELECT client, id, key, fingerprint, 'user-' || n % 97,
       'Hardcover book, second edition, green linen, no. ' || n % 1000, amount, 201, convert_to(answer, 'UTF8'), at
@@ -39,7 +39,7 @@ export async function fillKeys(
     INSERT INTO idempotency_keys (client, scope, key, fingerprint, state, token, attempt, lease_until, expires_at,
       status, headers, body)
     SELECT client, '${over ? 'POST /over' : 'POST /orders'}', key, fingerprint, 'completed', decode(md5(key), 'hex'), 1,
-      now(), now() + ${lives}, 201, ${HEADERS}, convert_to(answer, 'UTF8')
+      now(), now() + ${lives}, 201, ${HEADERS}, convert_to(response, 'UTF8')
     FROM (${rows}) AS r`,
   )
 }

@@ -10,7 +10,7 @@ const SCOPE = 'POST /orders'
 const TOKEN = '0123456789abcdef'.repeat(2)
 const TTL_MS = 86_400_000
 const CHUNK = 500
-const UNDER_WAY = 4
+const IN_FLIGHT = 4
 
 /** What complete.lua leaves behind, many at a time. ARGV: fingerprint, headers, body of each key. */
 const FILL = `
@@ -21,7 +21,7 @@ end`
 
 /**
  * A record for each of the orders `from` to `to` - 1. Returns the bytes of memory for each, and how many of them are
- * the answers. Compares one with what the real store writes, first.
+ * the responses. Compares one with what the real store writes, first.
  */
 export async function fillRedis(url: string, from: number, to: number, onDone: (done: number) => void) {
   const redis = new Redis(url)
@@ -29,20 +29,20 @@ export async function fillRedis(url: string, from: number, to: number, onDone: (
     await sameAsStored(redis, url)
     const before = await usedMemory(redis)
     let next = from
-    let answerBytes = 0
+    let responseBytes = 0
     const worker = async () => {
       for (let start = next; start < to; start = next) {
         next = Math.min(start + CHUNK, to)
         const orders = Array.from({ length: next - start }, (_, n) => filledOrder(start + n))
-        for (const { answer } of orders)
-          answerBytes += answer.body.length + JSON.stringify(answer.headers).length
+        for (const { response } of orders)
+          responseBytes += response.body.length + JSON.stringify(response.headers).length
         await fill(redis, orders)
         onDone(next - from)
       }
     }
-    await Promise.all(Array.from({ length: UNDER_WAY }, worker))
+    await Promise.all(Array.from({ length: IN_FLIGHT }, worker))
     const keys = to - from
-    return { bytes: ((await usedMemory(redis)) - before) / keys, answerBytes: answerBytes / keys }
+    return { bytes: ((await usedMemory(redis)) - before) / keys, responseBytes: responseBytes / keys }
   } finally {
     redis.disconnect()
   }
@@ -51,10 +51,10 @@ export async function fillRedis(url: string, from: number, to: number, onDone: (
 async function fill(redis: Redis, orders: readonly FilledOrder[]): Promise<void> {
   const names = redisNames()
   const keys = orders.map(({ client, key }) => names.record({ client, scope: SCOPE, key }))
-  const args = orders.flatMap(({ fingerprint, answer }) => [
+  const args = orders.flatMap(({ fingerprint, response }) => [
     fingerprint,
-    JSON.stringify(answer.headers),
-    answer.body,
+    JSON.stringify(response.headers),
+    response.body,
   ])
   await redis.eval(FILL, keys.length, ...keys, ...args)
 }
@@ -66,7 +66,7 @@ async function sameAsStored(redis: Redis, url: string): Promise<void> {
     const id = { client: order.client, scope: SCOPE, key: order.key }
     const store = redisStore(connection, { ttlMs: TTL_MS })
     await store.claim(id, order.fingerprint, TOKEN, 1_000)
-    await store.complete(id, TOKEN, { ...order.answer, body: Buffer.from(order.answer.body) })
+    await store.complete(id, TOKEN, { ...order.response, body: Buffer.from(order.response.body) })
     const name = redisNames().record(id)
     const stored = await redis.getBuffer(name)
     await fill(redis, [order])

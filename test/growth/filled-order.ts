@@ -15,7 +15,7 @@ export interface FilledOrder {
   body: string
   /** 64 hex digits. */
   fingerprint: string
-  answer: { status: number; headers: Record<string, string>; body: string }
+  response: { status: number; headers: Record<string, string>; body: string }
 }
 
 export function clientOf(n: number): string {
@@ -35,7 +35,7 @@ export function filledOrder(n: number): FilledOrder {
     key,
     body,
     fingerprint: sha256(`POST\n/orders\n${sha256(body)}`),
-    answer: {
+    response: {
       status: 201,
       headers: { 'Content-Type': 'application/json; charset=utf-8', Location: `/orders/${id}` },
       body: `{"order":{"id":"${id}",${fields},"idempotency_key":"${key}","created_at":"${new Date(ms).toISOString()}"}}`,

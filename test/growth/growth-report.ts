@@ -14,7 +14,7 @@ export interface Growth {
   fillTimes: Readonly<Record<string, number>>
   measured: (Compared & { store: string })[]
   sizes: TableSize[]
-  memory: { bytes: number; answerBytes: number }
+  memory: { bytes: number; responseBytes: number }
   sweeping: { aloneP99Ms: number; besideP99Ms: number; rowsPerS: number; alonePerS: number } | undefined
 }
 
@@ -24,7 +24,7 @@ export function report(growth: Growth): string {
   const lines = [
     `${number(orders)} orders, ${number(keys)} live keys against ${number(few)} of each, ${buffers} of shared buffers; ${rounds} rounds of ${roundMs} ms for each side, in turn.`,
     '',
-    '| keys in | path | few: answers/s, p50, p99 | full: answers/s, p50, p99 | full / few |',
+    '| keys in | path | few: responses/s, p50, p99 | full: responses/s, p50, p99 | full / few |',
     '|---|---|---|---|---|',
     ...measured.map(
       ({ store, path, sides, ratio }) =>
@@ -37,7 +37,7 @@ export function report(growth: Growth): string {
       ({ name, bytes, bytesEach }) => `| ${name} | ${number(bytes / 1e6)} MB | ${number(bytesEach)} |`,
     ),
     '',
-    `Redis: ${number(memory.bytes)} bytes for each key, ${number(memory.answerBytes)} of them the answer, ${number(memory.bytes - memory.answerBytes)} besides.`,
+    `Redis: ${number(memory.bytes)} bytes for each key, ${number(memory.responseBytes)} of them the response, ${number(memory.bytes - memory.responseBytes)} besides.`,
   ]
   if (sweeping !== undefined) {
     lines.push(

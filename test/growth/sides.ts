@@ -22,11 +22,17 @@ export interface SidesOptions {
 export async function openSides({ store, clientsFile, few, full }: SidesOptions) {
   const open = async (name: string, { database, redis, orders, keys }: Stores) => {
     const service = await startService({
-      ...{ DATABASE_URL: database, CLIENTS_FILE: clientsFile, RATE_LIMITS: 'none', LOG_FILE: '/dev/null' },
-      ...{ REDIS_URL: redis, IDEMPOTENCY_STORE: store },
+      DATABASE_URL: database,
+      CLIENTS_FILE: clientsFile,
+      RATE_LIMITS: 'none',
+      LOG_FILE: '/dev/null',
+      REDIS_URL: redis,
+      IDEMPOTENCY_STORE: store,
     })
     const side: Side = {
-      ...{ name, port: service.port, pid: service.pid },
+      name,
+      port: service.port,
+      pid: service.pid,
       live: () => filledOrder(randomInt(orders - keys, orders)),
       placed: () => filledOrder(randomInt(orders)),
     }

@@ -21,7 +21,7 @@ import { sweepingBeside, sweepingSpeed } from '../growth/sweeping.ts'
 import { tableSizes } from '../growth/table-sizes.ts'
 import { createDatabase, startPostgres, startRedis } from '../support/servers.ts'
 
-/** More than a process keeps answers of in its own memory, and nothing to a database. */
+/** More than a process keeps responses of in its own memory, and nothing to a database. */
 const FEW = 200_000
 
 const HELP = `Usage: npm run bench:growth -- [OPTIONS]

@@ -33,7 +33,10 @@ let url: string
 before(async () => {
   ;[redis, database] = await Promise.all([startRedis(), createDatabase()])
   const settings = {
-    ...{ DATABASE_URL: database.url, REDIS_URL: redis.url, RATE_LIMITS: 'none', LOG_LEVEL: 'warn' },
+    DATABASE_URL: database.url,
+    REDIS_URL: redis.url,
+    RATE_LIMITS: 'none',
+    LOG_LEVEL: 'warn',
     // A killed process holds its keys for this long.
     IDEMPOTENCY_LEASE: '1s',
   }
@@ -49,7 +52,7 @@ after(async () => {
 })
 
 test('a rolling restart under load: no client sees it', async (t) => {
-  const load = startLoad({ urls: [url], copies: 1, clients: 16 })
+  const load = startLoad({ urls: [url], copies: 1, clients: 16, maxKeys: 20_000 })
   for (const node of [nodes[0], nodes[1], nodes[0], nodes[1]]) {
     await load.more(SOME)
     assert.deepEqual(await node.stop(), { code: 0, signal: null })
@@ -60,13 +63,18 @@ test('a rolling restart under load: no client sees it', async (t) => {
   await load.more(SOME)
   const history = await load.finish()
   checkOrders(await readOrdersAt(database.url), history.sent)
-  assert.deepEqual([...history.interim], [], 'a client saw the restart')
+  assert.deepEqual([...history.interim], [], `a client saw the restart; the nodes say:\n${warnings()}`)
   t.diagnostic(summary(history))
 })
 
+/** The last warnings of the nodes. */
+function warnings(): string {
+  return nodes.map((node) => node.log().trimEnd().split('\n').slice(-20).join('\n')).join('\n\n')
+}
+
 test('a node that is killed: retries with the same key find everything', async (t) => {
   const earlier = await readOrdersAt(database.url)
-  const load = startLoad({ urls: [url], copies: 2, clients: 16 })
+  const load = startLoad({ urls: [url], copies: 2, clients: 16, maxKeys: 20_000 })
   for (const node of nodes) {
     await load.more(SOME)
     await node.kill()

@@ -11,7 +11,7 @@ import { startService } from '../support/service.ts'
 const WARM_REQUESTS = 100_000
 const MORE_REQUESTS = 50_000
 const CONNECTIONS = 32
-/** 16 of them for the answers that are kept for replays. */
+/** 16 of them for the responses that are kept for replays. */
 const MAX_MIB = 160
 const MAX_GROWTH_MIB = 10
 const SAMPLE_EVERY = 1_000
@@ -25,7 +25,10 @@ const REMEMBERED = 5_000
 const startedMs = Date.now()
 const [redis, database] = await Promise.all([startRedis(), startPostgres()])
 const service = await startService({
-  ...{ DATABASE_URL: database.url, REDIS_URL: redis.url, RATE_LIMITS: 'none', LOG_FILE: '/dev/null' },
+  DATABASE_URL: database.url,
+  REDIS_URL: redis.url,
+  RATE_LIMITS: 'none',
+  LOG_FILE: '/dev/null',
 })
 const samples: number[] = []
 const keys: string[] = []
@@ -61,7 +64,7 @@ async function client(until: number): Promise<void> {
     const reply = await postOrder(service.url, key, orderBody())
     const replayed = reply.headers['idempotent-replayed'] === 'true'
     if (reply.status !== 201 || replayed === fresh) {
-      throw new Error(`request ${n} was answered with ${reply.status} ${reply.code}, replayed: ${replayed}`)
+      throw new Error(`request ${n} got ${reply.status} ${reply.code}, replayed: ${replayed}`)
     }
     if (fresh) keys[placed++ % REMEMBERED] = key
     if (n % SAMPLE_EVERY === 0) samples.push(residentMib(service.pid))

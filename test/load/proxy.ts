@@ -39,8 +39,14 @@ console.log(
   `${values.keys} keys x ${values.copies} copies, --seed ${seed}${sabotage ? `, sabotage: ${sabotage}` : ''}`,
 )
 const report = await proxyDrill({
-  ...{ keys: Number(values.keys), copies: Number(values.copies), seed, sabotage },
-  ...{ atOnce: 16, leaseMs: 3_000, timeoutMs: 1_500, patienceMs: sabotage ? 3_000 : 60_000 },
+  keys: Number(values.keys),
+  copies: Number(values.copies),
+  seed,
+  sabotage,
+  atOnce: 16,
+  leaseMs: 3_000,
+  timeoutMs: 1_500,
+  patienceMs: sabotage ? 3_000 : 60_000,
   onPhase(phase, done, of) {
     line = () => `${phase}: ${done()} of ${of} keys`
   },
@@ -58,12 +64,12 @@ function print({ answered, unknown, open, runs, unknownByKill, refused, struck, 
   const pairs = (entries: Iterable<[string, number]>) =>
     [...entries].map(([name, n]) => `${name} ${n}`).join(', ')
   console.log(
-    `keys: ${answered} answered, ${unknown} outcome_unknown (${unknownByKill} by the kill), ${open} without an end`,
+    `keys: ${answered} with a response, ${unknown} outcome_unknown (${unknownByKill} by the kill), ${open} without an end`,
   )
   console.log(
     `runs at the backend: ${runs}; requests: ${tally.sent} sent, ${tally.lost} lost; ${refused} while Redis was away`,
   )
-  console.log(`answers that were not the end: ${pairs(tally.notYet)}`)
+  console.log(`responses that were not the end: ${pairs(tally.notYet)}`)
   console.log(`faults before the sidecars: ${pairs(Object.entries(struck.before))}`)
   console.log(`faults behind the sidecars: ${pairs(Object.entries(struck.behind))}`)
 }
@@ -75,10 +81,10 @@ function unproven({ answered, unknown, unknownByKill, struck, tally }: DrillRepo
     if (struck.behind[kind] === 0) missing.push(`no ${kind} behind the sidecars`)
     if (struck.before[kind] === 0 && kind !== 'half-close') missing.push(`no ${kind} before the sidecars`)
   }
-  if (answered < unknown) missing.push(`only ${answered} keys were answered, ${unknown} were not`)
+  if (answered < unknown) missing.push(`only ${answered} keys got a response, ${unknown} did not`)
   if (unknown === 0) missing.push('no key came to outcome_unknown')
-  if (unknownByKill === 0) missing.push('the killed sidecar had nothing under way')
-  if (tally.lost === 0) missing.push('no answer was lost')
+  if (unknownByKill === 0) missing.push('the killed sidecar had nothing in flight')
+  if (tally.lost === 0) missing.push('no response was lost')
   return missing.map((what) => `this proves nothing: ${what}`)
 }
 

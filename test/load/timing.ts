@@ -1,8 +1,8 @@
 /*
- * npm run test:timing [ROUNDS]: does the time of an answer tell which clients, or which API keys, exist? Sends requests
+ * npm run test:timing [ROUNDS]: does the time of a response tell which clients, or which API keys, exist? Sends requests
  * of two kinds by turns, in an order that is drawn for each round, over one kept connection, and compares their times:
  * medians and quartiles, the difference of the medians with a 99 % interval (bootstrap), Welch's t. Exit code 1 if the
- * answers differ in a byte, or if the medians differ for certain by more than 5 µs: far below what a network lets through.
+ * responses differ in a byte, or if the medians differ for certain by more than 5 µs: far below what a network lets through.
  */
 import { mkdtempSync, rmSync, writeFileSync } from 'node:fs'
 import { connect } from 'node:net'
@@ -29,7 +29,10 @@ const gone = { client: 'gone', secret: 'the-secret-of-gone' }
 writeFileSync(CLIENTS_FILE, JSON.stringify({ ...clients, gone: { secrets: [gone.secret] } }))
 const API_KEY = 'k3yThatNobodyKnowsButUs0123456789'
 const world = await startServiceOnDatabase({
-  ...{ RATE_LIMITS: 'none', CLIENTS_FILE, API_KEYS: `ann:${API_KEY}`, LOG_FILE: '/dev/null' },
+  RATE_LIMITS: 'none',
+  CLIENTS_FILE,
+  API_KEYS: `ann:${API_KEY}`,
+  LOG_FILE: '/dev/null',
 })
 // Revoked: it was known, and is not any more once the file has been read again.
 writeFileSync(CLIENTS_FILE, JSON.stringify(clients))
@@ -51,7 +54,10 @@ function nearly(end: 'first' | 'last'): Buffer {
   const at = end === 'first' ? signature.length - 64 : signature.length - 1
   const other = signature[at] === '0' ? '1' : '0'
   return signedOrder({
-    ...{ ...known, key: 'the-same-key', timestamp, headers: ['X-Request-Id: the-same'] },
+    ...known,
+    key: 'the-same-key',
+    timestamp,
+    headers: ['X-Request-Id: the-same'],
     signature: `${signature.slice(0, at)}${other}${signature.slice(at + 1)}`,
   })
 }
@@ -76,7 +82,7 @@ console.log(
   `${new Date().toISOString().slice(0, 10)}, Node ${process.version}, ${cpus().length} x ${cpus()[0]?.model.trim()}`,
 )
 console.log(
-  `${ROUNDS} requests of each kind; times in microseconds, from the first byte sent to the whole answer\n`,
+  `${ROUNDS} requests of each kind; times in microseconds, from the first byte sent to the whole response\n`,
 )
 let told = false
 for (const [a, b] of PAIRS) told = (await compare(a, b)) || told
@@ -87,14 +93,14 @@ process.exit(told ? 1 : 0)
 
 async function compare([nameA, a]: Kind, [nameB, b]: Kind): Promise<boolean> {
   const times: [number[], number[]] = [[], []]
-  const answers = new Set<string>()
+  const responses = new Set<string>()
   for (let round = -WARM_UP_ROUNDS; round < ROUNDS; round++) {
     const turns = Math.random() < 0.5 ? ([0, 1] as const) : ([1, 0] as const)
     for (const turn of turns) {
       // Made before the clock starts.
       const bytes = turn === 0 ? a() : b()
       const { us, text } = await timed(bytes)
-      if (round < 0) answers.add(text.replace(/^Date: .*$/m, ''))
+      if (round < 0) responses.add(text.replace(/^Date: .*$/m, ''))
       else times[turn].push(us)
     }
   }
@@ -109,9 +115,9 @@ async function compare([nameA, a]: Kind, [nameB, b]: Kind): Promise<boolean> {
   }
   console.log(
     `  difference of the medians ${difference.toFixed(2)} µs, 99 % interval ${from.toFixed(2)} to ${to.toFixed(2)}; ` +
-      `Welch's t ${t.toFixed(2)}, p ${p.toFixed(3)}; answers ${answers.size === 1 ? 'the same in every byte' : 'DIFFER'}\n`,
+      `Welch's t ${t.toFixed(2)}, p ${p.toFixed(3)}; responses ${responses.size === 1 ? 'the same in every byte' : 'DIFFER'}\n`,
   )
-  return answers.size !== 1 || from > TELLING_US || to < -TELLING_US
+  return responses.size !== 1 || from > TELLING_US || to < -TELLING_US
 }
 
 /** Without the slowest twentieth: what the machine did meanwhile. */

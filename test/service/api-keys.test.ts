@@ -2,7 +2,7 @@ import assert from 'node:assert/strict'
 import { after, test } from 'node:test'
 import { setTimeout as sleep } from 'node:timers/promises'
 import { z } from 'zod'
-import { assertProblem, exchange, one, type RawAnswer } from '../support/raw-http.ts'
+import { assertProblem, exchange, one, type RawResponse } from '../support/raw-http.ts'
 import { newKey, signedGet, signedOrder } from '../support/raw-order.ts'
 import { freePort } from '../support/servers.ts'
 import { startServiceOnDatabase } from '../support/service-on-database.ts'
@@ -13,7 +13,9 @@ const STANDING = '/api/v1/rate-limits'
 const away = `redis://127.0.0.1:${await freePort()}`
 const outage = (onOutage: string) =>
   startServiceOnDatabase({
-    ...{ REDIS_URL: away, IDEMPOTENCY_STORE: 'postgres', RATE_LIMIT_ON_OUTAGE: onOutage },
+    REDIS_URL: away,
+    IDEMPOTENCY_STORE: 'postgres',
+    RATE_LIMIT_ON_OUTAGE: onOutage,
   })
 const [demo, shared, open, closed] = await Promise.all([
   startServiceOnDatabase(),
@@ -24,11 +26,11 @@ const [demo, shared, open, closed] = await Promise.all([
 ])
 after(() => Promise.all([demo, shared, open, closed].map((one) => one.close())))
 
-function get(port: number, target: string, ...lines: string[]): Promise<RawAnswer> {
+function get(port: number, target: string, ...lines: string[]): Promise<RawResponse> {
   return one(port, `${['GET', target, 'HTTP/1.1\r\nHost: a\r\n'].join(' ')}${lines.join('\r\n')}\r\n\r\n`)
 }
 
-function withKey(port: number, key = KEY, target = STANDING): Promise<RawAnswer> {
+function withKey(port: number, key = KEY, target = STANDING): Promise<RawResponse> {
   return get(port, target, `Authorization: Bearer ${key}`)
 }
 
@@ -40,18 +42,18 @@ interface Shown {
   tightest: string | null
 }
 
-function shown(answer: RawAnswer): Shown {
-  assert.equal(answer.status, 200, answer.body)
-  assert.equal(answer.header('content-type'), 'application/json; charset=utf-8')
-  assert.equal(answer.header('cache-control'), 'no-store')
-  return JSON.parse(answer.body)
+function shown(response: RawResponse): Shown {
+  assert.equal(response.status, 200, response.body)
+  assert.equal(response.header('content-type'), 'application/json; charset=utf-8')
+  assert.equal(response.header('cache-control'), 'no-store')
+  return JSON.parse(response.body)
 }
 
 const remaining = ({ limits }: Shown) => limits.map((limit) => `${limit.name} ${limit.remaining}`)
 
 test('the demo shows the four limits of /api/v1 to an API key, and to a signature', async () => {
-  for (const answer of [await withKey(demo.port), await one(demo.port, signedGet(STANDING))]) {
-    const { limits, tightest } = shown(answer)
+  for (const response of [await withKey(demo.port), await one(demo.port, signedGet(STANDING))]) {
+    const { limits, tightest } = shown(response)
     const nowMs = Date.now()
     for (const { reset_at, reset_after_ms } of limits) {
       assert.equal(reset_after_ms, 0, 'nothing is used')
@@ -62,32 +64,53 @@ test('the demo shows the four limits of /api/v1 to an API key, and to a signatur
       limits.map(({ reset_at: _, ...limit }) => limit),
       [
         {
-          ...{ name: 'global', scope: 'global', algorithm: 'sliding-window' },
-          ...{ quota: 1_000, window_ms: 60_000, remaining: 1_000, ...rest },
+          name: 'global',
+          scope: 'global',
+          algorithm: 'sliding-window',
+          quota: 1_000,
+          window_ms: 60_000,
+          remaining: 1_000,
+          ...rest,
         },
         {
-          ...{ name: 'client-60s', scope: 'client', algorithm: 'sliding-window' },
-          ...{ quota: 100, window_ms: 60_000, remaining: 100, ...rest },
+          name: 'client-60s',
+          scope: 'client',
+          algorithm: 'sliding-window',
+          quota: 100,
+          window_ms: 60_000,
+          remaining: 100,
+          ...rest,
         },
         {
-          ...{ name: 'endpoint', scope: 'endpoint', algorithm: 'sliding-window' },
-          ...{ quota: 10, window_ms: 60_000, remaining: 10, ...rest },
+          name: 'endpoint',
+          scope: 'endpoint',
+          algorithm: 'sliding-window',
+          quota: 10,
+          window_ms: 60_000,
+          remaining: 10,
+          ...rest,
         },
         {
-          ...{ name: 'client-1s', scope: 'client', algorithm: 'token-bucket' },
-          ...{ quota: 20, window_ms: 1_000, burst: 50, remaining: 50, ...rest },
+          name: 'client-1s',
+          scope: 'client',
+          algorithm: 'token-bucket',
+          quota: 20,
+          window_ms: 1_000,
+          burst: 50,
+          remaining: 50,
+          ...rest,
         },
       ],
     )
     assert.equal(tightest, 'endpoint')
-    assert.equal(answer.header('x-ratelimit-limit'), '10')
-    assert.equal(answer.header('x-ratelimit-remaining'), '10')
-    assert.match(answer.header('x-ratelimit-reset'), /^\d{10}$/)
+    assert.equal(response.header('x-ratelimit-limit'), '10')
+    assert.equal(response.header('x-ratelimit-remaining'), '10')
+    assert.match(response.header('x-ratelimit-reset'), /^\d{10}$/)
     assert.equal(
-      answer.header('ratelimit-policy'),
+      response.header('ratelimit-policy'),
       '"global";q=1000;w=60, "client-60s";q=100;w=60, "endpoint";q=10;w=60, "client-1s";q=20;w=1;burst=50',
     )
-    assert.match(answer.header('ratelimit'), /^"global";r=1000;t=0, "client-60s";r=100;/)
+    assert.match(response.header('ratelimit'), /^"global";r=1000;t=0, "client-60s";r=100;/)
   }
 })
 
@@ -103,8 +126,8 @@ test('RATE_LIMITS is one set for all routes, and a key and a client of one name 
   const standing = async () => shown(await withKey(shared.port, NEXT_KEY))
   assert.deepEqual(remaining(await standing()), ['client 3', 'endpoint 2'])
   for (const status of [201, 201, 429]) {
-    const answer = await one(shared.port, signedOrder({ key: newKey() }))
-    assert.equal(answer.status, status, answer.body)
+    const response = await one(shared.port, signedOrder({ key: newKey() }))
+    assert.equal(response.status, status, response.body)
   }
   const after = await standing()
   // Orders are another route than the one that is asked about.
@@ -133,9 +156,9 @@ test('while the store of the limits is away nothing is known of them, or it is 5
 
 test('a key anywhere but in Authorization is none', async () => {
   for (const target of [`${STANDING}?api_key=${KEY}`, `${STANDING}?access_token=${KEY}`]) {
-    const answer = await get(demo.port, target)
-    assertProblem(answer, 401, 'signature_missing')
-    assert.equal(answer.header('x-ratelimit-limit'), '')
+    const response = await get(demo.port, target)
+    assertProblem(response, 401, 'signature_missing')
+    assert.equal(response.header('x-ratelimit-limit'), '')
   }
   assertProblem(await get(demo.port, STANDING, `X-Api-Key: ${KEY}`), 401, 'signature_missing')
   const inBody = await one(
@@ -146,9 +169,9 @@ test('a key anywhere but in Authorization is none', async () => {
 })
 
 test('orders take signatures only', async () => {
-  const answer = await withKey(demo.port, KEY, '/orders')
-  assertProblem(answer, 401, 'signature_missing')
-  assert.equal(answer.header('www-authenticate'), 'Signature realm="oncekey"')
+  const response = await withKey(demo.port, KEY, '/orders')
+  assertProblem(response, 401, 'signature_missing')
+  assert.equal(response.header('www-authenticate'), 'Signature realm="oncekey"')
   const placed = signedOrder({ signature: undefined, headers: [`Authorization: Bearer ${KEY}`] })
   assertProblem(await one(demo.port, placed), 401, 'signature_missing')
 })
@@ -166,14 +189,14 @@ test('wrong keys are counted under one label, and no key is in the log or the me
   const series = (await shared.series()).filter((line) => line.startsWith('signature_verifications_total'))
   assert.ok(series.includes('signature_verifications_total{scheme="bearer",result="api_key_invalid"}'))
   assert.ok(series.includes('signature_verifications_total{scheme="bearer",result="ok"}'))
-  const { answers } = await exchange(shared.port, 'GET /metrics HTTP/1.1\r\nHost: a\r\n\r\n')
+  const { responses } = await exchange(shared.port, 'GET /metrics HTTP/1.1\r\nHost: a\r\n\r\n')
   // A line of the log arrives within 250 ms; of a busy machine more is allowed for.
   const endMs = Date.now() + 10_000
   while (!shared.service.log().includes('api/v1/rate-limits') && Date.now() < endMs) await sleep(50)
   assert.ok(shared.service.log().includes('/api/v1/rate-limits'))
   for (const text of [wrong, NEXT_KEY, 'kkkkkkkk']) {
     assert.ok(!shared.service.log().includes(text), `${text} is in the log`)
-    assert.ok(!answers[0]?.body.includes(text), `${text} is in the metrics`)
+    assert.ok(!responses[0]?.body.includes(text), `${text} is in the metrics`)
   }
 })
 
@@ -187,7 +210,12 @@ test('the banner names the published API key only where it is in force', () => {
 })
 
 test('in production there is no API key by default, and API_KEYS alone is enough to start', async (t) => {
-  const production = { NODE_ENV: 'production', HOST: '127.0.0.1', LOG_LEVEL: 'silent' }
+  const production = {
+    NODE_ENV: 'production',
+    SIMULATED_GATEWAY: 'on',
+    HOST: '127.0.0.1',
+    LOG_LEVEL: 'silent',
+  }
   const service = await startServiceOnDatabase({ ...production, API_KEYS: `ann:${NEXT_KEY}` })
   t.after(() => service.close())
   assert.equal((await withKey(service.port, NEXT_KEY)).status, 200)
@@ -196,11 +224,11 @@ test('in production there is no API key by default, and API_KEYS alone is enough
 })
 
 test('anybody may read how to retry, and keep a copy', async () => {
-  const answer = await get(demo.port, '/api/v1/retry-config')
-  assert.equal(answer.status, 200)
-  assert.equal(answer.header('content-type'), 'application/json; charset=utf-8')
+  const response = await get(demo.port, '/api/v1/retry-config')
+  assert.equal(response.status, 200)
+  assert.equal(response.header('content-type'), 'application/json; charset=utf-8')
   const { example_delays_ms, example_delays_with_jitter_ms, ...config } = retryConfig.parse(
-    JSON.parse(answer.body),
+    JSON.parse(response.body),
   )
   assert.deepEqual(config, {
     max_attempts: 10,
@@ -221,7 +249,7 @@ test('anybody may read how to retry, and keep a copy', async () => {
   for (const [n, ms] of example_delays_with_jitter_ms.entries()) {
     assert.ok(Number.isInteger(ms) && ms >= 0 && ms <= (example_delays_ms[n] ?? 0), `${ms}`)
   }
-  const etag = answer.header('etag')
+  const etag = response.header('etag')
   assert.equal((await get(demo.port, '/api/v1/retry-config', `If-None-Match: ${etag}`)).status, 304)
   // Who cannot say who they are, or want HTML, may read it too.
   const stranger = ['Authorization: Bearer nobody', 'Accept: text/html']

@@ -7,7 +7,7 @@ import { z } from 'zod'
 import { auditLog } from '../../internal/audit/audit-log.ts'
 import { entryHash, NO_HASH } from '../../internal/audit/chain.ts'
 import { openDatabase } from '../../internal/database/database.ts'
-import { assertProblem, one, type RawAnswer } from '../support/raw-http.ts'
+import { assertProblem, one, type RawResponse } from '../support/raw-http.ts'
 import { signedGet } from '../support/raw-order.ts'
 import { createDatabase } from '../support/servers.ts'
 import { startService } from '../support/service.ts'
@@ -30,13 +30,13 @@ const entry = z.looseObject({ seq: z.number(), at: z.string(), event_type: z.str
 const page = z.strictObject({ entries: z.array(entry), next_cursor: z.string().nullable() })
 
 const PATH = '/api/v1/audit-logs'
-const get = (query = '', as = {}): Promise<RawAnswer> => one(service.port, signedGet(`${PATH}${query}`, as))
+const get = (query = '', as = {}): Promise<RawResponse> => one(service.port, signedGet(`${PATH}${query}`, as))
 
 async function getPage(query = '', as = {}) {
-  const answer = await get(query, as)
-  assert.equal(answer.status, 200, answer.body)
-  assert.equal(answer.header('content-type'), 'application/json; charset=utf-8')
-  return page.parse(JSON.parse(answer.body))
+  const response = await get(query, as)
+  assert.equal(response.status, 200, response.body)
+  assert.equal(response.header('content-type'), 'application/json; charset=utf-8')
+  return page.parse(JSON.parse(response.body))
 }
 
 /** Oldest first. */
@@ -74,14 +74,14 @@ describe('GET /api/v1/audit-logs', () => {
   })
 
   test('shows each entry with its members as they were written, and the hash that follows from the one before', async () => {
-    const answer = await get('?limit=100')
-    const { entries } = page.parse(JSON.parse(answer.body))
+    const response = await get('?limit=100')
+    const { entries } = page.parse(JSON.parse(response.body))
     let previous = NO_HASH
     for (const { seq, at, event_type: eventType, hash } of entries.toReversed()) {
       const text = texts[seq - 1] ?? ''
       assert.equal(hash, entryHash(previous, { client: 'default', seq, at, eventType, entry: text }))
       assert.ok(
-        answer.body.includes(
+        response.body.includes(
           `{"seq":${seq},"at":"${at}","event_type":"${eventType}",${text.slice(1, -1)},"hash":"${hash}"}`,
         ),
       )

@@ -19,9 +19,9 @@ async function send(order: Partial<RawOrder>, key = newKey()) {
 }
 
 async function assertPlaced(order: Partial<RawOrder>, key = newKey()): Promise<void> {
-  const answer = await send(order, key)
-  assert.equal(answer.status, 201, answer.body)
-  assert.equal(answer.header('idempotent-replayed'), '')
+  const response = await send(order, key)
+  assert.equal(response.status, 201, response.body)
+  assert.equal(response.header('idempotent-replayed'), '')
   placed.add(key)
 }
 
@@ -37,8 +37,8 @@ describe('a body that is refused as a whole leaves its key free', () => {
 
   test('a terabyte declared is refused before it comes', async () => {
     const bytes = signedOrder({ headers: ['Expect: 100-continue'] }).toString('latin1')
-    const answer = await one(port, bytes.replace(/Content-Length: \d+/, 'Content-Length: 1099511627776'))
-    assertProblem(answer, 413, 'body_too_large')
+    const response = await one(port, bytes.replace(/Content-Length: \d+/, 'Content-Length: 1099511627776'))
+    assertProblem(response, 413, 'body_too_large')
   })
 
   for (const [coding, body] of [
@@ -49,8 +49,8 @@ describe('a body that is refused as a whole leaves its key free', () => {
   ] as const) {
     test(`Content-Encoding: ${coding}, ${body.length} bytes`, async () => {
       const key = newKey()
-      const answer = await send({ body, headers: [`Content-Encoding: ${coding}`] }, key)
-      assertProblem(answer, 415, 'unsupported_media_type')
+      const response = await send({ body, headers: [`Content-Encoding: ${coding}`] }, key)
+      assertProblem(response, 415, 'unsupported_media_type')
       await assertPlaced({}, key)
     })
   }
@@ -64,6 +64,7 @@ describe('a body that is refused as a whole leaves its key free', () => {
     'application/json, text/plain',
     'application/json; charset=utf-16',
     'application/json; charset=utf-7',
+    'application/json; version=1; charset=latin1',
     'application/jsonp',
     'text/json',
     '*/*',
@@ -87,6 +88,10 @@ describe('a body at the edge of what is taken places its order', () => {
     'application/json;charset=UTF-8',
     'Application/JSON; charset="utf-8"',
     'application/vnd.acme.order+json',
+    'application/json; charset=utf8',
+    'application/json;',
+    'application/json; version=1',
+    'application/json; version=1; charset=utf-8; q=1',
   ]) {
     test(`Content-Type: ${contentType}`, async () => {
       await assertPlaced({ contentType })

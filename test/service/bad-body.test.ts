@@ -18,9 +18,9 @@ async function send(order: Partial<RawOrder>, key = newKey()) {
 
 /** The key takes a right request now, as if nothing had been. */
 async function assertFree(key: string): Promise<void> {
-  const answer = await send({}, key)
-  assert.equal(answer.status, 201, answer.body)
-  assert.equal(answer.header('idempotent-replayed'), '')
+  const response = await send({}, key)
+  assert.equal(response.status, 201, response.body)
+  assert.equal(response.header('idempotent-replayed'), '')
   placed.set(key, '500')
 }
 
@@ -70,8 +70,6 @@ const NOT_JSON: Case[] = [
   ['objects 100,000 deep', `${'{"a":'.repeat(100_000)}1${'}'.repeat(100_000)}`],
   ['100,000 brackets that nobody closes', '['.repeat(100_000)],
   ['65 levels', GOOD_BODY.replace('500', deep('[', ']', 64))],
-  // Half a gigabyte of pointers, if each number kept one.
-  ['a long name over many numbers', `{"${'a'.repeat(600_000)}":[${'1,'.repeat(290_000)}1]}`],
 ]
 
 const amount = (text: string): Case => [
@@ -159,6 +157,12 @@ const NOT_VALID: Case[] = [
   ],
 ]
 
+test('a long name over many numbers is read in time, and is no order', async () => {
+  // Half a gigabyte of pointers, if each number kept one.
+  const body = `{"${'a'.repeat(600_000)}":[${'1,'.repeat(290_000)}1]}`
+  assertProblem(await send({ body }, newKey()), 422, 'validation_failed')
+})
+
 describe('a body that is not JSON gets 400 invalid_json, and its key is free', () => {
   for (const [name, body, pointer] of NOT_JSON) {
     test(name, async () => {
@@ -170,7 +174,7 @@ describe('a body that is not JSON gets 400 invalid_json, and its key is free', (
   }
 })
 
-describe('JSON that is no order gets 422 validation_failed, which is the answer for its key', () => {
+describe('JSON that is no order gets 422 validation_failed, which is the response for its key', () => {
   for (const [name, body, pointer] of NOT_VALID) {
     test(name, async () => {
       const key = newKey()
@@ -193,11 +197,11 @@ describe('JSON that is no order gets 422 validation_failed, which is the answer 
     })
   }
 
-  test('thousands of faults make a short answer', async () => {
+  test('thousands of faults make a short response', async () => {
     const members = Array.from({ length: 50_000 }, (_, n) => `"member-${n}":1`)
-    const answer = await send({ body: `{${members.join(',')}}` })
-    assertProblem(answer, 422, 'validation_failed')
-    assert.ok(answer.body.length < 10_000, `${answer.body.length} bytes`)
+    const response = await send({ body: `{${members.join(',')}}` })
+    assertProblem(response, 422, 'validation_failed')
+    assert.ok(response.body.length < 10_000, `${response.body.length} bytes`)
   })
 })
 
@@ -216,10 +220,10 @@ describe('an unusual body that is right places its order', () => {
   ] as const) {
     test(`the amount ${written} is ${meant}`, async () => {
       const key = newKey()
-      const answer = await send({ body: GOOD_BODY.replace('500', written) }, key)
-      assert.equal(answer.status, 201, answer.body)
+      const response = await send({ body: GOOD_BODY.replace('500', written) }, key)
+      assert.equal(response.status, 201, response.body)
       // The text: parsing it could round it back.
-      assert.ok(answer.body.includes(`"amount":${meant},`), answer.body)
+      assert.ok(response.body.includes(`"amount":${meant},`), response.body)
       placed.set(key, meant)
     })
   }
@@ -233,9 +237,9 @@ describe('an unusual body that is right places its order', () => {
   ] as const) {
     test(`an item of ${name} is kept as it is`, async () => {
       const key = newKey()
-      const answer = await send({ body: GOOD_BODY.replace('book', text) }, key)
-      assert.equal(answer.status, 201, answer.body)
-      assert.equal(JSON.parse(answer.body).order.item, JSON.parse(`"${text}"`))
+      const response = await send({ body: GOOD_BODY.replace('book', text) }, key)
+      assert.equal(response.status, 201, response.body)
+      assert.equal(JSON.parse(response.body).order.item, JSON.parse(`"${text}"`))
       placed.set(key, '500')
     })
   }

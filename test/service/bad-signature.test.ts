@@ -5,7 +5,7 @@ import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import { after, describe, test } from 'node:test'
 import { setTimeout as sleep } from 'node:timers/promises'
-import { assertProblem, one, type RawAnswer } from '../support/raw-http.ts'
+import { assertProblem, one, type RawResponse } from '../support/raw-http.ts'
 import { GOOD_BODY, newKey, type RawOrder, signedGet, signedOrder, v1 } from '../support/raw-order.ts'
 import { startServiceOnDatabase } from '../support/service-on-database.ts'
 
@@ -32,7 +32,9 @@ const writeClients = () => {
 }
 writeClients()
 const world = await startServiceOnDatabase({
-  ...{ RATE_LIMITS: 'client=3/60s', CLIENTS_FILE, HMAC_SECRET },
+  RATE_LIMITS: 'client=3/60s',
+  CLIENTS_FILE,
+  HMAC_SECRET,
 })
 const { port } = world
 after(async () => {
@@ -47,7 +49,7 @@ const NOW = Math.floor(Date.now() / 1000)
 const v0 = (secret: string, body = GOOD_BODY) => createHmac('sha256', secret).update(body).digest('hex')
 const MAC = v0(ACME.secret)
 
-async function send(order: Partial<RawOrder>): Promise<RawAnswer> {
+async function send(order: Partial<RawOrder>): Promise<RawResponse> {
   return await one(port, signedOrder(order))
 }
 
@@ -57,12 +59,12 @@ function freshClient(): { client: string; secret: string } {
   return { client, secret: secretOf(client) }
 }
 
-async function place(order: Partial<RawOrder>): Promise<RawAnswer> {
+async function place(order: Partial<RawOrder>): Promise<RawResponse> {
   const key = newKey()
-  const answer = await send({ key, ...order })
-  assert.equal(answer.status, 201, answer.body)
+  const response = await send({ key, ...order })
+  assert.equal(response.status, 201, response.body)
   placed.push(`${order.client ?? 'default'} ${key}`)
-  return answer
+  return response
 }
 
 type Case = [name: string, order: Partial<RawOrder>, code?: string]
@@ -163,10 +165,10 @@ const REFUSED: Case[] = [
 describe('a signature that does not match gets 401', () => {
   for (const [name, order, code = 'signature_invalid'] of REFUSED) {
     test(name, async () => {
-      const answer = await send(order)
-      assertProblem(answer, 401, code)
-      assert.equal(answer.header('www-authenticate'), 'Signature realm="oncekey"')
-      assert.equal(answer.header('x-ratelimit-limit'), '', 'nothing is said of limits')
+      const response = await send(order)
+      assertProblem(response, 401, code)
+      assert.equal(response.header('www-authenticate'), 'Signature realm="oncekey"')
+      assert.equal(response.header('x-ratelimit-limit'), '', 'nothing is said of limits')
     })
   }
 })
@@ -177,9 +179,9 @@ describe('a scheme that is too weak gets 403 scheme_not_allowed, with a right si
     ['v0 without a body', { ...ACME, method: 'GET', body: '', signature: v0(ACME.secret, '') }],
   ] satisfies Case[]) {
     test(name, async () => {
-      const answer = await send(order)
-      assertProblem(answer, 403, 'scheme_not_allowed')
-      assert.match(answer.header('deprecation'), /^@\d+$/)
+      const response = await send(order)
+      assertProblem(response, 403, 'scheme_not_allowed')
+      assert.match(response.header('deprecation'), /^@\d+$/)
     })
   }
 })
@@ -197,8 +199,8 @@ describe('a signature that matches is accepted', () => {
 
   test('v0, with a word that it is deprecated', async () => {
     const { client, secret } = freshClient()
-    const answer = await place({ client, signature: v0(secret) })
-    assert.match(answer.header('deprecation'), /^@\d+$/)
+    const response = await place({ client, signature: v0(secret) })
+    assert.match(response.header('deprecation'), /^@\d+$/)
     assert.equal((await place(freshClient())).header('deprecation'), '')
   })
 
@@ -224,8 +226,8 @@ describe('a signature that matches is accepted', () => {
 })
 
 describe('a refused request', () => {
-  test('is answered with the same bytes for an unknown client and for a wrong signature', async () => {
-    const answers = await Promise.all(
+  test('gets the same bytes for an unknown client and for a wrong signature', async () => {
+    const responses = await Promise.all(
       [
         { client: 'nobody' },
         { client: 'not a client id' },
@@ -237,7 +239,7 @@ describe('a refused request', () => {
         signedAs({ body: '{}' }),
       ].map((order) => send({ ...order, headers: ['X-Request-Id: compare-me'] })),
     )
-    const [first, ...others] = answers.map(({ status, headers, body }) => ({
+    const [first, ...others] = responses.map(({ status, headers, body }) => ({
       status,
       headers: headers.filter(([name]) => name !== 'Date'),
       body,
@@ -263,12 +265,12 @@ describe('a refused request', () => {
         401,
       )
     }
-    const answer = await send({ ...own, key })
-    assert.equal(answer.status, 201, answer.body)
+    const response = await send({ ...own, key })
+    assert.equal(response.status, 201, response.body)
     placed.push(`${own.client} ${key}`)
-    assert.equal(answer.header('idempotent-replayed'), '')
-    assert.equal(answer.header('x-ratelimit-limit'), '3')
-    assert.equal(answer.header('x-ratelimit-remaining'), '2')
+    assert.equal(response.header('idempotent-replayed'), '')
+    assert.equal(response.header('x-ratelimit-limit'), '3')
+    assert.equal(response.header('x-ratelimit-remaining'), '2')
   })
 })
 

@@ -34,7 +34,7 @@ describe('a client that sends a whole request', () => {
         leave(socket)
       }
       await sleep(SETTLE_MS)
-      assert.equal((await redis.keys('*:key-*')).length, CLIENTS, 'the requests are under way')
+      assert.equal((await redis.keys('*:key-*')).length, CLIENTS, 'the requests are in flight')
       await lock.release()
 
       const rows = await untilOrders(databaseUrl, CLIENTS)
@@ -44,7 +44,7 @@ describe('a client that sends a whole request', () => {
         assert.equal(retry.status, 201)
         assert.equal(retry.headers['idempotent-replayed'], 'true')
         const row = rows.find((one) => one.idempotency_key === key)
-        assert.equal(retry.body.toString(), row?.answer_body.toString())
+        assert.equal(retry.body.toString(), row?.response_body.toString())
       }
       assert.equal((await readOrdersAt(databaseUrl)).length, CLIENTS)
       assert.doesNotMatch(service.log(), /"level":"(error|fatal)"/)
@@ -78,7 +78,9 @@ async function setUp(t: TestContext) {
   const [server, database] = await Promise.all([startRedis(), createDatabase()])
   const redis = new Redis(server.url)
   const service = await startService({
-    ...{ DATABASE_URL: database.url, REDIS_URL: server.url, RATE_LIMITS: 'none' },
+    DATABASE_URL: database.url,
+    REDIS_URL: server.url,
+    RATE_LIMITS: 'none',
   })
   t.after(async () => {
     redis.disconnect()
@@ -111,10 +113,10 @@ async function claimed(redis: Redis, key: string): Promise<void> {
 
 async function recorded(redis: Redis, key: string): Promise<void> {
   await until(
-    `the answer for ${key} is recorded`,
+    `the response for ${key} is recorded`,
     async () => {
       const [name = ''] = await record(redis, key)
-      // An answer is a string, what is under way is a hash.
+      // A response is a string, what is in flight is a hash.
       return (await redis.type(name)) === 'string'
     },
     PATIENCE_MS,

@@ -5,7 +5,7 @@ import { dirname, join, relative } from 'node:path'
 import { test } from 'node:test'
 import { fileURLToPath, pathToFileURL } from 'node:url'
 import { promisify } from 'node:util'
-import { created, cutBeforeAnswer, scriptedServer } from '../support/scripted-server.ts'
+import { created, cutBeforeResponse, scriptedServer } from '../support/scripted-server.ts'
 
 const run = promisify(execFile)
 const ROOT = fileURLToPath(new URL('../..', import.meta.url))
@@ -61,7 +61,7 @@ const IN_A_BROWSER = `
   console.log(JSON.stringify({ item: order.item, attempts }))`
 
 test('the built client places an order where only what browsers have is there', async (t) => {
-  const server = await scriptedServer(t, cutBeforeAnswer, created())
+  const server = await scriptedServer(t, cutBeforeResponse, created())
   const flags = ['--experimental-vm-modules', '--no-warnings', '--input-type=module', '--eval', IN_A_BROWSER]
   // A program ends when its work is done: no timer of an attempt keeps it.
   const { stdout } = await run(process.execPath, [...flags, pathToFileURL(ENTRY).href, server.url], {

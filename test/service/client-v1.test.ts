@@ -63,7 +63,7 @@ test('a payment that is declined is an outcome, and replayed as one', async () =
   assert.equal(again.replayed, true)
   assert.deepEqual(again.payment, payment)
   const conflict = await failure(ann.payments.create(INPUT, { key }))
-  assert.equal(`${conflict.code} ${conflict.effect}`, 'idempotency_key_reused none')
+  assert.equal(`${conflict.code} ${conflict.effect}`, 'idempotency_key_reused unknown')
 })
 
 test('the audit trail tells of own payments only, newest first, page by page', async () => {

@@ -67,7 +67,7 @@ test('a key that stands for another order is a conflict, and final', async () =>
   const { orders } = partner()
   const { key } = await orders.create(INPUT)
   const error = await failure(orders.create({ ...INPUT, amount: 20 }, { key }))
-  assert.deepEqual([error.status, error.code, error.effect], [409, 'idempotency_key_reused', 'none'])
+  assert.deepEqual([error.status, error.code, error.effect], [409, 'idempotency_key_reused', 'unknown'])
   assert.equal(error.attempts, 1)
 })
 
@@ -79,7 +79,7 @@ test('a key in quotes is the same key', async () => {
   assert.equal((await orders.create(INPUT, { key })).replayed, true)
 })
 
-test('answers that are lost on the way lead to one order, and to its answer', async () => {
+test('responses that are lost on the way lead to one order, and to its response', async () => {
   let lost = 0
   const losing: typeof fetch = async (input, init) => {
     const response = await fetch(input, init)
@@ -98,7 +98,7 @@ test('answers that are lost on the way lead to one order, and to its answer', as
   )
 })
 
-test('a program that ended without an answer goes on with the key of the error', async () => {
+test('a program that ended without a response goes on with the key of the error', async () => {
   const controller = new AbortController()
   const cut: typeof fetch = async (input, init) => {
     const response = await fetch(input, init)
@@ -145,6 +145,25 @@ test('all orders are listed, newest first, over as many pages as it takes', asyn
     placed,
   )
   assert.equal(listed.length, (await readOrdersAt(database.url)).length)
+})
+
+test('an order and a payment are found by their keys', async () => {
+  const { orders } = partner()
+  const { order, key } = await orders.create(INPUT)
+  assert.deepEqual(await orders.find({ key }), order)
+  assert.equal(await orders.find({ key: 'never-used' }), undefined)
+  const since = new Date(order.created_at)
+  const page = await orders.page({ createdAfter: since, limit: 1 })
+  assert.deepEqual(page.orders, [order])
+  const { payments } = createClient({ baseUrl: service.url, apiKey: 'test-api-key' })
+  const input = { amount: '1.50', currency: 'EUR', payment_method: 'tok_visa_4242' }
+  const paid = await payments.create(input)
+  assert.deepEqual(await payments.find({ key: paid.key }), paid.payment)
+  assert.equal(await payments.find({ key: 'never-used-before' }), undefined)
+  const listed = []
+  for await (const payment of payments.list({ status: 'completed', limit: 1 })) listed.push(payment)
+  assert.deepEqual(listed, [paid.payment])
+  assert.deepEqual((await payments.page({ status: 'declined' })).payments, [])
 })
 
 test('signedFetch is taken by the service, query and all', async () => {

@@ -8,8 +8,12 @@ import { createDatabase, startRedis } from '../support/servers.ts'
 import { type Service, startService } from '../support/service.ts'
 import { makeTraffic } from '../support/traffic.ts'
 
-/** Shown only where there are payments, an outage or a sidecar. What is shown of them is checked like the rest. */
-const MAY_BE_MISSING = new Set(['http_requests_refused_total', 'proxy_upstream_duration_seconds'])
+/** Shown only where there are payments, an outage, a sidecar or webhooks. What is shown of them is checked like the rest. */
+const MAY_BE_MISSING = new Set([
+  'http_requests_refused_total',
+  'proxy_upstream_duration_seconds',
+  'webhook_delivery_duration_seconds',
+])
 /** Has series only when a collection has happened. */
 const LATER = 'nodejs_gc_duration_seconds'
 /** Made by Prometheus itself. */
@@ -31,7 +35,9 @@ before(async () => {
     },
   }
   service = await startService({
-    ...{ DATABASE_URL: database.url, REDIS_URL: redis.url, RATE_LIMITS: 'client=100/60s' },
+    DATABASE_URL: database.url,
+    REDIS_URL: redis.url,
+    RATE_LIMITS: 'client=100/60s',
   })
   await makeTraffic(service.url)
   scrape = (await send(`${service.url}/metrics`)).body.toString()
@@ -124,7 +130,7 @@ function isMissing(metric: string): boolean {
   return !shown.has(metric) && MAY_BE_MISSING.has(metric.replace(/_(bucket|count|sum)$/, ''))
 }
 
-/** What only a fault brings: nobody waits for it. */
+/** What only a fault brings: the test does not wait for it. */
 function mayBeAbsent(matchers: readonly { label: string; value: string }[]): boolean {
   return matchers.some(({ label, value }) => label === 'status' && value === '5..')
 }

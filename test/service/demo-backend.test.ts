@@ -79,13 +79,13 @@ test('/slow takes its time and /fail fails, both after their effect', async () =
 test('/cut has its effect and sends its headers and half of its body', async () => {
   const { port } = backend
   const request = 'POST /cut HTTP/1.1\r\nHost: a\r\nIdempotency-Key: cut\r\nContent-Length: 0\r\n\r\n'
-  await assert.rejects(exchange(port, request, { until: 'close' }), /an incomplete answer.*200 OK.*path/s)
+  await assert.rejects(exchange(port, request, { until: 'close' }), /an incomplete response.*200 OK.*path/s)
   assert.equal(await count('cut'), 1)
   const told = await fetch(`${backend.url}/_outcome/cut`)
   assert.equal(described.parse(await told.json()).run, 1)
 })
 
-test('/big, /sse and /redirect answer as they say', async () => {
+test('/big, /sse and /redirect response as they say', async () => {
   const big = await call('/big?bytes=200000', 'big')
   assert.equal(big.headers.get('content-length'), '200000')
   assert.equal((await big.arrayBuffer()).byteLength, 200_000)
@@ -96,7 +96,7 @@ test('/big, /sse and /redirect answer as they say', async () => {
   assert.deepEqual([redirect.status, redirect.headers.get('location')], [302, '/'])
 })
 
-test('the outcome of a key is the answer of its first run, byte for byte', async () => {
+test('the outcome of a key is the response of its first run, byte for byte', async () => {
   const first = await (await call('/fail?status=402', 'a/b c')).text()
   await call('/', 'a/b c')
   const told = await fetch(`${backend.url}/_outcome/${encodeURIComponent('a/b c')}`)

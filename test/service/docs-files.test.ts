@@ -23,7 +23,7 @@ const TYPES: Record<string, string> = {
 
 describe('/docs', () => {
   test('is a page without anything inline or from elsewhere', () => {
-    assert.equal(parts.length, 6)
+    assert.equal(parts.length, 7)
     assert.doesNotMatch(html, /<script(?![^>]* src="\/)|<style|\sstyle=|\son\w+=|https?:\/\//)
   })
 

@@ -2,8 +2,8 @@ import assert from 'node:assert/strict'
 import { once } from 'node:events'
 import { connect, createServer, type Socket } from 'node:net'
 import { type TestContext, test } from 'node:test'
-import { FaultProxy, type FaultProxyOptions } from '../../src/faults/fault-proxy.ts'
-import type { Faults, Struck } from '../../src/faults/faults.ts'
+import { FaultProxy, type FaultProxyOptions } from '../../src/tools/faults/fault-proxy.ts'
+import type { Faults, Struck } from '../../src/tools/faults/faults.ts'
 import { oncekey } from '../support/run-command.ts'
 import { startService } from '../support/service.ts'
 import { until } from '../support/until.ts'
@@ -75,7 +75,10 @@ async function wire(
     return one
   }
   return {
-    ...{ proxy, struck, seen, dialNear },
+    proxy,
+    struck,
+    seen,
+    dialNear,
     async dial() {
       const before = seen.length
       const one = dialNear()
@@ -109,7 +112,9 @@ test('without faults every byte passes in both directions, and an end in order i
   assert.deepEqual(
     { connections, passed, swallowed, targetErrors, struck },
     {
-      ...{ connections: 1, targetErrors: 0, struck: [] },
+      connections: 1,
+      targetErrors: 0,
+      struck: [],
       passed: { up: 3_000_000, down: 2_999_999 },
       swallowed: { up: 0, down: 0 },
     },
@@ -152,7 +157,7 @@ test('a cut in one direction does not count the other, and one in both counts ea
   assert.equal(near.bytes.length, 100)
 })
 
-test('a cut after 0 bytes down: the target gets the request, and nothing of its answer arrives', async (t) => {
+test('a cut after 0 bytes down: the target gets the request, and nothing of its response arrives', async (t) => {
   const { dial } = await wire(t, { cut: { directions: 'down', afterBytes: 0, reset: true } })
   const { near, far } = await dial()
   near.socket.write('request')
@@ -281,6 +286,24 @@ test('faults of open connections can be changed and healed, and all of them cut'
   proxy.cutAll('reset')
   await until('both ends to know', () => near.closed && far.closed)
   assert.deepEqual([near.error, far.error], ['ECONNRESET', 'ECONNRESET'])
+})
+
+test('bytes of a held direction pass when it is released, also after their sender has gone away', async (t) => {
+  const { proxy, dial, struck } = await wire(t, {})
+  const { near, far } = await dial()
+  proxy.apply({ hold: { directions: 'up' } })
+  near.socket.write('late')
+  far.socket.write('down')
+  await near.has(4)
+  await until('it to be held', () => struck.some(({ kind }) => kind === 'hold'))
+  assert.equal(far.bytes.length, 0)
+  near.socket.resetAndDestroy()
+  await until('the sender to be gone', () => near.closed)
+  assert.equal(far.closed, false)
+  proxy.apply({})
+  await far.has(4)
+  assert.equal(far.bytes.toString(), 'late')
+  await far.gone()
 })
 
 test('a reset on one side is a reset on the other, and a target that is away ends the connection', async (t) => {

@@ -2,7 +2,7 @@ import assert from 'node:assert/strict'
 import { randomBytes } from 'node:crypto'
 import { Readable } from 'node:stream'
 import { test } from 'node:test'
-import { parsedBody, rawBody, type Stage } from '../../src/index.ts'
+import { type Middleware, parsedBody, rawBody } from '../../src/index.ts'
 import { echo, LIMITS, ORDER, send, shop } from '../support/library-app.ts'
 import { exchange } from '../support/serve-app.ts'
 
@@ -28,7 +28,7 @@ const BODIES: [what: string, make: () => unknown, bytes: Buffer | string, type: 
 ]
 
 for (const [what, make, bytes, type] of BODIES) {
-  test(`${what} is answered as Koa would, and replayed byte for byte`, async (t) => {
+  test(`${what} gets a response as Koa would, and replayed byte for byte`, async (t) => {
     const { url, seen } = await shop(t, async (ctx) => {
       ctx.status = 201
       ctx.set('Location', '/things/1')
@@ -39,13 +39,13 @@ for (const [what, make, bytes, type] of BODIES) {
     assert.deepEqual(first.bytes, Buffer.from(bytes))
     assert.equal(first.headers['content-type'], type)
     assert.equal(first.headers.location, '/things/1')
-    assert.ok(!first.replayed, 'the first answer is no replay')
+    assert.ok(!first.replayed, 'the first response is no replay')
     assert.deepEqual(await send(url, ORDER), { ...first, replayed: true })
     assert.equal(seen.runs, 1)
   })
 }
 
-test('a Response of fetch is answered and replayed', async (t) => {
+test('a Response of fetch is sent, and replayed', async (t) => {
   const { url, seen } = await shop(t, async (ctx) => {
     ctx.body = new Response(BINARY, { status: 202, headers: { 'Content-Type': 'image/png' } })
   })
@@ -72,29 +72,29 @@ for (const chunked of [false, true]) {
 
   test(`a binary body, ${how}, reaches the handler as it was sent`, async (t) => {
     const received: Buffer[] = []
-    const keep: Stage = async function keep(ctx) {
+    const keep: Middleware = async function keep(ctx) {
       received.push(ctx.state.body?.bytes ?? Buffer.alloc(0))
       ctx.body = ctx.state.body?.bytes
     }
     for (const body of [rawBody(LIMITS), parsedBody(LIMITS)]) {
       const { url } = await shop(t, keep, { body })
-      const answer = await send(url, BINARY, { type: 'application/octet-stream', chunked })
-      assert.deepEqual([answer.status, answer.bytes], [200, BINARY])
+      const response = await send(url, BINARY, { type: 'application/octet-stream', chunked })
+      assert.deepEqual([response.status, response.bytes], [200, BINARY])
     }
     assert.deepEqual(received, [BINARY, BINARY])
   })
 
-  for (const [name, stage] of [
+  for (const [name, middleware] of [
     ['rawBody', rawBody],
     ['parsedBody', parsedBody],
   ] as const) {
     test(`${name} takes a body of exactly the limit, ${how}, and refuses one byte more`, async (t) => {
-      const { url, seen } = await shop(t, echo, { body: stage(LIMITS) })
+      const { url, seen } = await shop(t, echo, { body: middleware(LIMITS) })
       const body = JSON.stringify({ text: 'x'.repeat(1_000 - '{"text":""}'.length) })
       assert.equal(body.length, 1_000)
       assert.equal((await send(url, body, { chunked })).status, 201)
-      const answer = await send(url, `${body} `, { key: 'key-2', chunked })
-      assert.deepEqual([answer.status, answer.code], [413, 'body_too_large'])
+      const response = await send(url, `${body} `, { key: 'key-2', chunked })
+      assert.deepEqual([response.status, response.code], [413, 'body_too_large'])
       const large = await send(url, `{"text":"${'x'.repeat(300_000)}"}`, { key: 'key-2', chunked })
       assert.deepEqual([large.status, large.code], [413, 'body_too_large'])
       assert.equal(seen.runs, 1)

@@ -29,8 +29,11 @@ test('what a request held goes with the young garbage', async (t) => {
     const next = () => (left-- > 0 ? signedOrder(order) : undefined)
     // Not fetch(): in one process with the service it keeps more than the service does.
     const { unexpected } = await load({
-      ...{ port: Number(new URL(url).port), connections: 4, durationMs: 30_000 },
-      ...{ next, expected: 201 },
+      port: Number(new URL(url).port),
+      connections: 4,
+      durationMs: 30_000,
+      next,
+      expected: 201,
     })
     assert.equal(unexpected.size, 0)
   }

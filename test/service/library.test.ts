@@ -4,10 +4,11 @@ import { Readable } from 'node:stream'
 import { test } from 'node:test'
 import { setTimeout as sleep } from 'node:timers/promises'
 import {
-  IdempotencyEngine,
   idempotency,
+  idempotencyEngine,
   jsonBody,
-  MemoryLimiter,
+  type Middleware,
+  memoryLimiter,
   parseRateLimits,
   problems,
   rateLimit,
@@ -15,7 +16,6 @@ import {
   redisStore,
   requestId,
   ServiceError,
-  type Stage,
   verifySignature,
 } from '../../src/index.ts'
 import { echo, LIMITS, ORDER, redis, registry, send, serve, shop } from '../support/library-app.ts'
@@ -25,12 +25,12 @@ test('of 20 concurrent copies one is executed, and every retry gets its bytes', 
     await sleep(100)
     await echo(ctx, next)
   })
-  const answers = await Promise.all(Array.from({ length: 20 }, () => send(url, ORDER)))
+  const responses = await Promise.all(Array.from({ length: 20 }, () => send(url, ORDER)))
   assert.equal(seen.runs, 1)
-  const first = answers.filter(({ status, replayed }) => status === 201 && !replayed)
+  const first = responses.filter(({ status, replayed }) => status === 201 && !replayed)
   assert.equal(first.length, 1)
-  for (const answer of answers) {
-    if (answer.status !== 201) assert.equal(answer.code, 'request_in_progress')
+  for (const response of responses) {
+    if (response.status !== 201) assert.equal(response.code, 'request_in_progress')
   }
   const again = await send(url, ORDER)
   assert.ok(again.replayed, 'the retry is a replay')
@@ -74,7 +74,7 @@ test('after a defect the retry runs again and is told that it is the second atte
   assert.deepEqual(await send(url, ORDER), { ...second, replayed: true })
 })
 
-test('a stream that breaks off is a defect, not an answer', async (t) => {
+test('a stream that breaks off is a defect, not a response', async (t) => {
   const { url, seen } = await shop(t, async (ctx, next) => {
     if (seen.runs > 1) return await echo(ctx, next)
     ctx.body = Readable.from(
@@ -90,14 +90,14 @@ test('a stream that breaks off is a defect, not an answer', async (t) => {
 })
 
 test('with hold nobody runs it again after a defect', async (t) => {
-  const thrower: Stage = async function thrower() {
+  const thrower: Middleware = async function thrower() {
     throw new Error('defect')
   }
   const { url, seen } = await shop(t, thrower, { onUnknown: 'hold' })
   assert.equal((await send(url, ORDER)).code, 'internal_error')
   for (let retry = 0; retry < 3; retry++) {
-    const answer = await send(url, ORDER)
-    assert.deepEqual([answer.status, answer.code, answer.replayed], [409, 'outcome_unknown', false])
+    const response = await send(url, ORDER)
+    assert.deepEqual([response.status, response.code, response.replayed], [409, 'outcome_unknown', false])
   }
   assert.equal(seen.runs, 1)
 })
@@ -122,12 +122,12 @@ test('a request over the limit is refused, a forged one does not count', async (
   assert.equal(seen.runs, 2)
 })
 
-const asShop: Stage = async function asShop(ctx, next) {
+const asShop: Middleware = async function asShop(ctx, next) {
   ctx.state.caller = { client: 'shop', scheme: 'v1' }
   await next()
 }
 
-const engine = new IdempotencyEngine({
+const engine = idempotencyEngine({
   store: redisStore(redis, { ttlMs: 1_000, prefix: `test-library-${randomUUID()}` }),
   leaseMs: 1_000,
   maxAgeMs: 1_000,
@@ -135,7 +135,7 @@ const engine = new IdempotencyEngine({
 })
 const onceForEachKey = idempotency({ engine, scope: 'POST /things', renderError: () => {} })
 const limitRate = rateLimit({
-  limiter: new MemoryLimiter({ now: Date.now }),
+  limiter: memoryLimiter(),
   limits: parseRateLimits('client=1/60s'),
   group: 'shop',
   route: 'POST /things',
@@ -143,21 +143,21 @@ const limitRate = rateLimit({
 const verify = verifySignature({ registry, minScheme: 'v1', toleranceMs: 300_000, now: Date.now })
 
 /** Apps with a stage left out, and the stage that the error names. */
-const INCOMPLETE: [missing: RegExp, stages: Stage[]][] = [
+const INCOMPLETE: [missing: RegExp, middlewares: Middleware[]][] = [
   [/rawBody must come before/, [verify]],
-  [/signature stage must come before/, [rawBody(LIMITS), limitRate]],
+  [/signature middleware must come before/, [rawBody(LIMITS), limitRate]],
   [/verifySignature must come before/, [rawBody(LIMITS), onceForEachKey]],
   [/rawBody must come before/, [asShop, onceForEachKey]],
   [/rawBody must come before/, [jsonBody()]],
 ]
 
-for (const [missing, stages] of INCOMPLETE) {
-  const names = stages.map(({ name }) => name).join(', ')
+for (const [missing, middlewares] of INCOMPLETE) {
+  const names = middlewares.map(({ name }) => name).join(', ')
   test(`${names} alone fails with an error that says: ${missing.source}`, async (t) => {
     const reported: unknown[] = []
     const report = problems((_, error) => reported.push(error))
-    const answer = await send(await serve(t, requestId(), report, ...stages), ORDER)
-    assert.deepEqual([answer.status, answer.code], [500, 'internal_error'])
+    const response = await send(await serve(t, requestId(), report, ...middlewares), ORDER)
+    assert.deepEqual([response.status, response.code], [500, 'internal_error'])
     assert.equal(reported.length, 1)
     assert.match(String(reported[0]), missing)
   })

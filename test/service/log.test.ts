@@ -17,7 +17,10 @@ const directory = mkdtempSync(join(tmpdir(), 'oncekey-log-'))
 const CLIENTS_FILE = join(directory, 'clients.json')
 writeFileSync(CLIENTS_FILE, JSON.stringify({ acme: { secrets: [ACME.secret, OTHER] } }))
 const { service, port, close } = await startServiceOnDatabase({
-  ...{ RATE_LIMITS: 'none', LOG_LEVEL: 'trace', CLIENTS_FILE, HMAC_SECRET },
+  RATE_LIMITS: 'none',
+  LOG_LEVEL: 'trace',
+  CLIENTS_FILE,
+  HMAC_SECRET,
 })
 after(async () => {
   await close()
@@ -25,7 +28,7 @@ after(async () => {
 })
 
 /**
- * What the service has written once these were answered, without what it wrote at its start. `broken` are no HTTP:
+ * What the service has written once these got a response, without what it wrote at its start. `broken` are no HTTP:
  * they need not leave a line.
  */
 async function logOf(requests: readonly Buffer[], broken: readonly string[]): Promise<string> {
@@ -42,7 +45,7 @@ function count(lines: string): number {
   return lines.split('"msg":"request"').length - 1
 }
 
-test('no secret, signature, key or value of a request is in the log', async () => {
+test('no secret, signature or value of a request is in the log, and its key is', async () => {
   const hidden = 'value-of-a-client'
   const v0 = createHmac('sha256', HMAC_SECRET).update(GOOD_BODY).digest('hex')
   const key = newKey()
@@ -64,14 +67,16 @@ test('no secret, signature, key or value of a request is in the log', async () =
     signedOrder({ ...ACME, signature: v0 }),
     signedOrder(stale),
     signedGet(`/orders?limit=${hidden}`, ACME),
-    signedOrder({ client: hidden, secret: hidden, key: hidden }),
+    signedOrder({ client: hidden, secret: hidden }),
   ]
   const written = await logOf(requests, [
     `GET /livez HTTP/1.1\r\nHost: ${hidden}\r\nX-A: ${hidden}\0\r\n\r\n`,
   ])
-  const secrets = [ACME.secret, OTHER, HMAC_SECRET, v0, v1(stale), hidden, key, 'user-1', 'book']
+  const secrets = [ACME.secret, OTHER, HMAC_SECRET, v0, v1(stale), hidden, 'user-1', 'book']
   for (const text of secrets) assert.ok(!written.includes(text), `${text} is in the log`)
   assert.doesNotMatch(written, /[0-9a-f]{64}/i)
+  // Also in the line of the request that was refused for its time.
+  assert.equal(written.split(`"idempotency_key":"${key}"`).length - 1, 4)
   // The banner too: it prints the demo secret, and no other.
   assert.ok(!service.log().includes('the-secret'))
 })

@@ -27,7 +27,8 @@ function pay(url: string, key: string) {
   return send(`${url}/api/v1/payments`, {
     method: 'POST',
     headers: {
-      ...{ Authorization: 'Bearer test-api-key', 'Content-Type': 'application/json' },
+      Authorization: 'Bearer test-api-key',
+      'Content-Type': 'application/json',
       'Idempotency-Key': key,
     },
     body: JSON.stringify({ amount: 12.5, currency: 'EUR', payment_method: 'card_4242424242424242' }),

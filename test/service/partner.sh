@@ -1,5 +1,5 @@
 #!/usr/bin/env bash
-# The service as a partner sees it, with curl and openssl alone: every answer's status, headers and body.
+# The service as a partner sees it, with curl and openssl alone: every response's status, headers and body.
 #
 #   partner.sh URL [SECRET]     a service with its default limits whose quota nobody has used in the last minute
 #
@@ -37,12 +37,12 @@ v1() {
 
 # --- asking and comparing ----------------------------------------------------------------------------------------
 
-# ask FILE METHOD TARGET [CURL OPTION...]: the answer's head into FILE.head, its body into FILE.body.
+# ask FILE METHOD TARGET [CURL OPTION...]: the response's head into FILE.head, its body into FILE.body.
 ask() {
   local file=$dir/$1 method=$2 target=$3
   shift 3
   curl -sS --max-time 20 -X "$method" -D "$file.raw" -o "$file.body" "$@" "$URL$target"
-  # curl writes a 100 Continue, if there was one, before the answer.
+  # curl writes a 100 Continue, if there was one, before the response.
   tr -d '\r' <"$file.raw" | awk '/^HTTP\//{ text = "" } { text = text $0 "\n" } END { printf "%s", text }' >"$file.head"
   if [ ! -e "$file.body" ]; then : >"$file.body"; fi
   answer=$file
@@ -94,7 +94,7 @@ like() {
 has_status() { is "$1: status $2" "$2" "$(status)"; }
 has_header() { is "$1: $2: $3" "$3" "$(header "$2")"; }
 
-# has_quota WHAT REMAINING: the headers that every authenticated answer carries.
+# has_quota WHAT REMAINING: the headers that every authenticated response carries.
 has_quota() {
   has_header "$1" X-RateLimit-Limit 10
   has_header "$1" X-RateLimit-Remaining "$2"
@@ -186,7 +186,7 @@ refused 'v1 over another key' 401 signature_invalid
 ask stranger POST /orders -H 'Content-Type: application/json' -H "Idempotency-Key: $BOOK_KEY" \
   -H "X-Signature: $(hmac "$BOOK")" -H "X-Client-Id: stranger-$RUN" -d "$BOOK"
 refused 'an unknown client' 401 signature_invalid
-# The two answers may differ in their request id only.
+# The two responses may differ in their request id only.
 without_id() { sed 's/"request_id":"[^"]*"//' "$dir/$1.body"; }
 is 'an unknown client reads what a wrong signature reads' "$(without_id wrong)" "$(without_id stranger)"
 

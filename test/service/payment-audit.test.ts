@@ -4,7 +4,7 @@ import { z } from 'zod'
 import { auditLog } from '../../internal/audit/audit-log.ts'
 import { openDatabase } from '../../internal/database/database.ts'
 import { audit } from '../support/audit.ts'
-import { one, type RawAnswer } from '../support/raw-http.ts'
+import { one, type RawResponse } from '../support/raw-http.ts'
 import { newKey, signedGet, signedOrder } from '../support/raw-order.ts'
 import { createDatabase } from '../support/servers.ts'
 import { startService } from '../support/service.ts'
@@ -18,7 +18,7 @@ after(async () => {
   await database.close()
   await created.drop()
 })
-/** A written observation is there a second after the answer, on a busy machine later. */
+/** A written observation is there a second after the response, on a busy machine later. */
 const WAIT_MS = 30_000
 
 const entry = z.looseObject({
@@ -35,12 +35,12 @@ test('what happens to payments is in the trail of their client, each in its word
   const service = await startService({ DATABASE_URL: created.url, RATE_LIMITS: 'endpoint=12/600s' })
   t.after(() => service.kill())
   const key = () => `payment-${newKey()}`
-  const pay = (keyOf: string, body = BODY, change = {}): Promise<RawAnswer> =>
+  const pay = (keyOf: string, body = BODY, change = {}): Promise<RawResponse> =>
     one(service.port, signedOrder({ target: TARGET, key: keyOf, body, ...change }))
   const read = async (): Promise<Entry[]> => {
-    const answer = await one(service.port, signedGet('/api/v1/audit-logs?limit=100'))
-    assert.equal(answer.status, 200, answer.body)
-    return page.parse(JSON.parse(answer.body)).entries
+    const response = await one(service.port, signedGet('/api/v1/audit-logs?limit=100'))
+    assert.equal(response.status, 200, response.body)
+    return page.parse(JSON.parse(response.body)).entries
   }
   const [first, declined, invalid] = [key(), key(), key()]
 

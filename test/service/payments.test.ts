@@ -16,6 +16,7 @@ import {
 } from '../support/payment-client.ts'
 import { createDatabase, freePort, startPostgres, type TestDatabase } from '../support/servers.ts'
 import { type Service, type Settings, startService } from '../support/service.ts'
+import { until } from '../support/until.ts'
 
 /** A charge shows 5 s after that at the latest. */
 const GATEWAY_TIMEOUT = '500ms'
@@ -81,14 +82,6 @@ async function openWorld(): Promise<World> {
   }
 }
 
-async function until(condition: () => Promise<boolean> | boolean, what: string): Promise<void> {
-  const deadline = Date.now() + PATIENCE_MS
-  while (!(await condition())) {
-    assert.ok(Date.now() < deadline, `${what} does not come about`)
-    await sleep(50)
-  }
-}
-
 const problem = ({ status, code, body }: Reply) => {
   assert.notEqual(code, '', body.toString())
   return `${status} ${code}`
@@ -124,8 +117,12 @@ describe('POST /api/v1/payments', () => {
       assert.equal(first.headers['idempotent-replayed'], undefined)
       const { transaction_id, created_at, ...rest } = paymentOf(first)
       assert.deepEqual(rest, {
-        ...{ status: status === 200 ? 'completed' : 'declined', amount: 19.9, currency: 'EUR' },
-        ...{ description: behaviour, payment_method: '****4242', metadata: { b: '1', a: '' } },
+        status: status === 200 ? 'completed' : 'declined',
+        amount: 19.9,
+        currency: 'EUR',
+        description: behaviour,
+        payment_method: '****4242',
+        metadata: { b: '1', a: '' },
       })
       assert.equal(first.headers.location, `/api/v1/payments/${transaction_id}`)
       assert.ok(Math.abs(Date.parse(created_at) - Date.now()) < PATIENCE_MS)
@@ -234,7 +231,7 @@ describe('POST /api/v1/payments', () => {
     }
   })
 
-  test('a body that is not valid is answered 422, stored, and nothing begins', async () => {
+  test('a body that is not valid gets 422, stored, and nothing begins', async () => {
     const [key, body] = [newPaymentKey(), paymentBody({ amount: '0.001', currency: 'EUR' })]
     const arrivedBefore = gateway.arrived()
     const first = await postPayment(service.url, key, body)
@@ -258,7 +255,7 @@ describe('POST /api/v1/payments', () => {
     await sleep(500)
     service.pause()
     await lock.release()
-    await until(async () => (await world.rowOf(key)) !== undefined, 'the payment')
+    await until('the payment', async () => (await world.rowOf(key)) !== undefined)
     await sleep(2_500)
     service.resume()
     assert.equal(problem(await reply), '502 backend_unreachable')
@@ -273,7 +270,7 @@ describe('POST /api/v1/payments', () => {
       await postPayment(service.url, newPaymentKey(), paymentBody({ description, payment_method: secret }))
     }
     const dump = await world.sql`
-      SELECT (SELECT string_agg(p::text || convert_from(coalesce(answer_body, ''), 'UTF8'), '') FROM payments p)
+      SELECT (SELECT string_agg(p::text || convert_from(coalesce(response_body, ''), 'UTF8'), '') FROM payments p)
         || (SELECT string_agg(entry, '') FROM audit_log)
         || (SELECT string_agg(convert_from(coalesce(body, ''), 'UTF8'), '') FROM idempotency_keys) AS text`
     assert.match(String(dump[0]?.text), /\*\*\*\*4242/)
@@ -293,13 +290,13 @@ describe('payments and what fails', { concurrency: true }, () => {
       const service = await world.start({ GATEWAY_URL: gateway.url, GATEWAY_TIMEOUT: '2s' })
       const [key, body] = [newPaymentKey(), paymentBody({ description: 'stall' })]
       const lost = postPayment(service.url, key, body).catch((error: Error) => error)
-      await until(() => gateway.charges().size === 1, 'the charge')
+      await until('the charge', () => gateway.charges().size === 1)
       await service.kill()
       assert.ok((await lost) instanceof Error)
       assert.equal((await world.rowOf(key))?.state, 'processing')
       await service.restart()
       if (finder === 'completer') {
-        await until(async () => (await world.rowOf(key))?.state === 'completed', 'a settled payment')
+        await until('a settled payment', async () => (await world.rowOf(key))?.state === 'completed')
         assert.equal((await world.eventsOf(key)).at(-1), 'payment.recovered completer')
       }
       const { reply, before } = await payPatiently([service.url], key, body)
@@ -318,7 +315,7 @@ describe('payments and what fails', { concurrency: true }, () => {
       WHERE idempotency_key = ${key}`
   }
 
-  test('a database that is away when the charge is answered costs the answer, not a second charge', async (t) => {
+  test('a database that is away when the charge gets a response costs the response, not a second charge', async (t) => {
     const gateway = await countingGateway({ behave })
     const server = await startPostgres()
     const settings = { ...COMMON, DATABASE_URL: server.url, GATEWAY_URL: gateway.url, GATEWAY_TIMEOUT: '5s' }
@@ -333,7 +330,7 @@ describe('payments and what fails', { concurrency: true }, () => {
     })
     const [key, body] = [newPaymentKey(), paymentBody()]
     const first = postPayment(service.url, key, body)
-    await until(() => gateway.charges().size === 1, 'the charge')
+    await until('the charge', () => gateway.charges().size === 1)
     await server.kill()
     go()
     assert.equal(problem(await first), '503 store_unavailable')
@@ -360,9 +357,9 @@ describe('payments and what fails', { concurrency: true }, () => {
       const rows = await world.sql`SELECT 1 FROM payments WHERE checks > 0 AND state = 'processing'`
       return rows.length === 2
     }
-    await until(asked, 'a question of the completer that leaves it open')
+    await until('a question of the completer that leaves it open', asked)
     await oneDayOlder(world, never)
-    await until(async () => (await world.rowOf(never))?.state === 'declined', 'a declined payment')
+    await until('a declined payment', async () => (await world.rowOf(never))?.state === 'declined')
     const declined = await postPayment(service.url, never, body)
     assert.equal(declined.status, 402)
     assert.equal(paymentOf(declined).status, 'declined')
@@ -373,13 +370,13 @@ describe('payments and what fails', { concurrency: true }, () => {
 
     gateway.finds = 'fail'
     await oneDayOlder(world, silent)
-    await until(async () => (await world.rowOf(silent))?.state === 'unknown', 'an unknown payment')
-    await until(async () => {
+    await until('an unknown payment', async () => (await world.rowOf(silent))?.state === 'unknown')
+    await until('outcome_unknown', async () => {
       const said = problem(await postPayment(service.url, silent, body))
       // Lookups that fail open the circuit, sooner or later.
       assert.ok(['409 outcome_unknown', '503 circuit_open', '409 request_in_progress'].includes(said), said)
       return said === '409 outcome_unknown'
-    }, 'outcome_unknown')
+    })
     assert.equal(gateway.arrived(), 2, 'it is not charged again')
     gateway.finds = 'answer'
   })
@@ -411,7 +408,7 @@ describe('payments and what fails', { concurrency: true }, () => {
 
     const gateway = await countingGateway({ behave, port })
     t.after(() => gateway.close())
-    await until(async () => (await circuit()) === '0', 'a closed circuit')
+    await until('a closed circuit', async () => (await circuit()) === '0')
     assert.equal(gateway.arrived(), 0, 'no payment was risked to find out')
     assert.equal((await postPayment(service.url, settled, paymentBody())).status, 200)
     assert.equal(gateway.charges().size, 1)
@@ -424,7 +421,7 @@ describe('payments and what fails', { concurrency: true }, () => {
 
 // By itself: it is a crowd already.
 describe('100 copies of one payment', () => {
-  test('at three processes at once are charged once and answered alike', async (t) => {
+  test('at three processes at once are charged once and get the same response', async (t) => {
     const gateway = await countingGateway({ behave })
     const world = await openWorld()
     t.after(async () => {
@@ -443,7 +440,7 @@ describe('100 copies of one payment', () => {
     assert.equal(gateway.charges().get(gatewayKey(key)), 1)
     for (const { reply, before } of copies) {
       assert.deepEqual(reply.body, copies[0]?.reply.body)
-      // On a machine that is busy a statement may miss its deadline; that is answered 503 and tried again.
+      // On a machine that is busy a statement may miss its deadline; that gets 503 and is tried again.
       for (const one of before) assert.match(one, /^(409 request_in_progress|503 store_unavailable)$/)
     }
     const firsts = copies.filter(({ reply }) => reply.headers['idempotent-replayed'] === undefined)

@@ -1,6 +1,6 @@
 import assert from 'node:assert/strict'
 import { after, describe, test } from 'node:test'
-import { assertProblem, type ExchangeOptions, one, type RawAnswer } from '../support/raw-http.ts'
+import { assertProblem, type ExchangeOptions, one, type RawResponse } from '../support/raw-http.ts'
 import { signedGet, signedOrder } from '../support/raw-order.ts'
 import { startServiceOnDatabase } from '../support/service-on-database.ts'
 
@@ -12,18 +12,18 @@ function ask(
   start: string,
   lines: readonly string[] = [],
   options: ExchangeOptions = {},
-): Promise<RawAnswer> {
+): Promise<RawResponse> {
   return one(port, [`${start} HTTP/1.1`, 'Host: localhost', ...lines, '', ''].join('\r\n'), options)
 }
 
 const UUID = /^[0-9a-f]{8}-[0-9a-f]{4}-[0-9a-f]{4}-[0-9a-f]{4}-[0-9a-f]{12}$/
 
 describe('routes', () => {
-  for (const target of ['/', '/nothing', '/order', '/orders/a/b', '/docs/nothing', '/favicon.ico']) {
+  for (const target of ['/nothing', '/order', '/orders/a/b', '/docs/nothing', '/favicon.ico']) {
     test(`GET ${target} is 404 not_found`, async () => {
-      const answer = await ask(`GET ${target}`)
-      assertProblem(answer, 404, 'not_found')
-      assert.equal(answer.header('cache-control'), 'no-store')
+      const response = await ask(`GET ${target}`)
+      assertProblem(response, 404, 'not_found')
+      assert.equal(response.header('cache-control'), 'no-store')
     })
   }
 
@@ -38,17 +38,17 @@ describe('routes', () => {
     ['SEARCH', '/orders', ['GET', 'HEAD', 'POST']],
   ] as const) {
     test(`${method} ${target} is 405 method_not_allowed, with Allow`, async () => {
-      const answer = await ask(`${method} ${target}`)
-      assertProblem(answer, 405, 'method_not_allowed')
-      assert.deepEqual(answer.header('allow').split(', ').sort(), allow)
+      const response = await ask(`${method} ${target}`)
+      assertProblem(response, 405, 'method_not_allowed')
+      assert.deepEqual(response.header('allow').split(', ').sort(), allow)
     })
   }
 
   test('OPTIONS tells the methods without a signature, and where there is nothing', async () => {
-    const answer = await ask('OPTIONS /orders')
-    assert.equal(answer.status, 200)
-    assert.deepEqual(answer.header('allow').split(', ').sort(), ['GET', 'HEAD', 'POST'])
-    assert.equal(answer.body, '')
+    const response = await ask('OPTIONS /orders')
+    assert.equal(response.status, 200)
+    assert.deepEqual(response.header('allow').split(', ').sort(), ['GET', 'HEAD', 'POST'])
+    assert.equal(response.body, '')
     assertProblem(await ask('OPTIONS /nothing'), 404, 'not_found')
   })
 
@@ -79,8 +79,8 @@ describe('Accept', () => {
     'application/json;charset=latin1',
   ]) {
     test(`${accept} is 406 not_acceptable, and takes no order`, async () => {
-      const answer = await one(port, signedOrder({ key: 'key-406', headers: [`Accept: ${accept}`] }))
-      assertProblem(answer, 406, 'not_acceptable')
+      const response = await one(port, signedOrder({ key: 'key-406', headers: [`Accept: ${accept}`] }))
+      assertProblem(response, 406, 'not_acceptable')
       assert.equal((await world.orders()).length, 0)
     })
   }
@@ -115,9 +115,9 @@ describe('X-Request-Id', () => {
 
   test('is the one that was given, in the header and in the problem document', async () => {
     for (const id of ['a', 'A.b_c-9', 'x'.repeat(64)]) {
-      const answer = await ask('GET /nothing', [`x-request-id: ${id}`])
-      assert.equal(answer.header('x-request-id'), id)
-      assert.equal(assertProblem(answer, 404, 'not_found').request_id, id)
+      const response = await ask('GET /nothing', [`x-request-id: ${id}`])
+      assert.equal(response.header('x-request-id'), id)
+      assert.equal(assertProblem(response, 404, 'not_found').request_id, id)
     }
   })
 
@@ -136,17 +136,17 @@ describe('health', () => {
       ['/livez', 'ok\n'],
       ['/readyz', 'ready\n'],
     ] as const) {
-      const answer = await ask(`GET ${target}`)
-      assert.equal(answer.status, 200)
-      assert.equal(answer.body, word)
+      const response = await ask(`GET ${target}`)
+      assert.equal(response.status, 200)
+      assert.equal(response.body, word)
     }
   })
 
   test('/health tells the state of each service', async () => {
-    const answer = await ask('GET /health')
-    assert.equal(answer.status, 200)
-    assert.match(answer.header('content-type'), /^application\/json/)
-    const { status, version, uptime_s, services } = JSON.parse(answer.body)
+    const response = await ask('GET /health')
+    assert.equal(response.status, 200)
+    assert.match(response.header('content-type'), /^application\/json/)
+    const { status, version, uptime_s, services } = JSON.parse(response.body)
     assert.equal(status, 'up')
     assert.match(version, /^\d+\.\d+\.\d+/)
     assert.ok(Number.isInteger(uptime_s))
@@ -156,10 +156,10 @@ describe('health', () => {
   })
 
   test('/metrics is Prometheus text 0.0.4', async () => {
-    const answer = await ask('GET /metrics')
-    assert.match(answer.header('content-type'), /^text\/plain; version=0\.0\.4/)
+    const response = await ask('GET /metrics')
+    assert.match(response.header('content-type'), /^text\/plain; version=0\.0\.4/)
     assert.match(
-      answer.body,
+      response.body,
       /^http_request_duration_seconds_count\{method="GET",route="\/livez",status="200"\} \d+$/m,
     )
   })

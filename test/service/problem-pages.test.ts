@@ -1,13 +1,17 @@
 import assert from 'node:assert/strict'
 import { after, describe, test } from 'node:test'
-import { PROBLEM_TEXTS } from '../../internal/problem-texts.ts'
-import { PROBLEMS } from '../../internal/service-error.ts'
+import { PROBLEM_TEXTS } from '../../internal/core/problem-texts.ts'
+import { PROBLEMS } from '../../internal/core/service-error.ts'
 import { send } from '../support/order-client.ts'
 import { assertPageHeaders } from '../support/page-headers.ts'
 import { assertProblem, one } from '../support/raw-http.ts'
 import { startServiceOnDatabase } from '../support/service-on-database.ts'
 
-const world = await startServiceOnDatabase({ NODE_ENV: 'production', HMAC_SECRET: 'not-the-demo-secret' })
+const world = await startServiceOnDatabase({
+  NODE_ENV: 'production',
+  SIMULATED_GATEWAY: 'on',
+  HMAC_SECRET: 'not-the-demo-secret',
+})
 after(() => world.close())
 const { url } = world.service
 
@@ -65,8 +69,18 @@ describe('the error catalogue', () => {
 
   test('a code that does not exist is 404', async () => {
     for (const code of ['nothing', '__proto__', 'constructor', 'toString', 'NOT_FOUND', '%6eot_found']) {
-      const answer = await one(world.port, `GET /problems/${code} HTTP/1.1\r\nHost: a\r\n\r\n`)
-      assertProblem(answer, 404, 'not_found')
+      const response = await one(world.port, `GET /problems/${code} HTTP/1.1\r\nHost: a\r\n\r\n`)
+      assertProblem(response, 404, 'not_found')
     }
   })
+})
+
+test('/ leads a browser to /docs, and names the places of the service for others', async () => {
+  const page = await get('/', BROWSER)
+  assert.deepEqual([page.status, page.headers.location], [302, '/docs'])
+  const json = await get('/')
+  assert.equal(json.status, 200)
+  // In production the console is on the private listener only.
+  assert.deepEqual(Object.keys(JSON.parse(json.text)), ['docs', 'openapi', 'problems', 'health'])
+  for (const path of Object.values(JSON.parse(json.text))) assert.equal((await get(String(path))).status, 200)
 })

@@ -52,8 +52,8 @@ describe('a request without a key', () => {
   /** What reached the backend for these bytes. */
   async function reached(lines: string[], body = '') {
     const seen = backend.reached.length
-    const answer = await one(proxy.port, `${lines.join('\r\n')}\r\n\r\n${body}`)
-    return { answer, reached: backend.reached[seen] }
+    const response = await one(proxy.port, `${lines.join('\r\n')}\r\n\r\n${body}`)
+    return { response, reached: backend.reached[seen] }
   }
 
   for (const target of [
@@ -61,8 +61,8 @@ describe('a request without a key', () => {
     ...['/a%2Fb', '/%zz', '/;p=1', '/caf%C3%A9', "/!$&'()*+,=:@", '/a?b=http://x/../y'],
   ]) {
     test(`the target ${JSON.stringify(target)} is passed on byte for byte, behind the base path`, async () => {
-      const { answer, reached: request } = await reached([`GET ${target} HTTP/1.1`, 'Host: me.example'])
-      assert.equal(answer.status, 200)
+      const { response, reached: request } = await reached([`GET ${target} HTTP/1.1`, 'Host: me.example'])
+      assert.equal(response.status, 200)
       assert.equal(request?.target, `/base${target}`)
       assert.deepEqual(request?.values('host'), [new URL(backend.url).host])
       assert.deepEqual(request?.values('x-forwarded-host'), ['me.example'])
@@ -90,8 +90,8 @@ describe('a request without a key', () => {
     ['CONNECT', 'CONNECT evil.example:80 HTTP/1.1', 405, 'method_not_allowed'],
   ] as const) {
     test(`${what} is refused and does not reach the backend`, async () => {
-      const { answer, reached: request } = await reached([line, 'Host: x'])
-      assertProblem(answer, status, code)
+      const { response, reached: request } = await reached([line, 'Host: x'])
+      assertProblem(response, status, code)
       assert.equal(request, undefined)
     })
   }
@@ -99,12 +99,12 @@ describe('a request without a key', () => {
   test('a request for WebSocket is refused; an offer of HTTP/2 is passed over', async () => {
     const websocket = ['Connection: Upgrade', 'Upgrade: websocket']
     const refused = await reached(['GET / HTTP/1.1', 'Host: x', ...websocket])
-    assertProblem(refused.answer, 400, 'invalid_request')
+    assertProblem(refused.response, 400, 'invalid_request')
     assert.equal(refused.reached, undefined)
 
     const h2c = ['Connection: Upgrade, HTTP2-Settings', 'Upgrade: h2c', 'HTTP2-Settings: AAMAAABk']
-    const { answer, reached: request } = await reached(['GET / HTTP/1.1', 'Host: x', ...h2c])
-    assert.equal(answer.status, 200)
+    const { response, reached: request } = await reached(['GET / HTTP/1.1', 'Host: x', ...h2c])
+    assert.equal(response.status, 200)
     assert.deepEqual(request?.values('upgrade'), [])
     assert.deepEqual(request?.values('http2-settings'), [])
   })
@@ -157,10 +157,10 @@ describe('a request without a key', () => {
     ...['Content-Length', 'Content-Type', 'Signature-Input', 'X-Client-Id', 'Cookie'],
   ]) {
     test(`Connection: ${name} is refused: what is checked here must reach the backend`, async () => {
-      const { answer, reached: request } = await reached([
+      const { response, reached: request } = await reached([
         ...['GET / HTTP/1.1', 'Host: x', `Connection: keep-alive, ${name.toLowerCase()}`],
       ])
-      assertProblem(answer, 400, 'invalid_request')
+      assertProblem(response, 400, 'invalid_request')
       assert.equal(request, undefined)
     })
   }
@@ -184,11 +184,11 @@ describe('a request without a key', () => {
 
   test('Expect: 100-continue is met here', async () => {
     const head = 'POST /x HTTP/1.1\r\nHost: x\r\nExpect: 100-continue\r\nContent-Length: 4\r\n\r\n'
-    const { answers, interim } = await exchange(proxy.port, head, {
+    const { responses, interim } = await exchange(proxy.port, head, {
       write: (socket) => void socket.write('body'),
     })
     assert.deepEqual(interim, [100])
-    assert.equal(answers[0]?.status, 200)
+    assert.equal(responses[0]?.status, 200)
     assert.equal(backend.reached.at(-1)?.body, 'body')
     assert.deepEqual(backend.reached.at(-1)?.values('expect'), [])
   })
@@ -211,33 +211,33 @@ describe('a request without a key', () => {
     }
   })
 
-  test('the answer comes with its status, repeated headers and spelling; not with those of the connection', async () => {
-    const { answer } = await reached(['GET /headers HTTP/1.1', 'Host: x'])
-    const cookies = answer.headers.filter(([name]) => name === 'Set-Cookie').map(([, value]) => value)
+  test('the response comes with its status, repeated headers and spelling; not with those of the connection', async () => {
+    const { response } = await reached(['GET /headers HTTP/1.1', 'Host: x'])
+    const cookies = response.headers.filter(([name]) => name === 'Set-Cookie').map(([, value]) => value)
     assert.deepEqual(cookies, ['a=1', 'b=2'])
-    assert.equal(answer.header('x-private'), '')
-    assert.ok(answer.headers.some(([name]) => name === 'ETag'))
-    assert.match(answer.header('x-request-id'), /^[\w-]{36}$/)
-    assert.equal((await reached(['GET /missing HTTP/1.1', 'Host: x'])).answer.status, 404)
-    assert.equal((await reached(['GET /hints HTTP/1.1', 'Host: x'])).answer.body, 'after 103')
+    assert.equal(response.header('x-private'), '')
+    assert.ok(response.headers.some(([name]) => name === 'ETag'))
+    assert.match(response.header('x-request-id'), /^[\w-]{36}$/)
+    assert.equal((await reached(['GET /missing HTTP/1.1', 'Host: x'])).response.status, 404)
+    assert.equal((await reached(['GET /hints HTTP/1.1', 'Host: x'])).response.body, 'after 103')
   })
 
   test('a redirect is passed on and not followed', async () => {
-    const { answer } = await reached(['GET /redirect HTTP/1.1', 'Host: x'])
-    assert.equal(answer.status, 302)
-    assert.equal(answer.header('location'), 'http://127.0.0.1:1/elsewhere')
+    const { response } = await reached(['GET /redirect HTTP/1.1', 'Host: x'])
+    assert.equal(response.status, 302)
+    assert.equal(response.header('location'), 'http://127.0.0.1:1/elsewhere')
   })
 
   test('HEAD has the headers of GET and no body', async () => {
-    const answer = await one(proxy.port, 'HEAD / HTTP/1.1\r\nHost: x\r\n\r\n', { head: true })
-    assert.equal(answer.header('x-method'), 'HEAD')
+    const response = await one(proxy.port, 'HEAD / HTTP/1.1\r\nHost: x\r\n\r\n', { head: true })
+    assert.equal(response.header('x-method'), 'HEAD')
   })
 
-  test('requests one after the other on one connection each get their own answer', async () => {
+  test('requests one after the other on one connection each get their own response', async () => {
     const get = (n: number) => `GET /n${n} HTTP/1.1\r\nHost: x\r\nX-Request-Id: n${n}\r\n\r\n`
-    const { answers } = await exchange(proxy.port, get(1) + get(2) + get(3), { until: 3 })
+    const { responses } = await exchange(proxy.port, get(1) + get(2) + get(3), { until: 3 })
     assert.deepEqual(
-      answers.map((answer) => answer.header('x-request-id')),
+      responses.map((response) => response.header('x-request-id')),
       ['n1', 'n2', 'n3'],
     )
   })
@@ -312,7 +312,7 @@ function memory(pid: number, name: string): number {
   )
 }
 
-describe('a backend that answers no valid HTTP', () => {
+describe('a backend that responds in no valid HTTP', () => {
   const WHOLE = 'HTTP/1.1 200 OK\r\nContent-Length: 2\r\n\r\nok'
   const faults: [what: string, bytes: string, end: 'end' | 'reset' | 'stay', outcome: 'problem' | 'cut'][] = [
     ['two lengths', 'HTTP/1.1 200 OK\r\nContent-Length: 2\r\nContent-Length: 3\r\n\r\nok', 'stay', 'problem'],
@@ -350,12 +350,12 @@ describe('a backend that answers no valid HTTP', () => {
   const closing: (() => unknown)[] = []
   const t = { after: (close: () => unknown) => void closing.push(close) }
   let proxy: Service
-  let answer = WHOLE
+  let response = WHOLE
   let end: 'end' | 'reset' | 'stay' = 'stay'
 
   before(async () => {
     const backend = await startRawBackend(t, (socket) => {
-      socket.write(answer, 'latin1', () => {
+      socket.write(response, 'latin1', () => {
         if (end === 'end') socket.end()
         // Behind what was written: a reset throws away what the other side has not read yet.
         if (end === 'reset') setTimeout(() => socket.resetAndDestroy(), 100)
@@ -367,7 +367,7 @@ describe('a backend that answers no valid HTTP', () => {
 
   for (const [what, bytes, how, outcome] of faults) {
     test(`${what}: its client gets ${outcome === 'problem' ? '502' : 'what came, and sees that it is cut'}`, async () => {
-      answer = bytes
+      response = bytes
       end = how
       if (outcome === 'problem') {
         const problem = await one(proxy.port, 'GET / HTTP/1.1\r\nHost: x\r\n\r\n')
@@ -378,11 +378,11 @@ describe('a backend that answers no valid HTTP', () => {
     })
   }
 
-  test('an answer without a length ends with its connection, and the sidecar goes on', async () => {
-    answer = 'HTTP/1.0 200 OK\r\n\r\nuntil I hang up'
+  test('a response without a length ends with its connection, and the sidecar goes on', async () => {
+    response = 'HTTP/1.0 200 OK\r\n\r\nuntil I hang up'
     end = 'end'
     assert.equal((await send(proxy.url)).body.toString(), 'until I hang up')
-    answer = WHOLE
+    response = WHOLE
     end = 'stay'
     assert.equal((await send(proxy.url)).body.toString(), 'ok')
   })

@@ -14,15 +14,15 @@ const WHOLE = 'HTTP/1.1 200 OK\r\nContent-Length: 2\r\n\r\nok'
 
 /** What a raw backend does with its connection once a request is there; '' sends nothing. */
 const FAULTS: [what: string, bytes: string, end: 'end' | 'reset' | 'stay' | 'dribble', first: string][] = [
-  ['never answers', '', 'stay', '504 backend_timeout'],
+  ['never responds', '', 'stay', '504 backend_timeout'],
   [
-    'stalls within its answer',
+    'stalls within its response',
     'HTTP/1.1 200 OK\r\nContent-Length: 9\r\n\r\nok',
     'stay',
     '504 backend_timeout',
   ],
   [
-    'answers a byte at a time',
+    'sends a byte at a time',
     'HTTP/1.1 200 OK\r\nContent-Length: 9999\r\n\r\n',
     'dribble',
     '504 backend_timeout',
@@ -30,13 +30,13 @@ const FAULTS: [what: string, bytes: string, end: 'end' | 'reset' | 'stay' | 'dri
   ['hangs up', '', 'end', '409 outcome_unknown'],
   ['resets', '', 'reset', '409 outcome_unknown'],
   [
-    'is cut within its answer',
+    'is cut within its response',
     'HTTP/1.1 200 OK\r\nContent-Length: 9\r\n\r\nok',
     'end',
     '409 outcome_unknown',
   ],
   [
-    'is reset within its answer',
+    'is reset within its response',
     'HTTP/1.1 200 OK\r\nContent-Length: 9\r\n\r\nok',
     'reset',
     '409 outcome_unknown',
@@ -53,8 +53,8 @@ const FAULTS: [what: string, bytes: string, end: 'end' | 'reset' | 'stay' | 'dri
     'end',
     '409 outcome_unknown',
   ],
-  ['answers 500, with --on-5xx hold', WHOLE.replace('200', '500'), 'stay', '500 '],
-  ['answers no HTTP', 'hello\r\n\r\n', 'stay', '409 outcome_unknown'],
+  ['responds with 500, with --on-5xx hold', WHOLE.replace('200', '500'), 'stay', '500 '],
+  ['responds in no HTTP', 'hello\r\n\r\n', 'stay', '409 outcome_unknown'],
   [
     'has two lengths',
     'HTTP/1.1 200 OK\r\nContent-Length: 2\r\nContent-Length: 3\r\n\r\nok',
@@ -91,7 +91,8 @@ describe('a backend that took a request and', () => {
         assert.equal((await post(proxy.url, newKey())).status, 200)
       })
     }
-    assert.match(proxy.log(), /"reason":"answer_truncated".*the outcome of a request is not known/)
+    const said = /"reason":"answer_truncated".*the outcome of a request is not known/
+    await until('the log says why', () => said.test(proxy.log()))
   })
 
   test('may see it again where the operator said so: --on-unknown release, --timeout', async (t) => {
@@ -132,8 +133,26 @@ describe('a backend that took a request and', () => {
   })
 })
 
+test('a key is held for as long as the backend works, however short its time to live is', async (t) => {
+  const waiting: ServerResponse[] = []
+  const backend = await startBackend(t, (res) => void waiting.push(res))
+  const settings = { IDEMPOTENCY_TTL: '1s', IDEMPOTENCY_LEASE: '500ms' }
+  const proxy = await startProxy(t, backend.url, ['--on-unknown', 'release'], settings)
+  const key = newKey()
+  const first = post(proxy.url, key)
+  await until('the backend has it', () => waiting.length === 1)
+  const startedMs = Date.now()
+  await until('three times the time to live is over', async () => {
+    assert.equal(say(await post(proxy.url, key)), '409 request_in_progress')
+    return Date.now() - startedMs > 3_000
+  })
+  waiting[0]?.end('done')
+  assert.equal((await first).body.toString(), 'done')
+  assert.equal(backend.runs(key), 1)
+})
+
 describe('--lookup', () => {
-  /** Loses the answer to every first request; says of a key what `outcomes` has. */
+  /** Loses the response to every first request; says of a key what `outcomes` has. */
   async function setUp(t: TestContext) {
     const outcomes = new Map<string, (res: ServerResponse) => void>()
     const backend = await startBackend(t, (res, { target, values }) => {
@@ -146,7 +165,7 @@ describe('--lookup', () => {
       ) {
         return void res.end('second run')
       }
-      // A cut within the answer: the backend has done what it does.
+      // A cut within the response: the backend has done what it does.
       if (target === '/cut') res.writeHead(200, { 'Content-Length': 9 }).write('half', () => res.destroy())
       else res.destroy()
     })
@@ -157,7 +176,7 @@ describe('--lookup', () => {
     return { proxy, backend, outcomes, runs }
   }
 
-  test('an answer that it finds is replayed; none frees the key; anything else leaves it unknown', async (t) => {
+  test('a response that it finds is replayed; none frees the key; anything else leaves it unknown', async (t) => {
     const { proxy, backend, outcomes, runs } = await setUp(t)
     const found = newKey()
     assert.equal(say(await post(proxy.url, found)), '409 outcome_unknown')
@@ -195,6 +214,9 @@ describe('--lookup', () => {
     for (const other of [
       (res: ServerResponse) => void res.writeHead(500).end(),
       (res: ServerResponse) => void res.writeHead(200, { 'Idempotency-Status': 'ok' }).end(),
+      ...[401, 408, 429].map(
+        (status) => (res: ServerResponse) => void res.writeHead(200, { 'Idempotency-Status': status }).end(),
+      ),
       (res: ServerResponse) => void res.writeHead(302, { Location: '/' }).end(),
     ]) {
       const key = newKey()
@@ -203,6 +225,20 @@ describe('--lookup', () => {
       assert.equal(say(await post(proxy.url, key)), '409 outcome_unknown')
       assert.equal(runs(key), 1)
     }
+  })
+
+  test('a key never changes the address that is asked: such a key stays unknown', async (t) => {
+    const { proxy, backend, runs } = await setUp(t)
+    const names = ['..', '.', '../..', '..%2f', 'a/../b', '..\\\\x', 'a?b', 'a#b', 'a;b', '%2e%2e']
+    for (const key of names.map((name) => `"${name}"`)) {
+      assert.equal(say(await post(proxy.url, key, '/cut')), '409 outcome_unknown', key)
+      assert.equal(say(await post(proxy.url, key, '/cut')), '409 outcome_unknown', key)
+      assert.equal(runs(key), 1, key)
+    }
+    const asked = backend.reached.filter(({ method }) => method === 'GET')
+    assert.deepEqual(asked, [])
+    // Lines of the log arrive a moment later.
+    await until('the log says why', () => /would change the address of the lookup/.test(proxy.log()))
   })
 
   test('a 404 about a request that may still be at work does not free it, until its time is over', async (t) => {
@@ -261,10 +297,10 @@ describe('the store', () => {
     assert.equal(backend.runs(hung), 0)
     redis.resume()
     // Before the lease of 30 s ends, which would free it as well.
-    await until('it answers', async () => (await post(proxy.url, hung)).status === 200, 20_000)
+    await until('it responds', async () => (await post(proxy.url, hung)).status === 200, 20_000)
   })
 
-  test('is away while the backend works: the answer goes out, and is recorded when the store is back', async (t) => {
+  test('is away while the backend works: the response goes out, and is recorded when the store is back', async (t) => {
     const redis = await startRedis()
     t.after(() => redis.stop())
     const waiting: ServerResponse[] = []
@@ -275,7 +311,7 @@ describe('the store', () => {
     const first = post(proxy.url, key)
     await until('the backend has it', () => waiting.length === 1)
     redis.pause()
-    // Longer than the lease: nobody renews it.
+    // Longer than the lease: it is not renewed.
     await new Promise((resolve) => setTimeout(resolve, 1_000))
     waiting.pop()?.end('done')
     assert.equal((await first).body.toString(), 'done')

@@ -4,7 +4,7 @@ import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import { after, describe, test } from 'node:test'
 import { setTimeout as sleep } from 'node:timers/promises'
-import { assertProblem, one, type RawAnswer } from '../support/raw-http.ts'
+import { assertProblem, one, type RawResponse } from '../support/raw-http.ts'
 import { GOOD_BODY, newKey, type RawOrder, signedGet, signedOrder } from '../support/raw-order.ts'
 import { startServiceOnDatabase } from '../support/service-on-database.ts'
 
@@ -25,27 +25,27 @@ after(async () => {
   rmSync(directory, { recursive: true })
 })
 
-function assertLimits(answer: RawAnswer, remaining: number): void {
-  assert.equal(answer.header('x-ratelimit-limit'), '10')
-  assert.equal(answer.header('x-ratelimit-remaining'), String(remaining))
-  const inSeconds = Number(answer.header('x-ratelimit-reset')) - Date.now() / 1000
+function assertLimits(response: RawResponse, remaining: number): void {
+  assert.equal(response.header('x-ratelimit-limit'), '10')
+  assert.equal(response.header('x-ratelimit-remaining'), String(remaining))
+  const inSeconds = Number(response.header('x-ratelimit-reset')) - Date.now() / 1000
   assert.ok(inSeconds > 0 && inSeconds <= 61, `a reset in ${inSeconds} s`)
-  assert.equal(answer.header('ratelimit-policy'), '"client";q=10;w=60')
-  assert.match(answer.header('ratelimit'), new RegExp(`^"client";r=${remaining};t=([1-9]|[1-5]\\d|60)$`))
+  assert.equal(response.header('ratelimit-policy'), '"client";q=10;w=60')
+  assert.match(response.header('ratelimit'), new RegExp(`^"client";r=${remaining};t=([1-9]|[1-5]\\d|60)$`))
 }
 
-function assertRefused(answer: RawAnswer): number {
-  const { retryable, retry_after_ms = 0 } = assertProblem(answer, 429, 'rate_limited')
+function assertRefused(response: RawResponse): number {
+  const { retryable, retry_after_ms = 0 } = assertProblem(response, 429, 'rate_limited')
   assert.equal(retryable, true)
   assert.ok(retry_after_ms >= 1)
-  assert.equal(answer.header('retry-after'), String(Math.ceil(retry_after_ms / 1000)))
+  assert.equal(response.header('retry-after'), String(Math.ceil(retry_after_ms / 1000)))
   return retry_after_ms
 }
 
 describe('by default a client has 10 requests in 60 s', () => {
   const send = (order: Partial<RawOrder>) => one(byDefault.port, signedOrder({ secret, ...order }))
 
-  test('every answer says where it stands, whatever it is; the eleventh is 429', async () => {
+  test('every response says where it stands, whatever it is; the eleventh is 429', async () => {
     const client = 'a'
     const key = newKey()
     const wrong = GOOD_BODY.replace('500', '0')
@@ -63,30 +63,30 @@ describe('by default a client has 10 requests in 60 s', () => {
     ]
     let remaining = 10
     for (const [status, request] of requests) {
-      const answer = await (request instanceof Buffer
+      const response = await (request instanceof Buffer
         ? one(byDefault.port, request)
         : send({ client, ...request }))
-      assert.equal(answer.status, status, answer.body)
-      assertLimits(answer, --remaining)
+      assert.equal(response.status, status, response.body)
+      assertLimits(response, --remaining)
     }
     for (let n = 0; n < 3; n++) {
-      const answer = await send({ client })
-      assert.ok(assertRefused(answer) <= 60_000)
-      assertLimits(answer, 0)
+      const response = await send({ client })
+      assert.ok(assertRefused(response) <= 60_000)
+      assertLimits(response, 0)
     }
     assert.equal((await byDefault.orders()).length, 1)
   })
 
   test('50 at once: exactly 10 pass', async () => {
-    const answers = await Promise.all(Array.from({ length: 50 }, () => send({ client: 'b' })))
-    assert.equal(answers.filter(({ status }) => status === 201).length, 10)
-    for (const answer of answers) if (answer.status !== 201) assertRefused(answer)
+    const responses = await Promise.all(Array.from({ length: 50 }, () => send({ client: 'b' })))
+    assert.equal(responses.filter(({ status }) => status === 201).length, 10)
+    for (const response of responses) if (response.status !== 201) assertRefused(response)
   })
 
   test('what one client uses up is there for the next', async () => {
-    const answer = await send({ client: 'c' })
-    assert.equal(answer.status, 201)
-    assertLimits(answer, 9)
+    const response = await send({ client: 'c' })
+    assert.equal(response.status, 201)
+    assertLimits(response, 9)
   })
 })
 
@@ -99,8 +99,8 @@ test('a 429 is not stored, and asking again does not put off the moment that it 
   const waitMs = assertRefused(await one(short.port, bytes))
   for (let n = 0; n < 20; n++) assertRefused(await one(short.port, bytes))
   await sleep(waitMs - (performance.now() - startedMs) + 50)
-  const answer = await one(short.port, bytes)
-  assert.equal(answer.status, 201, answer.body)
-  assert.equal(answer.header('idempotent-replayed'), '')
+  const response = await one(short.port, bytes)
+  assert.equal(response.status, 201, response.body)
+  assert.equal(response.header('idempotent-replayed'), '')
   assert.equal((await short.orders()).length, 1)
 })

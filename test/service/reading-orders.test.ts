@@ -5,7 +5,7 @@ import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import { after, before, describe, test } from 'node:test'
 import { z } from 'zod'
-import { assertProblem, one, type RawAnswer } from '../support/raw-http.ts'
+import { assertProblem, one, type RawResponse } from '../support/raw-http.ts'
 import { GOOD_BODY, newKey, signedGet, signedOrder } from '../support/raw-order.ts'
 import { startServiceOnDatabase } from '../support/service-on-database.ts'
 
@@ -30,23 +30,23 @@ const order = z.strictObject({
 })
 const page = z.strictObject({ orders: z.array(order), next_cursor: z.string().nullable() })
 
-/** Answers with its id. */
+/** Returns its id. */
 async function place(amount: number): Promise<string> {
-  const answer = await one(
+  const response = await one(
     port,
     signedOrder({ key: newKey(), body: GOOD_BODY.replace('500', String(amount)) }),
   )
-  assert.equal(answer.status, 201, answer.body)
-  return z.strictObject({ order }).parse(JSON.parse(answer.body)).order.id
+  assert.equal(response.status, 201, response.body)
+  return z.strictObject({ order }).parse(JSON.parse(response.body)).order.id
 }
 
-const get = (target: string, as = {}): Promise<RawAnswer> => one(port, signedGet(target, as))
+const get = (target: string, as = {}): Promise<RawResponse> => one(port, signedGet(target, as))
 
 async function getPage(target: string, as = {}) {
-  const answer = await get(target, as)
-  assert.equal(answer.status, 200, answer.body)
-  assert.equal(answer.header('content-type'), 'application/json; charset=utf-8')
-  return page.parse(JSON.parse(answer.body))
+  const response = await get(target, as)
+  assert.equal(response.status, 200, response.body)
+  assert.equal(response.header('content-type'), 'application/json; charset=utf-8')
+  return page.parse(JSON.parse(response.body))
 }
 
 /** Oldest first. */
@@ -127,7 +127,7 @@ describe('GET /orders', () => {
 })
 
 describe('GET /orders/:id', () => {
-  test('is the order as POST answered it, byte for byte, at its Location', async () => {
+  test('is the order as POST returned it, byte for byte, at its Location', async () => {
     for (const [amount, item] of [
       ['500', 'book'],
       ['"19.90"', 'Käse \\u0026 “quotes” \\"'],
@@ -164,4 +164,47 @@ describe('GET /orders/:id', () => {
   test('finds an id in upper case', async () => {
     assert.equal((await get(`/orders/${ids[0]?.toUpperCase()}`)).status, 200)
   })
+})
+
+describe('GET /orders?idempotency_key=', () => {
+  test('has the order of the key, and none for a key that was not used', async () => {
+    const key = newKey()
+    assert.deepEqual(await getPage(`/orders?idempotency_key=${key}`), { orders: [], next_cursor: null })
+    const placed = await one(port, signedOrder({ key }))
+    assert.equal(placed.status, 201)
+    const { orders, next_cursor } = await getPage(`/orders?idempotency_key=${key}`)
+    assert.deepEqual([orders, next_cursor], [[JSON.parse(placed.body).order], null])
+    assert.deepEqual((await getPage(`/orders?idempotency_key=${key}`, ACME)).orders, [])
+    const spaced = await one(port, signedOrder({ key: '"a key, of mine"' }))
+    assert.equal(spaced.status, 201)
+    assert.equal((await getPage('/orders?idempotency_key=a%20key,+of+mine')).orders.length, 1)
+  })
+
+  test('and created_after, created_before', async () => {
+    const key = newKey()
+    const { created_at } = JSON.parse((await one(port, signedOrder({ key }))).body).order
+    const at = encodeURIComponent(created_at)
+    const length = async (filter: string) =>
+      (await getPage(`/orders?idempotency_key=${key}&${filter}`)).orders.length
+    assert.equal(await length(`created_after=${at}`), 1)
+    assert.equal(await length(`created_before=${at}`), 0)
+    assert.equal(await length('created_before=2100-01-01T00:00:00%2B02:00'), 1)
+    assert.equal(await length('created_after=2100-01-01T00:00:00Z'), 0)
+  })
+
+  for (const query of [
+    'idempotency_key=',
+    'idempotency_key=%C3%A9',
+    `idempotency_key=${'k'.repeat(256)}`,
+    'idempotency_key=a&idempotency_key=b',
+    'created_after=yesterday',
+    'created_after=2026-02-30T00:00:00Z',
+    'created_before=2026-01-01',
+    'created_before=',
+  ]) {
+    test(`${query.slice(0, 40)} is refused, naming the parameter`, async () => {
+      const { detail } = assertProblem(await get(`/orders?${query}`), 400, 'invalid_request')
+      assert.ok(detail?.startsWith(String(query.split('=')[0])), detail)
+    })
+  }
 })

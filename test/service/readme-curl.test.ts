@@ -8,28 +8,32 @@ import { promisify } from 'node:util'
 import { startServiceOnDatabase } from '../support/service-on-database.ts'
 
 const ROOT = fileURLToPath(new URL('../..', import.meta.url))
-const README = readFileSync(join(ROOT, 'README.md'), 'utf8')
+const PAGES = ['README.md', 'docs/signing.md', 'docs/payments.md']
 /** The fixed signatures are v0, so nothing in the text grows old. */
 const world = await startServiceOnDatabase({ RATE_LIMITS: 'none', SIMULATED_FAILURE_RATE: '0' })
 after(() => world.close())
 
 interface Example {
+  page: string
   line: number
   command: string
-  /** What the text shows of the answer: the block without a language that follows, if nothing but words is between. */
+  /** What the text shows of the response: the block without a language that follows, if nothing but words is between. */
   shown: string | undefined
 }
 
-/** The blocks of shell that send something to the demo, in their order. */
-function examples(): Example[] {
-  const blocks = [...README.matchAll(/^```(\w*)\n([\s\S]*?)^```$/gm)].map((match) => ({
-    ...{ language: match[1], text: match[2] ?? '', index: match.index },
+/** The blocks of shell of a page that send something to the demo, in their order. */
+function examples(page: string): Example[] {
+  const text = readFileSync(join(ROOT, page), 'utf8')
+  const blocks = [...text.matchAll(/^```(\w*)\n([\s\S]*?)^```$/gm)].map((match) => ({
+    language: match[1],
+    text: match[2] ?? '',
+    index: match.index,
   }))
-  return blocks.flatMap(({ language, text, index }, n) => {
-    if (language !== 'sh' || !/\bcurl\b/.test(text) || !text.includes('127.0.0.1:8080')) return []
+  return blocks.flatMap(({ language, text: command, index }, n) => {
+    if (language !== 'sh' || !/\bcurl\b/.test(command) || !command.includes('127.0.0.1:8080')) return []
     const next = blocks[n + 1]
-    const line = README.slice(0, index).split('\n').length
-    return [{ line, command: text, shown: next?.language === '' ? next.text : undefined }]
+    const line = text.slice(0, index).split('\n').length
+    return [{ page, line, command, shown: next?.language === '' ? next.text : undefined }]
   })
 }
 
@@ -51,15 +55,15 @@ function shapeOf(value: unknown): unknown {
 const statusOf = (text: string) => /^HTTP\/1\.1 \d+ .*$/m.exec(text)?.[0]
 const jsonOf = (text: string) => /^\{.*\}$/m.exec(text)?.[0]
 
-const found = examples()
+const found = PAGES.flatMap(examples)
 
-test('the text has examples, and shows the answers of some', () => {
+test('the pages have examples, and show the responses of some', () => {
   assert.ok(found.length >= 4, `${found.length} examples`)
   assert.ok(found.filter(({ shown }) => shown !== undefined).length >= 2)
 })
 
-for (const { line, command, shown } of found) {
-  test(`line ${line}: ${command.split('\n').at(0)?.slice(0, 60)}`, async () => {
+for (const { page, line, command, shown } of found) {
+  test(`${page}, line ${line}: ${command.split('\n').at(0)?.slice(0, 60)}`, async () => {
     const actual = await run(command)
     assert.doesNotMatch(actual, /^HTTP\/1\.1 (401|5\d\d)/m)
     assert.doesNotMatch(actual, /"status":(401|5\d\d)/)

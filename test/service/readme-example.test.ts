@@ -19,6 +19,11 @@ function example(): string {
   const [code = '', ...others] = blocks.filter((block) => /from 'oncekey'/.test(block))
   assert.ok(code !== '' && others.length === 0, 'README.md has one example of the library')
   assert.ok(code.split('\n').length - 1 <= 30, 'the example has at most 30 lines')
+  const imports = /\{([^}]*)\} from 'oncekey'/
+    .exec(code)?.[1]
+    ?.split(',')
+    .filter((name) => name.trim() !== '')
+  assert.ok(imports !== undefined && imports.length <= 8, 'the example has at most 8 imports')
   return code
 }
 

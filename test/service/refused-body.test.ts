@@ -7,7 +7,9 @@ import { startService } from '../support/service.ts'
 
 const database = await createDatabase()
 const service = await startService({
-  ...{ DATABASE_URL: database.url, RATE_LIMITS: 'none', SIMULATED_FAILURE_RATE: '0' },
+  DATABASE_URL: database.url,
+  RATE_LIMITS: 'none',
+  SIMULATED_FAILURE_RATE: '0',
 })
 const sql = postgres(database.url, { max: 1, onnotice: () => {} })
 after(async () => {

@@ -5,12 +5,12 @@ import { readdir } from 'node:fs/promises'
 import { createServer, type IncomingHttpHeaders } from 'node:http'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
-import { test } from 'node:test'
+import { type TestContext, test } from 'node:test'
 import { fileURLToPath } from 'node:url'
 import { newKey, orderBody, orderHeaders, send } from '../support/order-client.ts'
 import { type Collector, startCollector } from '../support/otlp-collector.ts'
-import { createDatabase } from '../support/servers.ts'
-import { startService } from '../support/service.ts'
+import { createDatabase, startRedis } from '../support/servers.ts'
+import { type Settings, startService } from '../support/service.ts'
 import { startServiceOnDatabase } from '../support/service-on-database.ts'
 import { until } from '../support/until.ts'
 import { lines } from '../support/workers.ts'
@@ -26,10 +26,48 @@ function tree({ spans }: Collector, traceId: string): string[] {
 }
 
 test('with OpenTelemetry an order is a tree of spans in the trace of its caller', async (t) => {
+  const redis = await startRedis()
+  t.after(() => redis.stop())
+  await t.test('with the keys in Redis', (t) =>
+    spansOfOrders(
+      t,
+      { REDIS_URL: redis.url },
+      {
+        first: ['claim', 'complete', 'limit', 'order', 'signature'],
+        replay: ['claim', 'limit', 'signature'],
+        reused: ['claim', 'limit', 'signature'],
+      },
+    ),
+  )
+  // One statement decides, stores and reads; what was replayed a moment ago is in memory.
+  await t.test('with the keys in the rows of the orders', (t) =>
+    spansOfOrders(
+      t,
+      {},
+      {
+        first: ['limit', 'order', 'signature'],
+        replay: ['limit', 'order', 'signature'],
+        reused: ['limit', 'signature'],
+      },
+    ),
+  )
+})
+
+/** The spans below that of the request. */
+interface Expected {
+  first: readonly string[]
+  replay: readonly string[]
+  reused: readonly string[]
+}
+
+async function spansOfOrders(t: TestContext, settings: Settings, expected: Expected): Promise<void> {
   const collector = await startCollector(t)
   const { service, close } = await startServiceOnDatabase({
-    ...{ OTEL_EXPORTER_OTLP_ENDPOINT: collector.url, OTEL_EXPORTER_OTLP_PROTOCOL: 'http/json' },
-    ...{ OTEL_BSP_SCHEDULE_DELAY: '100', OTEL_RESOURCE_ATTRIBUTES: 'deployment.environment.name=test' },
+    OTEL_EXPORTER_OTLP_ENDPOINT: collector.url,
+    OTEL_EXPORTER_OTLP_PROTOCOL: 'http/json',
+    OTEL_BSP_SCHEDULE_DELAY: '100',
+    OTEL_RESOURCE_ATTRIBUTES: 'deployment.environment.name=test',
+    ...settings,
   })
   const key = newKey()
   const post = async (body: string, traceparent: string, tracestate?: string) => {
@@ -53,7 +91,7 @@ test('with OpenTelemetry an order is a tree of spans in the trace of its caller'
   const order = 'POST /orders'
   assert.deepEqual(tree(collector, TRACE), [
     `${order} < ${PARENT}`,
-    ...['claim', 'complete', 'limit', 'order', 'signature'].map((name) => `${name} < ${order}`),
+    ...expected.first.map((name) => `${name} < ${order}`),
   ])
   const [root] = collector.spans.filter(
     ({ parentSpanId, traceId }) => parentSpanId === PARENT && traceId === TRACE,
@@ -65,9 +103,12 @@ test('with OpenTelemetry an order is a tree of spans in the trace of its caller'
   assert.deepEqual(attributes.get('http.response.status_code'), { intValue: 201 })
   assert.deepEqual(attributes.get('oncekey.request_id'), { stringValue: placed.headers['x-request-id'] })
 
-  const looked = ['claim', 'limit', 'signature'].map((name) => `${name} < ${order}`)
-  assert.deepEqual(tree(collector, 'a'.repeat(32)), [`${order} < ${PARENT}`, ...looked])
-  assert.deepEqual(tree(collector, 'b'.repeat(32)), [`${order} < ${PARENT}`, ...looked])
+  const below = (names: readonly string[]) => [
+    `${order} < ${PARENT}`,
+    ...names.map((name) => `${name} < ${order}`),
+  ]
+  assert.deepEqual(tree(collector, 'a'.repeat(32)), below(expected.replay))
+  assert.deepEqual(tree(collector, 'b'.repeat(32)), below(expected.reused))
   assert.deepEqual(tree(collector, 'c'.repeat(32)), [], 'what the caller does not sample is not exported')
   const own = collector.spans.filter(({ name }) => name === 'GET /orders')
   assert.equal(own.length, 1)
@@ -93,7 +134,7 @@ test('with OpenTelemetry an order is a tree of spans in the trace of its caller'
   function requests() {
     return lines(service).filter(({ msg }) => msg === 'request')
   }
-})
+}
 
 test('without OpenTelemetry the trace of the caller is in the log, or one of our own', async () => {
   const { service, close } = await startServiceOnDatabase()
@@ -125,8 +166,11 @@ test('the payment gateway gets the trace of the caller', async (t) => {
   const paid = await send(`${service.url}/api/v1/payments`, {
     method: 'POST',
     headers: {
-      ...{ Authorization: 'Bearer test-api-key', 'Content-Type': 'application/json' },
-      ...{ 'Idempotency-Key': newKey(), traceparent: `00-${TRACE}-${PARENT}-01`, tracestate: 'rojo=1' },
+      Authorization: 'Bearer test-api-key',
+      'Content-Type': 'application/json',
+      'Idempotency-Key': newKey(),
+      traceparent: `00-${TRACE}-${PARENT}-01`,
+      tracestate: 'rojo=1',
     },
     body: '{"amount":"5.00","currency":"USD","payment_method":"card"}',
   })
@@ -141,8 +185,11 @@ test('the payment gateway gets the trace of the caller', async (t) => {
 test('a collector that is away costs a line in the log, no request and no second at the end', async (t) => {
   const database = await createDatabase()
   const service = await startService({
-    ...{ DATABASE_URL: database.url, OTEL_BSP_SCHEDULE_DELAY: '50', OTEL_EXPORTER_OTLP_TIMEOUT: '200' },
-    ...{ OTEL_EXPORTER_OTLP_ENDPOINT: 'http://127.0.0.1:9', OTEL_EXPORTER_OTLP_PROTOCOL: 'http/json' },
+    DATABASE_URL: database.url,
+    OTEL_BSP_SCHEDULE_DELAY: '50',
+    OTEL_EXPORTER_OTLP_TIMEOUT: '200',
+    OTEL_EXPORTER_OTLP_ENDPOINT: 'http://127.0.0.1:9',
+    OTEL_EXPORTER_OTLP_PROTOCOL: 'http/json',
   })
   t.after(async () => {
     await service.kill()

@@ -1,13 +1,12 @@
 import { settleMsOf } from '../../internal/payments/pay-once.ts'
 import { gatewayKeyOf } from '../../internal/payments/payment.ts'
-import { PAYMENTS_SCOPE } from '../../internal/payments/payments.ts'
 import { type Attempt, isFinal } from './history.ts'
-import { LEASE_MS, type Mode } from './node.ts'
-import { GATEWAY_TIMEOUT_MS, type Models } from './parts.ts'
+import { isOrders, LEASE_MS, type Mode, SCOPES } from './node.ts'
+import { GATEWAY_TIMEOUT_MS, type Models } from './node-dependencies.ts'
 
 type Report = (violation: string) => void
 
-/** A lock that its holder could not give back, or a payment that somebody asks about at this moment. */
+/** A lock that its holder could not give back, or a payment that the completer asks about at this moment. */
 const AFTERMATH_MS = LEASE_MS + settleMsOf(GATEWAY_TIMEOUT_MS) + 8_000
 
 /** What must hold of every run, from what was seen outside and what there is in the end. */
@@ -22,7 +21,7 @@ export function check(
     answersAreOne(name, group, report)
     conflictsHaveCauses(name, group, { mode, isFaulty }, report)
   }
-  if (mode === 'orders') checkOrders(models, attempts, report)
+  if (isOrders(mode)) checkOrders(models, attempts, report)
   else if (mode === 'payments') checkPayments(models, attempts, report)
   else checkSidecar(models, attempts, report)
 }
@@ -42,7 +41,7 @@ function nameOf({ client, key }: { client: string; key: string }): string {
   return `${client}/${key}`
 }
 
-/** All final answers for a key are identical, whether somebody saw them or not. */
+/** All final responses for a key are identical, whether a client saw them or not. */
 function answersAreOne(name: string, group: readonly Attempt[], report: Report): void {
   const finals = group.flatMap(({ n, served, request }) =>
     served !== undefined && isFinal(served) ? [{ n, served, request }] : [],
@@ -54,8 +53,8 @@ function answersAreOne(name: string, group: readonly Attempt[], report: Report):
       served.status === first.served.status &&
       served.body === first.served.body &&
       served.location === first.served.location
-    if (!isSame) report(`${name}: answers ${first.n} and ${n} differ`)
-    if (request.body !== first.request.body) report(`${name}: one answer for two requests (${n})`)
+    if (!isSame) report(`${name}: responses ${first.n} and ${n} differ`)
+    if (request.body !== first.request.body) report(`${name}: one response for two requests (${n})`)
   }
 }
 
@@ -69,7 +68,7 @@ function conflictsHaveCauses(
     const { served, servedFromMs = 0, servedToMs = 0 } = one
     if (served?.status !== 409) continue
     const code = served.problem?.code ?? 'no problem'
-    // The answer that is lost while its node lives may have been one of these, too.
+    // The response that is lost while its node lives may have been one of these, too.
     const before = group.filter(
       (other) => other !== one && other.servedFromMs !== undefined && other.servedFromMs <= servedToMs,
     )
@@ -111,7 +110,7 @@ function checkOrders({ orders }: Models, attempts: readonly Attempt[], report: R
         told.id === row.order.id && Number(row.order.amount) === asked.amount && row.order.item === asked.item
       if (!isIt) report(`${name}: the order that is acknowledged (${n}) is another one`)
     }
-    if (served?.status === 422 && row !== undefined && row.answer.body.includes('"amount":-')) {
+    if (served?.status === 422 && row !== undefined && row.response.body.includes('"amount":-')) {
       report(`${name}: refused (${n}) and placed`)
     }
   }
@@ -120,7 +119,7 @@ function checkOrders({ orders }: Models, attempts: readonly Attempt[], report: R
 function checkPayments(models: Models, attempts: readonly Attempt[], report: Report): void {
   const { payments, gateway } = models
   const chargesOf = (request: { client: string; key: string }) =>
-    gateway.charges.filter(({ key }) => key === gatewayKeyOf(request.client, PAYMENTS_SCOPE, request.key))
+    gateway.charges.filter(({ key }) => key === gatewayKeyOf(request.client, SCOPES.payments, request.key))
   for (const [name, [first]] of byKey(attempts)) {
     if (first === undefined) continue
     const rows = payments.rows.filter(({ payment }) => nameOf(payment) === name)
@@ -159,7 +158,7 @@ function checkPayments(models: Models, attempts: readonly Attempt[], report: Rep
   }
 }
 
-/** Whether no copy of the request made it while this one was under way: each speaks of what it did itself. */
+/** Whether no copy of the request made it while this one was in flight: each speaks of what it did itself. */
 function isAlone(
   { request, servedFromMs = 0, servedToMs = 0 }: Attempt,
   attempts: readonly Attempt[],
@@ -188,9 +187,9 @@ function checkSidecar({ backend }: Models, attempts: readonly Attempt[], report:
     if (
       served !== undefined &&
       isFinal(served) &&
-      (run?.answer !== served.body || run.body !== request.body)
+      (run?.response !== served.body || run.body !== request.body)
     ) {
-      report(`${name}: an answer (${n}) that the backend did not give`)
+      report(`${name}: a response (${n}) that the backend did not give`)
     }
     const isFailure = served?.problem?.code === 'backend_unreachable'
     if (isFailure && run !== undefined && run.leftMs <= servedToMs && isAlone(attempt, attempts)) {

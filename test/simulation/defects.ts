@@ -1,13 +1,22 @@
-import type { Answer, KeyId } from '../../internal/idempotency/store.ts'
+import type { KeyId, StoredResponse } from '../../internal/idempotency/store.ts'
 import type { Mode } from './node.ts'
-import type { Parts } from './parts.ts'
+import type { NodeDependencies } from './node-dependencies.ts'
 import type { Defect } from './world.ts'
 
-/** Bugs, each of which some seed must find; `says` is what its violation reads like. */
-export const DEFECTS: Record<string, { mode: Mode; says: RegExp; defect: Defect }> = {
+interface Planted {
+  mode: Mode
+  /** Some seed must find it in 'orders in rows' as well. */
+  alsoInRows?: boolean
+  /** What its violation reads like. */
+  says: RegExp
+  defect: Defect
+}
+
+/** Bugs, each of which some seed must find. */
+export const DEFECTS: Record<string, Planted> = {
   'complete without compare-and-set': {
     mode: 'orders',
-    says: /one answer for two requests/,
+    says: /one response for two requests/,
     defect: { inside: (parts) => withTokens(parts, 'complete') },
   },
   'release without compare-and-set': {
@@ -32,6 +41,7 @@ export const DEFECTS: Record<string, { mode: Mode; says: RegExp; defect: Defect 
   },
   'an order without its unique key': {
     mode: 'orders',
+    alsoInRows: true,
     says: /2 orders|differ/,
     defect: {
       inside: ({ orders, ...parts }) => ({
@@ -47,7 +57,8 @@ export const DEFECTS: Record<string, { mode: Mode; says: RegExp; defect: Defect 
   },
   'an order without its fingerprint': {
     mode: 'orders',
-    says: /one answer for two requests/,
+    alsoInRows: true,
+    says: /one response for two requests/,
     defect: {
       inside: ({ orders, ...parts }) => ({
         ...parts,
@@ -60,8 +71,9 @@ export const DEFECTS: Record<string, { mode: Mode; says: RegExp; defect: Defect 
       }),
     },
   },
-  'an order answered before it is written': {
+  'an order acknowledged before it is written': {
     mode: 'orders',
+    alsoInRows: true,
     says: /acknowledged/,
     defect: {
       outside: ({ orders, ...parts }) => ({
@@ -88,7 +100,7 @@ export const DEFECTS: Record<string, { mode: Mode; says: RegExp; defect: Defect 
           ...keys,
           async claim(...args) {
             const claim = await keys.claim(...args)
-            return claim.outcome === 'replay' ? { ...claim, answer: rewritten(claim.answer) } : claim
+            return claim.outcome === 'replay' ? { ...claim, response: rewritten(claim.response) } : claim
           },
         },
       }),
@@ -105,7 +117,7 @@ export const DEFECTS: Record<string, { mode: Mode; says: RegExp; defect: Defect 
     defect: {
       outside: ({ keys, ...parts }) => ({
         ...parts,
-        keys: { ...keys, release: (id, token) => keys.release(id, token, 'nothing happened') },
+        keys: { ...keys, release: (id, token) => keys.release(id, token, 'not_executed') },
       }),
     },
   },
@@ -194,7 +206,7 @@ let n = 0
 
 const anyone = (id: KeyId): KeyId => ({ ...id, client: 'anyone' })
 
-function anyones(keys: Parts['keys']): Omit<Parts['keys'], 'claim'> {
+function anyones(keys: NodeDependencies['keys']): Omit<NodeDependencies['keys'], 'claim'> {
   return {
     dispatch: (id, ...rest) => keys.dispatch(anyone(id), ...rest),
     renew: (id, ...rest) => keys.renew(anyone(id), ...rest),
@@ -205,7 +217,7 @@ function anyones(keys: Parts['keys']): Omit<Parts['keys'], 'claim'> {
 }
 
 /** The verb takes whatever token the key has at the moment. */
-function withTokens({ keys, ...parts }: Parts, verb: 'complete' | 'release'): Parts {
+function withTokens({ keys, ...parts }: NodeDependencies, verb: 'complete' | 'release'): NodeDependencies {
   const tokens = new Map<string, string>()
   const name = (id: KeyId) => JSON.stringify(id)
   const current = (id: KeyId, token: string) => tokens.get(name(id)) ?? token
@@ -218,15 +230,15 @@ function withTokens({ keys, ...parts }: Parts, verb: 'complete' | 'release'): Pa
         if (claim.outcome === 'acquired') tokens.set(name(id), token)
         return claim
       },
-      complete: (id, token, answer) =>
-        keys.complete(id, verb === 'complete' ? current(id, token) : token, answer),
+      complete: (id, token, response) =>
+        keys.complete(id, verb === 'complete' ? current(id, token) : token, response),
       release: (id, token, ...rest) =>
         keys.release(id, verb === 'release' ? current(id, token) : token, ...rest),
     },
   }
 }
 
-function claimsWithNewTokens({ keys, ...parts }: Parts): Parts {
+function claimsWithNewTokens({ keys, ...parts }: NodeDependencies): NodeDependencies {
   const last = new Map<string, string>()
   const real = (token: string) => last.get(token) ?? token
   return {
@@ -239,14 +251,14 @@ function claimsWithNewTokens({ keys, ...parts }: Parts): Parts {
       },
       dispatch: (id, token) => keys.dispatch(id, real(token)),
       renew: (id, token, leaseMs) => keys.renew(id, real(token), leaseMs),
-      complete: (id, token, answer) => keys.complete(id, real(token), answer),
+      complete: (id, token, response) => keys.complete(id, real(token), response),
       release: (id, token, ...rest) => keys.release(id, real(token), ...rest),
       resolve: (...args) => keys.resolve(...args),
     },
   }
 }
 
-function renewsForEver({ keys, ...parts }: Parts): Parts {
+function renewsForEver({ keys, ...parts }: NodeDependencies): NodeDependencies {
   return {
     ...parts,
     keys: {
@@ -264,16 +276,19 @@ function renewsForEver({ keys, ...parts }: Parts): Parts {
   }
 }
 
-function rewritten(answer: Answer): Answer {
-  return { ...answer, body: Buffer.from(JSON.stringify(JSON.parse(answer.body.toString()), undefined, 1)) }
+function rewritten(response: StoredResponse): StoredResponse {
+  return {
+    ...response,
+    body: Buffer.from(JSON.stringify(JSON.parse(response.body.toString()), undefined, 1)),
+  }
 }
 
-function steps(payments: Parts['payments']): Parts['payments'] {
+function steps(payments: NodeDependencies['payments']): NodeDependencies['payments'] {
   return {
     begin: (...args) => payments.begin(...args),
     sendAgain: (...args) => payments.sendAgain(...args),
     settle: (...args) => payments.settle(...args),
-    letGo: (...args) => payments.letGo(...args),
+    leaveOpen: (...args) => payments.leaveOpen(...args),
     abandon: (...args) => payments.abandon(...args),
   }
 }

@@ -29,10 +29,14 @@ export function parseStrikes(text: string, kinds: readonly Fault[]): Strikes {
   )
 }
 
-/** Every fault at every call of the small scenario, alone and with every fault at every later call. */
+/**
+ * Every fault at every call of the small scenario, alone and with every fault at every later call. `nthPair`: only each
+ * so many of the pairs.
+ */
 export async function* singlesAndPairs(
   mode: Mode,
   defect?: Defect,
+  nthPair = 1,
 ): AsyncGenerator<{ strikes: Strikes; run: Run }> {
   const kinds = kindsOf(mode)
   const options = defect === undefined ? {} : { defect }
@@ -41,6 +45,7 @@ export async function* singlesAndPairs(
     return { strikes, run }
   }
   const calm = await struckBy(new Map())
+  let pairs = 0
   yield calm
   for (let n = 0; n < calm.run.failpoints; n++) {
     for (const fault of kinds) {
@@ -48,6 +53,7 @@ export async function* singlesAndPairs(
       yield single
       for (let m = n + 1; m < single.run.failpoints; m++) {
         for (const second of kinds) {
+          if (pairs++ % nthPair !== 0) continue
           yield await struckBy(
             new Map([
               [n, fault],

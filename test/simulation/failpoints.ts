@@ -9,9 +9,9 @@ export const FAULTS = [
   'lost',
   /** It happened, and the reply is lost. */
   'reply lost',
-  /** It is never answered, and nothing happened. */
+  /** It never gets a response, and nothing happened. */
   'hang',
-  /** It is not answered in time, and happens after that. */
+  /** It gets no response in time, and happens after that. */
   'late',
   /** It takes most of the time that it has. */
   'slow',
@@ -38,7 +38,7 @@ export interface NetworkOptions {
   plan: Plan
   /** The keys are lost. */
   flush: () => void
-  /** Dies; what was under way on it is cut. */
+  /** Dies; what was in flight on it is cut. */
   crash: (node: Actor) => void
   /** How long a stalled node stands still. */
   stallMs: number
@@ -94,7 +94,7 @@ export class Network {
       }
       const happens = (inMs: number, then: (result: T) => void = () => {}) => {
         this.#after(this.#actor, inMs, () => {
-          // What the data of a call is to blame for is told like any other answer.
+          // What the data of a call is to blame for is told like any other response.
           options.act().then(
             (result) => {
               trace?.(`  #${n} ${options.name} happens: ${brief(result)}`)

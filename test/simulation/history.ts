@@ -10,24 +10,24 @@ export interface Attempt {
   /** Which life of which node took it; undefined: it never arrived. */
   node: Actor | undefined
   servedFromMs: number | undefined
-  /** When the node had its answer, or died. */
+  /** When the node had its response, or died. */
   servedToMs: number | undefined
-  /** What the node answered; the partner need not have seen it. */
+  /** The response of the node; the partner need not have seen it. */
   served: Served | undefined
-  /** When the partner had the answer, or gave up. */
+  /** When the partner had the response, or gave up. */
   endedMs: number | undefined
   /** What the partner saw; undefined: nothing. */
   seen: Served | undefined
 }
 
-/** An answer that no retry may change. */
+/** A response that no retry may change. */
 export function isFinal({ status, problem }: Served): boolean {
   return (status >= 200 && status < 300) || (status === 402 && problem === undefined)
 }
 
 /** Whether a partner stops trying. */
-export function isOver(answer: Served): boolean {
-  if (isFinal(answer)) return true
-  const code = answer.problem?.code
-  return answer.status === 422 || code === 'idempotency_key_reused' || code === 'outcome_unknown'
+export function isOver(response: Served): boolean {
+  if (isFinal(response)) return true
+  const code = response.problem?.code
+  return response.status === 422 || code === 'idempotency_key_reused' || code === 'outcome_unknown'
 }

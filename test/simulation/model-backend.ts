@@ -2,7 +2,7 @@ export interface BackendRun {
   client: string
   key: string
   body: string
-  answer: string
+  response: string
   leftMs: number
 }
 
@@ -11,7 +11,7 @@ export class ModelBackend {
   readonly runs: BackendRun[] = []
 
   async run(client: string, key: string, body: string, leftMs: number): Promise<BackendRun> {
-    const run = { client, key, body, leftMs, answer: `{"run":${this.runs.length + 1},"of":${body}}` }
+    const run = { client, key, body, leftMs, response: `{"run":${this.runs.length + 1},"of":${body}}` }
     this.runs.push(run)
     return run
   }

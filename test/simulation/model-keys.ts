@@ -1,5 +1,9 @@
+import { isDeepStrictEqual } from 'node:util'
+import { randomHex } from '../../internal/core/random-hex.ts'
 import { boundedScope } from '../../internal/idempotency/bounded-scope.ts'
 import {
+  type ImportedKey,
+  type ImportOutcome,
   type KeyFilter,
   type KeyRecord,
   type KeyRecords,
@@ -8,11 +12,11 @@ import {
   resolutionEntry,
 } from '../../internal/idempotency/key-records.ts'
 import type {
-  Answer,
   Claim,
   IdempotencyStore,
   KeyId,
   Resolver,
+  StoredResponse,
   UnknownReason,
 } from '../../internal/idempotency/store.ts'
 
@@ -29,13 +33,13 @@ interface Held {
   dispatchedAtMs?: number
   unknownAtMs?: number
   reason?: UnknownReason
-  answer?: Answer
+  response?: StoredResponse
   resolvedBy?: string
 }
 
 /**
  * The idempotency store as a map: what the stores on Redis and PostgreSQL promise, and nothing else. It runs the same
- * contract suite as they do. Each verb has done its work when it returns, before anybody awaits it.
+ * contract suite as they do. Each verb has done its work when it returns, before it is awaited.
  */
 export class ModelKeys {
   readonly #now: () => number
@@ -49,6 +53,12 @@ export class ModelKeys {
   /** As a flush, or a failover to a replica that knows nothing. */
   lose(): void {
     this.#records.clear()
+  }
+
+  /** Whether the record is one of another request, or of a response. */
+  isTaken(id: KeyId, fingerprint: string): boolean {
+    const held = this.#find(id)
+    return held !== undefined && (held.state !== 'in_progress' || held.fingerprint !== fingerprint)
   }
 
   store(ttlMs: number): IdempotencyStore {
@@ -67,22 +77,22 @@ export class ModelKeys {
         held.leaseUntilMs = this.#now() + leaseMs
         return true
       },
-      complete: async (id, token, answer) => {
+      complete: async (id, token, response) => {
         const held = this.#find(id)
         if (held?.token !== token) return false
         if (held.state === 'completed') return held.resolvedBy === undefined
         if (held.state !== 'in_progress') return false
-        this.#answered(held, answer, ttlMs)
+        this.#answered(held, response, ttlMs)
         return true
       },
-      release: async (id, token, outcome, reason = 'not_told') => {
+      release: async (id, token, outcome) => {
         const held = this.#mine(id, token)
         if (held === undefined) return false
-        if (outcome === 'nothing happened') {
+        if (outcome === 'not_executed') {
           this.#records.delete(nameOf(id))
         } else {
           held.state = 'unknown'
-          held.reason = reason
+          held.reason = outcome.unknown
           held.unknownAtMs = this.#now()
           held.expiresAtMs = Number.POSITIVE_INFINITY
         }
@@ -101,9 +111,33 @@ export class ModelKeys {
         const held = this.#find(id)
         return held === undefined ? undefined : this.#shown(held)
       },
-      answer: async (id) => this.#find(id)?.answer,
+      response: async (id) => this.#find(id)?.response,
+      importAll: async (keys, { by, dryRun }) => keys.map((key) => this.#import(key, by, dryRun, ttlMs)),
       log: (client) => this.#logOf(client),
     }
+  }
+
+  #import(key: ImportedKey, by: string, dryRun: boolean, ttlMs: number): ImportOutcome {
+    const { id, fingerprint, response, expiresAtMs = this.#now() + ttlMs } = key
+    const held = this.#find(id)
+    if (held !== undefined) {
+      const isSame = held.fingerprint === fingerprint && isDeepStrictEqual(held.response, response)
+      return isSame ? 'same' : 'other'
+    }
+    if (expiresAtMs <= this.#now()) return 'expired'
+    if (dryRun) return 'imported'
+    this.#records.set(nameOf(id), {
+      id,
+      fingerprint,
+      state: 'completed',
+      token: randomHex(16),
+      attempt: 1,
+      leaseUntilMs: this.#now(),
+      expiresAtMs,
+      response,
+      resolvedBy: by,
+    })
+    return 'imported'
   }
 
   #find(id: KeyId): Held | undefined {
@@ -112,7 +146,7 @@ export class ModelKeys {
     return held.state === 'in_progress' && held.leaseUntilMs > this.#now() ? held : undefined
   }
 
-  /** Under way, and held under this token. */
+  /** In flight, and held under this token. */
   #mine(id: KeyId, token: string): Held | undefined {
     const held = this.#find(id)
     return held?.token === token && held.state === 'in_progress' ? held : undefined
@@ -124,14 +158,19 @@ export class ModelKeys {
     const hold = (attempt: number): Claim => {
       const times = { leaseUntilMs: now + leaseMs, expiresAtMs: now + Math.max(ttlMs, leaseMs) }
       this.#records.set(nameOf(id), {
-        ...{ id, fingerprint, state: 'in_progress', token, attempt, ...times },
+        id,
+        fingerprint,
+        state: 'in_progress',
+        token,
+        attempt,
+        ...times,
       })
       return { outcome: 'acquired', attempt }
     }
     if (held === undefined) return hold(1)
-    if (held.fingerprint !== fingerprint) return { outcome: 'mismatch' }
-    if (held.state === 'completed' && held.answer !== undefined)
-      return { outcome: 'replay', answer: held.answer }
+    if (held.fingerprint !== fingerprint) return { outcome: 'mismatch', fingerprint: held.fingerprint }
+    if (held.state === 'completed' && held.response !== undefined)
+      return { outcome: 'replay', response: held.response }
     if (held.state === 'in_progress') {
       if (held.token === token) return { outcome: 'acquired', attempt: held.attempt }
       const leftMs = held.leaseUntilMs - now
@@ -143,9 +182,9 @@ export class ModelKeys {
     return { outcome: 'unknown', reason, sinceMs: now - since, held: held.token }
   }
 
-  #answered(held: Held, answer: Answer, ttlMs: number): void {
+  #answered(held: Held, response: StoredResponse, ttlMs: number): void {
     held.state = 'completed'
-    held.answer = answer
+    held.response = response
     held.expiresAtMs = this.#now() + ttlMs
   }
 
@@ -158,13 +197,13 @@ export class ModelKeys {
   #resolve(
     id: KeyId,
     token: string,
-    outcome: Answer | 'nothing happened',
+    outcome: StoredResponse | 'not_executed',
     resolver: Resolver,
     ttlMs: number,
   ): boolean {
     const held = this.#find(id)
     if (held?.token !== token || !this.#isUnknown(held)) return false
-    if (outcome === 'nothing happened') this.#records.delete(nameOf(id))
+    if (outcome === 'not_executed') this.#records.delete(nameOf(id))
     else {
       this.#answered(held, outcome, ttlMs)
       held.resolvedBy = resolver.by
@@ -180,12 +219,15 @@ export class ModelKeys {
     const state = isUnknown ? 'unknown' : held.state
     const since = state === 'completed' ? undefined : (held.dispatchedAtMs ?? held.unknownAtMs)
     return {
-      ...{ id: held.id, state, attempt: held.attempt, held: held.token },
+      id: held.id,
+      state,
+      attempt: held.attempt,
+      held: held.token,
       reason: isUnknown ? (held.reason ?? 'lease_lost') : undefined,
       sinceMs: since === undefined ? undefined : now - since,
       leaseMs: state === 'in_progress' ? Math.max(0, held.leaseUntilMs - now) : undefined,
       expiresMs: Number.isFinite(held.expiresAtMs) ? held.expiresAtMs - now : undefined,
-      status: held.answer?.status,
+      status: held.response?.status,
       resolvedBy: held.resolvedBy,
     }
   }

@@ -1,14 +1,14 @@
 import type { Payment } from '../../internal/payments/payment.ts'
 import type {
-  Beginning,
-  Begun,
-  Leaving,
+  AttemptRef,
+  BeginRequest,
+  BeginResult,
+  OpenEnd,
   PaymentStore,
+  SettledResponse,
   Settlement,
-  StoredAnswer,
-  Turn,
 } from '../../internal/payments/payment-store.ts'
-import type { AskedKey, DuePayment, KeyState, TakeDue } from '../../internal/payments/read-payments.ts'
+import type { DuePayment, KeyState, PaymentKey, TakeDue } from '../../internal/payments/read-payments.ts'
 
 /** A payment as its row keeps it. All times are Unix milliseconds on the clock of the model. */
 export interface PaymentRow {
@@ -20,7 +20,7 @@ export interface PaymentRow {
   /** undefined: settled, nothing is left to ask. */
   checkAtMs: number | undefined
   checks: number
-  settled?: { chargeId: string | undefined; answer: StoredAnswer }
+  settled?: { chargeId: string | undefined; response: SettledResponse }
 }
 
 export interface PaymentEvent {
@@ -38,7 +38,7 @@ interface ModelPaymentsOptions {
 
 /**
  * The payments as a list: what the store on PostgreSQL promises, and nothing else. It runs the same contract suite. Each
- * call has done its work when it returns, before anybody awaits it.
+ * call has done its work when it returns, before it is awaited.
  */
 export class ModelPayments implements PaymentStore {
   /** A list, so that a second payment under a key would be seen. */
@@ -52,7 +52,7 @@ export class ModelPayments implements PaymentStore {
     this.#now = now
   }
 
-  async begin({ payment, fingerprint }: Beginning): Promise<Begun> {
+  async begin({ payment, fingerprint }: BeginRequest): Promise<BeginResult> {
     if (!(Number(payment.amount) > 0)) throw new Error('the amount of a payment is more than 0')
     const now = this.#now()
     const until = now + this.#settleMs
@@ -66,8 +66,8 @@ export class ModelPayments implements PaymentStore {
     }
     if (row.fingerprint !== fingerprint) return { outcome: 'mismatch' }
     const { id, createdAt, state } = row.payment
-    if (row.settled !== undefined) return { outcome: 'settled', id, answer: row.settled.answer }
-    // The same begin asked again: its first answer was lost on the way.
+    if (row.settled !== undefined) return { outcome: 'settled', id, response: row.settled.response }
+    // The same begin asked again: its first response was lost on the way.
     if (id === payment.id && row.attempt === 1) return { outcome: 'begun' }
     if (row.leaseUntilMs > now) return { outcome: 'in_progress', waitMs: row.leaseUntilMs - now }
     row.attempt++
@@ -76,13 +76,17 @@ export class ModelPayments implements PaymentStore {
     this.#note(row, 'payment.attempted', 'taken over')
     const waitMs = Math.max(0, row.sentAtMs + this.#settleMs - now)
     return {
-      ...{ outcome: 'taken_over', id, attempt: row.attempt, createdAt },
-      ...{ unknown: state === 'unknown', waitMs },
+      outcome: 'taken_over',
+      id,
+      attempt: row.attempt,
+      createdAt,
+      unknown: state === 'unknown',
+      waitMs,
     }
   }
 
-  async sendAgain(turn: Turn): Promise<boolean> {
-    const row = this.#open(turn)
+  async sendAgain(ref: AttemptRef): Promise<boolean> {
+    const row = this.#open(ref)
     if (row === undefined) return false
     row.sentAtMs = this.#now()
     row.leaseUntilMs = row.sentAtMs + this.#settleMs
@@ -91,23 +95,23 @@ export class ModelPayments implements PaymentStore {
     return true
   }
 
-  async settle(turn: Turn, { state, chargeId, answer, event, reason }: Settlement): Promise<boolean> {
-    const row = this.#open(turn)
+  async settle(ref: AttemptRef, { state, chargeId, response, event, reason }: Settlement): Promise<boolean> {
+    const row = this.#open(ref)
     if (row === undefined) {
-      const done = this.#of(turn)
-      const isSame = done?.attempt === turn.attempt && done.payment.state === state
-      return isSame && done.settled?.answer.body.equals(answer.body) === true
+      const done = this.#of(ref)
+      const isSame = done?.attempt === ref.attempt && done.payment.state === state
+      return isSame && done.settled?.response.body.equals(response.body) === true
     }
     row.payment = { ...row.payment, state }
-    row.settled = { chargeId, answer }
+    row.settled = { chargeId, response }
     row.checkAtMs = undefined
     row.leaseUntilMs = this.#now()
     this.#note(row, event, reason)
     return true
   }
 
-  async letGo(turn: Turn, { state, checkMs, reason }: Leaving): Promise<boolean> {
-    const row = this.#open(turn)
+  async leaveOpen(ref: AttemptRef, { state, checkMs, reason }: OpenEnd): Promise<boolean> {
+    const row = this.#open(ref)
     if (row === undefined) return false
     row.payment = { ...row.payment, state }
     row.leaseUntilMs = this.#now()
@@ -116,21 +120,21 @@ export class ModelPayments implements PaymentStore {
     return true
   }
 
-  async abandon(turn: Turn, reason: string): Promise<boolean> {
-    const row = this.#of(turn)
+  async abandon(ref: AttemptRef, reason: string): Promise<boolean> {
+    const row = this.#of(ref)
     if (row?.attempt === 1 && row.payment.state === 'processing') {
       this.rows.splice(this.rows.indexOf(row), 1)
       this.#note(row, 'payment.abandoned', reason)
     }
-    return this.#of(turn) === undefined
+    return this.#of(ref) === undefined
   }
 
-  async readKey(of: AskedKey): Promise<KeyState> {
+  async readKey(of: PaymentKey): Promise<KeyState> {
     const row = this.#underKey(of)
     if (row === undefined) return { outcome: 'none' }
     if (row.fingerprint !== of.fingerprint) return { outcome: 'mismatch' }
     if (row.settled === undefined) return { outcome: 'open' }
-    return { outcome: 'settled', id: row.payment.id, answer: row.settled.answer }
+    return { outcome: 'settled', id: row.payment.id, response: row.settled.response }
   }
 
   async takeDue({ limit, leaseMs, expiryMs }: TakeDue): Promise<DuePayment[]> {
@@ -172,9 +176,9 @@ export class ModelPayments implements PaymentStore {
   }
 
   /** Not settled, and this attempt is the last one. */
-  #open(turn: Turn): PaymentRow | undefined {
-    const row = this.#of(turn)
-    return row?.attempt === turn.attempt && row.settled === undefined ? row : undefined
+  #open(ref: AttemptRef): PaymentRow | undefined {
+    const row = this.#of(ref)
+    return row?.attempt === ref.attempt && row.settled === undefined ? row : undefined
   }
 
   #note({ payment: { client, id }, attempt }: PaymentRow, type: string, reason?: string): void {

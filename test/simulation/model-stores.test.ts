@@ -30,7 +30,8 @@ orderStoreContract('the model of the orders', async () => {
 paymentStoreContract('the model of the payments', async () => {
   const payments = new ModelPayments({ settleMs: SETTLE_MS, now: Date.now })
   return {
-    ...{ store: payments, another: () => payments },
+    store: payments,
+    another: () => payments,
     find: (client, id) => payments.find(client, id),
     readKey: (of) => payments.readKey(of),
     takeDue: (take) => payments.takeDue(take),

@@ -1,23 +1,42 @@
 import { IncomingMessage, ServerResponse } from 'node:http'
 import { Socket } from 'node:net'
 import Koa from 'koa'
+import { type Middleware, type RequestState, required, WireBody } from '../../internal/core/request-state.ts'
+import type { ServiceError } from '../../internal/core/service-error.ts'
 import { jsonBody } from '../../internal/http/json-body.ts'
 import { problems, renderProblem } from '../../internal/http/problems.ts'
 import { IdempotencyEngine } from '../../internal/idempotency/engine.ts'
 import { idempotency } from '../../internal/idempotency/idempotency.ts'
+import { ReplayCache, withReplayCache } from '../../internal/idempotency/replay-cache.ts'
+import { behindRows, RowEngine } from '../../internal/idempotency/row-engine.ts'
+import type { IdempotencyStore } from '../../internal/idempotency/store.ts'
 import { placeOrder } from '../../internal/orders/orders.ts'
 import { startCompleter } from '../../internal/payments/completer.ts'
 import { guardedGateway } from '../../internal/payments/guarded-gateway.ts'
 import { knownPayment } from '../../internal/payments/known-payment.ts'
 import { payOnce } from '../../internal/payments/pay-once.ts'
-import { createPayment, PAYMENTS_SCOPE, paymentAnswer } from '../../internal/payments/payments.ts'
+import { createPayment, paymentResponse } from '../../internal/payments/payments.ts'
 import { REASONS, unknownOutcome, unreachable } from '../../internal/proxy/upstream-failure.ts'
-import { type RequestState, required, type Stage, WireBody } from '../../internal/request-state.ts'
-import type { ServiceError } from '../../internal/service-error.ts'
-import { BACKEND_MAX_MS, type Parts } from './parts.ts'
+import { orderRow } from '../../src/service/order-keys.ts'
+import { BACKEND_MAX_MS, type NodeDependencies } from './node-dependencies.ts'
 
-export const MODES = ['orders', 'payments', 'sidecar', 'sidecar with lookup'] as const
+export const MODES = ['orders', 'orders in rows', 'payments', 'sidecar', 'sidecar with lookup'] as const
 export type Mode = (typeof MODES)[number]
+
+/** With keys in Redis, or with the order's row as the record of its key. */
+export function isOrders(mode: Mode): mode is 'orders' | 'orders in rows' {
+  return mode === 'orders' || mode === 'orders in rows'
+}
+
+/** A route of the service; its keys are found again when their records have been forgotten. */
+export function isOfService(mode: Mode): mode is 'orders' | 'orders in rows' | 'payments' {
+  return isOrders(mode) || mode === 'payments'
+}
+
+/** Keys that a store may lose on its own: where the rows are their records they are as safe as the orders. */
+export function mayLoseKeys(mode: Mode): boolean {
+  return mode === 'orders' || mode === 'payments'
+}
 
 /** Short, so that handlers outlive it and runs are short; the proportions are those of the service. */
 export const LEASE_MS = 2_000
@@ -37,15 +56,19 @@ export interface Served {
   problem: ServiceError | undefined
 }
 
-const SCOPES = { orders: 'POST /orders', payments: PAYMENTS_SCOPE } as const
+export const SCOPES = {
+  orders: 'POST /orders',
+  'orders in rows': 'POST /orders',
+  payments: 'POST /api/v1/payments',
+} as const
 const SOCKET = new Socket()
 
 export interface NodeOptions {
   mode: Mode
-  parts: Parts
+  parts: NodeDependencies
   now: () => number
   completerEveryMs: number
-  /** Told what was thrown that is no answer. */
+  /** Told what was thrown that is no response. */
   onDefect: (error: unknown) => void
 }
 
@@ -55,36 +78,44 @@ export function node({ mode, parts, now, completerEveryMs, onDefect }: NodeOptio
   const report = (_: unknown, error: unknown) => {
     if (!(error instanceof Error) || error.name !== 'ServiceError') onDefect(error)
   }
-  const isSidecar = mode !== 'orders' && mode !== 'payments'
-  const engine = new IdempotencyEngine({
-    store: parts.keys,
-    ...{ leaseMs: LEASE_MS, maxAgeMs: MAX_AGE_MS, now },
-    onUnknown: isSidecar ? 'hold' : 'takeover',
-    ...(mode === 'sidecar with lookup' ? { lookup: lookupOf(parts) } : {}),
-  })
-  const stages: Stage[] = [
+  const engineOver = (store: IdempotencyStore) =>
+    new IdempotencyEngine({
+      store,
+      leaseMs: LEASE_MS,
+      maxAgeMs: MAX_AGE_MS,
+      now,
+      onUnknown: isOfService(mode) ? 'takeover' : 'hold',
+      ...(mode === 'sidecar with lookup' ? { lookup: lookupOf(parts) } : {}),
+    })
+  const inRows = () => {
+    const replays = new ReplayCache({ ttlMs: 60_000, now })
+    const store = behindRows(parts.keys, orderRow(parts.orders.standing))
+    return new RowEngine({ claiming: engineOver(withReplayCache(store, replays)), replays })
+  }
+  const engine = mode === 'orders in rows' ? inRows() : engineOver(parts.keys)
+  const middlewares: Middleware[] = [
     problems(report),
     idempotency({
       engine,
-      scope: isSidecar ? 'POST /anything' : SCOPES[mode],
+      scope: isOfService(mode) ? SCOPES[mode] : 'POST /anything',
       renderError: (ctx, error) => renderProblem(ctx, error, report),
     }),
-    ...(isSidecar
-      ? [sendOnce(parts)]
-      : [jsonBody(), mode === 'orders' ? order(parts, now) : payment(parts, completerEveryMs)]),
+    ...(isOfService(mode)
+      ? [jsonBody(), isOrders(mode) ? order(parts, now) : payment(parts, completerEveryMs)]
+      : [sendOnce(parts)]),
   ]
 
   return async function serve({ client, key, body }: Request): Promise<Served> {
     const req = new IncomingMessage(SOCKET)
     req.method = 'POST'
-    req.url = isSidecar ? '/anything' : SCOPES[mode].slice('POST '.length)
+    req.url = isOfService(mode) ? SCOPES[mode].slice('POST '.length) : '/anything'
     req.headers = { 'content-type': 'application/json', 'idempotency-key': key }
     req.rawHeaders = ['Content-Type', 'application/json', 'Idempotency-Key', key]
     const ctx = app.createContext<RequestState>(req, new ServerResponse(req))
     ctx.state.requestId = 'request'
     ctx.state.caller = { client, scheme: 'v1' }
     ctx.state.body = new WireBody(Buffer.from(body))
-    const from = async (n: number): Promise<unknown> => await stages[n]?.(ctx, () => from(n + 1))
+    const from = async (n: number): Promise<unknown> => await middlewares[n]?.(ctx, () => from(n + 1))
     await from(0)
     return {
       status: ctx.status,
@@ -96,55 +127,58 @@ export function node({ mode, parts, now, completerEveryMs, onDefect }: NodeOptio
   }
 }
 
-function order({ orders }: Parts, now: () => number): Stage {
+function order({ orders }: NodeDependencies, now: () => number): Middleware {
   return placeOrder({ orders, now })
 }
 
-function payment({ payments: store, readKey, takeDue, charge, find }: Parts, everyMs: number): Stage {
+function payment(
+  { payments: store, readKey, takeDue, charge, find }: NodeDependencies,
+  everyMs: number,
+): Middleware {
   const gateway = guardedGateway({ charge, find, close: () => {} })
   // It lives as long as the node, whose timers end with it.
-  startCompleter({ ...{ store, gateway, takeDue, answer: paymentAnswer }, everyMs, random: Math.random })
-  const pay = payOnce({ ...{ store, readKey, gateway, answer: paymentAnswer }, now: Date.now })
-  return createPayment({ pay, known: knownPayment(readKey) })
+  startCompleter({ store, gateway, takeDue, response: paymentResponse, everyMs, random: Math.random })
+  const pay = payOnce({ store, readKey, gateway, response: paymentResponse, now: Date.now })
+  return createPayment({ payOnce: pay, known: knownPayment(readKey), scope: SCOPES.payments })
 }
 
 /** What `forwardOnce` does, without a socket. */
-function sendOnce(parts: Parts): Stage {
+function sendOnce(parts: NodeDependencies): Middleware {
   return async function sendOnce(ctx) {
     const attempt = required(ctx, 'attempt', 'idempotency')
     const { client } = required(ctx, 'caller', 'verifySignature')
     const { bytes } = required(ctx, 'body', 'rawBody')
-    attempt.effect = 'nothing happened'
+    attempt.outcome = 'not_executed'
     await attempt.dispatched()
-    attempt.effect = { unknown: 'handler_failed' }
+    attempt.outcome = { unknown: 'handler_failed' }
     const sent = await parts.send(client, attempt.key, bytes.toString())
     if (sent === 'unreachable') {
-      attempt.effect = 'nothing happened'
-      throw unreachable(sent, new Error(sent))
+      attempt.outcome = 'not_executed'
+      throw unreachable(sent, new Error(sent), { method: ctx.method, keyed: true })
     }
     if (typeof sent === 'string') {
-      attempt.effect = { unknown: REASONS[sent] }
+      attempt.outcome = { unknown: REASONS[sent] }
       throw unknownOutcome(sent, new Error(sent))
     }
-    attempt.effect = 'answer'
+    attempt.outcome = 'completed'
     ctx.status = 200
     ctx.set('Content-Type', 'application/json')
-    ctx.body = Buffer.from(sent.answer)
+    ctx.body = Buffer.from(sent.response)
   }
 }
 
 /** What the lookup of the sidecar does, without a socket. */
-function lookupOf({ ask }: Parts) {
+function lookupOf({ ask }: NodeDependencies) {
   return async (
     { client, key }: Request | { client: string; key: string },
     { sinceMs }: { sinceMs: number },
   ) => {
     const found = await ask(client, key)
-    if (found === undefined) return sinceMs < BACKEND_MAX_MS ? 'unknown' : 'nothing happened'
+    if (found === undefined) return sinceMs < BACKEND_MAX_MS ? 'unknown' : 'not_executed'
     return {
       status: 200,
       headers: { 'Content-Type': 'application/json' },
-      body: Buffer.from(found.answer),
+      body: Buffer.from(found.response),
     } as const
   }
 }

@@ -1,18 +1,18 @@
-import { seeded } from '../../src/simulator/seeded.ts'
+import { seeded } from '../../src/tools/simulator/seeded.ts'
 import { FAULTS, type Fault, type Plan } from './failpoints.ts'
-import type { Mode, Request } from './node.ts'
+import { isOfService, isOrders, type Mode, mayLoseKeys, type Request } from './node.ts'
 
 /** One request of a partner, with its retries. */
-export interface Errand {
+export interface PlannedRequest {
   /** After the one before, or after the start. */
   afterMs: number
   request: Request
   /** Which node first; a retry goes to the next one. */
   node: number
   attempts: number
-  /** So long a partner waits for an answer before it tries again. */
+  /** So long a partner waits for a response before it tries again. */
   patienceMs: number
-  /** Between two attempts, where the answer does not ask for more. */
+  /** Between two attempts, where the response does not ask for more. */
   backoffMs: number
 }
 
@@ -22,7 +22,7 @@ export interface Scenario {
   nodes: number
   /** How far the clocks of the nodes are off. */
   skewsMs: readonly number[]
-  partners: readonly (readonly Errand[])[]
+  partners: readonly (readonly PlannedRequest[])[]
   /** Until the partners are done; from then on nothing fails. */
   plan: Plan
   /** How often each node looks for payments that were left open. */
@@ -44,23 +44,31 @@ export function bodyOf(mode: Mode, variant: number): string {
 
 const BROKEN = '{"user_id":"user-1","item":"book","amount":-1}'
 
-/** What the sidecar's store promises ends with its data: nobody can promise more over a store that forgets. */
+/** What the sidecar's store promises ends with its data: no more can be promised over a store that forgets. */
 function faultsOf(mode: Mode): Fault[] {
-  const losesKeys = mode === 'orders' || mode === 'payments'
-  return FAULTS.filter((fault) => fault !== 'none' && (losesKeys || !fault.startsWith('flush')))
+  return FAULTS.filter((fault) => fault !== 'none' && (mayLoseKeys(mode) || !fault.startsWith('flush')))
 }
 
-/** A partner, its retry while the first is under way, and a competitor with another body. */
+/** A partner, its retry while the first is in flight, and a competitor with another body. */
 export function smallScenario(mode: Mode, plan: Plan): Scenario {
-  const errand = (afterMs: number, variant: number, node: number): Errand => ({
-    ...{ afterMs, node, attempts: 3, patienceMs: 4_000, backoffMs: 700 },
+  const planned = (afterMs: number, variant: number, node: number): PlannedRequest => ({
+    afterMs,
+    node,
+    attempts: 3,
+    patienceMs: 4_000,
+    backoffMs: 700,
     request: { client: 'acme', key: KEYS[0] ?? '', body: bodyOf(mode, variant) },
   })
   return {
-    ...{ mode, seed: 'small', nodes: 2, skewsMs: [0, 90_000], plan, isNextDayChecked: false },
+    mode,
+    seed: 'small',
+    nodes: 2,
+    skewsMs: [0, 90_000],
+    plan,
+    isNextDayChecked: false,
     // Less often, so that its calls do not outnumber all others.
     completerEveryMs: 3_000,
-    partners: [[errand(0, 0, 0)], [errand(12, 0, 1)], [errand(6, 2, 1)]],
+    partners: [[planned(0, 0, 0)], [planned(12, 0, 1)], [planned(6, 2, 1)]],
   }
 }
 
@@ -76,9 +84,9 @@ export function randomScenario(mode: Mode, seed: string): Scenario {
   const nodes = 1 + below(3)
   const keys = KEYS.slice(0, 1 + below(KEYS.length))
   const patienceMs = [300, 1_500, 5_000, 30_000][below(4)] ?? 5_000
-  const errand = (): Errand => {
+  const planned = (): PlannedRequest => {
     const variant = random() < 0.75 ? 0 : 1 + below(2)
-    const isBroken = mode === 'orders' && random() < 0.05
+    const isBroken = isOrders(mode) && random() < 0.05
     return {
       afterMs: random() < 0.5 ? below(10) : below(3_000),
       request: {
@@ -86,18 +94,24 @@ export function randomScenario(mode: Mode, seed: string): Scenario {
         key: keys[below(keys.length)] ?? '',
         body: isBroken ? BROKEN : bodyOf(mode, variant),
       },
-      ...{ node: below(nodes), attempts: 1 + below(5), patienceMs, backoffMs: 20 + below(1_500) },
+      node: below(nodes),
+      attempts: 1 + below(5),
+      patienceMs,
+      backoffMs: 20 + below(1_500),
     }
   }
-  const partners = Array.from({ length: 1 + below(4) }, () => Array.from({ length: 1 + below(3) }, errand))
+  const partners = Array.from({ length: 1 + below(4) }, () => Array.from({ length: 1 + below(3) }, planned))
   const rate = [0, 0.03, 0.1, 0.2, 0.4][below(5)] ?? 0
   const kinds = faultsOf(mode).filter(() => random() < 0.6)
   const chance = seeded(`${mode}/${seed}/plan`)
   return {
-    ...{ mode, seed, nodes, partners },
+    mode,
+    seed,
+    nodes,
+    partners,
     skewsMs: Array.from({ length: nodes }, () => (random() < 0.5 ? 0 : below(1_200_000) - 600_000)),
     plan: () => (chance() < rate ? (kinds[Math.floor(chance() * kinds.length)] ?? 'none') : 'none'),
     completerEveryMs: 1_000,
-    isNextDayChecked: (mode === 'orders' || mode === 'payments') && random() < 0.1,
+    isNextDayChecked: isOfService(mode) && random() < 0.1,
   }
 }

@@ -1,12 +1,13 @@
 import assert from 'node:assert/strict'
 import { test } from 'node:test'
+import { isFull } from '../support/tier.ts'
 import { FAULTS, type Fault } from './failpoints.ts'
 import { isFinal } from './history.ts'
-import { MODES } from './node.ts'
+import { MODES, mayLoseKeys } from './node.ts'
 import { randomScenario } from './scenario.ts'
 import { simulate } from './world.ts'
 
-const SEEDS = 10_000
+const SEEDS = isFull ? 10_000 : 800
 
 for (const mode of MODES) {
   test(`${mode}: the promises are kept in ${SEEDS / MODES.length} random runs`, async (t) => {
@@ -22,11 +23,14 @@ for (const mode of MODES) {
     }
     // What did not happen was not tested.
     for (const fault of FAULTS) {
-      const isPossible =
-        fault !== 'none' && (mode === 'orders' || mode === 'payments' || !fault.startsWith('flush'))
-      assert.equal((struck.get(fault) ?? 0) > 100, isPossible, `${fault} struck ${struck.get(fault)} times`)
+      const isPossible = fault !== 'none' && (mayLoseKeys(mode) || !fault.startsWith('flush'))
+      assert.equal(
+        (struck.get(fault) ?? 0) > SEEDS / 100,
+        isPossible,
+        `${fault} struck ${struck.get(fault)} times`,
+      )
     }
-    assert.ok(sum.answered > sum.attempts / 4, `${sum.answered} of ${sum.attempts} were answered`)
+    assert.ok(sum.answered > sum.attempts / 4, `${sum.answered} of ${sum.attempts} got a response`)
     const faults = [...struck.values()].reduce((all, times) => all + times, 0)
     const hours = (sum.elapsedMs / 3_600_000).toFixed(1)
     t.diagnostic(`${mode}: ${sum.attempts} requests, ${faults} faults, ${hours} hours of virtual time`)

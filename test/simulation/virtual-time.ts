@@ -1,4 +1,4 @@
-/** Whoever has timers and waits for replies: a node in one of its lives, a partner, the network. */
+/** A party that has timers and waits for replies: a node in one of its lives, a partner, the network. */
 export interface Actor {
   readonly name: string
   /** How far its wall clock is off. */
@@ -13,7 +13,7 @@ export function actor(name: string): Actor {
   return { name, skewMs: 0, stoppedUntilMs: 0, isDead: false }
 }
 
-/** What setTimeout gives while a run is under way; has what code does with a timer. */
+/** What setTimeout gives while a run is in flight; has what code does with a timer. */
 export class VirtualTimer {
   /** undefined: it has fired, or was cleared. */
   run: (() => void) | undefined
@@ -72,7 +72,7 @@ export class VirtualTime {
     return timer
   }
 
-  /** Waits as whoever calls it. */
+  /** Waits as the party that calls it. */
   sleep(ms: number): Promise<void> {
     return new Promise((resolve) => this.at(this.current, ms, resolve))
   }

@@ -1,5 +1,5 @@
 import { settleMsOf } from '../../internal/payments/pay-once.ts'
-import { seeded } from '../../src/simulator/seeded.ts'
+import { seeded } from '../../src/tools/simulator/seeded.ts'
 import { check } from './check.ts'
 import { type Fault, Network } from './failpoints.ts'
 import { type Attempt, isOver } from './history.ts'
@@ -8,16 +8,22 @@ import { ModelGateway } from './model-gateway.ts'
 import { ModelKeys } from './model-keys.ts'
 import { ModelOrders } from './model-orders.ts'
 import { ModelPayments } from './model-payments.ts'
-import { LEASE_MS, node, type Request, type Served } from './node.ts'
-import { directly, GATEWAY_TIMEOUT_MS, type Models, over, type Parts } from './parts.ts'
-import type { Errand, Scenario } from './scenario.ts'
+import { isOfService, LEASE_MS, node, type Request, type Served } from './node.ts'
+import {
+  directly,
+  GATEWAY_TIMEOUT_MS,
+  type Models,
+  type NodeDependencies,
+  over,
+} from './node-dependencies.ts'
+import type { PlannedRequest, Scenario } from './scenario.ts'
 import { underVirtualTime } from './take-over-time.ts'
 import { type Actor, actor, VirtualTime } from './virtual-time.ts'
 
 /** A bug that is planted: in what the nodes share, or between a node and its network. */
 export interface Defect {
-  inside?: (parts: Parts) => Parts
-  outside?: (parts: Parts) => Parts
+  inside?: (parts: NodeDependencies) => NodeDependencies
+  outside?: (parts: NodeDependencies) => NodeDependencies
 }
 
 export interface Run {
@@ -33,13 +39,12 @@ export interface Run {
 
 /** Short beside what happens in the sidecar, long beside a request. */
 const TTL_MS = { forgetful: 60_000, sidecar: 3_600_000 }
-/** Virtual time that the partners may need for all their errands: far more than the sum of all deadlines. */
+/** Virtual time for all errands: far more than the sum of all deadlines. */
 const ERRANDS_MS = 600_000
 /** No request takes longer than this on a node that is not stopped: three calls of the keys, some of the rest. */
 const REQUEST_MS = 30_000
-/** After the last fault every key has its final answer within a lease of a payment, a rest of the gateway and more. */
+/** After the last fault every key has its final response within a lease of a payment, a rest of the gateway and more. */
 const RECOVERY_MS = 60_000
-
 /** Without a retry the completer finds a charge: after at most a few of its pauses, which grow. */
 const COMPLETION_MS = 1_200_000
 
@@ -48,7 +53,6 @@ interface Node {
   lives: number
   serve: ((request: Request) => Promise<Served>) | undefined
 }
-
 /** Runs a scenario to its end and checks what must hold. The same scenario always runs the same way. */
 export async function simulate(
   scenario: Scenario,
@@ -56,7 +60,7 @@ export async function simulate(
 ): Promise<Run> {
   const time = new VirtualTime(seeded(`${scenario.seed}/time`), actor('world'))
   const { stackTraceLimit } = Error
-  // Thousands of refusals, whose stacks nobody reads, would be a third of the work.
+  // Thousands of refusals, whose stacks are not read, would be a third of the work.
   if (trace === undefined) Error.stackTraceLimit = 0
   try {
     return await underVirtualTime(time, () => new World(scenario, time, defect, trace).run())
@@ -71,7 +75,7 @@ class World {
   readonly #trace: ((line: string) => void) | undefined
   readonly #models: Models
   readonly #network: Network
-  readonly #parts: Parts
+  readonly #parts: NodeDependencies
   readonly #nodes: Node[] = []
   readonly #attempts: Attempt[] = []
   readonly #violations: string[] = []
@@ -86,12 +90,21 @@ class World {
     this.#trace = trace && ((line) => trace(`${time.elapsedMs.toFixed(1).padStart(9)} ${line}`))
     const now = () => time.nowMs
     const settleMs = settleMsOf(GATEWAY_TIMEOUT_MS)
+    const keys = new ModelKeys(now)
     this.#models = {
-      ...{ keys: new ModelKeys(now), orders: new ModelOrders(), gateway: new ModelGateway() },
-      ...{ payments: new ModelPayments({ settleMs, now }), backend: new ModelBackend() },
+      keys,
+      orders:
+        scenario.mode === 'orders in rows'
+          ? new ModelOrders((...of) => keys.isTaken(...of))
+          : new ModelOrders(),
+      gateway: new ModelGateway(),
+      payments: new ModelPayments({ settleMs, now }),
+      backend: new ModelBackend(),
     }
     this.#network = new Network({
-      ...{ time, trace: this.#trace, stallMs: LEASE_MS },
+      time,
+      trace: this.#trace,
+      stallMs: LEASE_MS,
       plan: (n, name) => (this.#isHealed ? 'none' : scenario.plan(n, name)),
       flush: () => this.#models.keys.lose(),
       crash: (life) => this.#crash(life),
@@ -106,9 +119,9 @@ class World {
     const { nodes, partners } = this.#scenario
     for (let n = 0; n < nodes; n++) this.#boot(n, 0)
     let busy = partners.length
-    partners.forEach((errands, n) => {
+    partners.forEach((requests, n) => {
       this.#as(`partner ${n + 1}`, async () => {
-        for (const errand of errands) await this.#run(`partner ${n + 1}`, errand)
+        for (const planned of requests) await this.#run(`partner ${n + 1}`, planned)
         busy--
       })
     })
@@ -129,8 +142,12 @@ class World {
       this.#fail(line),
     )
     return {
-      ...{ violations: this.#violations, attempts: this.#attempts, struck: this.#network.struck },
-      ...{ failpoints: this.#failpoints, steps: this.#time.steps, elapsedMs: this.#time.elapsedMs },
+      violations: this.#violations,
+      attempts: this.#attempts,
+      struck: this.#network.struck,
+      failpoints: this.#failpoints,
+      steps: this.#time.steps,
+      elapsedMs: this.#time.elapsedMs,
     }
   }
 
@@ -150,7 +167,7 @@ class World {
     }
   }
 
-  /** Every request once more, until its answer is final. */
+  /** Every request once more, until its response is final. */
   async #askAgain(when: string): Promise<void> {
     const asked = new Map(this.#attempts.map(({ request }) => [JSON.stringify(request), request]))
     let left = asked.size
@@ -162,29 +179,36 @@ class World {
       })
     }
     if (!(await this.#time.pass(() => left === 0, RECOVERY_MS))) {
-      this.#fail(`${left} of ${asked.size} requests have no final answer ${when}`)
+      this.#fail(`${left} of ${asked.size} requests have no final response ${when}`)
     }
   }
 
-  async #run(partner: string, errand: Errand): Promise<void> {
-    await this.#time.sleep(errand.afterMs)
-    for (let n = 0; n < errand.attempts; n++) {
-      const attempt = await this.#send(partner, errand, errand.node + n)
+  async #run(partner: string, planned: PlannedRequest): Promise<void> {
+    await this.#time.sleep(planned.afterMs)
+    for (let n = 0; n < planned.attempts; n++) {
+      const attempt = await this.#send(partner, planned, planned.node + n)
       const { seen } = attempt
       if (seen !== undefined && isOver(seen)) return
-      const backoffMs = errand.backoffMs * (0.5 + this.#time.random())
+      const backoffMs = planned.backoffMs * (0.5 + this.#time.random())
       await this.#time.sleep(Math.max(backoffMs, seen?.problem?.retryAfterMs ?? 0))
     }
   }
 
-  /** Resolves when the partner has an answer, its connection is cut, or its patience is over. */
-  #send(partner: string, { request, patienceMs }: Errand, nth: number): Promise<Attempt> {
+  /** Resolves when the partner has a response, its connection is cut, or its patience is over. */
+  #send(partner: string, { request, patienceMs }: PlannedRequest, nth: number): Promise<Attempt> {
     const time = this.#time
     const me = time.current
     const attempt: Attempt = {
-      ...{ n: this.#attempts.length, partner, request, sentMs: time.nowMs, node: undefined },
-      ...{ servedFromMs: undefined, servedToMs: undefined, served: undefined },
-      ...{ endedMs: undefined, seen: undefined },
+      n: this.#attempts.length,
+      partner,
+      request,
+      sentMs: time.nowMs,
+      node: undefined,
+      servedFromMs: undefined,
+      servedToMs: undefined,
+      served: undefined,
+      endedMs: undefined,
+      seen: undefined,
     }
     this.#attempts.push(attempt)
     const to = this.#nodes[nth % this.#nodes.length]
@@ -197,7 +221,7 @@ class World {
         this.#trace?.(`${partner} has for ${attempt.n}: ${why}`)
         resolve(attempt)
       }
-      const patience = time.at(me, patienceMs, () => end(undefined, 'no answer in time'))
+      const patience = time.at(me, patienceMs, () => end(undefined, 'no response in time'))
       this.#cut.set(attempt, () => {
         time.at(me, 1, () => end(undefined, 'a cut connection'))
       })
@@ -213,7 +237,7 @@ class World {
           attempt.served = served
           attempt.servedToMs = time.nowMs
           const code = served.problem?.code ?? (served.replayed ? 'replay' : '')
-          this.#trace?.(`${life.name} answers ${attempt.n}: ${served.status} ${code}`)
+          this.#trace?.(`${life.name} responds to ${attempt.n}: ${served.status} ${code}`)
           return this.#network.call<void>({
             name: 'answer',
             act: async () => {
@@ -221,7 +245,8 @@ class World {
               time.at(me, 0, () => end(served, `${served.status} ${code}`))
             },
             failed: () => {},
-            ...{ deadlineMs: 1_000, lateMs: 1_000 },
+            deadlineMs: 1_000,
+            lateMs: 1_000,
           })
         })
         answered.catch((error: unknown) => this.#fail(`a request ended with ${String(error)}`))
@@ -238,7 +263,9 @@ class World {
       this.#trace?.(`${life.name} is up`)
       booted.serve = node({
         mode: this.#scenario.mode,
-        ...{ parts: this.#parts, now: Date.now, completerEveryMs: this.#scenario.completerEveryMs },
+        parts: this.#parts,
+        now: Date.now,
+        completerEveryMs: this.#scenario.completerEveryMs,
         onDefect: (error) => this.#fail(`a defect: ${error instanceof Error ? error.stack : String(error)}`),
       })
     })
@@ -267,7 +294,7 @@ class World {
   }
 
   #isForgetful(): boolean {
-    return this.#scenario.mode === 'orders' || this.#scenario.mode === 'payments'
+    return isOfService(this.#scenario.mode)
   }
 
   #fail(line: string): void {

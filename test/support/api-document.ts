@@ -46,7 +46,7 @@ export interface DescribedOperation {
   bodies: [name: string, text: string][]
   /** By status. */
   responses: Map<number, Response>
-  /** The codes of all problem documents that it may answer with. */
+  /** The codes of all problem documents that it may respond with. */
   codes: { status: number; code: string }[]
 }
 
@@ -98,7 +98,7 @@ export class ApiDocument {
     return found
   }
 
-  /** The examples of an answer, by name. */
+  /** The examples of a response, by name. */
   examples(operation: DescribedOperation, status: number, type: string): Map<string, unknown> {
     const examples = operation.responses.get(status)?.content[type]?.examples ?? {}
     return new Map(Object.entries(examples).map(([name, one]) => [name, this.resolve(one)]))
@@ -119,9 +119,9 @@ export class ApiDocument {
     assert.ok(validate(value), `${JSON.stringify(value)}: ${this.#ajv.errorsText(validate.errors)}`)
   }
 
-  /** Fails unless an operation may answer like this: status, media type, body, and the headers it describes. */
-  assertAnswer(operation: DescribedOperation, status: number, headers: Headers, text: string): void {
-    const said = `${operation.id} answered ${status} ${text.slice(0, 300)}`
+  /** Fails unless an operation may respond like this: status, media type, body, and the headers it describes. */
+  assertResponse(operation: DescribedOperation, status: number, headers: Headers, text: string): void {
+    const said = `${operation.id} returned ${status} ${text.slice(0, 300)}`
     const described = operation.responses.get(status)
     assert.ok(described, `${said}: not described`)
     const [type = ''] = (headers.get('Content-Type') ?? '').split(';')

@@ -31,7 +31,7 @@ const TRIGGERS = [
   ['audit_heads', 'audit_heads_move_on'],
 ]
 
-/** Runs a statement as somebody who owns the database and has taken the triggers away, and looks at what came of it. */
+/** Runs a statement as an owner of the database who has taken the triggers away, and looks at what came of it. */
 export async function tampered<T>(database: Database, statement: string, look: () => Promise<T>): Promise<T> {
   const alter = (how: string) =>
     database.run((sql) =>

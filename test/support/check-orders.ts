@@ -10,11 +10,11 @@ const orderRow = z.object({
   user_id: z.string(),
   item: z.string(),
   amount: z.string(),
-  answer_body: z.instanceof(Buffer),
+  response_body: z.instanceof(Buffer),
 })
 export type OrderRow = z.infer<typeof orderRow>
 
-const answer = z.object({
+const response = z.object({
   order: z.object({
     id: z.string(),
     user_id: z.string(),
@@ -29,7 +29,7 @@ const answer = z.object({
 export async function readOrders(database: Database): Promise<OrderRow[]> {
   const rows = await database.run(
     (sql) => sql`
-      SELECT id, client, idempotency_key, user_id, item, trim_scale(amount)::text AS amount, answer_body
+      SELECT id, client, idempotency_key, user_id, item, trim_scale(amount)::text AS amount, response_body
       FROM orders`,
     30_000,
   )
@@ -47,7 +47,7 @@ export async function readOrdersAt(url: string): Promise<OrderRow[]> {
 
 /**
  * The promise, against what the database holds: each key has exactly one order, with the values that were sent,
- * nobody else's order is there, and every answer that a client ever got for a key is that order, byte for byte.
+ * no other order is there, and every response that a client ever got for a key is that order, byte for byte.
  */
 export function checkOrders(rows: readonly OrderRow[], history: readonly Sent[]): void {
   const byKey = new Map<string, OrderRow>()
@@ -59,16 +59,16 @@ export function checkOrders(rows: readonly OrderRow[], history: readonly Sent[])
   for (const sent of history) {
     const row = byKey.get(`default ${sent.key}`)
     byKey.delete(`default ${sent.key}`)
-    assert.ok(sent.finals.length > 0, `nobody got an answer for ${sent.key}`)
+    assert.ok(sent.finals.length > 0, `nobody got a response for ${sent.key}`)
     assert.ok(row, `${sent.key} was acknowledged and has no order`)
     const stored = { user_id: row.user_id, item: row.item, amount: Number(row.amount) }
     assert.deepEqual(stored, sent.fields, `the order of ${sent.key} is another one`)
-    const { order } = answer.parse(JSON.parse(row.answer_body.toString()))
+    const { order } = response.parse(JSON.parse(row.response_body.toString()))
     const { created_at, ...told } = order
     assert.deepEqual(told, { ...sent.fields, id: row.id, idempotency_key: sent.key })
     for (const { status, headers, body } of sent.finals) {
       assert.equal(status, 201)
-      assert.equal(body.toString(), row.answer_body.toString(), `two answers for ${sent.key}`)
+      assert.equal(body.toString(), row.response_body.toString(), `two responses for ${sent.key}`)
       assert.equal(headers.location, `/orders/${row.id}`)
       assert.equal(headers['content-type'], 'application/json; charset=utf-8')
     }

@@ -1,4 +1,4 @@
-import { randomBytes } from 'node:crypto'
+import { randomBytes, randomUUID } from 'node:crypto'
 import { mkdtempSync, rmSync } from 'node:fs'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
@@ -9,6 +9,9 @@ import { addClient, type NewSecret, rotateClient } from '../../internal/signatur
 import { parseSealKey, type SealKey, seal } from '../../internal/signature/seal.ts'
 import { SQL_DIRECTORY } from '../../src/package-root.ts'
 import { createDatabase } from './servers.ts'
+
+/** A change of clients, as an operator makes it. */
+export const changeNote = () => ({ id: randomUUID(), by: 'jane', reason: 'a test' })
 
 export function newKey(): { text: string; key: SealKey } {
   const text = randomBytes(32).toString('base64')
@@ -26,16 +29,17 @@ export function newSecret(client: string, key: SealKey, secret = `secret ${rando
   return { secret, secretId, stored }
 }
 
-/** Answers with the new secret. */
+/** Returns the new secret. */
 export async function add(database: Database, client: string, key: SealKey) {
   const made = newSecret(client, key)
-  if ((await addClient(database, made.stored, undefined)) !== 'added') throw new Error(`${client} exists`)
+  if ((await addClient(database, made.stored, undefined, changeNote())) !== 'added')
+    throw new Error(`${client} exists`)
   return made
 }
 
 export async function rotate(database: Database, client: string, key: SealKey, overlapMs: number) {
   const made = newSecret(client, key)
-  const outcome = await rotateClient(database, made.stored, overlapMs)
+  const outcome = await rotateClient(database, made.stored, overlapMs, changeNote())
   if (outcome !== 'rotated') throw new Error(`${client}: ${outcome}`)
   return made
 }

@@ -14,11 +14,11 @@ export type Behaviour =
   | 'malformed'
   | 'truncated'
   | 'fail'
-  /** Not made, and no answer. */
+  /** Not made, and no response. */
   | 'forget'
   /** Not made, and reset. */
   | 'drop'
-  /** Made a while after nobody waits for the answer. */
+  /** Made a while after the client has stopped waiting. */
   | 'late'
   /** Not made: it is refused with this status. */
   | 400
@@ -31,7 +31,7 @@ export interface CountingGateway {
   charges(): ReadonlyMap<string, number>
   /** Requests for charges that arrived. */
   arrived(): number
-  /** Charges are made at once, and answered after that. */
+  /** Charges are made at once, and the response comes after that. */
   hold: Promise<void>
   /** Of lookups. */
   finds: 'answer' | 'fail'
@@ -120,13 +120,11 @@ export async function countingGateway(options: CountingGatewayOptions): Promise<
   })
   const port = await listen(server, '127.0.0.1', options.port ?? 0)
   const gateway: CountingGateway = {
-    ...{
-      url: `http://127.0.0.1:${port}`,
-      port,
-      finds: 'answer',
-      hold: Promise.resolve(),
-      arrived: () => arrived,
-    },
+    url: `http://127.0.0.1:${port}`,
+    port,
+    finds: 'answer',
+    hold: Promise.resolve(),
+    arrived: () => arrived,
     charges() {
       const counts = new Map<string, number>()
       for (const { key } of ledger) counts.set(key, (counts.get(key) ?? 0) + 1)

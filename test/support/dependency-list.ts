@@ -33,11 +33,10 @@ export const ALLOWED_LICENCES: ReadonlySet<string> = new Set([
 const REASONS: Record<string, string> = {
   '@electric-sql/pglite': 'the embedded database',
   '@koa/router': 'routes',
-  '@types/koa': 'types in the declarations of the library',
   cockatiel: 'the circuit breaker before the payment gateway',
   ioredis: 'Redis, Cluster and Sentinel',
   koa: 'the pipeline of stages',
-  'lru-cache': 'answers that were replayed a moment ago',
+  'lru-cache': 'responses that were replayed a moment ago',
   'koa-bodyparser': 'the parsed body of `/pay`',
   pino: 'the log',
   postgres: 'PostgreSQL',

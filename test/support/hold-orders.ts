@@ -1,6 +1,9 @@
 import postgres from 'postgres'
+import { until } from './until.ts'
 
 export interface OrdersLock {
+  /** Resolves when so many statements wait for the table. */
+  reached(count: number): Promise<void>
   /** Resolves when the waiting statements go on. */
   release(): Promise<void>
 }
@@ -20,6 +23,13 @@ export async function holdOrders(
   await connection`BEGIN`
   await connection`LOCK TABLE ${connection(table)} IN ACCESS EXCLUSIVE MODE`
   return {
+    reached: (count) =>
+      until(`${count} statements wait for ${table}`, async () => {
+        const waiting = await connection`
+          SELECT FROM pg_locks
+          WHERE relation = ${table}::regclass AND NOT granted AND mode <> 'AccessExclusiveLock'`
+        return waiting.length >= count
+      }),
     async release() {
       await connection`COMMIT`
       connection.release()

@@ -26,7 +26,17 @@ function temporaryDirectory(): string {
   return directory
 }
 
-const PACKED = z.tuple([z.object({ filename: z.string(), files: z.array(z.object({ path: z.string() })) })])
+const TARBALL = z.object({ filename: z.string(), files: z.array(z.object({ path: z.string() })) })
+/** npm to version 11 prints a list, npm 12 an object whose members are named like the packages. */
+const PACKED = z.union([
+  z.tuple([TARBALL]).transform(([one]) => one),
+  z.object({ [manifest.name]: TARBALL }).transform((all, context) => {
+    const one = all[manifest.name]
+    if (one !== undefined) return one
+    context.addIssue(`${manifest.name} is not there`)
+    return z.NEVER
+  }),
+])
 
 export interface Package {
   /** The .tgz that would be published. */
@@ -42,7 +52,7 @@ export function pack(): Package {
   const directory = temporaryDirectory()
   const args = ['pack', '--ignore-scripts', '--json', '--pack-destination', directory]
   const output = execFileSync('npm', args, { cwd: ROOT, encoding: 'utf8', stdio: 'pipe' })
-  const [{ filename, files }] = PACKED.parse(JSON.parse(output))
+  const { filename, files } = PACKED.parse(JSON.parse(output))
   return { tarball: join(directory, filename), files: files.map(({ path }) => path).sort() }
 }
 

@@ -11,9 +11,10 @@ import Koa from 'koa'
 import { sign } from '../../internal/signature/schemes.ts'
 import {
   connectRedis,
-  IdempotencyEngine,
   idempotency,
-  MemoryLimiter,
+  idempotencyEngine,
+  type Middleware,
+  memoryLimiter,
   openClientsFile,
   parsedBody,
   parseRateLimits,
@@ -23,7 +24,6 @@ import {
   redisStore,
   renderProblem,
   requestId,
-  type Stage,
   verifySignature,
 } from '../../src/index.ts'
 import { connected } from './redis-ready.ts'
@@ -44,16 +44,16 @@ after(async () => {
 })
 
 interface Options {
-  body?: Stage
+  body?: Middleware
   onUnknown?: 'takeover' | 'hold'
   limits?: string
 }
 
 /** A developer's own app, put together as the library's entry says, around their own handler. */
-export async function shop(t: TestContext, handler: Stage, options: Options = {}) {
+export async function shop(t: TestContext, handler: Middleware, options: Options = {}) {
   const seen = { runs: 0, attempts: [] as number[], reported: [] as unknown[] }
   const report = (_: unknown, error: unknown) => seen.reported.push(error)
-  const engine = new IdempotencyEngine({
+  const engine = idempotencyEngine({
     store: redisStore(redis, { ttlMs: 60_000, prefix: `test-library-${randomUUID()}` }),
     leaseMs: 30_000,
     maxAgeMs: 60_000,
@@ -66,7 +66,7 @@ export async function shop(t: TestContext, handler: Stage, options: Options = {}
     options.body ?? parsedBody(LIMITS),
     verifySignature({ registry, minScheme: 'v1', toleranceMs: 300_000, now: Date.now }),
     rateLimit({
-      limiter: new MemoryLimiter({ now: Date.now }),
+      limiter: memoryLimiter(),
       limits: parseRateLimits(options.limits ?? 'client=1000/60s'),
       group: 'shop',
       route: 'POST /things',
@@ -85,10 +85,10 @@ export async function shop(t: TestContext, handler: Stage, options: Options = {}
   return { url, seen }
 }
 
-export async function serve(t: TestContext, ...stages: Stage[]): Promise<string> {
+export async function serve(t: TestContext, ...middlewares: Middleware[]): Promise<string> {
   const app = new Koa<RequestState>()
   app.silent = true
-  for (const stage of stages) app.use(stage)
+  for (const middleware of middlewares) app.use(middleware)
   const server = createServer(app.callback()).listen(0, '127.0.0.1')
   await once(server, 'listening')
   t.after(() => {
@@ -161,7 +161,7 @@ function pieces(body: string | Buffer): Buffer[] {
   )
 }
 
-export const echo: Stage = async function echo(ctx) {
+export const echo: Middleware = async function echo(ctx) {
   ctx.status = 201
   ctx.body = { got: ctx.request.body, id: randomUUID() }
 }

@@ -2,7 +2,7 @@ import assert from 'node:assert/strict'
 import { setTimeout as sleep } from 'node:timers/promises'
 import { newKey, type OrderFields, orderBody, postOrder, type Reply } from './order-client.ts'
 
-/** One key: what was sent with it, and every final answer that came back. */
+/** One key: what was sent with it, and every final response that came back. */
 export interface Sent {
   key: string
   fields: OrderFields
@@ -15,10 +15,12 @@ export interface History {
   /** How often each passing trouble was met, e.g. `503 store_unavailable` or `ECONNRESET`. */
   interim: Map<string, number>
   finals: number
-  /** When the last answer 503 or lost connection came, by performance.now(). */
+  /** When the last response 503 or lost connection came, by performance.now(). */
   lastTroubleMs: number
-  /** The longest that any answer took, passing trouble included. */
+  /** The longest that any response took, passing trouble included. */
   slowestMs: number
+  /** For one key, retries and all. */
+  patienceMs?: number
 }
 
 export interface LoadOptions {
@@ -29,13 +31,15 @@ export interface LoadOptions {
   copies?: number
   /** Then the load waits for finish(). */
   maxKeys?: number
+  /** For one key, retries and all. */
+  patienceMs?: number
 }
 
 export interface Load {
   readonly history: History
-  /** Resolves after this many more final answers: it is in full swing, however slow the machine is. */
-  more(answers: number): Promise<void>
-  /** No new keys; resolves when each has its final answer and has been replayed once more. */
+  /** Resolves after this many more final responses: it is in full swing, however slow the machine is. */
+  more(responses: number): Promise<void>
+  /** No new keys; resolves when each has its final response and has been replayed once more. */
   finish(): Promise<History>
 }
 
@@ -43,18 +47,25 @@ export interface Load {
 const RETRY_MS = 60
 const THINK_MS = 5
 const POLL_MS = 10
-/** For one key, retries and all. */
+/** Longer than every outage but that of a failover manager. */
 const PATIENCE_MS = 30_000
 const PASSING = new Set(['ECONNREFUSED', 'ECONNRESET', 'EPIPE'])
 
 /**
  * Clients that place orders until finish(), each key several times at once, and repeat whatever did not get a
- * final answer. Only these are taken as passing: a lost connection, 503 and 409 request_in_progress with
- * Retry-After. Any other answer than 201 fails the load.
+ * final response. Only these are taken as passing: a lost connection, 503 and 409 request_in_progress with
+ * Retry-After. Any other response than 201 fails the load.
  */
 export function startLoad(options: LoadOptions): Load {
-  const { urls, clients = 24, copies = 2, maxKeys = 4_000 } = options
-  const history: History = { sent: [], interim: new Map(), finals: 0, lastTroubleMs: 0, slowestMs: 0 }
+  const { urls, clients = 24, copies = 2, maxKeys = 4_000, patienceMs = PATIENCE_MS } = options
+  const history: History = {
+    sent: [],
+    interim: new Map(),
+    finals: 0,
+    lastTroubleMs: 0,
+    slowestMs: 0,
+    patienceMs,
+  }
   let stopping = false
 
   const client = async () => {
@@ -63,7 +74,8 @@ export function startLoad(options: LoadOptions): Load {
       const sent = newSent(history)
       await Promise.all(Array.from({ length: copies }, (_, copy) => placeAt(urls, sent, history, n + copy)))
       const earlier = history.sent[Math.floor(n / 2)]
-      if (earlier !== undefined) await placeAt(urls, earlier, history, n)
+      // One that is still in flight would be told so.
+      if (earlier !== undefined && earlier.finals.length > 0) await placeAt(urls, earlier, history, n)
       await sleep(THINK_MS)
     }
   }
@@ -73,9 +85,9 @@ export function startLoad(options: LoadOptions): Load {
 
   return {
     history,
-    async more(answers) {
-      const enough = history.finals + answers
-      const deadline = Date.now() + PATIENCE_MS
+    async more(responses) {
+      const enough = history.finals + responses
+      const deadline = Date.now() + patienceMs
       let failed = false
       ended.catch(() => {
         failed = true
@@ -110,14 +122,15 @@ export function newSent(history: History): Sent {
   return sent
 }
 
-/** Repeats one request, at one service after the other beginning with `first`, until it is answered with 201. */
+/** Repeats one request, at one service after the other beginning with `first`, until it gets 201. */
 export async function placeAt(
   urls: readonly string[],
   sent: Sent,
   history: History,
   first = 0,
 ): Promise<Reply> {
-  const deadline = Date.now() + PATIENCE_MS
+  const patienceMs = history.patienceMs ?? PATIENCE_MS
+  const deadline = Date.now() + patienceMs
   for (let turn = first; Date.now() < deadline; turn++) {
     const url = urls[turn % urls.length] ?? ''
     const startedMs = performance.now()
@@ -133,13 +146,13 @@ export async function placeAt(
     if (!word.startsWith('409')) history.lastTroubleMs = performance.now()
     await sleep(RETRY_MS)
   }
-  throw new Error(`key ${sent.key} has no final answer after ${PATIENCE_MS} ms: ${summary(history)}`)
+  throw new Error(`key ${sent.key} has no final response after ${patienceMs} ms: ${summary(history)}`)
 }
 
 function passing(reply: Reply): string {
   const word = `${reply.status} ${reply.code}`
   const known = reply.status === 503 || word === '409 request_in_progress'
-  assert.ok(known, `a request was answered with ${word}: ${reply.body.toString()}`)
+  assert.ok(known, `a request got ${word}: ${reply.body.toString()}`)
   assert.match(String(reply.headers['retry-after']), /^[1-9]\d*$/, `${word} without Retry-After`)
   return word
 }
@@ -157,5 +170,5 @@ export function met(history: History, ...words: string[]): number {
 
 export function summary(history: History): string {
   const interim = [...history.interim].map(([word, count]) => `${count} x ${word}`).join(', ')
-  return `${history.sent.length} keys, ${history.finals} final answers; on the way: ${interim || 'nothing'}; slowest ${Math.round(history.slowestMs)} ms`
+  return `${history.sent.length} keys, ${history.finals} final responses; on the way: ${interim || 'nothing'}; slowest ${Math.round(history.slowestMs)} ms`
 }

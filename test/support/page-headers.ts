@@ -1,7 +1,7 @@
 import assert from 'node:assert/strict'
 import type { IncomingHttpHeaders } from 'node:http'
 
-/** Holds the answer to what every page of ours says to a browser: nothing inline, nobody else, no frame. */
+/** Holds the response to what every page of ours says to a browser: nothing inline, no other host, no frame. */
 export function assertPageHeaders(headers: IncomingHttpHeaders): void {
   const policy = String(headers['content-security-policy'])
   const directives = new Map(

@@ -24,8 +24,14 @@ function headers(method: string, target: string, key: string, body: string): Rec
   const timestamp = Math.floor(Date.now() / 1000)
   return {
     'X-Signature': sign({
-      ...{ scheme: 'v1', secret: SECRET, method, target, timestamp, client: 'default' },
-      ...{ key, body },
+      scheme: 'v1',
+      secret: SECRET,
+      method,
+      target,
+      timestamp,
+      client: 'default',
+      key,
+      body,
     }),
   }
 }
@@ -33,7 +39,9 @@ function headers(method: string, target: string, key: string, body: string): Rec
 /** `POST /api/v1/payments` at the service of this URL; never repeated. */
 export function postPayment(url: string, key: string, body: string, timeoutMs = 60_000): Promise<Reply> {
   return send(`${url}${PATH}`, {
-    ...{ method: 'POST', body, timeoutMs },
+    method: 'POST',
+    body,
+    timeoutMs,
     headers: {
       ...headers('POST', PATH, key, body),
       'Content-Type': 'application/json',
@@ -47,7 +55,7 @@ export function getPayment(url: string, id: string): Promise<Reply> {
   return send(`${url}${target}`, { headers: headers('GET', target, '', '') })
 }
 
-/** Sends it until it has a final answer, as a partner should; with what was answered on the way. */
+/** Sends it until it has a final response, as a partner should; with the responses on the way. */
 export async function payPatiently(
   urls: readonly string[],
   key: string,
@@ -58,14 +66,14 @@ export async function payPatiently(
   const before: string[] = []
   for (let n = 0; ; n++) {
     const url = urls[n % urls.length] ?? ''
-    const answer = await postPayment(url, key, body).catch((error: unknown) => error)
-    if (isReply(answer)) {
-      if (answer.status === 200 || answer.status === 402) return { reply: answer, before }
-      before.push(`${answer.status} ${answer.code}`)
+    const response = await postPayment(url, key, body).catch((error: unknown) => error)
+    if (isReply(response)) {
+      if (response.status === 200 || response.status === 402) return { reply: response, before }
+      before.push(`${response.status} ${response.code}`)
     } else {
-      before.push(answer instanceof Error && 'code' in answer ? String(answer.code) : String(answer))
+      before.push(response instanceof Error && 'code' in response ? String(response.code) : String(response))
     }
-    if (Date.now() > deadline) throw new Error(`no final answer for ${key}: ${before.slice(-5).join(', ')}`)
+    if (Date.now() > deadline) throw new Error(`no final response for ${key}: ${before.slice(-5).join(', ')}`)
     await sleep(Math.min(1_000, 100 * (n + 1)))
   }
 }

@@ -31,7 +31,7 @@ export async function startPgBouncer(url: string, settings: string[] = []): Prom
       'pool_mode = transaction',
       'default_pool_size = 4',
       'max_client_conn = 500',
-      // Usually 15 s: for so long nobody gets a connection after one try to make one has failed.
+      // Usually 15 s: for so long no client gets a connection after one try to make one has failed.
       'server_login_retry = 1',
       ...settings,
     ],

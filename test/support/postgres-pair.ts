@@ -25,7 +25,9 @@ export async function startPostgresPair(): Promise<PostgresPair> {
   })
   const on = (server: ThrowawayServer, database: string) => new URL(`/${database}`, server.url).href
   return {
-    ...{ primary, standby, on },
+    primary,
+    standby,
+    on,
     urlOf(database) {
       const hosts = [primary, standby].map(({ url }) => new URL(url).host).join()
       return `postgres://postgres@${hosts}/${database}?target_session_attrs=read-write`

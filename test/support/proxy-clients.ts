@@ -1,7 +1,7 @@
 import { setTimeout as sleep } from 'node:timers/promises'
 import { type Reply, send } from './order-client.ts'
 
-/** An answer with which a client stops asking: the backend's own, or that nobody knows. */
+/** A response with which a client stops asking: the backend's own, or `outcome_unknown`. */
 export type Final = { kind: 'answer'; status: number; type: string; body: string } | { kind: 'unknown' }
 
 export interface Job {
@@ -9,15 +9,16 @@ export interface Job {
   /** With query. */
   target: string
   body: string
+  headers?: Record<string, string>
 }
 
 export interface Tally {
-  /** An answer that is lost in a blackhole is waited for this long. */
+  /** A response that is lost in a blackhole is waited for this long. */
   readonly attemptMs: number
   sent: number
-  /** Attempts without an answer, or with one that did not arrive whole. */
+  /** Attempts without a response, or with one that did not arrive whole. */
   lost: number
-  /** Full answers that were not the end, by status and code. */
+  /** Full responses that were not the end, by status and code. */
   notYet: Map<string, number>
 }
 
@@ -43,7 +44,7 @@ export async function ask(
   return undefined
 }
 
-/** One attempt; undefined: its answer did not arrive. */
+/** One attempt; undefined: its response did not arrive. */
 export async function attempt(
   job: Job,
   port: number,
@@ -53,7 +54,7 @@ export async function attempt(
   tally.sent++
   const options = {
     method: 'POST',
-    headers: { 'content-type': 'application/json', 'idempotency-key': job.key },
+    headers: { 'content-type': 'application/json', 'idempotency-key': job.key, ...job.headers },
     body: job.body,
     timeoutMs,
   }

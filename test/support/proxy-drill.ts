@@ -1,18 +1,18 @@
 import { setTimeout as sleep } from 'node:timers/promises'
-import type { FaultKind } from '../../src/faults/faults.ts'
-import { seeded } from '../../src/simulator/seeded.ts'
+import type { FaultKind } from '../../src/tools/faults/faults.ts'
+import { seeded } from '../../src/tools/simulator/seeded.ts'
 import { ask, attempt, type Final, type Job, type Tally } from './proxy-clients.ts'
 import {
   FAULTS_BEFORE,
   FAULTS_BEHIND,
-  openProxyStage,
-  type ProxyStage,
+  openProxySetup,
+  type ProxySetup,
+  type ProxySetupOptions,
   type Run,
-  type StageOptions,
-} from './proxy-stage.ts'
+} from './proxy-setup.ts'
 import { until } from './until.ts'
 
-export interface DrillOptions extends StageOptions {
+export interface DrillOptions extends ProxySetupOptions {
   /** In the storm of faults; a tenth of it while a sidecar is killed, and while Redis is away. */
   keys: number
   copies: number
@@ -44,7 +44,7 @@ const REFUSAL_MS = 30_000
 
 interface Drill {
   options: DrillOptions
-  stage: ProxyStage
+  setup: ProxySetup
   jobs: Job[]
   finals: Map<string, Final[]>
   violations: string[]
@@ -55,20 +55,25 @@ interface Drill {
 
 /** Runs all phases and holds what the clients were told against what the backend has done. */
 export async function proxyDrill(options: DrillOptions): Promise<DrillReport> {
-  const stage = await openProxyStage(options)
+  const setup = await openProxySetup(options)
   const drill: Drill = {
-    ...{ options, stage, jobs: [], finals: new Map(), violations: [], open: new Set() },
+    options,
+    setup,
+    jobs: [],
+    finals: new Map(),
+    violations: [],
+    open: new Set(),
     tally: { attemptMs: 2 * options.timeoutMs, sent: 0, lost: 0, notYet: new Map() },
     random: seeded(options.seed),
   }
   try {
     await storm(drill)
     // What is broken by then is not mended by what follows.
-    const goesOn = faultsFound(drill, stage.runs()).length === 0
+    const goesOn = faultsFound(drill, setup.runs()).length === 0
     const unknownByKill = goesOn ? await killOne(drill) : 0
     if (goesOn) await askAgain(drill)
     const refused = goesOn ? await withoutRedis(drill) : 0
-    const runs = stage.runs()
+    const runs = setup.runs()
     drill.violations.push(...faultsFound(drill, runs))
     const ends = [...drill.finals.values()].map(([first]) => first?.kind)
     return {
@@ -77,39 +82,41 @@ export async function proxyDrill(options: DrillOptions): Promise<DrillReport> {
       unknown: ends.filter((kind) => kind === 'unknown').length,
       open: drill.open.size,
       runs: runs.filter(({ key }) => key !== null).length,
-      ...{ unknownByKill, refused, tally: drill.tally },
+      unknownByKill,
+      refused,
+      tally: drill.tally,
       struck: {
-        before: sum(stage.before.map((one) => one.stats().struck)),
-        behind: stage.behind.stats().struck,
+        before: sum(setup.before.map((one) => one.stats().struck)),
+        behind: setup.behind.stats().struck,
       },
     }
   } finally {
-    await stage.close()
+    await setup.close()
   }
 }
 
 /** Faults on both sides of the sidecars. */
 async function storm(drill: Drill): Promise<void> {
-  const { stage, options } = drill
-  stage.behind.set(FAULTS_BEHIND)
-  for (const proxy of stage.before) proxy.set(FAULTS_BEFORE)
+  const { setup, options } = drill
+  setup.behind.set(FAULTS_BEHIND)
+  for (const proxy of setup.before) proxy.set(FAULTS_BEFORE)
   // Most are ordinary; some come to nothing good by themselves.
   const targets = ['/cut', '/fail', '/slow?ms=100']
   const jobs = newJobs(drill, 'storm', options.keys, (n) => targets[n % 20] ?? '/charge')
   await sendAll(drill, 'faults everywhere', jobs, options.copies)
-  stage.heal()
+  setup.heal()
 }
 
-/** kill -9 while requests are under way, and no other fault. Answers how many of these keys nobody knows about. */
+/** kill -9 while requests are in flight, and no other fault. Returns how many of these keys have an unknown outcome. */
 async function killOne(drill: Drill): Promise<number> {
-  const { stage, options } = drill
-  const [victim] = stage.sidecars
+  const { setup, options } = drill
+  const [victim] = setup.sidecars
   const jobs = newJobs(drill, 'kill', Math.ceil(options.keys / 10), () => '/slow?ms=1000')
-  const before = stage.runs().length
+  const before = setup.runs().length
   const all = sendAll(drill, 'kill -9 of a sidecar', jobs, options.copies)
   await until(
-    'requests to be under way',
-    () => stage.runs().length >= before + Math.min(options.atOnce, jobs.length),
+    'requests to be in flight',
+    () => setup.runs().length >= before + Math.min(options.atOnce, jobs.length),
   )
   await victim?.kill()
   await sleep(options.leaseMs / 2)
@@ -126,8 +133,8 @@ async function askAgain(drill: Drill): Promise<void> {
 
 /** 503 and a backend that is not called: while Redis hangs, and while it is gone. Between the two, the keys work. */
 async function withoutRedis(drill: Drill): Promise<number> {
-  const { stage, options } = drill
-  const { redis } = stage
+  const { setup, options } = drill
+  const { redis } = setup
   const count = Math.ceil(options.keys / 10)
   const hung = newJobs(drill, 'hung', count, () => '/charge')
   redis.pause()
@@ -146,19 +153,19 @@ async function withoutRedis(drill: Drill): Promise<number> {
 }
 
 async function refuse(drill: Drill, jobs: readonly Job[], when: string): Promise<number> {
-  const { stage, tally, violations } = drill
-  const before = stage.runs().length
+  const { setup, tally, violations } = drill
+  const before = setup.runs().length
   drill.options.onPhase?.(when, () => jobs.length, jobs.length)
-  const ports = stage.before.map(({ port }) => port)
+  const ports = setup.before.map(({ port }) => port)
   const replies = await Promise.all(
     jobs.map((job, n) => attempt(job, ports[n % ports.length] ?? 0, tally, REFUSAL_MS)),
   )
   for (const [n, reply] of replies.entries()) {
     if (reply?.code === 'store_unavailable') continue
-    const got = reply === undefined ? 'no answer' : `${reply.status} ${reply.code}`
-    violations.push(`${jobs[n]?.key}: ${when}, and the answer was ${got} instead of 503 store_unavailable`)
+    const got = reply === undefined ? 'no response' : `${reply.status} ${reply.code}`
+    violations.push(`${jobs[n]?.key}: ${when}, and the response was ${got} instead of 503 store_unavailable`)
   }
-  const runs = stage.runs().length - before
+  const runs = setup.runs().length - before
   if (runs > 0) violations.push(`${when}, and the backend was called ${runs} times`)
   return replies.length
 }
@@ -166,14 +173,16 @@ async function refuse(drill: Drill, jobs: readonly Job[], when: string): Promise
 function newJobs(drill: Drill, name: string, count: number, target: (n: number) => string): Job[] {
   const { seed } = drill.options
   return Array.from({ length: count }, (_, n) => ({
-    ...{ key: `${seed}-${name}-${n}`, target: target(n), body: JSON.stringify({ amount: 500 + n }) },
+    key: `${seed}-${name}-${n}`,
+    target: target(n),
+    body: JSON.stringify({ amount: 500 + n }),
   }))
 }
 
 /** All copies of each job, each until it has its end. */
 async function sendAll(drill: Drill, phase: string, jobs: Job[], copies: number): Promise<void> {
-  const { options, stage, finals, tally, random, open } = drill
-  const ports = stage.before.map(({ port }) => port)
+  const { options, setup, finals, tally, random, open } = drill
+  const ports = setup.before.map(({ port }) => port)
   let done = 0
   options.onPhase?.(phase, () => done, jobs.length)
   const queue = [...jobs]
@@ -211,9 +220,9 @@ function faultsFound({ finals, open }: Drill, runs: readonly Run[]): string[] {
     const [first] = told
     const [ran] = byKey.get(key) ?? []
     if (first?.kind !== 'answer') continue
-    if (ran === undefined) found.push(`${key}: was answered, and the backend knows nothing of it`)
+    if (ran === undefined) found.push(`${key}: got a response, and the backend knows nothing of it`)
     else if (!first.body.includes(`"${key}"`) || !first.body.includes(`"${ran.at}"`)) {
-      found.push(`${key}: the answer is not the one of its run at ${ran.at}: ${first.body}`)
+      found.push(`${key}: the response is not the one of its run at ${ran.at}: ${first.body}`)
     }
   }
   for (const key of open) found.push(`${key}: a copy did not come to an end`)
@@ -223,7 +232,13 @@ function faultsFound({ finals, open }: Drill, runs: readonly Run[]): string[] {
 function sum(all: readonly Record<FaultKind, number>[]): Record<FaultKind, number> {
   const of = (kind: FaultKind) => all.reduce((total, one) => total + one[kind], 0)
   return {
-    ...{ latency: of('latency'), rate: of('rate'), cut: of('cut'), reset: of('reset') },
-    ...{ blackhole: of('blackhole'), 'half-close': of('half-close'), refuse: of('refuse') },
+    latency: of('latency'),
+    rate: of('rate'),
+    cut: of('cut'),
+    reset: of('reset'),
+    blackhole: of('blackhole'),
+    hold: of('hold'),
+    'half-close': of('half-close'),
+    refuse: of('refuse'),
   }
 }

@@ -49,10 +49,10 @@ export async function startBackend(t: Pick<TestContext, 'after'>, treat: Treat):
   }
 }
 
-/** A backend of bytes: `answer` writes what it likes once a request's headers are there. */
+/** A backend of bytes: `response` writes what it likes once a request's headers are there. */
 export async function startRawBackend(
   t: Pick<TestContext, 'after'>,
-  answer: (socket: Socket, count: number) => void,
+  response: (socket: Socket, count: number) => void,
 ): Promise<{ url: string; count: () => number }> {
   let count = 0
   const open = new Set<Socket>()
@@ -64,7 +64,7 @@ export async function startRawBackend(
       text += chunk.toString('latin1')
       for (let end = text.indexOf('\r\n\r\n'); end !== -1; end = text.indexOf('\r\n\r\n')) {
         text = text.slice(end + 4)
-        answer(socket, ++count)
+        response(socket, ++count)
       }
     })
   })

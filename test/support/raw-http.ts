@@ -3,7 +3,7 @@ import { connect, type Socket } from 'node:net'
 import { z } from 'zod'
 
 /** A response as it came: nothing is tidied up. */
-export interface RawAnswer {
+export interface RawResponse {
   status: number
   /** Every line, in order. */
   headers: [name: string, value: string][]
@@ -13,8 +13,8 @@ export interface RawAnswer {
 }
 
 export interface Exchange {
-  /** The final answers; 1xx are in `interim`. */
-  answers: RawAnswer[]
+  /** The final responses; 1xx are in `interim`. */
+  responses: RawResponse[]
   interim: number[]
   /** The server ended the connection. */
   closed: boolean
@@ -24,9 +24,9 @@ export interface Exchange {
 export interface ExchangeOptions {
   /** Fails after this long without what was waited for. */
   timeoutMs?: number
-  /** How many answers to wait for; 'close': until the server ends the connection. */
+  /** How many responses to wait for; 'close': until the server ends the connection. */
   until?: number | 'close'
-  /** The request is a HEAD: its answer has no body, whatever it declares. */
+  /** The request is a HEAD: its response has no body, whatever it declares. */
   head?: boolean
   /** Does the writing, where it takes more than one write. */
   write?: (socket: Socket) => void
@@ -48,11 +48,11 @@ export function exchange(
       socket.destroy()
       const ms = performance.now() - startedMs
       try {
-        const { answers, rest, interim } = parseAnswers(received, closed, head)
+        const { responses, rest, interim } = parseResponses(received, closed, head)
         const show = JSON.stringify(received.toString('latin1').slice(0, 500))
-        assert.equal(rest, 0, `an incomplete answer after ${ms} ms: ${show}`)
+        assert.equal(rest, 0, `an incomplete response after ${ms} ms: ${show}`)
         assert.ok(!late, `not done within ${timeoutMs} ms, so far: ${show}`)
-        resolve({ answers, interim, closed, ms })
+        resolve({ responses, interim, closed, ms })
       } catch (error) {
         reject(error)
       }
@@ -61,10 +61,10 @@ export function exchange(
     socket.on('data', (chunk) => {
       received = Buffer.concat([received, chunk])
       if (until === 'close') return
-      const { answers, rest } = parseAnswers(received, false, head)
-      if (answers.length >= until && rest === 0) end(false, false)
+      const { responses, rest } = parseResponses(received, false, head)
+      if (responses.length >= until && rest === 0) end(false, false)
     })
-    // Refused while still sending: what was answered before the reset counts.
+    // Refused while still sending: what got a response before the reset counts.
     socket.on('error', () => {})
     socket.on('close', () => end(true, false))
     socket.write(typeof bytes === 'string' ? Buffer.from(bytes, 'latin1') : bytes)
@@ -72,27 +72,27 @@ export function exchange(
   })
 }
 
-/** Exactly one answer. */
+/** Exactly one response. */
 export async function one(
   port: number,
   bytes: string | Buffer,
   options: ExchangeOptions = {},
-): Promise<RawAnswer> {
-  const { answers } = await exchange(port, bytes, options)
-  const [answer] = answers
-  assert.ok(answer, 'there is no answer')
-  assert.equal(answers.length, 1, 'there is one answer')
-  return answer
+): Promise<RawResponse> {
+  const { responses } = await exchange(port, bytes, options)
+  const [response] = responses
+  assert.ok(response, 'there is no response')
+  assert.equal(responses.length, 1, 'there is one response')
+  return response
 }
 
-/** What came so far: the whole answers, and how many bytes are left over. Throws for what is no HTTP/1.1. */
-export function parseAnswers(bytes: Buffer, closed: boolean, head: boolean) {
-  const answers: RawAnswer[] = []
+/** What came so far: the whole responses, and how many bytes are left over. Throws for what is no HTTP/1.1. */
+export function parseResponses(bytes: Buffer, closed: boolean, head: boolean) {
+  const responses: RawResponse[] = []
   const interim: number[] = []
   let text = bytes.toString('latin1')
   for (;;) {
     const end = text.indexOf('\r\n\r\n')
-    if (end === -1) return { answers, interim, rest: text.length }
+    if (end === -1) return { responses, interim, rest: text.length }
     const [start = '', ...lines] = text.slice(0, end).split('\r\n')
     const [, code] = /^HTTP\/1\.1 (\d{3}) [\x20-\x7e]*$/.exec(start) ?? []
     assert.ok(code, `a status line: ${start}`)
@@ -109,10 +109,10 @@ export function parseAnswers(bytes: Buffer, closed: boolean, head: boolean) {
         .join(', ')
     const bodyless = head || status < 200 || status === 204 || status === 304
     const body = bodyless ? { text: '', length: 0 } : parseBody(text.slice(end + 4), header, closed)
-    if (body === undefined) return { answers, interim, rest: text.length }
+    if (body === undefined) return { responses, interim, rest: text.length }
     text = text.slice(end + 4 + body.length)
     if (status < 200) interim.push(status)
-    else answers.push({ status, headers, header, body: Buffer.from(body.text, 'latin1').toString('utf8') })
+    else responses.push({ status, headers, header, body: Buffer.from(body.text, 'latin1').toString('utf8') })
   }
 }
 
@@ -157,17 +157,17 @@ export const problem = z.strictObject({
 })
 export type Problem = z.infer<typeof problem>
 
-/** Holds an answer to all that the contract says of a problem document. A replayed one keeps its first request id. */
-export function assertProblem(answer: RawAnswer, status: number, code: string): Problem {
-  assert.equal(answer.status, status, answer.body.slice(0, 300))
-  assert.equal(answer.header('content-type'), 'application/problem+json')
-  const document = problem.parse(JSON.parse(answer.body))
+/** Holds a response to all that the contract says of a problem document. A replayed one keeps its first request id. */
+export function assertProblem(response: RawResponse, status: number, code: string): Problem {
+  assert.equal(response.status, status, response.body.slice(0, 300))
+  assert.equal(response.header('content-type'), 'application/problem+json')
+  const document = problem.parse(JSON.parse(response.body))
   assert.equal(document.code, code)
   assert.equal(document.type, `/problems/${code}`)
   assert.equal(document.status, status)
-  assert.match(answer.header('x-request-id'), /^[\w.-]{1,64}$/)
-  if (answer.header('idempotent-replayed') === '') {
-    assert.equal(document.request_id, answer.header('x-request-id'))
+  assert.match(response.header('x-request-id'), /^[\w.-]{1,64}$/)
+  if (response.header('idempotent-replayed') === '') {
+    assert.equal(document.request_id, response.header('x-request-id'))
   }
   return document
 }

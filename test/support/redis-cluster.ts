@@ -89,7 +89,7 @@ async function form(masters: readonly ThrowawayServer[], replicas: readonly Thro
   return shares
 }
 
-/** Once every node answers the command with a text that holds `what`. */
+/** Once every node responds to the command with a text that holds `what`. */
 async function all(
   nodes: readonly ThrowawayServer[],
   command: [string, ...string[]],
@@ -106,7 +106,7 @@ async function all(
   }
 }
 
-async function portWithBus(): Promise<number> {
+export async function portWithBus(): Promise<number> {
   for (;;) {
     const port = await freePort()
     if (port + BUS_OFFSET < 65_536) return port

@@ -3,7 +3,7 @@ import type { RedisConnection } from '../../internal/database/redis.ts'
 
 const PATIENCE_MS = 10_000
 
-/** The connection, once it answers. */
+/** The connection, once it responds. */
 export async function connected(connection: RedisConnection): Promise<RedisConnection> {
   const end = Date.now() + PATIENCE_MS
   for (;;) {

@@ -3,6 +3,7 @@ import { availableParallelism } from 'node:os'
 import { fileURLToPath } from 'node:url'
 
 const CONTRACT = fileURLToPath(new URL('../contract/', import.meta.url))
+const LOADER = new URL('typescript.js', import.meta.url).href
 const TIMEOUT_MS = 240_000
 
 /** Runs these files of test/contract again, without the embedded database, with other servers or another schema; rejects with what they wrote. */
@@ -12,7 +13,7 @@ export async function rerun(
 ): Promise<{ passed: number }> {
   // Otherwise they would report to the runner that runs us.
   const { NODE_TEST_CONTEXT: _, ...inherited } = process.env
-  const args = ['--import', 'tsx', '--test', `--test-concurrency=${availableParallelism()}`]
+  const args = ['--import', LOADER, '--test', `--test-concurrency=${availableParallelism()}`]
   const options = {
     cwd: CONTRACT,
     env: { ...inherited, TEST_ON_SERVER_ONLY: '1', ...env },

@@ -45,7 +45,7 @@ export async function scriptedServer(t: TestContext, ...script: Step[]): Promise
   return { url: `http://127.0.0.1:${address.port}`, arrived }
 }
 
-export function answer(status: number, body: string, headers: Record<string, string> = {}): Step {
+export function respond(status: number, body: string, headers: Record<string, string> = {}): Step {
   return (response) => void response.writeHead(status, headers).end(body)
 }
 
@@ -58,7 +58,7 @@ export function problem(status: number, code: string, more: object = {}, headers
     code,
     ...more,
   }
-  return answer(status, JSON.stringify(document), { 'Content-Type': 'application/problem+json', ...headers })
+  return respond(status, JSON.stringify(document), { 'Content-Type': 'application/problem+json', ...headers })
 }
 
 export const ORDER = {
@@ -71,14 +71,14 @@ export const ORDER = {
 }
 
 export function created(headers: Record<string, string> = {}): Step {
-  return answer(201, JSON.stringify({ order: ORDER }), { 'Content-Type': 'application/json', ...headers })
+  return respond(201, JSON.stringify({ order: ORDER }), { 'Content-Type': 'application/json', ...headers })
 }
 
 /** As when the connection is lost before the request was handled. */
-export const cutBeforeAnswer: Step = (response) => void response.destroy()
+export const cutBeforeResponse: Step = (response) => void response.destroy()
 
-/** As when it is lost while the answer is on its way. */
-export const cutWithinAnswer: Step = (response) => {
+/** As when it is lost while the response is on its way. */
+export const cutWithinResponse: Step = (response) => {
   response.writeHead(201, { 'Content-Type': 'application/json', 'Content-Length': '1000' })
   response.write('{"order":', () => response.destroy())
 }

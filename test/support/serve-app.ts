@@ -1,14 +1,14 @@
 import { connect } from 'node:net'
 import type { TestContext } from 'node:test'
 import Koa from 'koa'
+import type { Middleware, RequestState } from '../../internal/core/request-state.ts'
 import { createServer, listen } from '../../internal/http/server.ts'
-import type { RequestState, Stage } from '../../internal/request-state.ts'
 
 /** An app of these stages on a free port of 127.0.0.1, until the test ends. */
-export async function serveApp(t: TestContext, ...stages: Stage[]): Promise<number> {
+export async function serveApp(t: TestContext, ...middlewares: Middleware[]): Promise<number> {
   const app = new Koa<RequestState>()
   app.silent = true
-  for (const stage of stages) app.use(stage)
+  for (const middleware of middlewares) app.use(middleware)
   const server = createServer(app.callback())
   const port = await listen(server, '127.0.0.1', 0)
   t.after(() => {
@@ -18,7 +18,7 @@ export async function serveApp(t: TestContext, ...stages: Stage[]): Promise<numb
   return port
 }
 
-export interface RawAnswer {
+export interface ServedResponse {
   status: number
   /** Status line and headers as they came. */
   head: string
@@ -26,7 +26,7 @@ export interface RawAnswer {
 }
 
 /** Sends exactly these bytes and reads until the server closes: no HTTP client comes between test and wire. */
-export async function exchange(port: number, bytes: string | Buffer): Promise<RawAnswer> {
+export async function exchange(port: number, bytes: string | Buffer): Promise<ServedResponse> {
   const socket = connect(port, '127.0.0.1')
   socket.write(bytes)
   const chunks: Buffer[] = []

@@ -1,6 +1,6 @@
 import { type ChildProcess, spawn, spawnSync } from 'node:child_process'
 import { once } from 'node:events'
-import { openSync, readdirSync, readFileSync } from 'node:fs'
+import { openSync, readdirSync, readFileSync, readlinkSync } from 'node:fs'
 import { setTimeout as sleep } from 'node:timers/promises'
 
 /** An operating system user to run as. */
@@ -17,8 +17,10 @@ export interface ServerCommand {
   user: User | undefined
   /** Ends it without waiting for its clients. */
   stopSignal: NodeJS.Signals
-  /** Resolves when the server answers, rejects while it does not. */
+  /** Resolves when the server responds, rejects while it does not. */
   probe: () => Promise<void>
+  /** Besides the environment of the test. */
+  env?: Record<string, string>
 }
 
 const START_MS = 30_000
@@ -39,6 +41,7 @@ export class ServerProcess {
     this.#child = spawn(command.program, command.args, {
       stdio: ['ignore', log, log],
       cwd: '/',
+      env: { ...process.env, ...command.env },
       ...command.user,
     })
     running.add(this)
@@ -51,14 +54,14 @@ export class ServerProcess {
     this.#child.unref()
   }
 
-  /** Resolves when it answers. */
+  /** Resolves when it responds. */
   static async start(command: ServerCommand): Promise<ServerProcess> {
     const server = new ServerProcess(command)
     const deadline = Date.now() + START_MS
     for (;;) {
       try {
         if (!server.#ended) await command.probe()
-        // It may be another program that answers there, while ours could not have the port.
+        // It may be another program that responds there, while ours could not have the port.
         if (!server.#ended) return server
       } catch {
         // Not yet.
@@ -79,7 +82,7 @@ export class ServerProcess {
     return pid
   }
 
-  /** Stalls it and its children with SIGSTOP: its connections stay open, and nothing answers. */
+  /** Stalls it and its children with SIGSTOP: its connections stay open, and nothing responds. */
   pause(): void {
     // The parent first, so that it starts no child in between.
     signal([this.pid], 'SIGSTOP')
@@ -143,6 +146,24 @@ function signal(pids: number[], name: NodeJS.Signals): void {
       // It has ended by itself.
     }
   }
+}
+
+/**
+ * Ends what still runs with this working directory. A child that PostgreSQL forked while it was being killed outlives it
+ * for a while and keeps its shared memory: the next start then fails. Elsewhere than on Linux it ends by itself only.
+ */
+export function endProcessesIn(directory: string): void {
+  if (process.platform !== 'linux') return
+  const pids = readdirSync('/proc').filter((name) => /^\d+$/.test(name))
+  const inside = pids.filter((pid) => {
+    try {
+      return readlinkSync(`/proc/${pid}/cwd`) === directory
+    } catch {
+      // It has ended, or belongs to another user.
+      return false
+    }
+  })
+  signal(inside.map(Number), 'SIGKILL')
 }
 
 /** Direct children only: neither Redis nor PostgreSQL has grandchildren. */

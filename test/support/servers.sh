@@ -7,7 +7,7 @@
 # the servers that tests stop and kill. stop_servers ends what start_servers started, and nothing else.
 
 readonly START_SECONDS=60
-# What a probe answers when waiting on makes no sense.
+# What a probe returns when waiting on makes no sense.
 readonly HOPELESS=99
 servers_dir=
 redis_pid=
@@ -21,9 +21,11 @@ start_servers() {
   install_missing_servers || return 1
   # Under /tmp, since the path of a unix socket may have about 100 characters, and open for the user of PostgreSQL.
   servers_dir=$(mktemp -d /tmp/oncekey-test.XXXXXX) && chmod 711 "$servers_dir" || return 1
-  start_redis || return 1
-  start_postgres || return 1
+  # Another program may take a port between the choice of it and the start.
+  try_again start_redis || return 1
+  try_again start_postgres || return 1
   export TEST_REDIS_URL TEST_DATABASE_URL
+  node test/support/check-servers.js
 }
 
 stop_servers() {
@@ -91,15 +93,12 @@ at_least() {
 
 needs_redis() { [ -z "${TEST_REDIS_URL:-}" ] && [ -z "${TEST_REDIS_SERVER:-}" ]; }
 needs_postgres() { [ -z "${TEST_DATABASE_URL:-}" ] && [ -z "${TEST_POSTGRES_BIN:-}" ]; }
-# Started by single tests, which say so where it is missing.
-needs_pgbouncer() { ! command -v pgbouncer >/dev/null 2>&1 && [ ! -x /usr/sbin/pgbouncer ]; }
 docker_answers() { command -v docker >/dev/null 2>&1 && docker info >/dev/null 2>&1; }
 
 install_missing_servers() {
   local packages=''
   needs_redis && packages="$packages redis-server"
   needs_postgres && packages="$packages postgresql"
-  needs_pgbouncer && packages="$packages pgbouncer"
   [ -n "$packages" ] || return 0
   docker_answers && return 0
   if [ "$(id -u)" = 0 ] && command -v apt-get >/dev/null 2>&1; then
@@ -114,6 +113,28 @@ install_missing_servers() {
     return 1
   fi
 }
+
+# What tests of the slow tier start, and the languages of examples/. A test fails where its program is missing.
+need_slow_programs() {
+  local packages
+  packages=$(missing_slow_packages)
+  if [ -n "$packages" ] && [ "$(id -u)" = 0 ] && command -v apt-get >/dev/null 2>&1; then
+    apt_install "$packages" || true
+  fi
+}
+
+missing_slow_packages() {
+  has pgbouncer || printf ' pgbouncer'
+  has pgpool || printf ' pgpool2'
+  has java || printf ' openjdk-17-jdk-headless'
+  has go || printf ' golang-go'
+  has ruby || printf ' ruby'
+  php -m 2>/dev/null | grep -qx curl || printf ' php-cli php-curl'
+  python3 -c 'import requests' 2>/dev/null || printf ' python3 python3-requests'
+  has mcs || printf ' mono-mcs mono-runtime libmono-system-net-http4.0-cil libmono-system-core4.0-cil'
+}
+
+has() { command -v "$1" >/dev/null 2>&1 || [ -x "/usr/sbin/$1" ]; }
 
 # The packages would start servers of their own on the usual ports: Debian asks policy-rc.d first, and 101 means no.
 apt_install() {
@@ -173,6 +194,7 @@ start_postgres() {
     start_postgres_container
     return
   fi
+  rm -rf "$data"
   mkdir "$data" && : >"$log" || return 1
   if [ "$(id -u)" = 0 ]; then
     # PostgreSQL refuses to run as root.
@@ -245,13 +267,15 @@ start_postgres_container() {
 
 # --- small things ------------------------------------------------------------------------------------------------
 
+try_again() { "$@" || "$@" || "$@"; }
+
 free_port() {
   node -e 'const s = require("net").createServer().listen(0, "127.0.0.1", () => { console.log(s.address().port); s.close() })'
 }
 
 gone() { ! kill -0 "$1" 2>/dev/null; }
 
-# wait_until SECONDS COMMAND...: false when the time is over, or at once when the command answers HOPELESS.
+# wait_until SECONDS COMMAND...: false when the time is over, or at once when the command returns HOPELESS.
 wait_until() {
   local end=$((SECONDS + $1)) status
   shift

@@ -15,9 +15,10 @@ import {
 } from 'node:fs'
 import { connect, createServer } from 'node:net'
 import { dirname, join } from 'node:path'
+import { setTimeout as sleep } from 'node:timers/promises'
 import postgres from 'postgres'
 import { inPath } from './programs.ts'
-import { ServerProcess, type User } from './server-process.ts'
+import { endProcessesIn, type ServerCommand, ServerProcess, type User } from './server-process.ts'
 
 /** The shared servers: test.sh starts them and sets the variables. */
 export const redisUrl = process.env.TEST_REDIS_URL ?? 'redis://127.0.0.1:6379'
@@ -32,14 +33,22 @@ export interface ThrowawayServer {
   readonly pid: number
   /** As an operator stops it: connections are closed. */
   stop(): Promise<void>
-  /** SIGSTOP: connections stay open and nothing answers. */
+  /** SIGSTOP: connections stay open and nothing responds. */
   pause(): void
   resume(): void
   /** SIGKILL. */
   kill(): Promise<void>
-  /** After stop() or kill(): on the same port. PostgreSQL has kept its data, Redis has lost them. */
+  /**
+   * After stop() or kill(): on the same port. PostgreSQL has kept its data, Redis has lost them. A start that fails is
+   * tried again; rejects with ServerDownError when the server is still down after most of a minute.
+   */
   restart(): Promise<void>
+  /** What the server has logged so far. */
+  log(): string
 }
+
+/** A server of a test does not start again. The test cannot go on, and says nothing about the product. */
+export class ServerDownError extends Error {}
 
 const PROBE_MS = 1_000
 
@@ -47,35 +56,50 @@ const PROBE_MS = 1_000
 export async function startRedis({
   port = undefined as number | undefined,
   settings = [] as readonly string[],
+  env = undefined as Record<string, string> | undefined,
 } = {}): Promise<ThrowawayServer> {
-  return await startRedisProgram(port ?? (await freePort()), (directory, at) => [
+  const args = (directory: string, at: number) => [
     ...['--port', `${at}`, '--bind', '127.0.0.1', '--dir', directory],
     ...['--save', '', '--appendonly', 'no', '--maxmemory-policy', 'noeviction', ...settings],
-  ])
+  ]
+  return await startRedisProgram(port ?? (await freePort()), args, env)
 }
 
 /** The program with these arguments, which make it listen on `port`. It may write to the directory. */
 export async function startRedisProgram(
   port: number,
   args: (directory: string, port: number) => string[],
+  env?: Record<string, string>,
 ): Promise<ThrowawayServer> {
   const program = redisProgram()
   const directory = temporaryDirectory()
-  const command = {
+  const command: ServerCommand = {
     program,
     args: args(directory, port),
     log: join(directory, 'redis.log'),
     user: undefined,
-    stopSignal: 'SIGTERM' as const,
+    stopSignal: 'SIGTERM',
     probe: () => answersPing(port),
+    ...(env === undefined ? {} : { env }),
   }
-  return await throwaway(`redis://127.0.0.1:${port}`, () => ServerProcess.start(command))
+  return await throwaway(`redis://127.0.0.1:${port}`, command)
 }
 
-/** `own`: lines of postgresql.conf, which win over those of every test. */
-export async function startPostgres(own: readonly string[] = []): Promise<ThrowawayServer> {
-  return await runPostgres(own, (data, user) => {
+export interface PostgresOptions {
+  /** Lines of postgresql.conf, which win over those of every test. */
+  settings?: readonly string[]
+  /** An existing directory for the data in place of a temporary one, such as the root of a small file system. */
+  directory?: string
+  env?: Record<string, string>
+}
+
+/** `own`: the settings alone. */
+export async function startPostgres(own: readonly string[] | PostgresOptions = []): Promise<ThrowawayServer> {
+  const options = 'length' in own ? { settings: own } : own
+  return await runPostgres(options, (data, user) => {
     const initdb = ['-D', data, '-U', 'postgres', '-A', 'trust', '-E', 'UTF8', '--locale=C', '--no-sync']
+    // Segments of 1 MiB: a small file system gets through many of them.
+    if (options.directory !== undefined) initdb.push('--wal-segsize=1')
     execFileSync(join(postgresDirectory(), 'initdb'), initdb, { stdio: 'pipe', cwd: '/', ...user })
   })
 }
@@ -86,7 +110,7 @@ const FAST = ['-c', 'fast']
 /** A standby of that server, which it does not wait for unless told to. */
 export async function startStandby(of: ThrowawayServer): Promise<ThrowawayServer> {
   const { port } = new URL(of.url)
-  return await runPostgres([], (data, user) => {
+  return await runPostgres({}, (data, user) => {
     const from = ['-h', '127.0.0.1', '-p', port, '-U', 'postgres', '-D', data, '-R', '--no-sync', ...FAST]
     execFileSync(besideInitdb('pg_basebackup'), from, { stdio: 'pipe', cwd: '/', ...user })
   })
@@ -94,11 +118,11 @@ export async function startStandby(of: ThrowawayServer): Promise<ThrowawayServer
 
 /** `fill` makes what is in the directory, which is there and belongs to the user. */
 async function runPostgres(
-  own: readonly string[],
+  { settings: own = [], directory: given, env }: PostgresOptions,
   fill: (data: string, user: User | undefined) => void,
 ): Promise<ThrowawayServer> {
   const directory = temporaryDirectory()
-  const data = join(directory, 'postgres')
+  const data = join(given ?? directory, 'postgres')
   const user = unprivileged()
   mkdirSync(data, { mode: 0o700 })
   if (user) chownSync(data, user.uid, user.gid)
@@ -115,17 +139,17 @@ async function runPostgres(
   ]
   appendFileSync(join(data, 'postgresql.conf'), `${settings.join('\n')}\n`)
   const url = `postgres://postgres@127.0.0.1:${port}/postgres`
-  return await throwaway(url, () =>
-    ServerProcess.start({
-      program: join(postgresDirectory(), 'postgres'),
-      args: ['-D', data],
-      log: join(directory, 'postgres.log'),
-      user,
-      // Fast shutdown: SIGTERM would wait for the clients to leave.
-      stopSignal: 'SIGINT',
-      probe: () => query(url, async (sql) => void (await sql`SELECT 1`)),
-    }),
-  )
+  const command: ServerCommand = {
+    program: join(postgresDirectory(), 'postgres'),
+    args: ['-D', data],
+    log: join(directory, 'postgres.log'),
+    user,
+    // Fast shutdown: SIGTERM would wait for the clients to leave.
+    stopSignal: 'SIGINT',
+    probe: () => query(url, async (sql) => void (await sql`SELECT 1`)),
+    ...(env === undefined ? {} : { env }),
+  }
+  return await throwaway(url, command, () => endProcessesIn(data))
 }
 
 export interface TestDatabase {
@@ -139,7 +163,7 @@ export interface TestDatabase {
  */
 export async function createDatabase(server: string = databaseUrl): Promise<TestDatabase> {
   const name = `oncekey_test_${randomBytes(8).toString('hex')}`
-  // Nobody is connected to the template: several may be created at once.
+  // No client is connected to the template: several may be created at once.
   const like = server === databaseUrl ? template : 'template0'
   await query(server, (sql) => sql`CREATE DATABASE ${sql(name)} TEMPLATE ${sql(like)}`)
   const url = new URL(server)
@@ -152,7 +176,7 @@ export async function createDatabase(server: string = databaseUrl): Promise<Test
   return { url: url.href, drop }
 }
 
-/** A port on 127.0.0.1 that nobody listens on at this moment. */
+/** A port on 127.0.0.1 without a listener at this moment. */
 export async function freePort(): Promise<number> {
   const server = createServer().listen(0, '127.0.0.1')
   await once(server, 'listening')
@@ -192,8 +216,17 @@ export function temporaryDirectory(): string {
   return directory
 }
 
-async function throwaway(url: string, start: () => Promise<ServerProcess>): Promise<ThrowawayServer> {
-  let server = await start()
+/** Beyond it no other start is tried; one that hangs ends by itself after 30 s more. */
+const RESTARTS_MS = 15_000
+const BETWEEN_STARTS_MS = 300
+
+/** `clear` removes what a killed server left behind, where that may keep the next start from succeeding. */
+async function throwaway(
+  url: string,
+  command: ServerCommand,
+  clear: () => void = () => {},
+): Promise<ThrowawayServer> {
+  let server = await ServerProcess.start(command)
   return {
     url,
     get pid() {
@@ -205,8 +238,24 @@ async function throwaway(url: string, start: () => Promise<ServerProcess>): Prom
     kill: () => server.kill(),
     async restart() {
       await server.stop()
-      server = await start()
+      server = await startAgain(command, clear)
     },
+    log: () => readFileSync(command.log, 'utf8'),
+  }
+}
+
+async function startAgain(command: ServerCommand, clear: () => void): Promise<ServerProcess> {
+  const untilMs = performance.now() + RESTARTS_MS
+  for (;;) {
+    try {
+      return await ServerProcess.start(command)
+    } catch (error) {
+      if (performance.now() > untilMs) {
+        throw new ServerDownError(error instanceof Error ? error.message : String(error), { cause: error })
+      }
+      clear()
+      await sleep(BETWEEN_STARTS_MS)
+    }
   }
 }
 
@@ -226,7 +275,7 @@ async function answersPing(port: number): Promise<void> {
     const signal = AbortSignal.timeout(PROBE_MS)
     socket.write('PING\r\n')
     const [reply] = await once(socket, 'data', { signal })
-    if (!String(reply).startsWith('+PONG')) throw new Error(`Redis answers ${String(reply)}`)
+    if (!String(reply).startsWith('+PONG')) throw new Error(`Redis returns ${String(reply)}`)
   } finally {
     socket.destroy()
   }
@@ -241,7 +290,7 @@ function redisProgram(): string {
   return program
 }
 
-function postgresDirectory(): string {
+export function postgresDirectory(): string {
   const directory =
     process.env.TEST_POSTGRES_BIN ?? inPath('initdb')?.slice(0, -'/initdb'.length) ?? debianPostgres()
   if (directory === undefined)
@@ -253,7 +302,7 @@ function postgresDirectory(): string {
 }
 
 /** A program of the same version, which a package of clients may have brought: initdb itself may be a link. */
-function besideInitdb(program: string): string {
+export function besideInitdb(program: string): string {
   const initdb = realpathSync(join(postgresDirectory(), 'initdb'))
   const found = join(dirname(initdb), program)
   if (existsSync(found)) return found

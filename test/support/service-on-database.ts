@@ -23,8 +23,8 @@ export async function startServiceOnDatabase(settings: Settings = {}): Promise<S
     port,
     orders: () => readOrdersAt(database.url),
     async series() {
-      const { answers } = await exchange(port, 'GET /metrics HTTP/1.1\r\nHost: a\r\n\r\n')
-      const lines = answers[0]?.body.split('\n') ?? []
+      const { responses } = await exchange(port, 'GET /metrics HTTP/1.1\r\nHost: a\r\n\r\n')
+      const lines = responses[0]?.body.split('\n') ?? []
       return lines
         .filter((line) => /^(?!process_|nodejs_)[a-z]/.test(line))
         .map((line) => line.slice(0, line.lastIndexOf(' ')))

@@ -26,7 +26,7 @@ export interface Service {
   stop(): Promise<Ending>
   /** SIGKILL, resolves when it is gone. */
   kill(): Promise<void>
-  /** SIGSTOP: its connections stay open and nothing answers. */
+  /** SIGSTOP: its connections stay open and nothing responds. */
   pause(): void
   resume(): void
   signal(name: NodeJS.Signals): void
@@ -37,6 +37,7 @@ export interface Service {
 }
 
 const PROGRAM = fileURLToPath(new URL('../../src/oncekey.js', import.meta.url))
+const NODE = process.execPath
 /** The first start of an embedded database takes 5 s, on a busy machine several times that. */
 const START_MS = 60_000
 const POLL_MS = 10
@@ -60,18 +61,21 @@ for (const [name, code] of [
  * Starts `oncekey serve` (or the command of `args`, or another file than this clone's) with these settings and
  * nothing else of this environment, on a free port unless PORT is given. The working directory, and with it the
  * default DATA_DIR, is a fresh one.
- * Rejects with what the process wrote if it ends before it is ready.
+ * Rejects with what the process wrote if it ends before it is ready. A function says the file anew for each start.
+ * `node` is the program that runs the file.
  */
 export async function startService(
   settings: Settings = {},
   args: string[] = ['serve'],
-  program: string = PROGRAM,
+  program: string | (() => string) = PROGRAM,
+  node = NODE,
 ): Promise<Service> {
   const directory = mkdtempSync(join(tmpdir(), 'oncekey-service-'))
   directories.push(directory)
   let text = ''
   let env: Settings = { ...inherited(), PORT: '0', ...settings }
-  const start = () => launch([program, ...args], env, directory, (chunk) => (text += chunk))
+  const programNow = () => (typeof program === 'string' ? program : program())
+  const start = () => launch(node, [programNow(), ...args], env, directory, (chunk) => (text += chunk))
   let process = await start()
   const { port } = process
   env = { ...env, PORT: String(port) }
@@ -111,6 +115,7 @@ interface Launched {
 }
 
 async function launch(
+  node: string,
   args: string[],
   env: Settings,
   cwd: string,
@@ -118,7 +123,7 @@ async function launch(
 ): Promise<Launched> {
   let text = ''
   let ending: Ending | undefined
-  const child = spawn(process.execPath, args, { cwd, env, stdio: ['ignore', 'pipe', 'pipe'] })
+  const child = spawn(node, args, { cwd, env, stdio: ['ignore', 'pipe', 'pipe'] })
   running.add(child)
   for (const stream of [child.stdout, child.stderr]) {
     stream.setEncoding('utf8')

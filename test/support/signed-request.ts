@@ -1,4 +1,4 @@
-import { WireBody } from '../../internal/request-state.ts'
+import { WireBody } from '../../internal/core/request-state.ts'
 import { type ClientRegistry, lasting, type Scheme } from '../../internal/signature/client-registry.ts'
 import { sign } from '../../internal/signature/schemes.ts'
 import type { SignedRequest } from '../../internal/signature/verify.ts'

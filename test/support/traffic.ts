@@ -11,7 +11,8 @@ export async function makeTraffic(url: string): Promise<void> {
   for (const method of ['card_4242', 'card_declined']) {
     const body = JSON.stringify({ amount: 12.5, currency: 'EUR', payment_method: method })
     const headers = {
-      ...{ Authorization: 'Bearer test-api-key', 'Content-Type': 'application/json' },
+      Authorization: 'Bearer test-api-key',
+      'Content-Type': 'application/json',
       'Idempotency-Key': `payment-${newKey()}`,
     }
     await send(`${url}/api/v1/payments`, { method: 'POST', headers, body })

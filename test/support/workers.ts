@@ -9,7 +9,10 @@ import { until } from './until.ts'
 export async function startWorkers(t: TestContext, own: Settings = {}) {
   const [redis, database] = await Promise.all([startRedis(), createDatabase()])
   const settings = {
-    ...{ DATABASE_URL: database.url, REDIS_URL: redis.url, RATE_LIMITS: 'none', WORKERS: '2' },
+    DATABASE_URL: database.url,
+    REDIS_URL: redis.url,
+    RATE_LIMITS: 'none',
+    WORKERS: '2',
     ...own,
   }
   const service = await startService(settings)

@@ -47,11 +47,11 @@ export async function newest(): Promise<Order[]> {
   for await (const { orders, nextCursor } of client.orders.list().pages())
     report(`${orders.length} ${nextCursor}`)
   const { order } = await client.orders.get('id')
-  const answer: Response = await client.signedFetch('/api/v1/rate-limits', {
+  const response: Response = await client.signedFetch('/api/v1/rate-limits', {
     headers: { Accept: 'application/json' },
   })
   const bytes: Uint8Array = (await client.request('/api/v1/rate-limits')).bytes
-  report(`${answer.status} ${bytes.length}`)
+  report(`${response.status} ${bytes.length}`)
   return [...all, order]
 }
 
@@ -72,6 +72,8 @@ export async function pay(key: string): Promise<Payment['status']> {
 export async function look(): Promise<[AuditEntry[], RateLimit[], RetryConfig]> {
   const entries: AuditEntry[] = []
   for await (const entry of payer.auditLogs.list({ eventType: 'payment.completed' })) entries.push(entry)
+  for await (const { type, data } of payer.events.list({ type: 'payment.completed' }))
+    report(`${type} ${JSON.stringify(data)}`)
   const { limits, tightest } = await payer.rateLimits()
   report(tightest ?? 'unlimited')
   return [entries, limits, (await payer.retryConfig()).config]

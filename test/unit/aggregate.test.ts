@@ -20,13 +20,13 @@ async function lines(snapshots: Snapshot[], name: string): Promise<string[]> {
 const observed = (seconds: number) => (metrics: Metrics) => {
   metrics.requestDuration.add({ method: 'GET', route: '/', status: 200 }, seconds)
   metrics.orders.inc()
-  metrics.underWay.requests = 2
+  metrics.inFlight.requests = 2
 }
 
 test('counters, histograms and gauges of several processes are added up', async () => {
   const both = [await snapshot(observed(0.002)), await snapshot(observed(3))]
   assert.deepEqual(await lines(both, 'orders_placed_total'), ['orders_placed_total 2'])
-  assert.deepEqual(await lines(both, 'http_requests_under_way'), ['http_requests_under_way 4'])
+  assert.deepEqual(await lines(both, 'http_requests_in_flight'), ['http_requests_in_flight 4'])
   const labels = 'method="GET",route="/",status="200"'
   assert.deepEqual(await lines(both, 'http_request_duration_seconds_count'), [
     `http_request_duration_seconds_count{${labels}} 2`,
@@ -65,10 +65,10 @@ test('what a process has counted remains when it has ended, its gauges do not', 
   const dead = await snapshot(observed(1))
   const left = await remains([await remains([[], dead]), await snapshot(observed(1))])
   assert.deepEqual(await lines([left], 'orders_placed_total'), ['orders_placed_total 2'])
-  assert.deepEqual(await lines([left], 'http_requests_under_way'), [])
+  assert.deepEqual(await lines([left], 'http_requests_in_flight'), [])
   const alive = await snapshot(observed(1))
   assert.deepEqual(await lines([left, alive], 'orders_placed_total'), ['orders_placed_total 3'])
-  assert.deepEqual(await lines([left, alive], 'http_requests_under_way'), ['http_requests_under_way 2'])
+  assert.deepEqual(await lines([left, alive], 'http_requests_in_flight'), ['http_requests_in_flight 2'])
   const count = await lines([left, alive], 'http_request_duration_seconds_count')
   assert.match(count.join(), / 3$/)
 })

@@ -4,7 +4,7 @@ import fc from 'fast-check'
 import { parseJsonText } from '../../internal/http/json-text.ts'
 import { amount } from '../../internal/orders/money.ts'
 import { parseOrderRequest } from '../../internal/orders/order-request.ts'
-import { describeApi } from '../../src/openapi.ts'
+import { describeApi } from '../../src/service/openapi.ts'
 import { ApiDocument } from '../support/api-document.ts'
 
 const api = new ApiDocument(describeApi({ metricsPort: undefined }))

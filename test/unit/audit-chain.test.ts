@@ -4,8 +4,8 @@ import { describe, test } from 'node:test'
 import { entryJson, parseCursor, parseEventType } from '../../internal/audit/audit-logs.ts'
 import { ChainCheck, type ChainEntry, entryHash, NO_HASH } from '../../internal/audit/chain.ts'
 import { type ExportedEntry, verifyExport } from '../../internal/audit/verify-chains.ts'
-import { ServiceError } from '../../internal/service-error.ts'
-import { parseNoted } from '../../src/commands/audit-heads.ts'
+import { ServiceError } from '../../internal/core/service-error.ts'
+import { parseNoted } from '../../src/cli/audit-heads.ts'
 
 const AT = '2026-01-01T00:00:00.000Z'
 

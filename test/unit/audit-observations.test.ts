@@ -2,11 +2,11 @@ import assert from 'node:assert/strict'
 import { test } from 'node:test'
 import { z } from 'zod'
 import type { NewEntry } from '../../internal/audit/audit-log.ts'
-import type { Observation } from '../../internal/audit/observation.ts'
+import type { AuditObservation } from '../../internal/audit/observation.ts'
 import { Observations } from '../../internal/audit/observations.ts'
-import { ServiceError } from '../../internal/service-error.ts'
+import { ServiceError } from '../../internal/core/service-error.ts'
 
-const REFUSED: Observation = {
+const REFUSED: AuditObservation = {
   client: 'acme',
   eventType: 'payment.refused',
   requestId: 'request-1',
@@ -34,13 +34,13 @@ function world() {
   const state = {
     nowMs: Date.parse('2026-01-01T00:00:00Z'),
     tries: 0,
-    answer: (_: NewEntry): Promise<unknown> => Promise.resolve(),
+    response: (_: NewEntry): Promise<unknown> => Promise.resolve(),
   }
   let ids = 0
   const observations = new Observations({
     async append(entry) {
       state.tries++
-      await state.answer(entry)
+      await state.response(entry)
       return written.push(entry)
     },
     now: () => state.nowMs,
@@ -63,14 +63,15 @@ test('an observation becomes an entry, with the time at which it was seen', asyn
   await observations.write()
   assert.deepEqual(entries(), [
     {
-      ...{
-        client: 'acme',
-        eventType: 'payment.refused',
-        id: 'id-1',
-        request_id: 'request-1',
-        route: 'POST /pay',
-      },
-      ...{ http_status: 429, code: 'rate_limited', idempotency_key: 'key-1', count: 1 },
+      client: 'acme',
+      eventType: 'payment.refused',
+      id: 'id-1',
+      request_id: 'request-1',
+      route: 'POST /pay',
+      http_status: 429,
+      code: 'rate_limited',
+      idempotency_key: 'key-1',
+      count: 1,
       observed_at: '2026-01-01T00:00:00.000Z',
     },
   ])
@@ -79,7 +80,7 @@ test('an observation becomes an entry, with the time at which it was seen', asyn
 test('equal ones of a writing become one entry with a count, others stay apart', async () => {
   const { observations, entries } = world()
   for (let n = 0; n < 1_000; n++) observations.add(REFUSED)
-  const others: Partial<Observation>[] = [
+  const others: Partial<AuditObservation>[] = [
     { client: 'other' },
     { eventType: 'payment.conflict', code: 'idempotency_key_reused', status: 409 },
     { route: 'POST /api/v1/payments' },
@@ -127,13 +128,13 @@ for (const [effect, again] of [
     const add = (key: string) => observations.add({ ...REFUSED, key, client: key })
     add('a')
     add('b')
-    state.answer = away(effect)
+    state.response = away(effect)
     await observations.write()
     await observations.write()
     add('c')
     await observations.write()
     assert.deepEqual([written.length, lost.length], [0, 0])
-    state.answer = () => Promise.resolve()
+    state.response = () => Promise.resolve()
     await observations.write()
     assert.deepEqual(
       entries().map(({ client, id }) => [client, id]),
@@ -153,11 +154,11 @@ for (const [effect, again] of [
 test('that a writing may have come through is not forgotten when the next one certainly did not', async () => {
   const { observations, written, state } = world()
   observations.add(REFUSED)
-  state.answer = away('unknown')
+  state.response = away('unknown')
   await observations.write()
-  state.answer = away('none')
+  state.response = away('none')
   await observations.write()
-  state.answer = () => Promise.resolve()
+  state.response = () => Promise.resolve()
   await observations.write()
   assert.deepEqual(
     written.map(({ again }) => again),
@@ -168,13 +169,13 @@ test('that a writing may have come through is not forgotten when the next one ce
 test('what comes in during an outage is folded over all of it', async () => {
   const { observations, entries, state } = world()
   observations.add(REFUSED)
-  state.answer = away('none')
+  state.response = away('none')
   await observations.write()
   for (let second = 0; second < 100; second++) {
     for (let n = 0; n < 50; n++) observations.add({ ...REFUSED, key: `key-${second}-${n}` })
     await observations.write()
   }
-  state.answer = () => Promise.resolve()
+  state.response = () => Promise.resolve()
   await observations.write()
   assert.equal(entries().length, 1 + 6)
   assert.equal(total(entries()), 1 + 5_000)
@@ -184,7 +185,7 @@ test('an entry that the database refuses is lost and told, once for all of them,
   const { observations, entries, lost, state } = world()
   for (const client of ['a', 'b', 'c', 'd']) observations.add({ ...REFUSED, client })
   observations.add({ ...REFUSED, client: 'b' })
-  state.answer = ({ client }) => (client < 'c' ? Promise.reject(new Error('23514')) : Promise.resolve())
+  state.response = ({ client }) => (client < 'c' ? Promise.reject(new Error('23514')) : Promise.resolve())
   await observations.write()
   await observations.write()
   assert.deepEqual(
@@ -211,7 +212,7 @@ test('memory is bounded: beyond ten thousand entries they are lost, counted, and
 
 test('what waits to be sent again counts for that bound', async () => {
   const { observations, lost, state } = world()
-  state.answer = away('none')
+  state.response = away('none')
   for (let n = 0; n < 9_999; n++) observations.add({ ...REFUSED, client: `client-${n}` })
   await observations.write()
   for (let n = 0; n < 3; n++) observations.add({ ...REFUSED, client: `later-${n}` })
@@ -221,7 +222,7 @@ test('what waits to be sent again counts for that bound', async () => {
 
 test('a writing asks a database that is away no more than once for each statement', async () => {
   const { observations, state } = world()
-  state.answer = away('none')
+  state.response = away('none')
   for (let n = 0; n < 5_000; n++) observations.add({ ...REFUSED, client: `client-${n}` })
   await observations.write()
   assert.equal(state.tries, 128)
@@ -229,11 +230,11 @@ test('a writing asks a database that is away no more than once for each statemen
 
 test('what the database takes and what it does not take of one statement is not mixed up, nor asked for in a circle', async () => {
   const { observations, entries, lost, state } = world()
-  state.answer = ({ client }) => (client === 'b' ? away('none')() : Promise.resolve())
+  state.response = ({ client }) => (client === 'b' ? away('none')() : Promise.resolve())
   for (const client of ['a', 'b', 'c']) observations.add({ ...REFUSED, client })
   await observations.write()
   assert.equal(state.tries, 3)
-  state.answer = () => Promise.resolve()
+  state.response = () => Promise.resolve()
   await observations.write()
   assert.deepEqual(
     entries().map(({ client, id }) => [client, id]),
@@ -257,18 +258,18 @@ test('calls during a writing share it, and none of them rejects', async () => {
 test('the end writes everything, also what came in during the last writing', async () => {
   const { observations, entries, lost, state } = world()
   let open = () => {}
-  state.answer = () =>
+  state.response = () =>
     new Promise<void>((resolve) => {
       open = resolve
     })
   observations.add({ ...REFUSED, client: 'first' })
   const writing = observations.write()
-  // Until the first is under way.
+  // Until the first is in flight.
   await new Promise((resolve) => setImmediate(resolve))
   assert.equal(state.tries, 1)
   observations.add({ ...REFUSED, client: 'second' })
   const closing = observations.close(0)
-  state.answer = () => Promise.resolve()
+  state.response = () => Promise.resolve()
   open()
   await Promise.all([writing, closing])
   assert.deepEqual(
@@ -282,7 +283,7 @@ test('the end writes everything, also what came in during the last writing', asy
 test('the end waits for a database that comes back', async () => {
   const { observations, entries, lost, state } = world()
   observations.add(REFUSED)
-  state.answer = () => (state.tries < 3 ? away('none')() : Promise.resolve())
+  state.response = () => (state.tries < 3 ? away('none')() : Promise.resolve())
   await observations.close(60_000)
   assert.deepEqual([entries().length, lost], [1, []])
 })
@@ -290,7 +291,7 @@ test('the end waits for a database that comes back', async () => {
 test('the end does not wait for ever, and tells what it has lost', async () => {
   const { observations, lost, state } = world()
   for (const client of ['a', 'a', 'b']) observations.add({ ...REFUSED, client })
-  state.answer = away('none')
+  state.response = away('none')
   await observations.write()
   observations.add({ ...REFUSED, client: 'c' })
   await observations.close(0)

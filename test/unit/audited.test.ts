@@ -4,11 +4,11 @@ import { createServer } from 'node:http'
 import { after, describe, test } from 'node:test'
 import Koa from 'koa'
 import { audited } from '../../internal/audit/audited.ts'
-import { type Observation, observedEvent } from '../../internal/audit/observation.ts'
+import { type AuditObservation, observedEvent } from '../../internal/audit/observation.ts'
+import type { Middleware, RequestState } from '../../internal/core/request-state.ts'
+import { PROBLEMS, type ProblemCode, ServiceError } from '../../internal/core/service-error.ts'
 import { problems, renderProblem } from '../../internal/http/problems.ts'
 import { requestId } from '../../internal/http/request-id.ts'
-import type { RequestState, Stage } from '../../internal/request-state.ts'
-import { PROBLEMS, type ProblemCode, ServiceError } from '../../internal/service-error.ts'
 import { freePort } from '../support/servers.ts'
 
 const CODES = Object.keys(PROBLEMS).filter((code): code is ProblemCode => code in PROBLEMS)
@@ -57,7 +57,7 @@ test('what may have taken effect is not called refused', () => {
   assert.equal(observedEvent({ status: 503, replayed: false, problem }), 'payment.unresolved')
 })
 
-test('a first answer, also a decline, is nothing to observe, and its replay is', () => {
+test('a first response, also a decline, is nothing to observe, and its replay is', () => {
   for (const status of [200, 402]) {
     assert.equal(observedEvent({ status, replayed: false, problem: undefined }), undefined)
     assert.equal(observedEvent({ status, replayed: true, problem: undefined }), 'payment.replayed')
@@ -65,8 +65,8 @@ test('a first answer, also a decline, is nothing to observe, and its replay is',
 })
 
 describe('the stage', () => {
-  const seen: Observation[] = []
-  let handler: Stage = async () => {}
+  const seen: AuditObservation[] = []
+  let handler: Middleware = async () => {}
   let caller: RequestState['caller']
   const report = () => {}
   const app = new Koa<RequestState>()
@@ -88,7 +88,7 @@ describe('the stage', () => {
     return `http://127.0.0.1:${port}/`
   })()
 
-  async function ask(run: Stage, headers: [string, string][] = [], client: string | undefined = 'acme') {
+  async function ask(run: Middleware, headers: [string, string][] = [], client: string | undefined = 'acme') {
     seen.length = 0
     handler = run
     caller = client === '' ? undefined : { client, scheme: 'v1' }
@@ -101,20 +101,25 @@ describe('the stage', () => {
   }
 
   const fails =
-    (error: unknown): Stage =>
+    (error: unknown): Middleware =>
     async () => {
       throw error
     }
   const limited = new ServiceError('rate_limited', 'The limit is used up.', { retryAfterMs: 1_000 })
 
   test('writes what a refusal was, with the key, and passes it on', async () => {
-    const answer = await ask(fails(limited), [['Idempotency-Key', 'key-000000000001']])
-    assert.equal(answer.status, 429)
-    assert.match(answer.body, /rate_limited/)
-    assert.deepEqual(answer.seen, [
+    const response = await ask(fails(limited), [['Idempotency-Key', 'key-000000000001']])
+    assert.equal(response.status, 429)
+    assert.match(response.body, /rate_limited/)
+    assert.deepEqual(response.seen, [
       {
-        ...{ client: 'acme', eventType: 'payment.refused', requestId: 'asked', route: 'POST /pay' },
-        ...{ status: 429, code: 'rate_limited', key: 'key-000000000001' },
+        client: 'acme',
+        eventType: 'payment.refused',
+        requestId: 'asked',
+        route: 'POST /pay',
+        status: 429,
+        code: 'rate_limited',
+        key: 'key-000000000001',
       },
     ])
   })
@@ -124,9 +129,9 @@ describe('the stage', () => {
     assert.deepEqual([status, seen], [429, []])
   })
 
-  test('sees a problem that an inner stage has already made an answer of', async () => {
+  test('sees a problem that an inner stage has already made a response of', async () => {
     const { seen } = await ask(async (ctx) => {
-      const error = new ServiceError('backend_timeout', 'No answer.', { effect: 'unknown' })
+      const error = new ServiceError('backend_timeout', 'No response.', { effect: 'unknown' })
       renderProblem(ctx, error, report)
     })
     assert.deepEqual(
@@ -144,10 +149,13 @@ describe('the stage', () => {
     )
   })
 
-  test('writes a replay with its status, whatever its answer was', async () => {
+  test('writes a replay with its status, whatever its response was', async () => {
     const { seen } = await ask(async (ctx) => {
       ctx.state.attempt = {
-        ...{ key: 'of the attempt', fingerprint: '', number: 1, replayed: true },
+        key: 'of the attempt',
+        fingerprint: '',
+        number: 1,
+        replayed: true,
         signal: new AbortController().signal,
         dispatched: async () => {},
       }
@@ -160,7 +168,7 @@ describe('the stage', () => {
     )
   })
 
-  test('leaves nothing of a first answer', async () => {
+  test('leaves nothing of a first response', async () => {
     const { status, seen } = await ask(async (ctx) => {
       ctx.status = 402
       ctx.body = {}

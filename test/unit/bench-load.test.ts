@@ -23,27 +23,27 @@ function supply(count: number): () => Buffer | undefined {
   return () => (count-- > 0 ? KEYLESS_REQUEST : undefined)
 }
 
-test('each connection has one request under way, and every answer is counted', async (t) => {
-  let underWay = 0
+test('each connection has one request in flight, and every response is counted', async (t) => {
+  let inFlight = 0
   let most = 0
   let seen = 0
   const port = await serve(t, (_req, res) => {
     seen++
-    most = Math.max(most, ++underWay)
+    most = Math.max(most, ++inFlight)
     setTimeout(() => {
-      underWay--
+      inFlight--
       res.end('ok')
     }, 2)
   })
   const result = await load({ port, connections: 4, durationMs: 10_000, next: supply(40), expected: 200 })
   assert.equal(seen, 40)
-  assert.equal(result.answers, 40)
+  assert.equal(result.responses, 40)
   assert.equal(most, 4)
   assert.equal(result.unexpected.size, 0)
   assert.ok((result.latencies[0] ?? 0) >= 1, `${result.latencies[0]} ms`)
 })
 
-test('answers with another status are told', async (t) => {
+test('responses with another status are told', async (t) => {
   let seen = 0
   const port = await serve(t, (_req, res) => {
     res.statusCode = ++seen % 4 === 0 ? 503 : 201
@@ -53,7 +53,7 @@ test('answers with another status are told', async (t) => {
   assert.deepEqual([...result.unexpected], [[503, 5]])
 })
 
-test('it ends after its time, and waits for what is under way', async (t) => {
+test('it ends after its time, and waits for what is in flight', async (t) => {
   const port = await serve(t, (_req, res) => void sleep(30).then(() => res.end()))
   const result = await load({
     port,
@@ -64,18 +64,18 @@ test('it ends after its time, and waits for what is under way', async (t) => {
   })
   assert.equal(result.unexpected.size, 0)
   // Those in the time, and one more on each connection.
-  assert.equal(result.answers, result.latencies.length + 3)
+  assert.equal(result.responses, result.latencies.length + 3)
 })
 
 test('an open loop keeps its rate, and counts the wait of what was due', async (t) => {
   const port = await serve(t, (_req, res) => void sleep(100).then(() => res.end()))
   const next = () => KEYLESS_REQUEST
   const plan = { port, connections: 1, durationMs: 1_000, next, expected: 200, ratePerS: 20 }
-  // One connection answers 10 a second at best, so that the last of them has been due for half of the time.
+  // One connection responds 10 a second at best, so that the last of them has been due for half of the time.
   const { latencies } = await load(plan)
   assert.ok((latencies.at(-1) ?? 0) > 350, `${latencies.at(-1)} ms`)
   const wide = await load({ ...plan, connections: 8, durationMs: 500 })
-  assert.ok(wide.answers <= 11, `${wide.answers} answers`)
+  assert.ok(wide.responses <= 11, `${wide.responses} responses`)
 })
 
 test('a connection that is lost ends the load with an error', async (t) => {

@@ -2,7 +2,7 @@ import assert from 'node:assert/strict'
 import { type ChildProcess, spawn, spawnSync } from 'node:child_process'
 import { once } from 'node:events'
 import { type TestContext, test } from 'node:test'
-import { forgetPeakRss, peakRssMb, pin, treeCpuUs, whyNotPinned } from '../bench/processes.ts'
+import { forgetPeakRss, machineCpuUs, peakRssMb, pin, treeCpuUs, whyNotPinned } from '../bench/processes.ts'
 
 /** Runs this script and waits for its first line; ends it with the test. */
 async function runScript(t: TestContext, script: string): Promise<ChildProcess & { pid: number }> {
@@ -32,6 +32,16 @@ test('the CPU time of a process is that of its children too, of those that have 
     const { pid } = await runScript(t, script)
     assert.ok(treeCpuUs(pid) >= 300_000, `${treeCpuUs(pid)} µs: ${script}`)
   }
+})
+
+test('the CPU time of the machine is that of each process', async (t) => {
+  if (process.platform !== 'linux') {
+    assert.ok(Number.isNaN(machineCpuUs()))
+    return
+  }
+  const before = machineCpuUs()
+  await runScript(t, `${BURN}${WAIT}`)
+  assert.ok(machineCpuUs() - before >= 280_000, `${machineCpuUs() - before} µs`)
 })
 
 test('the highest memory can be forgotten', async (t) => {

@@ -8,8 +8,18 @@ import { markdown } from '../bench/report.ts'
 function measured(path: string, contestant: string, rates: number[], p99Ms = 5): Measured {
   const rate = rates.toSorted((a, b) => a - b)[Math.floor(rates.length / 2)] ?? 0
   return {
-    ...{ path, contestant, rate, p50Ms: 1, p99Ms, answers: 100, peakRssMb: 50, unexpected: {} },
-    rounds: rates.map((one) => ({ rate: one, p50Ms: 1, p99Ms })),
+    path,
+    contestant,
+    what: contestant === 'hono-peer' ? 'Hono 4, its packages' : contestant,
+    kind: contestant.endsWith('-peer') ? 'peer' : contestant === 'koa-sync' ? 'floor' : 'ours',
+    rate,
+    p50Ms: 1,
+    p99Ms,
+    responses: 100,
+    peakRssMb: 50,
+    unexpected: {},
+    rounds: rates.map((one) => ({ rate: one, p50Ms: 1, p99Ms, serverUs: 1e6 / one, otherCores: 0.1 })),
+    garbageKb: 12,
     cpuUs: { server: 40, redis: 0, postgres: Number.NaN, load: 9 },
   }
 }
@@ -39,9 +49,15 @@ test('the report has the figures, what they mean and whether they suffice', () =
   assert.match(text, /- `hono-peer`: Hono 4, /)
   assert.match(
     text,
-    /\| `postgres` \| 5000 \| 0\.50 \| 1\.00 \| 25\.00 \| 40\.0 \| 0\.0 \| - \| 9\.0 \| 50 \|/,
+    /\| `postgres` \| 5000 \| 0\.50 \| 1\.00 \| 25\.00 \| 40\.0 \| 0\.0 \| - \| 9\.0 \| 12\.0 \| 50 \| 0\.10 \|/,
   )
   assert.match(text, /\| fresh: postgres \/ hono-peer \| 2\.00 \| >= 2\.4 \| \*\*no\*\* \|/)
+})
+
+test('another build is compared with this one within rounds', () => {
+  const old = { ...measured('fresh', 'postgres@old', [2_500, 1_250, 5_000], 50), garbageKb: 24 }
+  const text = markdown({ measured: [...FIGURES, old], reaches: [], circumstances: [] })
+  assert.match(text, /\| fresh \| `postgres` \/ `postgres@old` \| 2\.00 \| 0\.50 \| 0\.50 \| 0\.50 \|/)
 })
 
 test('the chart has a bar for each contestant', () => {

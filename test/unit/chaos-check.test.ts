@@ -18,8 +18,17 @@ class Written {
   sent(at: number, more: Partial<Sent> = {}): string {
     const id = `r${this.n++}`
     this.records.push({
-      ...{ t: 'sent', at, id, client: 'ann', key: 'key-1', kind: 'ask', node: 0, target: 'POST /orders' },
-      ...{ sha: 'body-1', value: { user_id: 'u', item: 'i', amount: 5 }, signature: '' },
+      t: 'sent',
+      at,
+      id,
+      client: 'ann',
+      key: 'key-1',
+      kind: 'ask',
+      node: 0,
+      target: 'POST /orders',
+      sha: 'body-1',
+      value: { user_id: 'u', item: 'i', amount: 5 },
+      signature: '',
       ...more,
     })
     return id
@@ -27,39 +36,60 @@ class Written {
 
   answered(at: number, id: string, more: Partial<Answered> = {}): void {
     this.records.push({
-      ...{ t: 'answered', at, id, status: 201, code: '', detail: '', sha: 'answer-1', replayed: false },
-      ...{ retryAfter: '', type: 'application/json', location: '/orders/1', remaining: null, leaked: false },
+      t: 'answered',
+      at,
+      id,
+      status: 201,
+      code: '',
+      detail: '',
+      sha: 'answer-1',
+      replayed: false,
+      retryAfter: '',
+      type: 'application/json',
+      location: '/orders/1',
+      remaining: null,
+      leaked: false,
       ...more,
     })
   }
 
-  one(at: number, sent: Partial<Sent> = {}, answer: Partial<Answered> = {}): void {
-    this.answered(at + 10, this.sent(at, sent), answer)
+  one(at: number, sent: Partial<Sent> = {}, response: Partial<Answered> = {}): void {
+    this.answered(at + 10, this.sent(at, sent), response)
   }
 }
 
 const problem = (status: number, code: string, more: Partial<Answered> = {}): Partial<Answered> => ({
-  ...{ status, code, sha: code, type: 'application/problem+json', location: '', ...more },
+  status,
+  code,
+  sha: code,
+  type: 'application/problem+json',
+  location: '',
+  ...more,
   ...(status === 503 ? { retryAfter: '1' } : {}),
 })
 
 const ORDER = {
-  ...{ client: 'ann', key: 'key-1', id: '1', user_id: 'u', item: 'i', amount: 5, status: 201 },
+  client: 'ann',
+  key: 'key-1',
+  id: '1',
+  user_id: 'u',
+  item: 'i',
+  amount: 5,
+  status: 201,
   sha: 'answer-1',
 }
 const PAYMENT = {
-  ...{
-    client: 'ann',
-    key: 'key-1',
-    id: 'p1',
-    state: 'completed',
-    amount: 5,
-    charge_id: 'ch',
-    status: 200,
-    sha: 'answer-1',
-  },
+  client: 'ann',
+  key: 'key-1',
+  id: 'p1',
+  state: 'completed',
+  amount: 5,
+  charge_id: 'ch',
+  status: 200,
+  sha: 'answer-1',
   gateway_key: gatewayKeyOf('ann', 'POST /api/v1/payments', 'key-1'),
 }
+const STARTED_ON = '2026-01-01T00:00:00.000Z'
 const HEALED_AT = 60_000
 
 interface Given {
@@ -68,27 +98,37 @@ interface Given {
   done?: Evidence['done']
   outcome?: Partial<Outcome>
   words?: string
+  ttlMs?: number
 }
 
 function evidence(
   written: Written,
-  { mode = 'orders', rows = {}, done = [], outcome = {}, words = '' }: Given = {},
+  { mode = 'orders', rows = {}, done = [], outcome = {}, words = '', ttlMs }: Given = {},
 ): Evidence {
   const plan = planRun({
-    ...{ seed: 's', mode, store: 'redis', durationMs: 60_000, rate: 1, nodes: 3, partners: 1 },
+    seed: 's',
+    mode,
+    store: 'redis',
+    durationMs: 60_000,
+    rate: 1,
+    nodes: 3,
+    partners: 1,
+    ttlMs,
     newSecret: () => 'canary-secret',
   })
   return {
     plan,
     outcome: {
-      ...{
-        commit: 'c',
-        startedOn: '2026-01-01T00:00:00.000Z',
-        startedAt: 0,
-        healedAt: HEALED_AT,
-        endedAt: 90_000,
-      },
-      ...{ faults: [], faultsLeftOut: 0, limiterOutages: [], crashes: [], open: 0 },
+      commit: 'c',
+      startedOn: STARTED_ON,
+      startedAt: 0,
+      healedAt: HEALED_AT,
+      endedAt: 90_000,
+      faults: [],
+      faultsLeftOut: 0,
+      limiterOutages: [],
+      crashes: [],
+      open: 0,
       ...outcome,
     },
     rows: { orders: [], payments: [], audit: [], auditFault: '', ...rows },
@@ -105,7 +145,13 @@ function found(written: Written, given?: Given): Invariant[] {
 
 const orders = { rows: { orders: [ORDER] } }
 const fault = (kind: FaultDone['kind'], beganAt: number, endedAt: number): FaultDone => ({
-  ...{ n: 0, kind, node: 0, beganAt, endedAt, hit: true, detail: '' },
+  n: 0,
+  kind,
+  node: 0,
+  beganAt,
+  endedAt,
+  hit: true,
+  detail: '',
 })
 
 /** An order, its conflict, its replays, and what is refused: nothing to say against it. */
@@ -166,7 +212,7 @@ describe('the checker of chaos runs', () => {
     assert.ok(found(half, orders).includes(3))
   })
 
-  test('4: finds answers that differ in bytes, type or place, and a replay of what is not stored', () => {
+  test('4: finds responses that differ in bytes, type or place, and a replay of what is not stored', () => {
     for (const other of [{ location: '/orders/2' }, { type: 'text/plain' }]) {
       const written = clean()
       written.one(3_000, {}, { replayed: true, ...other })
@@ -217,6 +263,11 @@ describe('the checker of chaos runs', () => {
     assert.deepEqual(found(written, { mode: 'proxy', done: [run] }), [5])
     const away = { faults: [fault('redis-pause', 1_500, 2_500)] }
     assert.deepEqual(found(written, { mode: 'proxy', done: [run], outcome: away }), [])
+    const busy = new Written()
+    busy.one(1_000, {}, problem(503, 'store_unavailable'))
+    busy.one(1_500, {}, { status: 200 })
+    busy.one(4_000, {}, problem(409, 'outcome_unknown', { detail: 'It is not known.' }))
+    assert.deepEqual(found(busy, { mode: 'proxy', done: [run] }), [])
     const skew = { faults: [fault('clock-skew', 1_500, 2_500)] }
     assert.deepEqual(found(written, { mode: 'proxy', done: [run], outcome: skew }), [5])
   })
@@ -256,7 +307,32 @@ describe('the checker of chaos runs', () => {
     assert.deepEqual(found(written, { mode: 'proxy', done: [run, { ...run, sha: 'answer-2' }] }), [8])
   })
 
-  test('9: finds an answer to who has not signed, and quota that was used in the name of another', () => {
+  test('8: lets a key run again when its response was forgotten, and never while its outcome is unknown', () => {
+    const againAt = 21_000
+    const startMs = Date.parse(STARTED_ON)
+    const runs = (againAtMs: number) => [
+      { key: 'key-1', sha: 'answer-1', charge: '', status: '/charge', at: startMs + 1_005 },
+      { key: 'key-1', sha: 'answer-2', charge: '', status: '/charge', at: startMs + againAtMs },
+    ]
+    const again = (againAtMs: number, unknownAt?: number, outcome: Partial<Outcome> = {}) => {
+      const written = new Written()
+      written.one(1_000, {}, { status: 200 })
+      if (unknownAt !== undefined) {
+        const detail = 'The connection was lost.'
+        written.one(unknownAt, {}, problem(409, 'outcome_unknown', { detail }))
+      }
+      written.one(againAtMs, {}, { status: 200, sha: 'answer-2' })
+      const given = { mode: 'proxy', done: runs(againAtMs + 5), ttlMs: 8_000, outcome } as const
+      return found(written, given)
+    }
+    assert.deepEqual(again(againAt), [])
+    assert.deepEqual(again(6_000), [8])
+    assert.deepEqual(again(6_000, undefined, { faults: [fault('redis-clock', 3_000, 7_000)] }), [])
+    assert.deepEqual(again(againAt, 20_000), [8])
+    assert.deepEqual(again(againAt, 2_000), [])
+  })
+
+  test('9: finds a response to who has not signed, and quota that was used in the name of another', () => {
     const written = clean()
     written.one(3_000, { kind: 'forged' }, { replayed: true })
     assert.deepEqual(found(written, orders), [9])
@@ -268,6 +344,11 @@ describe('the checker of chaos runs', () => {
     probed.one(3_000, probe, problem(404, 'not_found', { remaining: 119 }))
     probed.one(8_000, probe, problem(404, 'not_found', { remaining: 118 }))
     assert.deepEqual(found(probed, orders), [9])
+    const stepped = (from: number, to: number) =>
+      found(probed, { ...orders, outcome: { faults: [fault('redis-clock', from, to)] } })
+    // Admitted while the clock of Redis was ahead, the first counts anew, however long the step has been over.
+    assert.deepEqual(stepped(2_000, 4_000), [])
+    assert.deepEqual(stepped(3_500, 4_000), [9])
   })
 
   test('10: finds a payment without its entries, an entry without its payment, and a broken chain', () => {
@@ -296,10 +377,17 @@ describe('the checker of chaos runs', () => {
     assert.deepEqual(found(stuck, orders), [])
     stuck.one(HEALED_AT + 10_000, {}, problem(409, 'request_in_progress'))
     assert.ok(found(stuck, orders).includes(11))
+    // A lease of a clock that was put back is shortened by the next look: at 49 s, long ago, or at 61 s.
+    const putBack = (from: number, to: number) =>
+      found(stuck, { ...orders, outcome: { faults: [fault('postgres-clock', from, to)] } })
+    assert.ok(putBack(30_000, 40_000).includes(11))
+    stuck.one(HEALED_AT + 2_000, {}, problem(409, 'request_in_progress'))
+    stuck.one(HEALED_AT + 40_000, {}, problem(409, 'request_in_progress'))
+    assert.ok(putBack(50_000, 60_500).includes(11))
     assert.deepEqual(found(clean(), { ...orders, outcome: { open: 1 } }), [11])
   })
 
-  test('12: finds a secret or a signature in a log, and a secret in an answer', () => {
+  test('12: finds a secret or a signature in a log, and a secret in a response', () => {
     const signature = 'ab'.repeat(32)
     const written = clean()
     written.one(3_000, { signature }, { replayed: true })
@@ -310,7 +398,7 @@ describe('the checker of chaos runs', () => {
     assert.deepEqual(found(written, orders), [12])
   })
 
-  test('finds answers that the contract does not have, and nodes that end by themselves', () => {
+  test('finds responses that the contract does not have, and nodes that end by themselves', () => {
     const written = clean()
     written.one(3_000, {}, problem(500, 'internal_error'))
     assert.deepEqual(found(written, orders), [13])
@@ -318,6 +406,22 @@ describe('the checker of chaos runs', () => {
     silent.one(3_000, {}, { ...problem(503, 'store_unavailable'), retryAfter: '' })
     assert.deepEqual(found(silent, orders), [13])
     assert.deepEqual(found(clean(), { ...orders, outcome: { crashes: ['node 1'] } }), [13])
+  })
+
+  test('13: finds a request that SIGTERM cut, if the node ended in time', () => {
+    const written = clean()
+    const id = written.sent(6_000, { key: 'key-5', node: 1 })
+    written.records.push({ t: 'lost', at: 8_500, id, error: 'ECONNRESET' })
+    const sigterm = (at: number, inTime: boolean, node = 1) =>
+      found(written, {
+        ...orders,
+        outcome: { faults: [{ ...fault('sigterm', 7_000, 9_000), node, sigterm: { at, inTime } }] },
+      })
+    assert.deepEqual(sigterm(8_000, true), [13])
+    assert.deepEqual(sigterm(8_000, false), [])
+    assert.deepEqual(sigterm(8_000, true, 2), [])
+    // It may not have arrived yet.
+    assert.deepEqual(sigterm(6_500, true), [])
   })
 
   test('calls a run void in which too little succeeded or a fault did not hit', () => {
@@ -337,7 +441,7 @@ describe('the checker of chaos runs', () => {
       evidence(clean(), { ...orders, outcome: { faults: [fault('kill', 1_000, 2_000)] } }),
     )
     assert.match(svg, /<rect class="fault"[^>]*><title>kill: /)
-    assert.match(svg, /final answer/)
+    assert.match(svg, /final response/)
   })
 })
 

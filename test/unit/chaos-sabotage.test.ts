@@ -1,7 +1,7 @@
 import assert from 'node:assert/strict'
 import { describe, test } from 'node:test'
+import { patched } from '../chaos/build-mutant.ts'
 import { applies } from '../chaos/fault-kinds.ts'
-import { patched } from '../chaos/plant.ts'
 import { SABOTAGES } from '../chaos/sabotages.ts'
 
 describe('the bugs that chaos runs must find', () => {

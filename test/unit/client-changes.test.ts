@@ -20,7 +20,7 @@ function clients(list: Record<string, Record<string, number | undefined>>, minSc
   )
 }
 
-const NONE = { min_scheme: null, secrets_added: [], secrets_retiring: [], secrets_gone: [] }
+const NONE = { limits: null, min_scheme: null, secrets_added: [], secrets_retiring: [], secrets_gone: [] }
 
 test('clients that stay as they are are not told', () => {
   const same = { acme: { a: undefined, b: 5 } }
@@ -50,4 +50,14 @@ test('clients and secrets that come and go are told, and a changed scheme', () =
     clients({ acme: { a: undefined } }, 'v1'),
   )
   assert.deepEqual(strict, [{ client: 'acme', change: 'changed', ...NONE, min_scheme: 'v1' }])
+})
+
+test('limits that change are told', () => {
+  const before = clients({ acme: { a: undefined } })
+  const [[id, acme] = []] = before
+  assert.ok(id !== undefined && acme !== undefined)
+  const after = new Map([[id, { ...acme, limits: 'client=600/60s' }]])
+  assert.deepEqual(changesBetween(before, after), [
+    { client: 'acme', change: 'changed', ...NONE, limits: 'client=600/60s' },
+  ])
 })

@@ -1,13 +1,13 @@
 import assert from 'node:assert/strict'
 import { describe, type TestContext, test } from 'node:test'
 import { type ClientSettings, createClient, ProblemError } from '../../src/client.ts'
-import { recommendedRetry } from '../../src/retry-config.ts'
+import { recommendedRetry } from '../../src/service/retry-config.ts'
 import {
   type Arrived,
-  answer,
   created,
-  cutBeforeAnswer,
+  cutBeforeResponse,
   problem,
+  respond,
   type Step,
   scriptedServer,
   silence,
@@ -27,7 +27,7 @@ const OWN = {
 }
 
 const config = (value: unknown): Step =>
-  answer(200, JSON.stringify(value), { 'Content-Type': 'application/json' })
+  respond(200, JSON.stringify(value), { 'Content-Type': 'application/json' })
 
 interface World {
   client: ReturnType<typeof createClient>
@@ -96,7 +96,7 @@ describe('it is followed', () => {
       orders: [
         problem(418, 'teapot'),
         problem(400, 'of_our_own', { retry_after_ms: 7_000 }),
-        cutBeforeAnswer,
+        cutBeforeResponse,
         problem(503, 'circuit_open'),
       ],
     })
@@ -130,8 +130,8 @@ describe('it is followed', () => {
 describe('the defaults hold where the service', () => {
   const bad: [string, Step][] = [
     ['has no such route', problem(404, 'not_found')],
-    ['is not there', cutBeforeAnswer],
-    ['answers something else', answer(200, '<html>', { 'Content-Type': 'text/html' })],
+    ['is not there', cutBeforeResponse],
+    ['responds with something else', respond(200, '<html>', { 'Content-Type': 'text/html' })],
     ['leaves something out', config({ ...OWN, max_delay_ms: undefined })],
     ['gives no numbers', config({ ...OWN, base_delay_ms: '200' })],
     ['gives numbers that cannot be', config({ ...OWN, max_attempts: 0 })],
@@ -181,7 +181,7 @@ test('a caller who aborts does not wait for it', { timeout: 10_000 }, async (t) 
   assert.equal(orders.length, 0)
 })
 
-test('a service that does not answer holds the first request up for seconds, and then the defaults hold', async (t) => {
+test('a service that does not respond holds the first request up for seconds, and then the defaults hold', async (t) => {
   const { client, orders } = await partner(t, { config: [silence], orders: [created()] })
   await client.orders.create(INPUT)
   assert.equal(orders.length, 1)
@@ -190,7 +190,7 @@ test('a service that does not answer holds the first request up for seconds, and
 test('retryConfig() tells what the service says, signed and retried like any request', async (t) => {
   const { client, configs } = await partner(
     t,
-    { config: [cutBeforeAnswer, config(OWN)], orders: [] },
+    { config: [cutBeforeResponse, config(OWN)], orders: [] },
     { retry: {} },
   )
   const { config: read, attempts } = await client.retryConfig()

@@ -1,7 +1,7 @@
 import assert from 'node:assert/strict'
 import { describe, test } from 'node:test'
 import fc from 'fast-check'
-import type { ProblemCode } from '../../internal/service-error.ts'
+import type { ProblemCode } from '../../internal/core/service-error.ts'
 import { RetryBudget } from '../../src/client/retry-budget.ts'
 import { retryAfterOf, retryDelay } from '../../src/client/retry-policy.ts'
 import type { ServiceCode } from '../../src/client.ts'

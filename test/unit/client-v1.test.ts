@@ -2,9 +2,9 @@ import assert from 'node:assert/strict'
 import { type TestContext, test } from 'node:test'
 import { type ClientSettings, createClient, ProblemError } from '../../src/client.ts'
 import {
-  answer,
-  cutBeforeAnswer,
+  cutBeforeResponse,
   problem,
+  respond,
   type ScriptedServer,
   type Step,
   scriptedServer,
@@ -22,7 +22,7 @@ const PAYMENT = {
 }
 
 const json = (status: number, value: unknown, headers: Record<string, string> = {}): Step =>
-  answer(status, JSON.stringify(value), { 'Content-Type': 'application/json; charset=utf-8', ...headers })
+  respond(status, JSON.stringify(value), { 'Content-Type': 'application/json; charset=utf-8', ...headers })
 const paid = (status = 200, change: object = {}, headers: Record<string, string> = {}) =>
   json(status, { payment: { ...PAYMENT, ...change } }, headers)
 
@@ -90,7 +90,7 @@ test('the same payment with the same key has the same bytes, however the program
 
 test('each attempt has the key and the API key', async (t) => {
   const { client, arrived, waits } = await partner(t, [
-    cutBeforeAnswer,
+    cutBeforeResponse,
     problem(503, 'circuit_open', { retryable: true, retry_after_ms: 700 }),
     paid(200, {}, { 'Idempotent-Replayed': 'true' }),
   ])
@@ -112,7 +112,7 @@ test('a payment that is declined is an outcome and no error', async (t) => {
 test('a 402 that is no payment is an error: of the service as it says, of somebody else as unexpected', async (t) => {
   const { client } = await partner(t, [
     problem(402, 'a_later_code'),
-    answer(402, '<html>', { 'Content-Type': 'text/html' }),
+    respond(402, '<html>', { 'Content-Type': 'text/html' }),
     json(402, { message: 'pay the proxy' }),
   ])
   const named = await failure(client.payments.create(INPUT))
@@ -131,7 +131,7 @@ test('elsewhere 402 is a problem', async (t) => {
   assert.equal((await client.request('/pay', { method: 'POST', body: '{}', outcomes })).status, 402)
 })
 
-test('an answer that is no payment is told, and may have taken effect', async (t) => {
+test('a response that is no payment is told, and may have taken effect', async (t) => {
   const bodies = [
     { payment: null },
     { payment: [] },
@@ -223,7 +223,7 @@ test('a wrong API key is final', async (t) => {
 })
 
 test('signedFetch sends the API key, and to no other host', async (t) => {
-  const { client, arrived, url } = await partner(t, [answer(200, '')])
+  const { client, arrived, url } = await partner(t, [respond(200, '')])
   await client.signedFetch('/api/v1/rate-limits', { headers: { Authorization: 'Basic mine' } })
   assert.equal(arrived[0]?.headers.authorization, `Bearer ${API_KEY}`)
   await assert.rejects(client.signedFetch('https://other.example/api/v1/rate-limits'), TypeError)

@@ -4,12 +4,12 @@ import { sign } from '../../internal/signature/schemes.ts'
 import { createClient, ProblemError, type SigningOptions } from '../../src/client.ts'
 import {
   type Arrived,
-  answer,
   created,
-  cutBeforeAnswer,
-  cutWithinAnswer,
+  cutBeforeResponse,
+  cutWithinResponse,
   ORDER,
   problem,
+  respond,
   type ScriptedServer,
   type Step,
   scriptedServer,
@@ -19,7 +19,7 @@ import {
 const INPUT = { user_id: 'user-1', item: 'bücher ✓', amount: '19.90' }
 const SECRET = 'pässword-ключ'
 const STARTED_MS = 1_767_225_600_250
-const HTML = answer(502, '<html>Bad Gateway</html>', { 'Content-Type': 'text/html' })
+const HTML = respond(502, '<html>Bad Gateway</html>', { 'Content-Type': 'text/html' })
 
 /** A client whose waits pass at once, on a clock of its own, with the longest jitter. */
 async function partner(t: TestContext, script: Step[], options: Partial<SigningOptions> = {}) {
@@ -68,7 +68,7 @@ function assertSigned(request: Arrived, atMs: number): void {
 const keys = ({ arrived }: ScriptedServer) =>
   new Set(arrived.map(({ headers }) => headers['idempotency-key']))
 
-test('an order is created with a key of its own, and the answer says all that there is to know', async (t) => {
+test('an order is created with a key of its own, and the response says all that there is to know', async (t) => {
   const headers = {
     'X-Request-Id': 'req-1',
     'X-RateLimit-Limit': '10',
@@ -99,8 +99,8 @@ test('each attempt has the same key and bytes, and a timestamp and signature of 
   const { client, waits, ...server } = await partner(
     t,
     [
-      cutBeforeAnswer,
-      cutWithinAnswer,
+      cutBeforeResponse,
+      cutWithinResponse,
       problem(503, 'store_unavailable', { retryable: true }),
       created({ 'Idempotent-Replayed': 'true' }),
     ],
@@ -141,11 +141,11 @@ test('a key that cannot be one is refused before anything is sent', async (t) =>
 })
 
 const PASSING: [string, Step][] = [
-  ['a connection cut before the answer', cutBeforeAnswer],
-  ['a connection cut within the answer', cutWithinAnswer],
+  ['a connection cut before the response', cutBeforeResponse],
+  ['a connection cut within the response', cutWithinResponse],
   ['the HTML page of a proxy', HTML],
   ['408', problem(408, 'request_timeout')],
-  ['425', answer(425, '')],
+  ['425', respond(425, '')],
   ['429', problem(429, 'rate_limited', { retryable: true })],
   ['500', problem(500, 'internal_error')],
   ['503', problem(503, 'shutting_down', { retryable: true })],
@@ -196,15 +196,17 @@ test('a problem tells what the service said, and what that means', async (t) => 
   assert.equal(error.message, 'The detail. [validation_failed, key key-001, request req-9]')
 })
 
-test('after a lost answer only a word about the key itself says that nothing took effect', async (t) => {
+test('after a lost response only a word about the key itself says that nothing took effect', async (t) => {
   const after = async (...steps: Step[]) => {
     const { client } = await partner(t, steps)
     return (await failure(client.orders.create(INPUT))).effect
   }
   assert.equal(await after(problem(401, 'signature_invalid')), 'none')
-  assert.equal(await after(cutBeforeAnswer, problem(401, 'signature_invalid')), 'unknown')
-  assert.equal(await after(cutBeforeAnswer, problem(422, 'validation_failed')), 'none')
+  assert.equal(await after(cutBeforeResponse, problem(401, 'signature_invalid')), 'unknown')
+  assert.equal(await after(cutBeforeResponse, problem(422, 'validation_failed')), 'none')
   assert.equal(await after(problem(500, 'internal_error')), 'unknown')
+  const reused = problem(409, 'idempotency_key_reused', { retryable: false })
+  assert.equal(await after(reused), 'unknown', 'the earlier request with the key may have')
 })
 
 test('the wait that the service asks for is the least, and jitter comes on top', async (t) => {
@@ -214,12 +216,12 @@ test('the wait that the service asks for is the least, and jitter comes on top',
     [
       problem(429, 'rate_limited', { retry_after_ms: 4_321 }, { 'Retry-After': '5' }),
       problem(429, 'rate_limited', {}, { 'Retry-After': '7' }),
-      answer(503, '', {
+      respond(503, '', {
         'Retry-After': new Date(STARTED_MS + 9_000).toUTCString(),
         Date: new Date(STARTED_MS).toUTCString(),
       }),
-      answer(503, '', { 'Retry-After': 'soon' }),
-      answer(503, '', { 'Retry-After': inAnHour, Date: new Date(STARTED_MS).toUTCString() }),
+      respond(503, '', { 'Retry-After': 'soon' }),
+      respond(503, '', { 'Retry-After': inAnHour, Date: new Date(STARTED_MS).toUTCString() }),
     ],
     { retry: { baseMs: 200, capMs: 200 } },
   )
@@ -256,7 +258,7 @@ test('a call may have a deadline of its own', async (t) => {
 })
 
 test('it gives up after the last attempt', async (t) => {
-  const { client, arrived } = await partner(t, [cutBeforeAnswer], { retry: { maxAttempts: 3 } })
+  const { client, arrived } = await partner(t, [cutBeforeResponse], { retry: { maxAttempts: 3 } })
   const error = await failure(client.orders.create(INPUT))
   assert.deepEqual([error.code, error.gaveUp, error.attempts], ['network_error', 'attempts', 3])
   assert.equal(arrived.length, 3)
@@ -273,14 +275,14 @@ test('while a service is down, retries are a small part of the requests', async 
   assert.ok(retries >= 5 && retries <= 5 + 10, `${retries} retries of 100 requests`)
 })
 
-test('an attempt without an answer ends after its time and is tried again', async (t) => {
+test('an attempt without a response ends after its time and is tried again', async (t) => {
   const { client, arrived } = await partner(t, [silence, created()], { retry: { attemptTimeoutMs: 100 } })
   const { attempts } = await client.orders.create(INPUT)
   assert.equal(attempts, 2)
   assert.equal(arrived.length, 2)
 })
 
-test('the time of an attempt is also for the body of its answer', async (t) => {
+test('the time of an attempt is also for the body of its response', async (t) => {
   const stall: Step = (response) => {
     response.writeHead(201, { 'Content-Type': 'application/json' })
     response.write('{')
@@ -348,18 +350,18 @@ test('each wait is told, for the log', async (t) => {
   assert.deepEqual(told, [{ key: 'k', attempt: 1, delayMs: 100, code: 'unexpected_answer', status: 502 }])
 })
 
-test('an answer that is too long is not read on, and not asked for again', async (t) => {
-  const { client, arrived } = await partner(t, [answer(201, 'x'.repeat(2_000))], { maxAnswerBytes: 1_000 })
+test('a response that is too long is not read on, and not asked for again', async (t) => {
+  const { client, arrived } = await partner(t, [respond(201, 'x'.repeat(2_000))], { maxResponseBytes: 1_000 })
   const error = await failure(client.orders.create(INPUT))
   assert.deepEqual([error.code, error.effect], ['answer_too_large', 'unknown'])
   assert.equal(arrived.length, 1)
 })
 
-test('an answer that is no order is not taken for one', async (t) => {
+test('a response that is no order is not taken for one', async (t) => {
   for (const step of [
-    answer(200, '<html>Log in</html>', { 'Content-Type': 'text/html' }),
-    answer(201, '{"order":{"id":"1"}}', { 'Content-Type': 'application/json' }),
-    answer(201, ''),
+    respond(200, '<html>Log in</html>', { 'Content-Type': 'text/html' }),
+    respond(201, '{"order":{"id":"1"}}', { 'Content-Type': 'application/json' }),
+    respond(201, ''),
   ]) {
     const { client } = await partner(t, [step])
     const error = await failure(client.orders.create(INPUT))
@@ -368,19 +370,19 @@ test('an answer that is no order is not taken for one', async (t) => {
 })
 
 test('a redirect is not followed: its target has no signature', async (t) => {
-  const { client, arrived } = await partner(t, [answer(307, '', { Location: '/elsewhere' }), created()])
+  const { client, arrived } = await partner(t, [respond(307, '', { Location: '/elsewhere' }), created()])
   assert.equal((await failure(client.orders.create(INPUT))).code, 'unexpected_answer')
   assert.equal(arrived.length, 1)
 })
 
 test('orders are read one by one and page by page', async (t) => {
   const page = (ids: number[], next: string | null) =>
-    answer(
+    respond(
       200,
       JSON.stringify({ orders: ids.map((id) => ({ ...ORDER, id: `id-${id}` })), next_cursor: next }),
     )
   const script = [page([5, 4], 'id-4'), page([3, 2], 'id-2'), page([1], null)]
-  const one = await partner(t, [cutBeforeAnswer, ...script])
+  const one = await partner(t, [cutBeforeResponse, ...script])
   const ids: string[] = []
   for await (const { id } of one.client.orders.list({ limit: 2 })) ids.push(id)
   assert.deepEqual(ids, ['id-5', 'id-4', 'id-3', 'id-2', 'id-1'])
@@ -440,7 +442,7 @@ test('signedFetch signs one attempt of any request, bytes and key as given', asy
 
 test('any other route is retried too, but without a key only what reads', async (t) => {
   const passing = problem(503, 'circuit_open')
-  const one = await partner(t, [passing, answer(200, 'done')])
+  const one = await partner(t, [passing, respond(200, 'done')])
   const body = '{"amount":1}'
   const { bytes, attempts } = await one.client.request('/api/v1/payments', {
     method: 'POST',
@@ -452,18 +454,18 @@ test('any other route is retried too, but without a key only what reads', async 
   for (const request of one.arrived)
     assert.deepEqual([request.target, request.body], ['/api/v1/payments', body])
 
-  const two = await partner(t, [passing, answer(200, 'done')])
+  const two = await partner(t, [passing, respond(200, 'done')])
   const error = await failure(two.client.request('/pay', { method: 'POST', body }))
   assert.deepEqual([error.gaveUp, error.effect, error.key], ['not retryable', 'unknown', undefined])
   assert.equal(two.arrived.length, 1)
   assert.equal((await two.client.request('/api/v1/rate-limits')).attempts, 1)
 
-  const three = await partner(t, [passing, answer(200, 'done')])
+  const three = await partner(t, [passing, respond(200, 'done')])
   assert.equal((await three.client.request('/api/v1/rate-limits')).attempts, 2)
 })
 
 test('bytes that the caller changes later are sent as they were', async (t) => {
-  const { client, arrived } = await partner(t, [cutBeforeAnswer, created()])
+  const { client, arrived } = await partner(t, [cutBeforeResponse, created()])
   const body = new TextEncoder().encode('{"a":1}')
   const sent = client.request('/things', { method: 'POST', body, key: 'k-1' })
   body.fill(0)
@@ -475,7 +477,7 @@ test('bytes that the caller changes later are sent as they were', async (t) => {
 })
 
 test('signedFetch keeps its signatures from other hosts', async (t) => {
-  const { client, url, arrived } = await partner(t, [answer(302, '', { Location: '/orders' })])
+  const { client, url, arrived } = await partner(t, [respond(302, '', { Location: '/orders' })])
   await assert.rejects(client.signedFetch('https://other.example/orders'), TypeError)
   await assert.rejects(client.signedFetch(url.replace('127.0.0.1', 'localhost')), TypeError)
   await assert.rejects(client.signedFetch('/orders'), TypeError)
@@ -491,5 +493,5 @@ test('a wrong option is named with its value, the secret never', () => {
   assert.throws(make({ secret: '' }), /secret/)
   assert.throws(make({ retry: { maxAttempts: 0 } }), /retry\.maxAttempts must be from 1 to 1000, not 0/)
   assert.throws(make({ retry: { deadlineMs: Number.NaN } }), /retry\.deadlineMs/)
-  assert.throws(make({ maxAnswerBytes: -1 }), /maxAnswerBytes .*-1/)
+  assert.throws(make({ maxResponseBytes: -1 }), /maxAnswerBytes .*-1/)
 })

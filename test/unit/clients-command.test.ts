@@ -1,10 +1,10 @@
 import assert from 'node:assert/strict'
 import { test } from 'node:test'
-import { clients } from '../../src/commands/clients.ts'
+import { clients } from '../../src/cli/clients.ts'
 
 /** Nothing is opened, and no setting is read, before the command line is right. */
 for (const [args, message] of [
-  [[], /^say add, list, rotate, revoke or reseal; see --help$/],
+  [[], /^say add, list, rotate, revoke, limit or reseal; see --help$/],
   [['remove', 'acme'], /^there is no remove: add, list/],
   [['toString'], /^there is no toString: add, list/],
   [['add'], /^NAME=: must be 1 to 64 of/],

@@ -3,6 +3,8 @@ import { existsSync, readFileSync } from 'node:fs'
 import { test } from 'node:test'
 import { parse } from 'yaml'
 import { z } from 'zod'
+import { type Command, isUsedBy } from '../../src/config/setting.ts'
+import { SETTINGS } from '../../src/config/settings.ts'
 
 const root = new URL('../../', import.meta.url)
 
@@ -36,10 +38,32 @@ for (const name of ['docker-compose.yml', 'docker-compose.monitoring.yml']) {
 
   test(`${name} mounts what is there`, () => {
     for (const volume of Object.values(services).flatMap((service) => service.volumes)) {
+      // A name that may be left out stands for the path of the operator's.
+      if (volume.startsWith('${')) continue
       const [source = ''] = volume.split(':')
       if (source.startsWith('./')) assert.ok(existsSync(new URL(source, root)), source)
       else if (!source.startsWith('/')) assert.ok(source in volumes, source)
     }
+  })
+}
+
+const SIDECAR: Command = 'proxy --verify'
+for (const [service, command] of [
+  ['oncekey', 'serve'],
+  ['proxy', SIDECAR],
+] as const) {
+  test(`every setting of ${command} reaches the container ${service}, and nothing that is no setting`, () => {
+    const { environment, volumes } = read('docker-compose.yml').services[service] ?? {}
+    assert.ok(environment)
+    const used = Object.values(SETTINGS).filter((one) => isUsedBy(one, command))
+    const names = Object.keys(environment).filter((name) => !name.startsWith('OTEL_'))
+    assert.deepEqual(names.sort(), used.map(({ name }) => name).sort())
+    for (const [name, value] of Object.entries(environment)) {
+      const isOurs = ['NODE_ENV', 'HOST', 'PORT'].includes(name)
+      assert.ok(isOurs || value === null || String(value).startsWith(`\${${name}:`), `${name} cannot be set`)
+    }
+    const mounted = String(environment.CLIENTS_FILE).replace(/^.*:\+(.*)\}$/, '$1')
+    assert.ok(volumes?.includes(`\${CLIENTS_FILE:-/dev/null}:${mounted}:ro`))
   })
 }
 
@@ -48,7 +72,7 @@ test('each part of the monitoring is pinned to a version and says whether it is 
     read('docker-compose.monitoring.yml').services,
   )) {
     if (image === undefined) continue
-    assert.match(image, /:v?\d+\.\d+\.\d+$/, name)
+    assert.match(image, /:v?\d+\.\d+\.\d+@sha256:[0-9a-f]{64}$/, name)
     assert.ok(healthcheck, `${name} has no health check`)
   }
 })

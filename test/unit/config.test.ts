@@ -6,15 +6,19 @@ import { join } from 'node:path'
 import { test } from 'node:test'
 import { fileURLToPath } from 'node:url'
 import { parseSealKey } from '../../internal/signature/seal.ts'
-import { type Config, ConfigError, isLoopback, readConfig, readStoreConfig } from '../../src/config.ts'
-import { printConfig } from '../../src/print-config.ts'
-import { parseDuration } from '../../src/setting-values.ts'
+import { readConfig, readSettings, type Values } from '../../src/config/config.ts'
+import { DEFAULT_LIMITS } from '../../src/config/default-limits.ts'
+import { isLoopback } from '../../src/config/demo-mode.ts'
+import { printConfig } from '../../src/config/print-config.ts'
+import { ConfigError, isUsedBy } from '../../src/config/setting.ts'
+import { parseDuration } from '../../src/config/setting-values.ts'
+import { SETTINGS } from '../../src/config/settings.ts'
 
 type Settings = Record<string, string>
 
 function faultsOf(settings: Settings): readonly string[] {
   try {
-    readConfig(settings)
+    readConfig('serve', settings)
   } catch (error) {
     assert.ok(error instanceof ConfigError, String(error))
     for (const fault of error.faults) assert.ok(error.message.includes(fault), fault)
@@ -27,13 +31,17 @@ const HERE = fileURLToPath(import.meta.url)
 const KEY = Buffer.alloc(32, 1).toString('base64')
 const OLD_KEY = Buffer.alloc(32, 2).toString('base64')
 
+const OWN = 'a-secret-of-ours'
+/** Without a payment gateway it must be said that payments are simulated. */
+const PRODUCTION = { NODE_ENV: 'production', SIMULATED_GATEWAY: 'on' }
 const SERVERS = { DATABASE_URL: 'postgres://p', REDIS_URL: 'redis://r' }
 const ON_SERVERS = {
-  ...{ databaseUrl: 'postgres://p', redisUrl: 'redis://r' },
+  databaseUrl: 'postgres://p',
+  redisUrl: 'redis://r',
   idempotencyStore: 'redis' as const,
 }
 
-const DEFAULTS: Config = {
+const DEFAULTS: Values = {
   production: false,
   host: '127.0.0.1',
   port: 8080,
@@ -42,13 +50,19 @@ const DEFAULTS: Config = {
   databaseUrl: undefined,
   databaseDirectUrl: undefined,
   redisUrl: undefined,
+  redisTlsCa: undefined,
+  redisTlsCert: undefined,
+  redisTlsKey: undefined,
+  redisPrefix: undefined,
   dataDir: '.oncekey',
   hmacSecret: 'super-secret-key',
   clientsFile: undefined,
-  secretsKeys: [],
+  secretsKey: undefined,
+  secretsKeyOld: undefined,
   apiKeys: [{ user: 'test-user', key: 'test-api-key' }],
   minScheme: 'v0',
   signatureToleranceMs: 300_000,
+  strippedPrefix: undefined,
   signatureHints: false,
   idempotencyStore: 'postgres',
   idempotencyTtlMs: 86_400_000,
@@ -62,6 +76,7 @@ const DEFAULTS: Config = {
   maxBodyBytes: 65_536,
   maxResponseBytes: 1_048_576,
   trustProxy: 0,
+  allowedOrigins: [],
   workers: 1,
   shutdownGraceMs: 25_000,
   tracing: false,
@@ -70,16 +85,20 @@ const DEFAULTS: Config = {
 }
 
 test('without settings the defaults of the contract are in force', () => {
-  assert.deepEqual(readConfig({}), DEFAULTS)
+  assert.deepEqual(readConfig('serve', {}), DEFAULTS)
 })
 
 test('an empty setting is no setting', () => {
-  const empty = Object.fromEntries(settingsRead().map((name) => [name, '']))
-  assert.deepEqual(readConfig(empty), DEFAULTS)
+  const empty = Object.fromEntries(settingNames().map((name) => [name, '']))
+  assert.deepEqual(readConfig('serve', empty), DEFAULTS)
 })
 
+function settingNames(): string[] {
+  return Object.values(SETTINGS).map(({ name }) => name)
+}
+
 /** Good values, and what is in force then. */
-const GOOD: [settings: Settings, inForce: Partial<Config>][] = [
+const GOOD: [settings: Settings, inForce: Partial<Values>][] = [
   [{ HOST: '::1' }, { host: '::1' }],
   [
     { HOST: '0.0.0.0', HMAC_SECRET: 'own', API_KEYS: 'none' },
@@ -125,13 +144,14 @@ const GOOD: [settings: Settings, inForce: Partial<Config>][] = [
   [{ DATA_DIR: '/var/lib/a b' }, { dataDir: '/var/lib/a b' }],
   [{ HMAC_SECRET: 'own' }, { hmacSecret: 'own' }],
   [{ CLIENTS_FILE: HERE }, { clientsFile: HERE }],
-  [{ SECRETS_KEY: KEY }, { secretsKeys: [parseSealKey(KEY)] }],
+  [{ SECRETS_KEY: KEY }, { secretsKey: parseSealKey(KEY) }],
   [
     { SECRETS_KEY: KEY, SECRETS_KEY_OLD: OLD_KEY },
-    { secretsKeys: [parseSealKey(KEY), parseSealKey(OLD_KEY)] },
+    { secretsKey: parseSealKey(KEY), secretsKeyOld: parseSealKey(OLD_KEY) },
   ],
   [{ MIN_SCHEME: 'rfc9421' }, { minScheme: 'rfc9421' }],
   [{ SIGNATURE_TOLERANCE: '5m' }, { signatureToleranceMs: 300_000 }],
+  [{ STRIPPED_PREFIX: '/shop/v2.1' }, { strippedPrefix: '/shop/v2.1' }],
   [{ SIGNATURE_HINTS: '1' }, { signatureHints: true }],
   [{ SIGNATURE_HINTS: '0' }, { signatureHints: false }],
   [{ IDEMPOTENCY_TTL: '576h' }, { idempotencyTtlMs: 576 * 3_600_000 }],
@@ -150,8 +170,11 @@ const GOOD: [settings: Settings, inForce: Partial<Config>][] = [
   [{ SIMULATED_FAILURE_RATE: '.5' }, { simulatedFailureRate: 0.5 }],
   [{ SIMULATED_FAILURE_RATE: '1' }, { simulatedFailureRate: 1 }],
   [{ MAX_BODY_BYTES: '1' }, { maxBodyBytes: 1 }],
-  [{ MAX_RESPONSE_BYTES: '0' }, { maxResponseBytes: 0 }],
   [{ TRUST_PROXY: '2' }, { trustProxy: 2 }],
+  [
+    { ALLOWED_ORIGINS: 'https://Shop.example:443/, http://localhost:3000,capacitor://localhost' },
+    { allowedOrigins: ['https://shop.example', 'http://localhost:3000', 'capacitor://localhost'] },
+  ],
   [{ WORKERS: '1' }, {}],
   [
     { ...SERVERS, WORKERS: '3' },
@@ -170,18 +193,18 @@ const GOOD: [settings: Settings, inForce: Partial<Config>][] = [
   [{ LOG_LEVEL: 'silent' }, { logLevel: 'silent' }],
   [{ LOG_FILE: 'a.log' }, { logFile: 'a.log' }],
   [
-    { NODE_ENV: 'production', HMAC_SECRET: 'own' },
+    { ...PRODUCTION, HMAC_SECRET: OWN },
     {
       production: true,
       host: '0.0.0.0',
       simulatedFailureRate: 0,
       operatorToken: undefined,
-      hmacSecret: 'own',
+      hmacSecret: OWN,
       apiKeys: [],
     },
   ],
   [
-    { NODE_ENV: 'production', CLIENTS_FILE: HERE },
+    { ...PRODUCTION, CLIENTS_FILE: HERE },
     {
       production: true,
       host: '0.0.0.0',
@@ -193,43 +216,37 @@ const GOOD: [settings: Settings, inForce: Partial<Config>][] = [
     },
   ],
   [
-    { NODE_ENV: 'production', SECRETS_KEY: KEY },
+    { ...PRODUCTION, SECRETS_KEY: KEY },
     {
-      ...{
-        production: true,
-        host: '0.0.0.0',
-        simulatedFailureRate: 0,
-        operatorToken: undefined,
-        hmacSecret: undefined,
-        apiKeys: [],
-      },
-      secretsKeys: [parseSealKey(KEY)],
+      production: true,
+      host: '0.0.0.0',
+      simulatedFailureRate: 0,
+      operatorToken: undefined,
+      hmacSecret: undefined,
+      apiKeys: [],
+      secretsKey: parseSealKey(KEY),
     },
   ],
   [
-    { NODE_ENV: 'production', API_KEYS: 'ann:key-of-ann' },
+    { ...PRODUCTION, API_KEYS: 'ann:key-of-ann' },
     {
-      ...{
-        production: true,
-        host: '0.0.0.0',
-        simulatedFailureRate: 0,
-        operatorToken: undefined,
-        hmacSecret: undefined,
-      },
+      production: true,
+      host: '0.0.0.0',
+      simulatedFailureRate: 0,
+      operatorToken: undefined,
+      hmacSecret: undefined,
       apiKeys: [{ user: 'ann', key: 'key-of-ann' }],
     },
   ],
   [
-    { NODE_ENV: 'production', HMAC_SECRET: 'own', METRICS_PORT: '9100', OPERATOR_TOKEN: 'sixteen-and-more' },
+    { ...PRODUCTION, HMAC_SECRET: OWN, METRICS_PORT: '9100', OPERATOR_TOKEN: 'sixteen-and-more' },
     {
-      ...{
-        production: true,
-        host: '0.0.0.0',
-        simulatedFailureRate: 0,
-        hmacSecret: 'own',
-        apiKeys: [],
-        metricsPort: 9_100,
-      },
+      production: true,
+      host: '0.0.0.0',
+      simulatedFailureRate: 0,
+      hmacSecret: OWN,
+      apiKeys: [],
+      metricsPort: 9_100,
       operatorToken: 'sixteen-and-more',
     },
   ],
@@ -238,7 +255,7 @@ const GOOD: [settings: Settings, inForce: Partial<Config>][] = [
 
 for (const [settings, inForce] of GOOD) {
   test(`${JSON.stringify(settings).replaceAll(HERE, 'a file')} is taken`, () => {
-    assert.deepEqual(readConfig(settings), { ...DEFAULTS, ...inForce })
+    assert.deepEqual(readConfig('serve', settings), { ...DEFAULTS, ...inForce })
   })
 }
 
@@ -257,6 +274,11 @@ const BAD: [name: string, values: string[], rule: RegExp][] = [
     ['300', '5 m', '-5s', '1d', '1.5s', 's', 'Infinity'],
     /duration like 500ms, 30s, 10m/,
   ],
+  [
+    'STRIPPED_PREFIX',
+    ['shop', '/', '/shop/', '//a', '/a/../b', '/a b', '/a?b'],
+    /must be a path like \/shop/,
+  ],
   ['SIGNATURE_HINTS', ['yes', 'true', '2'], /must be one of 0, 1/],
   ['SIGNATURE_TOLERANCE', ['0s', '999ms'], /at least 1000 ms/],
   ['SIGNATURE_TOLERANCE', ['600h', '999999999h'], /at most 24 days/],
@@ -268,6 +290,7 @@ const BAD: [name: string, values: string[], rule: RegExp][] = [
   ['RATE_LIMIT_ON_OUTAGE', ['ignore'], /one of local, open, closed/],
   ['SIMULATED_FAILURE_RATE', ['-1', '1.1', '2', 'half', '1e-1', ' 0'], /number from 0 to 1/],
   ['MAX_BODY_BYTES', ['0', '64k', '67108865'], /whole number from 1 to 67108864/],
+  ['ALLOWED_ORIGINS', ['*', 'shop.example', 'https://a/b', 'https://*.a', 'https://a,'], /list of origins/],
   ['TRUST_PROXY', ['true', '17', '-1'], /whole number from 0 to 16/],
   ['WORKERS', ['0', 'all', '257'], /whole number from 1 to 256/],
   ['SHUTDOWN_GRACE', ['25', 'now'], /duration like/],
@@ -299,21 +322,12 @@ test('all faults are told at once', () => {
 
 /** Settings that are fine by themselves and not together. */
 const CLASHES: [settings: Settings, fault: RegExp][] = [
+  [{ ...PRODUCTION }, /^HMAC_SECRET, CLIENTS_FILE, SECRETS_KEY or API_KEYS must be set in production/],
+  [{ ...PRODUCTION, HMAC_SECRET: '', API_KEYS: '' }, /^HMAC_SECRET, CLIENTS_FILE, SECRETS_KEY or API_KEYS/],
+  [{ ...PRODUCTION, API_KEYS: 'none' }, /^HMAC_SECRET, CLIENTS_FILE, SECRETS_KEY or API_KEYS/],
+  [{ ...PRODUCTION, API_KEYS: 'own:test-api-key', HOST: '127.0.0.1' }, /^API_KEYS is the published default/],
   [
-    { NODE_ENV: 'production' },
-    /^HMAC_SECRET, CLIENTS_FILE, SECRETS_KEY or API_KEYS must be set in production/,
-  ],
-  [
-    { NODE_ENV: 'production', HMAC_SECRET: '', API_KEYS: '' },
-    /^HMAC_SECRET, CLIENTS_FILE, SECRETS_KEY or API_KEYS/,
-  ],
-  [{ NODE_ENV: 'production', API_KEYS: 'none' }, /^HMAC_SECRET, CLIENTS_FILE, SECRETS_KEY or API_KEYS/],
-  [
-    { NODE_ENV: 'production', API_KEYS: 'own:test-api-key', HOST: '127.0.0.1' },
-    /^API_KEYS is the published default/,
-  ],
-  [
-    { NODE_ENV: 'production', HMAC_SECRET: 'super-secret-key', HOST: '127.0.0.1' },
+    { ...PRODUCTION, HMAC_SECRET: 'super-secret-key', HOST: '127.0.0.1' },
     /^HMAC_SECRET is the published default/,
   ],
   // It may hold credentials: the value is not quoted.
@@ -323,11 +337,20 @@ const CLASHES: [settings: Settings, fault: RegExp][] = [
   ]),
   [{ GATEWAY_URL: 'http://me:100%@pay' }, /^GATEWAY_URL must have percent-encoded credentials$/],
   [{ GATEWAY_TIMEOUT: '99ms' }, /^GATEWAY_TIMEOUT=99ms: must be at least 100 ms$/],
-  [{ GATEWAY_TIMEOUT: '121s' }, /^GATEWAY_TIMEOUT=121000ms: must be at most 120000 ms$/],
+  [{ GATEWAY_TIMEOUT: '121s' }, /^GATEWAY_TIMEOUT=121s: must be at most 120000 ms$/],
   [
     { GATEWAY_URL: 'http://pay', SIMULATED_GATEWAY: 'seed=2' },
     /^SIMULATED_GATEWAY: with GATEWAY_URL nothing is simulated/,
   ],
+  [
+    { NODE_ENV: 'production', HMAC_SECRET: OWN },
+    /^GATEWAY_URL must be set in production; SIMULATED_GATEWAY=on/,
+  ],
+  [{ ...PRODUCTION, HMAC_SECRET: 'fifteen-letters' }, /^HMAC_SECRET must be at least 16 bytes in production/],
+  ...['own\n', ' own', 'own\r', '\town', '\ufeffown'].map((secret): [Settings, RegExp] => [
+    { HMAC_SECRET: secret },
+    /^HMAC_SECRET must have no white space at its ends/,
+  ]),
   [{ SECRETS_KEY_OLD: OLD_KEY }, /^SECRETS_KEY_OLD needs SECRETS_KEY/],
   [
     { HOST: '0.0.0.0' },
@@ -348,7 +371,7 @@ const CLASHES: [settings: Settings, fault: RegExp][] = [
   [{ WORKERS: '2', DATABASE_URL: 'postgres://p' }, /^WORKERS=2 needs REDIS_URL/],
   [{ WORKERS: '2', REDIS_URL: 'redis://r' }, /^WORKERS=2 needs DATABASE_URL/],
   [
-    { NODE_ENV: 'production', HMAC_SECRET: 'own', OPERATOR_TOKEN: 'sixteen-and-more' },
+    { ...PRODUCTION, HMAC_SECRET: OWN, OPERATOR_TOKEN: 'sixteen-and-more' },
     /^OPERATOR_TOKEN needs METRICS_PORT/,
   ],
 ]
@@ -382,66 +405,80 @@ test('durations are whole numbers of ms, s, m or h', () => {
   )
 })
 
-/** Every variable that readConfig asks for, but for those of OpenTelemetry, which documents them. */
-function settingsRead(): string[] {
-  const names = new Set<string>()
-  readConfig(
-    new Proxy<Settings>(
-      {},
-      {
-        get(_, name) {
-          names.add(String(name))
-          return undefined
-        },
-      },
-    ),
-  )
-  return [...names].filter((name) => !name.startsWith('OTEL_')).sort()
-}
-
-test('readConfig, serve --help and printConfig know the same settings', () => {
-  const shown = printConfig(readConfig({})).trimEnd().split('\n')
-  assert.deepEqual(shown.map((line) => line.split('=')[0]).sort(), settingsRead())
-
-  const help = execFileSync(
-    process.execPath,
-    ['--import', 'tsx', fileURLToPath(new URL('../../src/main.ts', import.meta.url)), 'serve', '--help'],
-    { encoding: 'utf8' },
-  )
-  const entries = [...help.matchAll(/^ {2}([A-Z][A-Z_]*(?:, [A-Z][A-Z_]*)*) {2,}\S/gm)]
-  assert.deepEqual(entries.flatMap(([, names = '']) => names.split(', ')).sort(), settingsRead())
+test('serve --help and --print-config know the settings of serve, and proxy --help those of the sidecar', () => {
+  const names = (command: 'serve' | 'proxy --verify') =>
+    printConfig(readSettings(command, {}))
+      .split('\n')
+      .filter((line) => /^[A-Z]/.test(line))
+      .map((line) => line.split('=')[0])
+      .sort()
+  assert.deepEqual(helpOf('serve'), names('serve'))
+  assert.deepEqual(helpOf('proxy'), names('proxy --verify'))
+  const all = Object.values(SETTINGS).map(({ name }) => name)
+  assert.deepEqual([...new Set([...names('serve'), ...names('proxy --verify')])].sort(), all.sort())
 })
 
-test('what printConfig shows can be set again to the same effect, but for the secrets', () => {
-  for (const [settings] of GOOD) {
-    const config = readConfig(settings)
-    const shown = Object.fromEntries(
-      printConfig(config)
-        .trimEnd()
-        .split('\n')
-        .map((line) => [line.slice(0, line.indexOf('=')), line.slice(line.indexOf('=') + 1)]),
+/** The settings that --help has an entry for. */
+function helpOf(command: string): string[] {
+  const main = fileURLToPath(new URL('../../src/main.ts', import.meta.url))
+  const help = execFileSync(process.execPath, ['--import', 'tsx', main, command, '--help'], {
+    encoding: 'utf8',
+  })
+  for (const line of help.split('Settings are')[1]?.split('\n') ?? []) assert.ok(line.length < 120, line)
+  return [...help.matchAll(/^ {2}([A-Z][A-Z_]*) +\S/gm)].map(([, name = '']) => name).sort()
+}
+
+test('a setting is read by no command that does not use it', () => {
+  const env = Object.fromEntries(settingNames().map((name) => [name, 'not valid']))
+  for (const command of ['proxy', 'clients', 'keys', 'audit', 'migrate'] as const) {
+    const unused = Object.values(SETTINGS).filter((one) => !isUsedBy(one, command))
+    assert.doesNotThrow(() =>
+      readConfig(command, Object.fromEntries(unused.map(({ name }) => [name, env[name]]))),
     )
-    const again = readConfig({
-      ...shown,
-      ...(shown.API_KEYS === 'none' ? {} : { API_KEYS: '' }),
-      ...(shown.OPERATOR_TOKEN === '' ? {} : { OPERATOR_TOKEN: '' }),
-      ...pick(settings, [
-        ...['HMAC_SECRET', 'DATABASE_URL', 'REDIS_URL', 'SECRETS_KEY', 'SECRETS_KEY_OLD', 'API_KEYS'],
-        ...['OPERATOR_TOKEN', 'DATABASE_DIRECT_URL'],
-      ]),
-    })
-    assert.deepEqual({ ...again, hmacSecret: config.hmacSecret }, config)
   }
 })
 
-function pick(settings: Settings, names: string[]): Settings {
-  return Object.fromEntries(Object.entries(settings).filter(([name]) => names.includes(name)))
-}
+test('--print-config shows the limits that are in force while RATE_LIMITS is not set', () => {
+  const shown = printConfig(readSettings('serve', {}))
+  for (const limits of Object.values(DEFAULT_LIMITS)) assert.ok(shown.includes(limits), limits)
+  assert.match(shown, /\nRATE_LIMITS=\n/)
+  assert.doesNotMatch(printConfig(readSettings('serve', { RATE_LIMITS: 'none' })), /#/)
+  assert.match(printConfig(readSettings('proxy', {})), /\nRATE_LIMITS=none\n/)
+})
 
-test('a command that only opens the stores needs no secret in production, and its settings are checked all the same', () => {
+test('--print-config shows what is in force and not only what was set', () => {
+  const shown = printConfig(
+    readSettings('serve', { ...SERVERS, WORKERS: 'auto', SIMULATED_GATEWAY: 'seed=7' }),
+  )
+  assert.match(shown, new RegExp(`^WORKERS=${availableParallelism()}$`, 'm'))
+  assert.match(shown, /^SIMULATED_GATEWAY=delay=50ms,decline=0,failure=0,seed=7$/m)
+  assert.match(shown, /^IDEMPOTENCY_STORE=redis$/m)
+})
+
+test('what --print-config shows can be set again to the same effect, but for the secrets', () => {
+  for (const [settings] of GOOD) {
+    const { values, given } = readSettings('serve', settings)
+    const lines = printConfig({ values, given }).split('\n')
+    const shown = Object.fromEntries(
+      lines
+        .filter((line) => /^[A-Z]/.test(line))
+        .map((line) => [line.split('=')[0], line.replace(/^[^=]*=/, '')]),
+    )
+    for (const { name, secret } of Object.values(SETTINGS)) {
+      if (secret) shown[name] = settings[name] ?? ''
+    }
+    assert.deepEqual(readConfig('serve', shown), values)
+  }
+})
+
+test('a command that verifies no request needs no secret in production, and its settings are checked all the same', () => {
   const env = { NODE_ENV: 'production', HOST: '0.0.0.0', REDIS_URL: 'redis://127.0.0.1:1' }
-  assert.equal(readStoreConfig(env).idempotencyStore, 'redis')
-  assert.throws(() => readStoreConfig({ ...env, REDIS_URL: 'nowhere' }), ConfigError)
+  assert.equal(readConfig('keys', env).idempotencyStore, 'redis')
+  assert.throws(() => readConfig('keys', { ...env, REDIS_URL: 'nowhere' }), ConfigError)
+  for (const command of ['clients', 'audit', 'migrate'] as const) {
+    assert.equal(readConfig(command, { ...env, DATABASE_URL: 'postgres://p' }).databaseUrl, 'postgres://p')
+    assert.throws(() => readConfig(command, { ...env, DATABASE_URL: 'nowhere' }), ConfigError)
+  }
 })
 
 test('the embedded keys are those of the sidecar where one was started, else of the service', (t) => {
@@ -452,8 +489,9 @@ test('the embedded keys are those of the sidecar where one was started, else of 
     rmSync(directory, { recursive: true })
   })
   process.chdir(directory)
-  assert.equal(readStoreConfig({}).dataDir, '.oncekey')
+  assert.equal(readConfig('keys', {}).dataDir, '.oncekey')
   mkdirSync('.oncekey-proxy')
-  assert.equal(readStoreConfig({}).dataDir, '.oncekey-proxy')
-  assert.equal(readStoreConfig({ DATA_DIR: 'elsewhere' }).dataDir, 'elsewhere')
+  assert.equal(readConfig('keys', {}).dataDir, '.oncekey-proxy')
+  assert.equal(readConfig('keys', { DATA_DIR: 'elsewhere' }).dataDir, 'elsewhere')
+  assert.equal(readConfig('audit', {}).dataDir, '.oncekey')
 })

@@ -3,9 +3,9 @@ import { createServer, type Server } from 'node:http'
 import { after, test } from 'node:test'
 import Koa from 'koa'
 import { signIn } from '../../internal/console/sign-in.ts'
+import type { RequestState } from '../../internal/core/request-state.ts'
 import { problems } from '../../internal/http/problems.ts'
 import { listen } from '../../internal/http/server.ts'
-import type { RequestState } from '../../internal/request-state.ts'
 import { send } from '../support/order-client.ts'
 
 const TOKEN = 'sixteen-characters'
@@ -50,8 +50,8 @@ test('only the operator token signs in', async () => {
 
 test('after ten wrong tokens from an address nobody there is let in for a minute, not even with the right one', async () => {
   const { ask, pass } = await world()
-  const answers = await Promise.all(Array.from({ length: 50 }, (_, i) => ask(`guess-${i}`)))
-  const count = (status: number) => answers.filter((answer) => answer.status === status).length
+  const responses = await Promise.all(Array.from({ length: 50 }, (_, i) => ask(`guess-${i}`)))
+  const count = (status: number) => responses.filter((response) => response.status === status).length
   assert.deepEqual([count(401), count(429)], [10, 40])
   const refused = await ask(TOKEN)
   assert.equal(refused.code, 'rate_limited')

@@ -31,7 +31,12 @@ function world() {
 
 function node(report: Partial<NodeReport>, silentMs = 0) {
   const whole = nodeReport.parse({
-    ...{ version: '1', uptimeMs: 1, requestsPerS: 0, eventLoopMs: 0, residentBytes: 1, underWay: 0 },
+    version: '1',
+    uptimeMs: 1,
+    requestsPerS: 0,
+    eventLoopMs: 0,
+    residentBytes: 1,
+    inFlight: 0,
     ...report,
   })
   return { id: 'a', silentMs, report: whole }
@@ -94,18 +99,18 @@ test('a flood of client names takes no more memory than a bucket has places, and
   assert.equal(clients.length, 12)
 })
 
-test('a key under way is told with its age once it is held, and no more when the request has ended', () => {
+test('a key in flight is told with its age once it is held, and no more when the request has ended', () => {
   const { traffic, pass } = world()
   const lock = { client: 'a', scope: 'POST /orders', key: 'k', attempt: 1 }
   let held = false
   const request = traffic.begin(() => (held ? lock : undefined))
   pass(250)
   assert.deepEqual(traffic.report().locks, [])
-  assert.equal(traffic.report().underWay, 1)
+  assert.equal(traffic.report().inFlight, 1)
   held = true
   assert.deepEqual(traffic.report().locks, [{ ...lock, ageMs: 250 }])
   traffic.end(request, 'answered', 'a')
-  assert.deepEqual([traffic.report().locks, traffic.report().underWay], [[], 0])
+  assert.deepEqual([traffic.report().locks, traffic.report().inFlight], [[], 0])
 })
 
 test('the report of the busiest minute and the longest names fits into its row', () => {

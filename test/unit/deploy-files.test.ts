@@ -102,10 +102,40 @@ test('without a profile Compose starts what it started before; with "proxy" the 
   const { services } = compose.parse(documents('docker-compose.yml')[0])
   const inProfile = (profile?: string) =>
     Object.keys(services).filter((name) => services[name]?.profiles?.[0] === profile)
-  assert.deepEqual(inProfile(), ['oncekey', 'postgres', 'redis'])
+  assert.deepEqual(inProfile(), ['oncekey', 'migrate', 'postgres', 'redis'])
   assert.deepEqual(inProfile('proxy'), ['proxy', 'backend'])
   assert.deepEqual(Object.keys(services.proxy?.depends_on ?? {}), ['redis', 'backend'])
   assert.ok(services.proxy?.command?.includes('http://backend:8081'))
   assert.deepEqual(services.backend?.command, ['backend', '--host', '0.0.0.0', '--port', '8081'])
   assert.equal(services.backend?.ports, undefined, 'nobody goes around the sidecar')
+})
+
+test('every image of others is pinned by its digest', () => {
+  const files = ['docker-compose.yml', 'docker-compose.monitoring.yml', 'Dockerfile']
+  const images = files.flatMap((name) =>
+    [...readFileSync(path(name), 'utf8').matchAll(/^(?:FROM| +image:) +(\S+)/gm)].map(
+      ([, image = '']) => image,
+    ),
+  )
+  assert.ok(images.length > 8)
+  for (const image of images) assert.match(image, /^oncekey$|^[\w./-]+:[\w.-]+@sha256:[0-9a-f]{64}$/)
+})
+
+test('the service of Compose has a role that owns nothing, and starts when the owner has migrated', () => {
+  const environments = z.object({
+    services: z.record(z.string(), z.object({ environment: z.record(z.string(), z.unknown()).optional() })),
+  })
+  const [file] = documents('docker-compose.yml')
+  const { services } = environments.parse(file)
+  const user = (name: string) =>
+    /postgres:\/\/(\w+):\$\{(\w+)/.exec(String(services[name]?.environment?.DATABASE_URL))
+  assert.deepEqual(user('oncekey')?.slice(1), ['oncekey', 'POSTGRES_PASSWORD'])
+  assert.deepEqual(user('migrate')?.slice(1), ['oncekey_owner', 'POSTGRES_OWNER_PASSWORD'])
+  assert.equal(
+    services.postgres?.environment?.POSTGRES_USER,
+    undefined,
+    'no superuser is called as the service',
+  )
+  const { depends_on } = compose.parse(file).services.oncekey ?? {}
+  assert.deepEqual(depends_on?.migrate, { condition: 'service_completed_successfully' })
 })

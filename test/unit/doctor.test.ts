@@ -1,7 +1,7 @@
 import assert from 'node:assert/strict'
 import { test } from 'node:test'
-import { redisVersion } from '../../src/commands/check-redis.ts'
-import { clock } from '../../src/commands/finding.ts'
+import { redisEngine } from '../../src/cli/check-redis.ts'
+import { clock } from '../../src/cli/finding.ts'
 
 const NOW = 1_767_225_600_000
 
@@ -12,12 +12,12 @@ for (const [theirs, sent, received, ok, skew] of [
   [NOW - 5_000, NOW, NOW, true, -5_000],
   [NOW - 5_001, NOW, NOW, false, -5_001],
   [NOW - 3_600_000, NOW, NOW, false, -3_600_000],
-  // An answer that took 20 s says less, but not nothing.
+  // A response that took 20 s says less, but not nothing.
   [NOW + 12_000, NOW, NOW + 20_000, true, 0],
   [NOW + 26_000, NOW, NOW + 20_000, false, 6_000],
   [NOW - 6_000, NOW, NOW + 20_000, false, -6_000],
 ] as const) {
-  test(`a clock that reads ${theirs - NOW} ms, asked at 0 and answered by ${received - NOW}, is ${ok ? 'fine' : 'at fault'}`, () => {
+  test(`a clock that reads ${theirs - NOW} ms, asked at 0 and responded by ${received - NOW}, is ${ok ? 'fine' : 'at fault'}`, () => {
     const finding = clock('database clock', theirs, sent, received)
     assert.deepEqual([finding.ok, finding.check], [ok, 'database clock'])
     assert.ok(finding.detail.startsWith(`${skew} ms from ours`), finding.detail)
@@ -35,7 +35,12 @@ for (const [version, ok] of [
   ['unknown', false],
 ] as const) {
   test(`Redis ${version} is ${ok ? 'fine' : 'too old'}`, () => {
-    const finding = redisVersion(version)
+    const finding = redisEngine({
+      name: `Redis ${version}`,
+      redisVersion: version,
+      isReplica: false,
+      isClusterNode: false,
+    })
     assert.equal(finding.ok, ok)
     assert.equal(finding.detail.includes('6.2 or newer is needed'), !ok)
   })

@@ -1,11 +1,11 @@
 import assert from 'node:assert/strict'
 import { test } from 'node:test'
 import fc from 'fast-check'
-import { type Handled, IdempotencyEngine } from '../../internal/idempotency/engine.ts'
-import { ServiceError } from '../../internal/service-error.ts'
+import { ServiceError } from '../../internal/core/service-error.ts'
+import { type HandlerResult, IdempotencyEngine } from '../../internal/idempotency/engine.ts'
 import { ModelKeys } from '../simulation/model-keys.ts'
 
-const EFFECTS = ['answer', 'nothing happened', 'unknown', 'throws'] as const
+const EFFECTS = ['completed', 'not_executed', 'unknown', 'throws'] as const
 const request = fc.record({
   client: fc.constantFrom('acme', 'globex'),
   key: fc.constantFrom('one', 'two'),
@@ -14,10 +14,10 @@ const request = fc.record({
 })
 
 /** What the rules say of a key, in as few words as there are. */
-type Standing = { fingerprint: string } & ({ answer: string } | { attempts: number } | { held: true })
+type Standing = { fingerprint: string } & ({ response: string } | { attempts: number } | { held: true })
 
 for (const onUnknown of ['takeover', 'hold'] as const) {
-  test(`${onUnknown}: any sequence of requests is answered as the rules say`, async () => {
+  test(`${onUnknown}: any sequence of requests gets a response as the rules say`, async () => {
     await fc.assert(
       fc.asyncProperty(fc.array(request, { maxLength: 30 }), async (requests) => {
         const store = new ModelKeys(Date.now).store(3_600_000)
@@ -27,25 +27,25 @@ for (const onUnknown of ['takeover', 'hold'] as const) {
           const name = `${client} ${key}`
           const before = standings.get(name)
           let attempt: number | undefined
-          const handle = async (holding: { attempt: number }): Promise<Handled> => {
+          const handle = async (holding: { attempt: number }): Promise<HandlerResult> => {
             attempt = holding.attempt
             if (effect === 'throws') throw new Error(`thrown by ${n}`)
             return {
-              answer: { status: 200, headers: {}, body: Buffer.from(`${n}`) },
-              effect,
+              response: { status: 200, headers: {}, body: Buffer.from(`${n}`) },
+              outcome: effect === 'unknown' ? { unknown: 'not_told' } : effect,
               replayed: false,
             }
           }
           const outcome = await engine.run({ client, scope: 'POST /x', key }, fingerprint, handle).then(
-            ({ answer, replayed }) => `${replayed ? 'replay ' : ''}${answer.body.toString()}`,
+            ({ response, replayed }) => `${replayed ? 'replay ' : ''}${response.body.toString()}`,
             (error: unknown) => (error instanceof ServiceError ? error.code : String(error)),
           )
           const [expected, expectedAttempt] = expectation(before, fingerprint, effect, n)
           assert.equal(outcome, expected)
           assert.equal(attempt, expectedAttempt)
           if (expectedAttempt === undefined) continue
-          if (effect === 'answer') standings.set(name, { fingerprint, answer: `${n}` })
-          else if (effect === 'nothing happened') standings.delete(name)
+          if (effect === 'completed') standings.set(name, { fingerprint, response: `${n}` })
+          else if (effect === 'not_executed') standings.delete(name)
           else if (onUnknown === 'hold') standings.set(name, { fingerprint, held: true })
           else standings.set(name, { fingerprint, attempts: expectedAttempt })
         }
@@ -63,7 +63,7 @@ function expectation(
   n: number,
 ): [string, number | undefined] {
   if (before !== undefined && before.fingerprint !== fingerprint) return ['idempotency_key_reused', undefined]
-  if (before !== undefined && 'answer' in before) return [`replay ${before.answer}`, undefined]
+  if (before !== undefined && 'response' in before) return [`replay ${before.response}`, undefined]
   if (before !== undefined && 'held' in before) return ['outcome_unknown', undefined]
   const outcome = effect === 'throws' ? `Error: thrown by ${n}` : `${n}`
   return [outcome, (before?.attempts ?? 0) + 1]
@@ -87,14 +87,14 @@ test('of any number of copies at once one runs, and every other replays it or is
               runs++
               await new Promise((resolve) => setImmediate(resolve))
               return {
-                answer: { status: 200, headers: {}, body: Buffer.from('once') },
-                effect: 'answer',
+                response: { status: 200, headers: {}, body: Buffer.from('once') },
+                outcome: 'completed',
                 replayed: false,
               }
             },
           )
           return await run?.then(
-            ({ answer }) => answer.body.toString(),
+            ({ response }) => response.body.toString(),
             (error: unknown) => (error instanceof ServiceError ? error.code : String(error)),
           )
         }),

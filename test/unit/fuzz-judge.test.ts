@@ -12,37 +12,43 @@ import type { Sent } from '../fuzz/send-case.ts'
 import { servicePart } from '../fuzz/service-grammar.ts'
 import { shrink } from '../fuzz/shrink.ts'
 import { LogWatch } from '../fuzz/watch-log.ts'
-import { parseAnswers } from '../support/raw-http.ts'
+import { parseResponses } from '../support/raw-http.ts'
 
 // A fuzzer that finds nothing proves something only if it would have found it.
 
 const CASE: FuzzCase = {
-  ...{ id: 'a:1', kind: 'order', mutated: false, bytes: Buffer.from('GET / HTTP/1.1\r\n\r\n'), splits: [] },
-  ...{ requests: 1, head: false, whole: true, unauthorized: true, intents: [] },
+  id: 'a:1',
+  kind: 'order',
+  mutated: false,
+  bytes: Buffer.from('GET / HTTP/1.1\r\n\r\n'),
+  splits: [],
+  requests: 1,
+  head: false,
+  whole: true,
+  unauthorized: true,
+  intents: [],
 }
 
 const DOCUMENT = {
-  ...{
-    type: '/problems/not_found',
-    title: 'a',
-    status: 404,
-    detail: 'b',
-    code: 'not_found',
-    request_id: 'r',
-  },
+  type: '/problems/not_found',
+  title: 'a',
+  status: 404,
+  detail: 'b',
+  code: 'not_found',
+  request_id: 'r',
 }
 
 function sent(status: number, lines: string[], body = ''): Sent {
   const head = [`HTTP/1.1 ${status} A`, ...lines, `Content-Length: ${body.length}`, '', body].join('\r\n')
-  const { answers } = parseAnswers(Buffer.from(head), true, false)
-  return { answers, ended: 'sender', hungUp: false, ms: 1 }
+  const { responses } = parseResponses(Buffer.from(head), true, false)
+  return { responses, ended: 'sender', hungUp: false, ms: 1 }
 }
 
 const ID = 'X-Request-Id: r'
 const PROBLEM = 'Content-Type: application/problem+json'
 
-describe('an answer is found out', () => {
-  for (const [what, answer, fault] of [
+describe('a response is found out', () => {
+  for (const [what, response, fault] of [
     ['with 500', sent(500, [ID, PROBLEM], '{}'), /^500/],
     ['with 503', sent(503, [ID, PROBLEM], '{}'), /^503/],
     ['without an id', sent(404, [PROBLEM], JSON.stringify(DOCUMENT)), /X-Request-Id/],
@@ -57,10 +63,10 @@ describe('an answer is found out', () => {
     ],
     ['with the code of another status', sent(400, [ID, PROBLEM], JSON.stringify(DOCUMENT)), /400 with/],
     ['that lets in who is not known', sent(200, [ID], '{}'), /no right/],
-    ['that is none', { answers: [], ended: 'service', hungUp: false, ms: 1 }, /no answer/],
-    ['that is cut', { answers: [], fault: 'cut', ended: 'service', hungUp: false, ms: 1 }, /cut/],
+    ['that is none', { responses: [], ended: 'service', hungUp: false, ms: 1 }, /no response/],
+    ['that is cut', { responses: [], fault: 'cut', ended: 'service', hungUp: false, ms: 1 }, /cut/],
   ] satisfies [string, Sent, RegExp][]) {
-    test(what, () => assert.match(judge(answer, CASE) ?? '', fault))
+    test(what, () => assert.match(judge(response, CASE) ?? '', fault))
   }
 
   test('and one that is right is not', () => {

@@ -1,13 +1,13 @@
 import assert from 'node:assert/strict'
 import { test } from 'node:test'
-import { setImmediate as turn } from 'node:timers/promises'
+import { setTimeout as sleep, setImmediate as turn } from 'node:timers/promises'
 import fc from 'fast-check'
 import { type GroupOptions, groupCommit } from '../../internal/database/group-commit.ts'
 
 class ItemFault extends Error {}
 const isItemFault = (error: unknown) => error instanceof ItemFault
 
-/** A database in which a batch lasts until it is told to end; each item is answered with its double. */
+/** A database in which a batch lasts until it is told to end; each item gets its double. */
 function stalled(options: Partial<GroupOptions<number>> = {}) {
   const batches: number[][] = []
   const endings: { succeed: () => void; fail: (error: Error) => void }[] = []
@@ -29,30 +29,30 @@ function stalled(options: Partial<GroupOptions<number>> = {}) {
 
 test('a lone call runs at the end of the current turn', async () => {
   const { call, batches, batchAt } = stalled()
-  const answer = call(21)
+  const response = call(21)
   assert.deepEqual(batches, [])
   await turn()
   assert.deepEqual(batches, [[21]])
   batchAt(0).succeed()
-  assert.equal(await answer, 42)
+  assert.equal(await response, 42)
 })
 
 test('the size of each batch is told', async () => {
   const sizes: number[] = []
   const { call, batchAt } = stalled({ maxItems: 2, onBatch: (items) => sizes.push(items) })
-  const answers = [call(1), call(2), call(3)]
+  const responses = [call(1), call(2), call(3)]
   for (const index of [0, 1]) {
     await turn()
     batchAt(index).succeed()
     await turn()
   }
-  assert.deepEqual(await Promise.all(answers), [2, 4, 6])
+  assert.deepEqual(await Promise.all(responses), [2, 4, 6])
   assert.deepEqual(sizes, [2, 1])
 })
 
 test('only items of one group share a batch, and the longest waiting goes first', async () => {
   const { call, batches, batchAt } = stalled({ groupOf: (item) => item % 2 })
-  const answers = [call(1), call(2), call(3), call(4)]
+  const responses = [call(1), call(2), call(3), call(4)]
   await turn()
   assert.deepEqual(batches, [[1, 3]])
   batchAt(0).succeed()
@@ -62,19 +62,19 @@ test('only items of one group share a batch, and the longest waiting goes first'
     [2, 4],
   ])
   batchAt(1).succeed()
-  assert.deepEqual(await Promise.all(answers), [2, 4, 6, 8])
+  assert.deepEqual(await Promise.all(responses), [2, 4, 6, 8])
 })
 
 test('a batch ends with the item that makes it large', async () => {
   const { call, batches, batchAt } = stalled({ bytesOf: (item) => item * 1_000 })
-  const answers = [call(500), call(600), call(1), call(2)]
+  const responses = [call(500), call(600), call(1), call(2)]
   await turn()
   assert.deepEqual(batches, [[500, 600]])
   batchAt(0).succeed()
   await turn()
   assert.deepEqual(batches[1], [1, 2])
   batchAt(1).succeed()
-  await Promise.all(answers)
+  await Promise.all(responses)
 })
 
 test('calls of one turn share a batch, and calls that come meanwhile share the next', async () => {
@@ -97,13 +97,13 @@ test('calls of one turn share a batch, and calls that come meanwhile share the n
   assert.deepEqual(await Promise.all(second), [6, 8, 10])
 })
 
-test('after everything is answered the next call starts anew', async () => {
+test('after everything gets a response the next call starts anew', async () => {
   const { call, batches, batchAt } = stalled()
   for (const [index, item] of [7, 8].entries()) {
-    const answer = call(item)
+    const response = call(item)
     await turn()
     batchAt(index).succeed()
-    assert.equal(await answer, item * 2)
+    assert.equal(await response, item * 2)
     await turn()
   }
   assert.deepEqual(batches, [[7], [8]])
@@ -111,14 +111,14 @@ test('after everything is answered the next call starts anew', async () => {
 
 test('a batch has at most maxItems, in the order of the calls', async () => {
   const { call, batches, batchAt } = stalled({ maxItems: 3 })
-  const answers = Promise.all([1, 2, 3, 4, 5, 6, 7].map(call))
+  const responses = Promise.all([1, 2, 3, 4, 5, 6, 7].map(call))
   for (const index of [0, 1, 2]) {
     await turn()
     await turn()
     assert.equal(batches.length, index + 1, 'one batch at a time')
     batchAt(index).succeed()
   }
-  assert.deepEqual(await answers, [2, 4, 6, 8, 10, 12, 14])
+  assert.deepEqual(await responses, [2, 4, 6, 8, 10, 12, 14])
   assert.deepEqual(batches, [[1, 2, 3], [4, 5, 6], [7]])
 })
 
@@ -215,31 +215,31 @@ test('a run that throws before it returns a promise rejects its items', async ()
   await assert.rejects(call(2), /at once/)
 })
 
-for (const answers of [0, 1, 3]) {
-  test(`${answers} answers for 2 items are an error for both`, async () => {
-    const call = groupCommit<number, number>(async () => Array.from({ length: answers }, () => 0), {
+for (const responses of [0, 1, 3]) {
+  test(`${responses} responses for 2 items are an error for both`, async () => {
+    const call = groupCommit<number, number>(async () => Array.from({ length: responses }, () => 0), {
       isItemFault,
     })
-    const expected = new RegExp(`${answers} answers for 2 items`)
+    const expected = new RegExp(`${responses} responses for 2 items`)
     await Promise.all([assert.rejects(call(1), expected), assert.rejects(call(2), expected)])
   })
 }
 
 /** Some thousands of calls over many turns, some with bad data; counts what the database sees. */
 async function flood(total: number, inFlight: number, maxItems: number, badEvery: number) {
-  let underWay = 0
+  let running = 0
   const seen = { most: 0, largest: 0, batches: 0, accepted: [] as number[] }
   const call = groupCommit<number, string>(
     async (items) => {
-      underWay++
+      running++
       seen.batches++
-      seen.most = Math.max(seen.most, underWay)
+      seen.most = Math.max(seen.most, running)
       seen.largest = Math.max(seen.largest, items.length)
       await turn()
-      underWay--
+      running--
       if (items.some((item) => item % badEvery === 0)) throw new ItemFault('bad')
       seen.accepted.push(...items)
-      return items.map((item) => `answer ${item}`)
+      return items.map((item) => `response ${item}`)
     },
     { isItemFault, inFlight, maxItems },
   )
@@ -256,7 +256,7 @@ async function flood(total: number, inFlight: number, maxItems: number, badEvery
   return { seen, results: await Promise.all(calls) }
 }
 
-test('each of any number of items gets its own answer, with never more batches under way than allowed', async () => {
+test('each of any number of items gets its own response, with never more batches in flight than allowed', async () => {
   const sizes = fc.record({
     total: fc.integer({ min: 1, max: 400 }),
     inFlight: fc.integer({ min: 1, max: 4 }),
@@ -270,7 +270,7 @@ test('each of any number of items gets its own answer, with never more batches u
     results.forEach((result, index) => {
       const item = index + 1
       if (item % of.badEvery === 0) assert.equal(result.status, 'rejected')
-      else assert.deepEqual(result, { status: 'fulfilled', value: `answer ${item}` })
+      else assert.deepEqual(result, { status: 'fulfilled', value: `response ${item}` })
     })
     const good = results.map((_, index) => index + 1).filter((item) => item % of.badEvery !== 0)
     assert.deepEqual(
@@ -281,4 +281,34 @@ test('each of any number of items gets its own answer, with never more batches u
   }
   await fc.assert(fc.asyncProperty(sizes, holds), { numRuns: 50 })
   await holds({ total: 10_000, inFlight: 2, maxItems: 128, badEvery: 20_000 })
+})
+
+test('what waits for a batch that has stalled is refused and was never sent, and so is what comes', async () => {
+  const { call, batches, batchAt } = stalled({ stallMs: 50 })
+  const first = call(1)
+  await turn()
+  const refused = { code: 'store_unavailable', effect: 'none' }
+  await assert.rejects(call(2), refused)
+  await assert.rejects(call(3), refused)
+  batchAt(0).succeed()
+  assert.equal(await first, 2)
+  await turn()
+  const next = call(4)
+  await turn()
+  batchAt(1).succeed()
+  assert.equal(await next, 8)
+  assert.deepEqual(batches, [[1], [4]])
+})
+
+test('while one of two slots has stalled, calls go on in the other', async () => {
+  const { call, batchAt } = stalled({ stallMs: 20, inFlight: 2 })
+  const first = call(1)
+  await turn()
+  await sleep(60)
+  const second = call(2)
+  await turn()
+  batchAt(1).succeed()
+  assert.equal(await second, 4)
+  batchAt(0).succeed()
+  assert.equal(await first, 2)
 })

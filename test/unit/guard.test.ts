@@ -2,14 +2,14 @@ import assert from 'node:assert/strict'
 import { test } from 'node:test'
 import { acceptJson, guard } from '../../internal/http/guard.ts'
 import { problems } from '../../internal/http/problems.ts'
-import { exchange, type RawAnswer, serveApp } from '../support/serve-app.ts'
+import { exchange, type ServedResponse, serveApp } from '../support/serve-app.ts'
 
 const reached = '{"reached":true}'
 
 const closing = (lines: string[], body = '') =>
   `${[...lines, 'Connection: close', '', ''].join('\r\n')}${body}`
 
-const stages = [
+const middlewares = [
   problems((_, error) => assert.fail(String(error))),
   guard(),
   acceptJson(),
@@ -18,7 +18,7 @@ const stages = [
   },
 ]
 
-function codeOf({ status, body }: RawAnswer): string {
+function codeOf({ status, body }: ServedResponse): string {
   if (status === 200) return body
   const { code, status: told }: { code: string; status: number } = JSON.parse(body)
   assert.equal(told, status)
@@ -32,13 +32,21 @@ const TARGETS: [target: string, code: string][] = [
   ['/%2e%2e/a', reached],
   ['//evil.example/orders', 'invalid_request'],
   ['http://evil.example/orders', 'invalid_request'],
+  ['http://a/orders?b=c', reached],
+  ['HTTPS://A/orders', reached],
+  ['http://a', reached],
+  ['http://a?b', reached],
+  ['http://a//b', 'invalid_request'],
+  ['http://a:80/orders', 'invalid_request'],
+  ['http://a/b#c', 'invalid_request'],
+  ['ftp://a/orders', 'invalid_request'],
   ['*', 'invalid_request'],
   ['/a#b', 'invalid_request'],
 ]
 
 for (const [target, code] of TARGETS) {
   test(`the target ${target} gives ${code}`, async (t) => {
-    const port = await serveApp(t, ...stages)
+    const port = await serveApp(t, ...middlewares)
     assert.equal(codeOf(await exchange(port, closing([`OPTIONS ${target} HTTP/1.1`, 'Host: a']))), code)
   })
 }
@@ -62,29 +70,29 @@ const HEADERS: [what: string, lines: string[], code: string][] = [
 
 for (const [what, lines, code] of HEADERS) {
   test(`${what}: ${code}`, async (t) => {
-    const port = await serveApp(t, ...stages)
+    const port = await serveApp(t, ...middlewares)
     assert.equal(codeOf(await exchange(port, closing(['GET / HTTP/1.1', ...lines]))), code)
   })
 }
 
 test('HTTP/1.0 needs no Host', async (t) => {
-  const port = await serveApp(t, ...stages)
+  const port = await serveApp(t, ...middlewares)
   assert.equal(codeOf(await exchange(port, closing(['GET / HTTP/1.0']))), reached)
 })
 
 for (const coding of ['gzip, chunked', 'identity, chunked']) {
   test(`Transfer-Encoding: ${coding} is refused and the connection ends`, async (t) => {
-    const port = await serveApp(t, ...stages)
+    const port = await serveApp(t, ...middlewares)
     // Without Connection: close in the request, the end of the exchange is the server's doing.
     const head = ['POST / HTTP/1.1', 'Host: a', `Transfer-Encoding: ${coding}`, '', ''].join('\r\n')
-    const answer = await exchange(port, `${head}0\r\n\r\n`)
-    assert.equal(codeOf(answer), 'invalid_request')
-    assert.match(answer.head, /^Connection: close\r?$/im)
+    const response = await exchange(port, `${head}0\r\n\r\n`)
+    assert.equal(codeOf(response), 'invalid_request')
+    assert.match(response.head, /^Connection: close\r?$/im)
   })
 }
 
 test('chunked is taken', async (t) => {
-  const port = await serveApp(t, ...stages)
+  const port = await serveApp(t, ...middlewares)
   const request = closing(['POST / HTTP/1.1', 'Host: a', 'Transfer-Encoding: Chunked'], '0\r\n\r\n')
   assert.equal(codeOf(await exchange(port, request)), reached)
 })

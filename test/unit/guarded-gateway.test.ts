@@ -5,8 +5,12 @@ import { guardedGateway } from '../../internal/payments/guarded-gateway.ts'
 import { until } from '../support/until.ts'
 
 const CHARGE: Charge = {
-  ...{ key: 'a'.repeat(64), amount: '1', currency: 'EUR', description: undefined },
-  ...{ paymentMethod: 'pm_test_4242', metadata: undefined },
+  key: 'a'.repeat(64),
+  amount: '1',
+  currency: 'EUR',
+  description: undefined,
+  paymentMethod: 'pm_test_4242',
+  metadata: undefined,
 }
 const options = { mayLeave: () => true }
 const COMPLETED: ChargeResult & FindResult = { outcome: 'completed', chargeId: 'ch_1' }
@@ -39,7 +43,7 @@ function puppet(charge: ChargeResult, find: FindResult | Promise<FindResult> = {
 }
 
 describe('the circuit breaker round the payment gateway', () => {
-  test('opens after five charges in a row that were not answered, and closes by itself', async (t) => {
+  test('opens after five charges in a row that got no response, and closes by itself', async (t) => {
     const { state, guarded, states } = puppet(TIMEOUT, TIMEOUT)
     t.after(() => guarded.close())
     for (let n = 0; n < 4; n++) await guarded.charge(CHARGE, options)
@@ -64,15 +68,15 @@ describe('the circuit breaker round the payment gateway', () => {
   test('while it asks whether the gateway is back, charges are turned away and do not wait', async (t) => {
     const { state, guarded } = puppet(TIMEOUT)
     t.after(() => guarded.close())
-    let answer = (_: FindResult) => {}
+    let response = (_: FindResult) => {}
     state.find = new Promise<FindResult>((resolve) => {
-      answer = resolve
+      response = resolve
     })
     for (let n = 0; n < 5; n++) await guarded.charge(CHARGE, options)
     await until('it has asked', () => state.finds === 1, PATIENCE_MS)
     assert.equal((await guarded.charge(CHARGE, options)).outcome, 'unsent')
     assert.equal(state.charges, 5)
-    answer({ outcome: 'none' })
+    response({ outcome: 'none' })
     await until('it is closed', () => guarded.restMs() === undefined, PATIENCE_MS)
   })
 

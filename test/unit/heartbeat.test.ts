@@ -37,7 +37,7 @@ async function pass(ms: number): Promise<void> {
 
 const gone = () => Promise.reject(new Error('the store is away'))
 
-test('an answer of 45 s outlives a lock of 30 s: no two renewals are a lease apart', async () => {
+test('a response of 45 s outlives a lock of 30 s: no two renewals are a lease apart', async () => {
   await pass(45_000)
   assert.deepEqual(renewals, [10_000, 20_000, 30_000, 40_000])
   assert.equal(heartbeat.signal.aborted, false)
@@ -113,14 +113,14 @@ test('what was dispatched goes on through an outage of any length, and is renewe
 })
 
 test('stopped while the store is asked, it asks no more and aborts nothing', async () => {
-  let answer: (renewed: boolean) => void = () => {}
+  let response: (renewed: boolean) => void = () => {}
   renew = () =>
     new Promise((resolve) => {
-      answer = resolve
+      response = resolve
     })
   await pass(10_000)
   heartbeat.stop()
-  answer(false)
+  response(false)
   await pass(60_000)
   assert.equal(heartbeat.signal.aborted, false)
   assert.equal(renewals.length, 1)

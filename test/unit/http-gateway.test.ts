@@ -4,22 +4,43 @@ import { describe, test } from 'node:test'
 import type { Charge } from '../../internal/payments/gateway.ts'
 import { httpGateway } from '../../internal/payments/http-gateway.ts'
 import {
-  answer,
-  cutBeforeAnswer,
-  cutWithinAnswer,
+  cutBeforeResponse,
+  cutWithinResponse,
+  respond,
   scriptedServer,
   silence,
 } from '../support/scripted-server.ts'
 import { freePort } from '../support/servers.ts'
 
 const CHARGE: Charge = {
-  ...{ key: 'a'.repeat(64), amount: '9999999999999.99', currency: 'EUR', description: 'a "b"' },
-  ...{ paymentMethod: 'pm_test_4242', metadata: '{"a":"b"}' },
+  key: 'a'.repeat(64),
+  amount: '9999999999999.99',
+  currency: 'EUR',
+  description: 'a "b"',
+  paymentMethod: 'pm_test_4242',
+  metadata: '{"a":"b"}',
 }
 const mayLeave = () => true
-const COMPLETED = answer(200, '{"id":"ch_1","status":"completed","more":1}')
+const COMPLETED = respond(200, '{"id":"ch_1","status":"completed","more":1}')
 
 describe('a charge', () => {
+  for (const [what, step, says] of [
+    ['a byte order mark', respond(200, '\ufeff{"id":"ch_1","status":"completed"}'), /byte order mark/],
+    ['another case', respond(200, '{"ID":"ch_1","status":"Completed"}'), /no valid id and status: expected/],
+    ['a redirect', respond(308, '', { Location: '/v2/charges' }), /308: redirects are not followed/],
+    ['a list', respond(200, '[]'), /something else than an object/],
+    ['text', respond(200, 'OK'), /something else than JSON: expected/],
+  ] as const) {
+    test(`whose response has ${what}: the log says what is wrong and what is expected`, async (t) => {
+      const { url } = await scriptedServer(t, step)
+      const gateway = httpGateway({ url, timeoutMs: 5_000 })
+      t.after(() => gateway.close())
+      const result = await gateway.charge(CHARGE, { mayLeave })
+      assert.ok('cause' in result && result.cause instanceof Error)
+      assert.match(result.cause.message, says)
+    })
+  }
+
   test('is sent once, with its key, its exact amount and what comes along', async (t) => {
     const { url, arrived } = await scriptedServer(t, COMPLETED)
     const gateway = httpGateway({ url: `${url}/base/`, timeoutMs: 5_000 })
@@ -48,31 +69,40 @@ describe('a charge', () => {
   })
 
   const SAID: [what: string, step: Parameters<typeof scriptedServer>[1], outcome: object][] = [
-    ['201', answer(201, '{"id":"ch_1","status":"completed"}'), { outcome: 'completed', chargeId: 'ch_1' }],
-    ['declined', answer(200, '{"id":"ch_1","status":"declined"}'), { outcome: 'declined', chargeId: 'ch_1' }],
+    ['201', respond(201, '{"id":"ch_1","status":"completed"}'), { outcome: 'completed', chargeId: 'ch_1' }],
     [
-      '402 and a declined charge',
-      answer(402, '{"id":"ch_1","status":"declined"}'),
+      'declined',
+      respond(200, '{"id":"ch_1","status":"declined"}'),
       { outcome: 'declined', chargeId: 'ch_1' },
     ],
-    ['402 and nothing', answer(402, ''), { outcome: 'refused', status: 402 }],
-    ['400', answer(400, '{}'), { outcome: 'refused', status: 400 }],
-    ['401', answer(401, ''), { outcome: 'refused', status: 401 }],
-    ['422', answer(422, ''), { outcome: 'refused', status: 422 }],
-    ['429', answer(429, ''), { outcome: 'busy', retryAfterMs: undefined }],
+    [
+      '402 and a declined charge',
+      respond(402, '{"id":"ch_1","status":"declined"}'),
+      { outcome: 'declined', chargeId: 'ch_1' },
+    ],
+    [
+      'a numeric id',
+      respond(200, '{"id":4711,"status":"completed"}'),
+      { outcome: 'completed', chargeId: '4711' },
+    ],
+    ['402 and nothing', respond(402, ''), { outcome: 'refused', status: 402 }],
+    ['400', respond(400, '{}'), { outcome: 'refused', status: 400 }],
+    ['401', respond(401, ''), { outcome: 'refused', status: 401 }],
+    ['422', respond(422, ''), { outcome: 'refused', status: 422 }],
+    ['429', respond(429, ''), { outcome: 'busy', retryAfterMs: undefined }],
     [
       '429 with Retry-After',
-      answer(429, '', { 'Retry-After': '3' }),
+      respond(429, '', { 'Retry-After': '3' }),
       { outcome: 'busy', retryAfterMs: 3_000 },
     ],
     [
       '429 for years',
-      answer(429, '', { 'Retry-After': '999999' }),
+      respond(429, '', { 'Retry-After': '999999' }),
       { outcome: 'busy', retryAfterMs: 60_000 },
     ],
   ]
   for (const [what, step, outcome] of SAID) {
-    test(`that is answered with ${what} is ${JSON.stringify(outcome)}`, async (t) => {
+    test(`that gets ${what} is ${JSON.stringify(outcome)}`, async (t) => {
       const { url, arrived } = await scriptedServer(t, step)
       const gateway = httpGateway({ url, timeoutMs: 5_000 })
       t.after(() => gateway.close())
@@ -82,25 +112,26 @@ describe('a charge', () => {
   }
 
   const UNKNOWN: [what: string, step: Parameters<typeof scriptedServer>[1]][] = [
-    ['500', answer(500, '')],
-    ['503', answer(503, '')],
-    ['408', answer(408, '')],
-    ['409', answer(409, '')],
-    ['425', answer(425, '')],
-    ['a redirect', answer(307, '', { Location: '/elsewhere' })],
-    ['no JSON', answer(200, 'OK')],
-    ['nothing', answer(200, '')],
-    ['another status', answer(200, '{"id":"ch_1","status":"pending"}')],
-    ['no id', answer(200, '{"status":"completed"}')],
-    ['an empty id', answer(200, '{"id":"","status":"completed"}')],
-    ['an id with a NUL', answer(200, '{"id":"ch_\\u0000","status":"completed"}')],
-    ['an id with half a surrogate', answer(200, '{"id":"ch_\\ud800","status":"completed"}')],
-    ['too much', answer(200, `{"id":"ch_1","status":"completed","x":"${'x'.repeat(70_000)}"}`)],
-    ['a reset', cutBeforeAnswer],
-    ['half an answer', cutWithinAnswer],
+    ['500', respond(500, '')],
+    ['503', respond(503, '')],
+    ['408', respond(408, '')],
+    ['409', respond(409, '')],
+    ['425', respond(425, '')],
+    ['a redirect', respond(307, '', { Location: '/elsewhere' })],
+    ['no JSON', respond(200, 'OK')],
+    ['nothing', respond(200, '')],
+    ['another status', respond(200, '{"id":"ch_1","status":"pending"}')],
+    ['no id', respond(200, '{"status":"completed"}')],
+    ['an id that a double does not hold', respond(200, '{"id":90071992547409931,"status":"completed"}')],
+    ['an empty id', respond(200, '{"id":"","status":"completed"}')],
+    ['an id with a NUL', respond(200, '{"id":"ch_\\u0000","status":"completed"}')],
+    ['an id with half a surrogate', respond(200, '{"id":"ch_\\ud800","status":"completed"}')],
+    ['too much', respond(200, `{"id":"ch_1","status":"completed","x":"${'x'.repeat(70_000)}"}`)],
+    ['a reset', cutBeforeResponse],
+    ['half a response', cutWithinResponse],
   ]
   for (const [what, step] of UNKNOWN) {
-    test(`that is answered with ${what} may have been made`, async (t) => {
+    test(`that gets ${what} may have been made`, async (t) => {
       const { url, arrived } = await scriptedServer(t, step)
       const gateway = httpGateway({ url, timeoutMs: 5_000 })
       t.after(() => gateway.close())
@@ -109,7 +140,7 @@ describe('a charge', () => {
     })
   }
 
-  test('that is not answered in time may have been made', async (t) => {
+  test('that gets no response in time may have been made', async (t) => {
     const { url, arrived } = await scriptedServer(t, silence)
     const gateway = httpGateway({ url, timeoutMs: 500 })
     t.after(() => gateway.close())
@@ -168,7 +199,7 @@ describe('a charge', () => {
 
 describe('a lookup', () => {
   test('finds the charge by its key', async (t) => {
-    const { url, arrived } = await scriptedServer(t, answer(200, '{"id":"ch_1","status":"declined"}'))
+    const { url, arrived } = await scriptedServer(t, respond(200, '{"id":"ch_1","status":"declined"}'))
     const gateway = httpGateway({ url, timeoutMs: 5_000 })
     t.after(() => gateway.close())
     assert.deepEqual(await gateway.find(CHARGE.key), { outcome: 'declined', chargeId: 'ch_1' })
@@ -178,10 +209,10 @@ describe('a lookup', () => {
   test('says of nothing but 404 that there is none', async (t) => {
     const { url } = await scriptedServer(
       t,
-      answer(404, ''),
-      answer(410, ''),
-      answer(403, ''),
-      answer(204, ''),
+      respond(404, ''),
+      respond(410, ''),
+      respond(403, ''),
+      respond(204, ''),
     )
     const gateway = httpGateway({ url, timeoutMs: 5_000 })
     t.after(() => gateway.close())

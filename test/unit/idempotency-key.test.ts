@@ -1,8 +1,8 @@
 import assert from 'node:assert/strict'
 import { test } from 'node:test'
 import fc from 'fast-check'
+import { type ProblemCode, ServiceError } from '../../internal/core/service-error.ts'
 import { parseIdempotencyKey } from '../../internal/idempotency/idempotency-key.ts'
-import { type ProblemCode, ServiceError } from '../../internal/service-error.ts'
 
 /** The key, or the code of the refusal; anything else that is thrown fails the test. */
 function read(...lines: string[]): { key: string } | { refused: ProblemCode } {
@@ -130,3 +130,20 @@ test('a refusal does not quote the key', () => {
     )
   }
 })
+
+const REASONS: [value: string, reason: RegExp][] = [
+  ['a,b', /character 2 \(,\) is allowed only in a key between double quotes/],
+  ['a b', /character 2 \(a space\) is allowed only/],
+  ['ab;c', /character 3 \(;\) is allowed only/],
+  ['schl\u00fcssel', /character 5 \(U\+00FC\) is not printable ASCII/],
+  ['a\tb', /character 2 \(U\+0009\) is not printable ASCII/],
+  ['', /it is empty/],
+  ['k'.repeat(256), /it has 256 characters, 1 to 255 are allowed/],
+  ['"a', /begins with a double quote, and is no string of RFC 9651/],
+]
+
+for (const [value, reason] of REASONS) {
+  test(`the refusal of ${JSON.stringify(value.slice(0, 12))} says ${reason.source.slice(0, 40)}`, () => {
+    assert.throws(() => parseIdempotencyKey([value]), reason)
+  })
+}

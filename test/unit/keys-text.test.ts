@@ -1,7 +1,7 @@
 import assert from 'node:assert/strict'
 import { test } from 'node:test'
 import type { KeyRecord } from '../../internal/idempotency/key-records.ts'
-import { age, keyJson, keyLine, keyLines, logLine } from '../../src/commands/keys-text.ts'
+import { age, keyJson, keyLine, keyLines, logLine } from '../../src/cli/keys-text.ts'
 
 const RECORD: KeyRecord = {
   id: { client: 'acme', scope: 'POST /a', key: 'k' },

@@ -7,7 +7,10 @@ import { test } from 'node:test'
 import { fileURLToPath } from 'node:url'
 import { parse, parseAllDocuments } from 'yaml'
 import { z } from 'zod'
-import { parseDuration } from '../../src/setting-values.ts'
+import { readConfig } from '../../src/config/config.ts'
+import { isUsedBy } from '../../src/config/setting.ts'
+import { parseDuration } from '../../src/config/setting-values.ts'
+import { SETTINGS } from '../../src/config/settings.ts'
 
 const root = fileURLToPath(new URL('../../', import.meta.url))
 const folder = join(root, 'deploy/kubernetes')
@@ -17,6 +20,7 @@ const SCHEMAS: Readonly<Record<string, string>> = {
   'autoscaling/v2 HorizontalPodAutoscaler': 'kubernetes-models/autoscaling/v2/HorizontalPodAutoscaler',
   'networking.k8s.io/v1 NetworkPolicy': 'kubernetes-models/networking.k8s.io/v1/NetworkPolicy',
   'policy/v1 PodDisruptionBudget': 'kubernetes-models/policy/v1/PodDisruptionBudget',
+  'v1 ConfigMap': 'kubernetes-models/v1/ConfigMap',
   'v1 Pod': 'kubernetes-models/v1/Pod',
   'v1 Secret': 'kubernetes-models/v1/Secret',
   'v1 Service': 'kubernetes-models/v1/Service',
@@ -72,7 +76,12 @@ test('no manifest has a member that Kubernetes does not know', () => {
     writeFileSync(join(directory, 'manifests.ts'), lines.join('\n'))
     const modules = join(root, 'node_modules')
     const compilerOptions = {
-      ...{ strict: true, noEmit: true, skipLibCheck: true, types: [], target: 'es2022', module: 'esnext' },
+      strict: true,
+      noEmit: true,
+      skipLibCheck: true,
+      types: [],
+      target: 'es2022',
+      module: 'esnext',
       moduleResolution: 'bundler',
       paths: {
         'kubernetes-models/*': [join(modules, 'kubernetes-models/*')],
@@ -122,7 +131,8 @@ const deployment = z.object({
         containers: z.tuple([
           z.object({
             image: z.string(),
-            env: z.array(z.object({ name: z.string(), value: z.string() })),
+            env: z.unknown().optional(),
+            envFrom: z.array(z.unknown()),
             ports: z.array(z.object({ name: z.string(), containerPort: z.number() })),
             startupProbe: probe,
             livenessProbe: probe,
@@ -156,25 +166,47 @@ function readJson(file: string): unknown {
   return JSON.parse(readFileSync(join(root, file), 'utf8'))
 }
 
-test('the settings are known ones, and the ports are those of the settings', () => {
-  const help = readFileSync(join(root, 'src/commands/serve.ts'), 'utf8')
-  const { env, ports } = container()
-  const secret = z
-    .object({ stringData: z.record(z.string(), z.string()) })
-    .parse(manifestOf('secret.example.yaml'))
-  for (const name of [...env.map((one) => one.name), ...Object.keys(secret.stringData)]) {
-    assert.match(help, new RegExp(`^  [A-Z_, ]*\\b${name}\\b`, 'm'), `${name} is no setting`)
+/** The settings of a manifest, and those that it shows in a comment. */
+function settingsIn(file: string): { set: Record<string, string>; shown: string[] } {
+  const data = z.record(z.string(), z.string())
+  const map = z.object({ data: data.optional(), stringData: data.optional() }).parse(manifestOf(file))
+  const lines = readFileSync(join(folder, file), 'utf8').matchAll(/^ {2}# ([A-Z][A-Z_]*): /gm)
+  return { set: map.data ?? map.stringData ?? {}, shown: [...lines].map(([, name = '']) => name) }
+}
+
+test('the ConfigMap and the Secret have every setting of serve between them, the secret ones in the Secret', () => {
+  const serve = Object.values(SETTINGS).filter((one) => isUsedBy(one, 'serve'))
+  for (const [file, secret] of [
+    ['configmap.yaml', false],
+    ['secret.example.yaml', true],
+  ] as const) {
+    const { set, shown } = settingsIn(file)
+    const names = [...Object.keys(set), ...shown]
+    const expected = serve.filter((one) => one.secret === secret).map(({ name }) => name)
+    assert.deepEqual(names.sort(), expected.sort(), file)
   }
-  assert.deepEqual(Object.fromEntries(ports.map(({ name, containerPort }) => [name, containerPort])), {
-    http: 8080,
-    metrics: Number(env.find(({ name }) => name === 'METRICS_PORT')?.value),
-  })
+  const { envFrom, env } = container()
+  assert.deepEqual(envFrom, [{ configMapRef: { name: 'oncekey' } }, { secretRef: { name: 'oncekey' } }])
+  assert.equal(env, undefined, 'it would win over the ConfigMap')
+})
+
+test('the settings of the ConfigMap are valid, and the ports are those of the settings', () => {
+  const { set } = settingsIn('configmap.yaml')
+  const values = readConfig('serve', { ...set, HMAC_SECRET: 'a-secret-of-ours', SIMULATED_GATEWAY: 'on' })
+  assert.ok(values.production)
+  assert.deepEqual(
+    Object.fromEntries(container().ports.map(({ name, containerPort }) => [name, containerPort])),
+    {
+      http: values.port,
+      metrics: values.metricsPort,
+    },
+  )
 })
 
 test('it is killed only after it had its time to stop', () => {
-  const { lifecycle, env } = container()
-  const graceMs = parseDuration(env.find(({ name }) => name === 'SHUTDOWN_GRACE')?.value ?? '')
-  // After the grace: a second for answers to reach their clients, two for the stores.
+  const { lifecycle } = container()
+  const graceMs = parseDuration(settingsIn('configmap.yaml').set.SHUTDOWN_GRACE ?? '')
+  // After the grace: a second for responses to reach their clients, two for the stores.
   const neededMs = lifecycle.preStop.sleep.seconds * 1000 + graceMs + 3_500
   assert.ok(pod().template.spec.terminationGracePeriodSeconds * 1000 >= neededMs)
 })

@@ -3,15 +3,15 @@ import { test } from 'node:test'
 import { setTimeout as sleep } from 'node:timers/promises'
 import { parseRateLimits } from '../../internal/ratelimit/rate-limits.ts'
 import { createLogger } from '../../internal/telemetry/logger.ts'
-import { readConfig } from '../../src/config.ts'
-import { openLimiter } from '../../src/limits.ts'
+import { readConfig } from '../../src/config/config.ts'
+import { openLimiter } from '../../src/runtime/limits.ts'
 
 test('what a process counts by itself is not moved by a clock that jumps', async (t) => {
   const real = Date.now
   let aheadMs = 64_000
   t.mock.method(Date, 'now', () => real() + aheadMs)
   const logger = createLogger({ level: 'silent', file: '/dev/null' })
-  const limiter = openLimiter({ config: readConfig({}), redis: undefined, logger })
+  const limiter = openLimiter({ config: readConfig('serve', {}), redis: undefined, logger })
   const [limits, subject] = [
     parseRateLimits('client=5/100ms'),
     { client: 'acme', ip: '', route: 'POST /orders', group: 'all' },

@@ -34,7 +34,7 @@ const DRIVER_ERRORS: Record<string, Error> = {
     detail: `Key (client, idempotency_key)=(acme, ${SECRET}) already exists.`,
     options: { password: SECRET },
   }),
-  'HTTP client': Object.assign(new Error('the gateway answered 500'), {
+  'HTTP client': Object.assign(new Error('the gateway returned 500'), {
     config: { headers: { authorization: `Bearer ${SECRET}` } },
     response: { body: SECRET },
   }),
@@ -43,7 +43,7 @@ const DRIVER_ERRORS: Record<string, Error> = {
 
 for (const [driver, error] of Object.entries(DRIVER_ERRORS)) {
   test(`an error like that of ${driver} leaves its message and no values in the log`, (t) => {
-    const wrapped = new Error('the store does not answer', { cause: error })
+    const wrapped = new Error('the store does not respond', { cause: error })
     const text = logOf(t, (logger) => {
       logger.error({ err: error }, 'failed')
       logger.error({ err: wrapped }, 'failed')
@@ -163,10 +163,11 @@ test('the line of a request is the line that pino would write', (t) => {
           traceId: client && '0af7651916cd43dd8448eb211c80319c',
           spanId: client && 'b7ad6b71',
         }
-        const rest = { client, method: 'GET', route: '/orders/:id', path, status: 200 }
-        logger.request({ ...ids, ...rest, durationMs: 0.07 })
+        const key = client && `key ${client}`
+        const rest = { method: 'GET', route: '/orders/:id', path, status: 200 }
+        logger.request({ ...ids, client, key, ...rest, durationMs: 0.07 })
         const inLog = { request_id: requestId, trace_id: ids.traceId, span_id: ids.spanId }
-        logger.info({ ...inLog, ...rest, duration_ms: 0.07 }, 'request')
+        logger.info({ ...inLog, client, idempotency_key: key, ...rest, duration_ms: 0.07 }, 'request')
       }
     }
   })
@@ -185,6 +186,7 @@ test('above its level a log has no lines of requests', (t) => {
     traceId: '2',
     spanId: '3',
     client: '4',
+    key: '5',
     method: 'GET',
     route: '/',
     path: '/',

@@ -1,7 +1,7 @@
 import assert from 'node:assert/strict'
 import { test } from 'node:test'
 import fc from 'fast-check'
-import { AmountFault, parseAmount as parse } from '../../internal/money.ts'
+import { AmountFault, parseAmount as parse } from '../../internal/core/money.ts'
 
 /** With the decimals of an order. */
 const parseAmount = (text: string) => parse(text, 2)

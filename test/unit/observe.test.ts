@@ -3,14 +3,14 @@ import { mkdtempSync, readFileSync, rmSync } from 'node:fs'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import { type TestContext, test } from 'node:test'
+import type { Middleware } from '../../internal/core/request-state.ts'
 import { problems } from '../../internal/http/problems.ts'
-import type { Stage } from '../../internal/request-state.ts'
 import { createLogger } from '../../internal/telemetry/logger.ts'
 import { createMetrics } from '../../internal/telemetry/metrics.ts'
 import { observe } from '../../internal/telemetry/observe.ts'
 import { exchange, serveApp } from '../support/serve-app.ts'
 
-async function observed(t: TestContext, handler: Stage) {
+async function observed(t: TestContext, handler: Middleware) {
   const directory = mkdtempSync(join(tmpdir(), 'oncekey-log-'))
   t.after(() => rmSync(directory, { recursive: true }))
   const file = join(directory, 'log')
@@ -42,7 +42,7 @@ async function observed(t: TestContext, handler: Stage) {
   }
 }
 
-const ok: Stage = async function ok(ctx) {
+const ok: Middleware = async function ok(ctx) {
   ctx.body = 'ok'
 }
 
@@ -61,14 +61,14 @@ test('methods that nobody uses share one label', async (t) => {
   ])
 })
 
-test('a request that fails is counted with the status that was sent, and is no longer under way', async (t) => {
+test('a request that fails is counted with the status that was sent, and is no longer in flight', async (t) => {
   const { send, series, metrics } = await observed(t, async () => {
-    assert.deepEqual((await metrics.requestsUnderWay.get()).values, [{ value: 1, labels: {} }])
+    assert.deepEqual((await metrics.requestsInFlight.get()).values, [{ value: 1, labels: {} }])
     throw new Error('defect')
   })
   await send('GET', '/')
   assert.deepEqual(await series(), [['GET', '/orders/:id', 500, 1]])
-  assert.deepEqual((await metrics.requestsUnderWay.get()).values, [{ value: 0, labels: {} }])
+  assert.deepEqual((await metrics.requestsInFlight.get()).values, [{ value: 0, labels: {} }])
 })
 
 test('the line of a request has its path, cut, and neither query nor header values nor body', async (t) => {

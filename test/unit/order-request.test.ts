@@ -1,9 +1,9 @@
 import assert from 'node:assert/strict'
 import { test } from 'node:test'
 import fc from 'fast-check'
+import { type FieldFault, ServiceError } from '../../internal/core/service-error.ts'
 import { parseJsonText } from '../../internal/http/json-text.ts'
 import { parseOrderRequest } from '../../internal/orders/order-request.ts'
-import { type FieldFault, ServiceError } from '../../internal/service-error.ts'
 
 const parse = (text: string) => parseOrderRequest(parseJsonText(Buffer.from(text)))
 
@@ -132,7 +132,7 @@ test('any other member is refused and nothing is thrown but validation_failed', 
   fc.assert(fc.property(fc.json(), (text) => void refusal(text)))
 })
 
-test('thousands of unknown members, or one with a very long name, get a short answer', () => {
+test('thousands of unknown members, or one with a very long name, get a short response', () => {
   const many = JSON.stringify(Object.fromEntries(Array.from({ length: 8_000 }, (_, i) => [`m${i}`, 1])))
   for (const text of [many, orderWith({ ['n'.repeat(50_000)]: null })]) {
     const { errors, message } = refusal(text)

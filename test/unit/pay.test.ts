@@ -1,5 +1,7 @@
 import assert from 'node:assert/strict'
 import { describe, type TestContext, test } from 'node:test'
+import { type Attempt, type Middleware, required } from '../../internal/core/request-state.ts'
+import { type FieldFault, ServiceError } from '../../internal/core/service-error.ts'
 import { jsonBody, parsedJson } from '../../internal/http/json-body.ts'
 import { parseJsonText } from '../../internal/http/json-text.ts'
 import { problems } from '../../internal/http/problems.ts'
@@ -9,9 +11,7 @@ import { countPaymentRequests } from '../../internal/payments/count-payment-requ
 import { isSimulatedFailure, pay } from '../../internal/payments/pay.ts'
 import type { PaymentIntent } from '../../internal/payments/pay-once.ts'
 import { parsePayRequest } from '../../internal/payments/pay-request.ts'
-import { type Attempt, required, type Stage } from '../../internal/request-state.ts'
-import { type FieldFault, ServiceError } from '../../internal/service-error.ts'
-import { seeded } from '../../src/simulator/seeded.ts'
+import { seeded } from '../../src/tools/simulator/seeded.ts'
 import { serveApp } from '../support/serve-app.ts'
 
 const PAYMENT = { user_id: 'user-1', amount: 500, idempotency_key: 'key-1' }
@@ -67,16 +67,16 @@ function faultsOf(act: () => unknown): FieldFault[] {
 
 const JSON_TYPE = { 'Content-Type': 'application/json' }
 
-/** Answers with what the stages left of the body, or the problem. */
-async function reader(t: TestContext, ...stages: Stage[]) {
-  const show: Stage = async (ctx) => {
+/** Returns what the stages left of the body, or the problem. */
+async function reader(t: TestContext, ...middlewares: Middleware[]) {
+  const show: Middleware = async (ctx) => {
     const { value, numbers } = required(ctx, 'json', 'parsedJson')
-    ctx.body = { value, numbers: [...numbers] }
+    ctx.body = { value, numbers: ['/a', '/b/0', '/1'].map((pointer) => numbers.get(pointer)) }
   }
   const port = await serveApp(
     t,
     problems(() => {}),
-    ...stages,
+    ...middlewares,
     show,
   )
   return async (body: string | Buffer, headers: Record<string, string> = JSON_TYPE) => {
@@ -120,7 +120,7 @@ test('what koa-bodyparser has parsed is read as exactly as what we parse', async
 
 describe('the key in the body', () => {
   const of = async (t: TestContext, body: unknown, header?: string) => {
-    const show: Stage = async (ctx) => {
+    const show: Middleware = async (ctx) => {
       ctx.body = keyInBody('idempotency_key')(ctx)
     }
     const port = await serveApp(
@@ -136,7 +136,7 @@ describe('the key in the body', () => {
     const text = await response.text()
     return response.ok ? text : `${response.status} ${JSON.parse(text).code}`
   }
-  const TABLE: [what: string, key: unknown, header: string | undefined, answer: string][] = [
+  const TABLE: [what: string, key: unknown, header: string | undefined, response: string][] = [
     ['is taken', 'key-1', undefined, 'key-1'],
     ['may have spaces and quotes', 'a "b", c', undefined, 'a "b", c'],
     ['may have 255 characters', 'k'.repeat(255), undefined, 'k'.repeat(255)],
@@ -155,9 +155,9 @@ describe('the key in the body', () => {
     ['must not be null', null, undefined, '400 idempotency_key_invalid'],
     ['must not be a list', ['key-1'], undefined, '400 idempotency_key_invalid'],
   ]
-  for (const [what, key, header, answer] of TABLE) {
+  for (const [what, key, header, response] of TABLE) {
     test(what, async (t) => {
-      assert.equal(await of(t, { ...PAYMENT, idempotency_key: key }, header), answer)
+      assert.equal(await of(t, { ...PAYMENT, idempotency_key: key }, header), response)
     })
   }
   test('needs an object', async (t) => {
@@ -169,11 +169,15 @@ describe('the key in the body', () => {
 async function payMany(t: TestContext, failureRate: number, times: number, number = 1) {
   const paid: PaymentIntent[] = []
   const counts = { requests: 0, failed: 0 }
-  const before: Stage = async (ctx, next) => {
+  const before: Middleware = async (ctx, next) => {
     ctx.state.caller = { client: 'anonymous', scheme: 'open' }
     const attempt: Attempt = {
-      ...{ key: 'key-1', fingerprint: 'f'.repeat(64), number, replayed: false },
-      ...{ signal: new AbortController().signal, dispatched: async () => {} },
+      key: 'key-1',
+      fingerprint: 'f'.repeat(64),
+      number,
+      replayed: false,
+      signal: new AbortController().signal,
+      dispatched: async () => {},
     }
     ctx.state.attempt = attempt
     ctx.state.json = { value: PAYMENT, numbers: new Map([['/amount', '500']]) }
@@ -187,7 +191,7 @@ async function payMany(t: TestContext, failureRate: number, times: number, numbe
     pay({
       async payOnce(intent) {
         paid.push(intent)
-        return { id: 'id-1', answer: { status: 402, body: Buffer.from('{}') }, replayed: false }
+        return { id: 'id-1', response: { status: 402, body: Buffer.from('{}') }, replayed: false }
       },
       known: async (_, refusal) => {
         throw refusal
@@ -199,16 +203,22 @@ async function payMany(t: TestContext, failureRate: number, times: number, numbe
   let pattern = ''
   for (let n = 0; n < times; n++) {
     const response = await fetch(`http://127.0.0.1:${port}/`)
-    const answer: unknown = await response.json()
+    const problem: unknown = await response.json()
     pattern += response.status === 402 ? '.' : 'x'
     if (response.status === 402) continue
     assert.equal(response.status, 500)
-    assert.ok(typeof answer === 'object' && answer !== null)
+    assert.ok(typeof problem === 'object' && problem !== null)
     assert.deepEqual(
-      { ...answer, detail: '', request_id: '' },
+      { ...problem, detail: '', request_id: '' },
       {
-        ...{ type: '/problems/internal_error', title: 'Something went wrong on our side', status: 500 },
-        ...{ detail: '', code: 'internal_error', request_id: '', retryable: true, retry_after_ms: 100 },
+        type: '/problems/internal_error',
+        title: 'Internal error',
+        status: 500,
+        detail: '',
+        code: 'internal_error',
+        request_id: '',
+        retryable: true,
+        retry_after_ms: 100,
       },
     )
   }

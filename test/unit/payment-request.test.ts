@@ -1,11 +1,11 @@
 import assert from 'node:assert/strict'
 import { describe, test } from 'node:test'
 import fc from 'fast-check'
+import { type FieldFault, ServiceError } from '../../internal/core/service-error.ts'
 import { parseJsonText } from '../../internal/http/json-text.ts'
 import { CURRENCIES } from '../../internal/payments/currencies.ts'
 import { parsePaymentRequest } from '../../internal/payments/payment-request.ts'
-import { type FieldFault, ServiceError } from '../../internal/service-error.ts'
-import { describeApi } from '../../src/openapi.ts'
+import { describeApi } from '../../src/service/openapi.ts'
 import { ApiDocument } from '../support/api-document.ts'
 
 const parse = (text: string) => parsePaymentRequest(parseJsonText(Buffer.from(text)))
@@ -34,7 +34,10 @@ test('a payment is its members, the amount as exact decimal text', () => {
   assert.deepEqual(
     parse(paymentWith({ description: 'Rechnung', metadata: { invoice: '4711', empty: '' } })),
     {
-      ...{ ...PAYMENT, amount: '500', description: 'Rechnung', metadata: { invoice: '4711', empty: '' } },
+      ...PAYMENT,
+      amount: '500',
+      description: 'Rechnung',
+      metadata: { invoice: '4711', empty: '' },
     },
   )
   assert.deepEqual(pointers(JSON.stringify(whole)), ['/metadata'])

@@ -36,10 +36,19 @@ test('the key at the gateway is another one for each client, route and key', () 
 })
 
 const PAYMENT: Payment = {
-  ...{ client: 'acme', id: '019b76da-a800-7c3e-8f6e-5d1d2b0a9c12', scope: 'POST /api/v1/payments' },
-  ...{ key: 'key-0123456789abcdef', state: 'completed', amount: '9999999999999.99', currency: 'EUR' },
-  ...{ userId: undefined, description: 'a "b"', paymentMethod: '****4242', metadata: '{"a":"b"}' },
-  ...{ gatewayKey: 'f'.repeat(64), createdAt: new Date('2026-01-01T00:00:00Z') },
+  client: 'acme',
+  id: '019b76da-a800-7c3e-8f6e-5d1d2b0a9c12',
+  scope: 'POST /api/v1/payments',
+  key: 'key-0123456789abcdef',
+  state: 'completed',
+  amount: '9999999999999.99',
+  currency: 'EUR',
+  userId: undefined,
+  description: 'a "b"',
+  paymentMethod: '****4242',
+  metadata: '{"a":"b"}',
+  gatewayKey: 'f'.repeat(64),
+  createdAt: new Date('2026-01-01T00:00:00Z'),
 }
 
 test('a payment is shown with its exact amount and without what it does not have', () => {

@@ -1,12 +1,12 @@
 import assert from 'node:assert/strict'
 import { test } from 'node:test'
-import { PROBLEM_TEXTS } from '../../internal/problem-texts.ts'
-import { PROBLEMS } from '../../internal/service-error.ts'
+import { PROBLEM_TEXTS } from '../../internal/core/problem-texts.ts'
+import { PROBLEMS } from '../../internal/core/service-error.ts'
 
 const entries = new Map<string, { status: number; retryable?: boolean }>(Object.entries(PROBLEMS))
 
 for (const [code, text] of Object.entries(PROBLEM_TEXTS)) {
-  test(`the catalogue and the answers agree on ${code}`, () => {
+  test(`the catalogue and the responses agree on ${code}`, () => {
     const entry = entries.get(code)
     assert.ok(entry)
     if (entry.retryable === true) assert.equal(text.retry, 'as it is')

@@ -1,26 +1,26 @@
 import assert from 'node:assert/strict'
 import { Readable } from 'node:stream'
 import { type TestContext, test } from 'node:test'
+import type { Middleware } from '../../internal/core/request-state.ts'
+import { PROBLEMS, type ProblemCode, ServiceError } from '../../internal/core/service-error.ts'
 import { problems } from '../../internal/http/problems.ts'
 import { requestId } from '../../internal/http/request-id.ts'
-import type { Stage } from '../../internal/request-state.ts'
-import { PROBLEMS, type ProblemCode, ServiceError } from '../../internal/service-error.ts'
 import { serveApp } from '../support/serve-app.ts'
 
 /** One GET to an app whose last stage is this one. */
-async function answerOf(t: TestContext, stage: Stage) {
+async function responseOf(t: TestContext, middleware: Middleware) {
   const reported: unknown[] = []
   const port = await serveApp(
     t,
     requestId(),
     problems((_, error) => reported.push(error)),
-    stage,
+    middleware,
   )
   const response = await fetch(`http://127.0.0.1:${port}/`, { headers: { 'X-Request-Id': 'req-1' } })
   return { response, text: await response.text(), reported }
 }
 
-const thrower = (error: unknown): Stage =>
+const thrower = (error: unknown): Middleware =>
   async function throwing() {
     throw error
   }
@@ -29,7 +29,7 @@ const CODES = Object.keys(PROBLEMS).filter((code): code is ProblemCode => code i
 
 for (const code of CODES) {
   test(`${code} becomes its problem document`, async (t) => {
-    const { response, text, reported } = await answerOf(t, thrower(new ServiceError(code, 'What to do.')))
+    const { response, text, reported } = await responseOf(t, thrower(new ServiceError(code, 'What to do.')))
     const { status, title, ...rest } = PROBLEMS[code]
     assert.equal(response.status, status)
     assert.equal(response.headers.get('content-type'), 'application/problem+json')
@@ -57,7 +57,7 @@ for (const [ms, seconds] of [
   [59_999, '60'],
 ] as const) {
   test(`a retry after ${ms} ms is Retry-After: ${seconds}`, async (t) => {
-    const { response, text } = await answerOf(
+    const { response, text } = await responseOf(
       t,
       thrower(new ServiceError('rate_limited', 'x', { retryAfterMs: ms })),
     )
@@ -68,7 +68,7 @@ for (const [ms, seconds] of [
 
 test('faults and headers of an error reach the partner, its cause does not', async (t) => {
   const errors = [{ pointer: '/amount', detail: 'must be more than 0' }]
-  const { response, text } = await answerOf(
+  const { response, text } = await responseOf(
     t,
     thrower(
       new ServiceError('validation_failed', 'x', {
@@ -87,12 +87,10 @@ for (const thrown of [
   new Error('password=hunter2'),
   Object.assign(new Error('hunter2'), { status: 422, expose: true }),
   'hunter2',
-  null,
-  undefined,
   { status: 400, message: 'hunter2' },
 ]) {
   test(`a thrown ${String(thrown)} is a bare 500, reported as it is`, async (t) => {
-    const { response, text, reported } = await answerOf(t, thrower(thrown))
+    const { response, text, reported } = await responseOf(t, thrower(thrown))
     assert.equal(response.status, 500)
     assert.equal(JSON.parse(text).code, 'internal_error')
     assert.doesNotMatch(text, /hunter2/)
@@ -100,9 +98,17 @@ for (const thrown of [
   })
 }
 
+for (const thrown of [null, undefined]) {
+  test(`a thrown ${thrown} is a bare 500, and reported in words`, async (t) => {
+    const { response, reported } = await responseOf(t, thrower(thrown))
+    assert.equal(response.status, 500)
+    assert.deepEqual(reported.map(String), [`Error: ${thrown} was thrown`])
+  })
+}
+
 test('nothing that the failed stage had prepared is sent with the problem', async (t) => {
-  const source = Readable.from(['half an answer'])
-  const { response, text } = await answerOf(t, async (ctx) => {
+  const source = Readable.from(['half a response'])
+  const { response, text } = await responseOf(t, async (ctx) => {
     ctx.status = 201
     ctx.type = 'text/plain'
     ctx.length = 5
@@ -122,7 +128,7 @@ for (const [status, code] of [
   [501, 'method_not_allowed'],
 ] as const) {
   test(`an empty ${status} of the router becomes ${code}`, async (t) => {
-    const { response, text } = await answerOf(t, async (ctx) => {
+    const { response, text } = await responseOf(t, async (ctx) => {
       ctx.status = status
     })
     assert.equal(response.status, PROBLEMS[code].status)
@@ -130,8 +136,8 @@ for (const [status, code] of [
   })
 }
 
-test('an answer is left as it is, also one of 404', async (t) => {
-  const { response, text } = await answerOf(t, async (ctx) => {
+test('a response is left as it is, also one of 404', async (t) => {
+  const { response, text } = await responseOf(t, async (ctx) => {
     ctx.status = 404
     ctx.body = 'nothing of that name'
   })
@@ -140,7 +146,7 @@ test('an answer is left as it is, also one of 404', async (t) => {
 })
 
 test('a path that is not percent-encoded UTF-8 is a bad request', async (t) => {
-  const { response, text } = await answerOf(t, async () => {
+  const { response, text } = await responseOf(t, async () => {
     decodeURIComponent('%ff')
   })
   assert.equal(response.status, 400)

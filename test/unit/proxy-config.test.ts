@@ -1,7 +1,7 @@
 import assert from 'node:assert/strict'
 import { test } from 'node:test'
-import { ConfigError } from '../../src/config.ts'
-import { readProxyConfig } from '../../src/proxy-config.ts'
+import { ConfigError } from '../../src/config/setting.ts'
+import { readProxyConfig } from '../../src/sidecar/proxy-config.ts'
 
 const TARGET = ['--target', 'http://127.0.0.1:8081']
 
@@ -22,18 +22,20 @@ test('with a target alone the defaults of the contract are in force', () => {
     adminPort: undefined,
     requireKey: new Set(),
     verify: false,
-    clientHeader: undefined,
+    caller: undefined,
+    preserveHost: false,
+    keepAlive: true,
     name: undefined,
     onUnknown: 'hold',
-    on5xx: 'replay',
+    on5xx: 'auto',
     lookupUrl: undefined,
     maxDurationMs: 600_000,
     timeoutMs: 600_000,
     connectTimeoutMs: 5_000,
   })
-  const { host, port, dataDir, hmacSecret, idempotencyStore, rateLimits } = settings
+  const { host, port, dataDir, idempotencyStore, rateLimits } = settings
   assert.deepEqual([host, port, dataDir], ['127.0.0.1', 8080, '.oncekey-proxy'])
-  assert.deepEqual([hmacSecret, idempotencyStore, rateLimits], [undefined, 'postgres', undefined])
+  assert.deepEqual([idempotencyStore, rateLimits], ['postgres', []])
 })
 
 test('options stand before variables', () => {
@@ -79,11 +81,17 @@ for (const [args, fault] of [
   [[...TARGET, '--admin-port', '8080'], /same as the port/],
   [[...TARGET, '--require-key', 'post'], /must be a list like POST,PATCH/],
   [[...TARGET, '--client-header', 'X User'], /must be the name of a header/],
+  [[...TARGET, '--caller', 'X-User'], /must be header:NAME, cookie:NAME or jwt:CLAIM/],
+  [[...TARGET, '--caller', 'cookie:a=b'], /must be header:NAME/],
+  [[...TARGET, '--caller', 'header:X-Real-IP'], /needs TRUST_PROXY/],
+  [[...TARGET, '--caller', 'jwt:sub', '--client-header', 'x'], /leave one of them out/],
   [[...TARGET, '--client-header', 'X-User', '--verify'], /goes without --verify/],
   [[...TARGET, '--name', 'a b'], /1 to 64 letters/],
   [[...TARGET, '--on-unknown', 'retry'], /one of hold, release/],
-  [[...TARGET, '--on-5xx', 'retry'], /one of replay, hold, release/],
+  [[...TARGET, '--on-5xx', 'retry'], /one of auto, replay, hold, release/],
   [[...TARGET, '--lookup', 'localhost/{key}'], /must be an http URL/],
+  [[...TARGET, '--lookup', 'http://{key}.x/'], /\{key\} must stand in the path or in the query/],
+  [[...TARGET, '--lookup', 'http://x/#{key}'], /must have no fragment/],
   [[...TARGET, '--lookup', 'http://x/{key}', '--on-unknown', 'release'], /nothing stays unknown/],
   [[...TARGET, '--max-duration', '10'], /must be a duration/],
   [[...TARGET, '--timeout', '1ms'], /at least 100 ms/],

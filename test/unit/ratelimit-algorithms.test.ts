@@ -35,8 +35,8 @@ for (const vector of vectors) {
     for (const [now, verdict, remaining, retryAfterMs, resetAtMs] of vector.steps) {
       state ??= freshState(limit, now)
       const got = use(limit, state, now)
-      const answer = [got.allowed ? 'allowed' : 'refused', got.remaining, got.retryAfterMs, got.resetAtMs]
-      assert.deepEqual([now, ...answer], [now, verdict, remaining, retryAfterMs, resetAtMs])
+      const response = [got.allowed ? 'allowed' : 'refused', got.remaining, got.retryAfterMs, got.resetAtMs]
+      assert.deepEqual([now, ...response], [now, verdict, remaining, retryAfterMs, resetAtMs])
     }
   })
 }

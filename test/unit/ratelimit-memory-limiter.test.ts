@@ -83,10 +83,10 @@ test('the limiter agrees with counting by hand, over several limits and clients'
           })
           const allowed = free.every((count) => count > 0)
           if (allowed) admitted.push({ client, time: now })
-          const answer = await limiter.decide(limits, subject(client))
-          assert.equal(answer.allowed, allowed)
+          const response = await limiter.decide(limits, subject(client))
+          assert.equal(response.allowed, allowed)
           assert.deepEqual(
-            answer.statuses.map((status) => status.remaining),
+            response.statuses.map((status) => status.remaining),
             free.map((count) => (allowed ? count - 1 : count)),
           )
         }

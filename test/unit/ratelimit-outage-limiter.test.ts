@@ -1,19 +1,19 @@
 import assert from 'node:assert/strict'
 import { test } from 'node:test'
+import { ServiceError } from '../../internal/core/service-error.ts'
 import { connectRedis } from '../../internal/database/redis.ts'
 import type { Limiter } from '../../internal/ratelimit/limiter.ts'
 import { MemoryLimiter } from '../../internal/ratelimit/memory-limiter.ts'
 import { type OnOutage, OutageLimiter } from '../../internal/ratelimit/outage-limiter.ts'
 import { parseRateLimits } from '../../internal/ratelimit/rate-limits.ts'
 import { RedisLimiter } from '../../internal/ratelimit/redis-limiter.ts'
-import { ServiceError } from '../../internal/service-error.ts'
 import { connected } from '../support/redis-ready.ts'
 import { startRedis } from '../support/servers.ts'
 
 const limits = parseRateLimits('client=2/60s')
 const who = { client: 'alice', ip: '::1', route: 'POST /orders', group: 'orders' }
 
-/** A Redis that answers once and is then killed. */
+/** A Redis that responds once and is then killed. */
 async function killedRedis(onOutage: OnOutage, run: (limiter: Limiter, changes: string[]) => Promise<void>) {
   const server = await startRedis()
   const connection = await connected(connectRedis(server.url, { deadlineMs: 300 }))

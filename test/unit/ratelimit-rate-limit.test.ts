@@ -3,28 +3,28 @@ import { once } from 'node:events'
 import type { AddressInfo } from 'node:net'
 import { test } from 'node:test'
 import Koa from 'koa'
+import type { Middleware, RequestState } from '../../internal/core/request-state.ts'
+import { ServiceError } from '../../internal/core/service-error.ts'
 import { problems } from '../../internal/http/problems.ts'
 import { MemoryLimiter } from '../../internal/ratelimit/memory-limiter.ts'
 import { OutageLimiter } from '../../internal/ratelimit/outage-limiter.ts'
 import { rateLimit } from '../../internal/ratelimit/rate-limit.ts'
 import { parseRateLimits } from '../../internal/ratelimit/rate-limits.ts'
-import type { RequestState, Stage } from '../../internal/request-state.ts'
-import { ServiceError } from '../../internal/service-error.ts'
 
 /** 800 ms past a whole second. */
 const START = 1_700_000_000_800
 
-const callerFromHeader: Stage = async function callerFromHeader(ctx, next) {
+const callerFromHeader: Middleware = async function callerFromHeader(ctx, next) {
   ctx.state.caller = { client: ctx.get('X-Client-Id') || 'default', scheme: 'v1' }
   await next()
 }
 
-const answerErrors = problems(() => {})
+const responseErrors = problems(() => {})
 
-async function serve(stages: Stage[], run: (url: string) => Promise<void>) {
+async function serve(middlewares: Middleware[], run: (url: string) => Promise<void>) {
   const app = new Koa<RequestState>()
   app.silent = true
-  for (const stage of stages) app.use(stage)
+  for (const middleware of middlewares) app.use(middleware)
   app.use((ctx) => {
     ctx.body = 'done'
   })
@@ -47,7 +47,7 @@ const route = { group: 'orders', route: 'POST /orders' }
 test('an admitted request carries where the caller stands', async () => {
   const limiter = new MemoryLimiter({ now: () => START })
   const limits = parseRateLimits('client=10/60s')
-  await serve([answerErrors, callerFromHeader, rateLimit({ limiter, limits, ...route })], async (url) => {
+  await serve([responseErrors, callerFromHeader, rateLimit({ limiter, limits, ...route })], async (url) => {
     const response = await fetch(url)
     assert.equal(response.status, 200)
     assert.deepEqual(rateHeaders(response), {
@@ -67,12 +67,12 @@ test('a refused request is 429 rate_limited, with headers and the wait, and does
   const seen: string[] = []
   const onDecision = (scope: string, decision: string) => seen.push(`${scope} ${decision}`)
   let handled = 0
-  const handler: Stage = async function handler(_ctx, next) {
+  const handler: Middleware = async function handler(_ctx, next) {
     handled++
     await next()
   }
-  const stage = rateLimit({ limiter, limits, ...route, onDecision })
-  await serve([answerErrors, callerFromHeader, stage, handler], async (url) => {
+  const middleware = rateLimit({ limiter, limits, ...route, onDecision })
+  await serve([responseErrors, callerFromHeader, middleware, handler], async (url) => {
     await fetch(url)
     now += 1_500
     const response = await fetch(url)
@@ -98,7 +98,7 @@ test('a refused request is 429 rate_limited, with headers and the wait, and does
 test('several limits are listed in order, the tightest is told apart', async () => {
   const limiter = new MemoryLimiter({ now: () => START })
   const limits = parseRateLimits('global=1000/60s,client=5/1500ms,client=20/200ms:token-bucket:50')
-  await serve([answerErrors, callerFromHeader, rateLimit({ limiter, limits, ...route })], async (url) => {
+  await serve([responseErrors, callerFromHeader, rateLimit({ limiter, limits, ...route })], async (url) => {
     const response = await fetch(url)
     assert.deepEqual(rateHeaders(response), {
       'x-ratelimit-limit': '5',
@@ -113,7 +113,7 @@ test('several limits are listed in order, the tightest is told apart', async () 
 test('an address limit counts the address of the connection', async () => {
   const limiter = new MemoryLimiter({ now: () => START })
   const limits = parseRateLimits('ip=1/60s')
-  await serve([answerErrors, callerFromHeader, rateLimit({ limiter, limits, ...route })], async (url) => {
+  await serve([responseErrors, callerFromHeader, rateLimit({ limiter, limits, ...route })], async (url) => {
     assert.equal((await fetch(url)).status, 200)
     const headers = { 'X-Client-Id': 'other', 'X-Forwarded-For': '10.9.8.7' }
     assert.equal((await fetch(url, { headers })).status, 429)
@@ -122,7 +122,7 @@ test('an address limit counts the address of the connection', async () => {
 
 test('no limits: no headers, and nobody is asked', async () => {
   const limiter = new MemoryLimiter({ now: () => assert.fail('asked') })
-  await serve([answerErrors, rateLimit({ limiter, limits: [], ...route })], async (url) => {
+  await serve([responseErrors, rateLimit({ limiter, limits: [], ...route })], async (url) => {
     const response = await fetch(url)
     assert.equal(response.status, 200)
     assert.deepEqual(rateHeaders(response), {})
@@ -136,7 +136,7 @@ test('an outage with the setting open: passed, without headers', async () => {
   const local = new MemoryLimiter({ now: () => START })
   const limiter = new OutageLimiter({ limiter: { decide: away, peek: away }, onOutage: 'open', local })
   const limits = parseRateLimits('client=1/60s')
-  await serve([answerErrors, callerFromHeader, rateLimit({ limiter, limits, ...route })], async (url) => {
+  await serve([responseErrors, callerFromHeader, rateLimit({ limiter, limits, ...route })], async (url) => {
     const response = await fetch(url)
     assert.equal(response.status, 200)
     assert.deepEqual(rateHeaders(response), {})
@@ -146,7 +146,7 @@ test('an outage with the setting open: passed, without headers', async () => {
 test('without a stage that tells the caller nothing passes and nothing is used', async () => {
   const limiter = new MemoryLimiter({ now: () => START })
   const limits = parseRateLimits('client=1/60s')
-  await serve([answerErrors, rateLimit({ limiter, limits, ...route })], async (url) => {
+  await serve([responseErrors, rateLimit({ limiter, limits, ...route })], async (url) => {
     assert.equal((await fetch(url)).status, 500)
     assert.equal(limiter.size, 0)
   })

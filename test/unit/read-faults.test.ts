@@ -1,6 +1,6 @@
 import assert from 'node:assert/strict'
 import { test } from 'node:test'
-import { type Given, readFaults } from '../../src/faults/read-faults.ts'
+import { type Given, readFaults } from '../../src/tools/faults/read-faults.ts'
 
 const THERE = { listen: '0', target: '127.0.0.1:1' }
 const read = (given: Given) => readFaults({ ...THERE, ...given }, () => 'new-seed')
@@ -8,11 +8,22 @@ const read = (given: Given) => readFaults({ ...THERE, ...given }, () => 'new-see
 test('every option becomes its fault, and what is not given is none', () => {
   assert.deepEqual(read({}).faults, {})
   const all = read({
-    ...{ latency: '200ms', jitter: '1s', 'limit-rate': '500', refuse: true, reset: true },
-    ...{ 'cut-after': '10', 'cut-direction': 'up', blackhole: 'down', 'half-close': 'up', after: '7' },
+    latency: '200ms',
+    jitter: '1s',
+    'limit-rate': '500',
+    refuse: true,
+    reset: true,
+    'cut-after': '10',
+    'cut-direction': 'up',
+    blackhole: 'down',
+    'half-close': 'up',
+    after: '7',
   })
   assert.deepEqual(all.faults, {
-    ...{ latencyMs: 200, jitterMs: 1_000, bytesPerSecond: 500, refuse: true },
+    latencyMs: 200,
+    jitterMs: 1_000,
+    bytesPerSecond: 500,
+    refuse: true,
     cut: { directions: 'up', afterBytes: 10, reset: true },
     blackhole: { directions: 'down', afterBytes: 7 },
     halfClose: { direction: 'up', afterBytes: 7 },

@@ -13,7 +13,7 @@ function work() {
   return { ends, run }
 }
 
-test('calls made while a run is under way share the next one, which begins after it', async () => {
+test('calls made while a run is in flight share the next one, which begins after it', async () => {
   const { ends, run } = work()
   const call = shareNext(run, 0)
   const first = call()

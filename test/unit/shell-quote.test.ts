@@ -2,7 +2,7 @@ import assert from 'node:assert/strict'
 import { execFileSync } from 'node:child_process'
 import { test } from 'node:test'
 import fc from 'fast-check'
-import { shellQuote, shellQuoteBytes } from '../../src/shell-quote.ts'
+import { shellQuote, shellQuoteBytes } from '../../src/cli/shell-quote.ts'
 
 /** What bash makes of each word; -i with history expansion on, as where people paste. */
 function words(quoted: readonly string[]): Buffer[] {

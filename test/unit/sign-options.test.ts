@@ -3,9 +3,9 @@ import { mkdtempSync, rmSync, writeFileSync } from 'node:fs'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import { after, before, test } from 'node:test'
-import { sign } from '../../src/commands/sign.ts'
-import { verify } from '../../src/commands/verify.ts'
-import { parseRawRequest } from '../../src/raw-request.ts'
+import { parseRawRequest } from '../../src/cli/raw-request.ts'
+import { sign } from '../../src/cli/sign.ts'
+import { verify } from '../../src/cli/verify.ts'
 
 const DIRECTORY = mkdtempSync(join(tmpdir(), 'oncekey-options-'))
 const MISSING = join(DIRECTORY, 'none')

@@ -2,12 +2,12 @@ import assert from 'node:assert/strict'
 import { once } from 'node:events'
 import { describe, type TestContext, test } from 'node:test'
 import Koa from 'koa'
+import { type Middleware, type RequestState, WireBody } from '../../internal/core/request-state.ts'
 import { problems } from '../../internal/http/problems.ts'
-import { type RequestState, type Stage, WireBody } from '../../internal/request-state.ts'
 import { apiKeys } from '../../internal/signature/api-keys.ts'
 import { type AuthenticateOptions, authenticate } from '../../internal/signature/authenticate.ts'
 import { verifySignature } from '../../internal/signature/verify-signature.ts'
-import { assertProblem, one, type RawAnswer } from '../support/raw-http.ts'
+import { assertProblem, one, type RawResponse } from '../support/raw-http.ts'
 import { ORDER, registryOf, SIGNED_AT, signV1 } from '../support/signed-request.ts'
 
 const KEY = 'key-of-ann-0001'
@@ -17,7 +17,7 @@ const keys = apiKeys([
   { user: 'zoe', key: 'key-of-zoe-0001' },
 ])
 
-const readBody: Stage = async function readBody(ctx, next) {
+const readBody: Middleware = async function readBody(ctx, next) {
   const chunks: Buffer[] = []
   for await (const chunk of ctx.req) chunks.push(chunk)
   ctx.state.body = new WireBody(Buffer.concat(chunks))
@@ -26,7 +26,7 @@ const readBody: Stage = async function readBody(ctx, next) {
 
 interface Tried {
   /** Sends these header lines. */
-  ask(...lines: string[]): Promise<RawAnswer>
+  ask(...lines: string[]): Promise<RawResponse>
   seen: string[]
 }
 
@@ -74,16 +74,16 @@ async function serve(t: TestContext, change: Partial<AuthenticateOptions> = {}):
 }
 
 const SIGNED = ['X-Client-Id: acme', `X-Signature: ${signV1('acme-1', ORDER)}`]
-const caller = (answer: RawAnswer): unknown => JSON.parse(answer.body).caller
-const challenges = (answer: RawAnswer) =>
-  answer.headers.filter(([name]) => name.toLowerCase() === 'www-authenticate').map(([, value]) => value)
+const caller = (response: RawResponse): unknown => JSON.parse(response.body).caller
+const challenges = (response: RawResponse) =>
+  response.headers.filter(([name]) => name.toLowerCase() === 'www-authenticate').map(([, value]) => value)
 
 test('an API key tells who is calling, whatever the case of Bearer', async (t) => {
   const { ask, seen } = await serve(t)
   for (const scheme of ['Bearer', 'bearer', 'BEARER']) {
-    const answer = await ask(`Authorization: ${scheme} ${KEY}`)
-    assert.equal(answer.status, 200)
-    assert.deepEqual(caller(answer), { client: 'ann', scheme: 'bearer' })
+    const response = await ask(`Authorization: ${scheme} ${KEY}`)
+    assert.equal(response.status, 200)
+    assert.deepEqual(caller(response), { client: 'ann', scheme: 'bearer' })
   }
   assert.deepEqual(caller(await ask('AUTHORIZATION: Bearer key-of-zoe-0001')), {
     client: 'zoe',
@@ -125,16 +125,16 @@ const WRONG: [what: string, lines: string[]][] = [
   ['the right key and a wrong one', [`Authorization: Bearer ${KEY}`, 'authorization: Bearer key-of-nobody']],
 ]
 
-describe('what is wrong with a key is not told: the answers are byte-identical', () => {
+describe('what is wrong with a key is not told: the responses are byte-identical', () => {
   for (const [what, lines] of WRONG) {
     test(what, async (t) => {
       const { ask, seen } = await serve(t)
-      const answer = await ask(...lines)
-      assertProblem(answer, 401, 'api_key_invalid')
-      assert.deepEqual(challenges(answer), ['Bearer realm="oncekey", error="invalid_token"'])
+      const response = await ask(...lines)
+      assertProblem(response, 401, 'api_key_invalid')
+      assert.deepEqual(challenges(response), ['Bearer realm="oncekey", error="invalid_token"'])
       const unknown = await ask('Authorization: Bearer key-of-nobody')
-      const still = ({ headers, body }: RawAnswer) => [headers.filter(([name]) => name !== 'Date'), body]
-      assert.deepEqual(still(answer), still(unknown))
+      const still = ({ headers, body }: RawResponse) => [headers.filter(([name]) => name !== 'Date'), body]
+      assert.deepEqual(still(response), still(unknown))
       assert.deepEqual(seen, ['bearer api_key_invalid', 'bearer api_key_invalid'])
     })
   }
@@ -165,20 +165,20 @@ test('a key together with a signature is refused, be both right', async (t) => {
     ['Signature: x', `Authorization: Bearer ${KEY}`],
     ['X-Signature:', `Authorization: Bearer ${KEY}`],
   ]) {
-    const answer = await ask(...lines)
-    const { detail } = assertProblem(answer, 401, 'api_key_invalid')
+    const response = await ask(...lines)
+    const { detail } = assertProblem(response, 401, 'api_key_invalid')
     assert.match(detail, /not both/)
-    assert.deepEqual(challenges(answer), ['Bearer realm="oncekey", error="invalid_token"'])
+    assert.deepEqual(challenges(response), ['Bearer realm="oncekey", error="invalid_token"'])
   }
   assert.deepEqual(new Set(seen), new Set(['bearer api_key_invalid']))
 })
 
-test('without credentials the answer names both ways in, and a challenge for each', async (t) => {
+test('without credentials the response names both ways in, and a challenge for each', async (t) => {
   const { ask, seen } = await serve(t)
-  const answer = await ask('X-Client-Id: acme')
-  const { detail } = assertProblem(answer, 401, 'signature_missing')
+  const response = await ask('X-Client-Id: acme')
+  const { detail } = assertProblem(response, 401, 'signature_missing')
   assert.match(detail, /Authorization: Bearer.*X-Signature/)
-  assert.deepEqual(challenges(answer), ['Bearer realm="oncekey"', 'Signature realm="oncekey"'])
+  assert.deepEqual(challenges(response), ['Bearer realm="oncekey"', 'Signature realm="oncekey"'])
   assert.deepEqual(seen, ['none signature_missing'])
 })
 

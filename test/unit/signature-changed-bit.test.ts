@@ -1,7 +1,7 @@
 import assert from 'node:assert/strict'
 import { test } from 'node:test'
 import fc from 'fast-check'
-import { WireBody } from '../../internal/request-state.ts'
+import { WireBody } from '../../internal/core/request-state.ts'
 import { lasting } from '../../internal/signature/client-registry.ts'
 import { signedHeaders } from '../../internal/signature/sign-request.ts'
 import { type SignedRequest, type Verdict, verify } from '../../internal/signature/verify.ts'

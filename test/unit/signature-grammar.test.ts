@@ -1,7 +1,7 @@
 import assert from 'node:assert/strict'
 import { test } from 'node:test'
 import fc from 'fast-check'
-import { WireBody } from '../../internal/request-state.ts'
+import { WireBody } from '../../internal/core/request-state.ts'
 import { lasting } from '../../internal/signature/client-registry.ts'
 import { parseMessageSignature, signatureParams } from '../../internal/signature/message-signature.ts'
 import { serializeBytes } from '../../internal/signature/structured-fields.ts'

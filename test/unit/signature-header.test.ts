@@ -1,7 +1,7 @@
 import assert from 'node:assert/strict'
 import { test } from 'node:test'
 import fc from 'fast-check'
-import { headerValues } from '../../internal/header-values.ts'
+import { headerValues } from '../../internal/core/header-values.ts'
 import { parseSignature, readSignature } from '../../internal/signature/signature-header.ts'
 
 const MAC = '22bf9dfb710eaa2496aff9d1c1f28e4511110de89a025b941eddb6b16afd0648'

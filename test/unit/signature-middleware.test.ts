@@ -3,8 +3,8 @@ import { once } from 'node:events'
 import { type AddressInfo, connect } from 'node:net'
 import { type TestContext, test } from 'node:test'
 import Koa from 'koa'
-import { type RequestState, WireBody } from '../../internal/request-state.ts'
-import { ServiceError } from '../../internal/service-error.ts'
+import { type RequestState, WireBody } from '../../internal/core/request-state.ts'
+import { ServiceError } from '../../internal/core/service-error.ts'
 import { type Client, lasting, toSecret } from '../../internal/signature/client-registry.ts'
 import { sign } from '../../internal/signature/schemes.ts'
 import { type VerifySignatureOptions, verifySignature } from '../../internal/signature/verify-signature.ts'
@@ -17,7 +17,7 @@ const OPTIONS: VerifySignatureOptions = {
   now: () => SIGNED_AT * 1000,
 }
 
-/** A server with the stage between a plain body reader and a handler; answers with whom it saw. */
+/** A server with the stage between a plain body reader and a handler; responds with the caller that it saw. */
 async function serve(t: TestContext, options: Partial<VerifySignatureOptions> = {}): Promise<number> {
   const app = new Koa<RequestState>()
   app.use(async (ctx, next) => {
@@ -46,14 +46,14 @@ async function serve(t: TestContext, options: Partial<VerifySignatureOptions> = 
   return address.port
 }
 
-interface Answer {
+interface ServedResponse {
   status: number
   head: string
   body: string
 }
 
 /** Sends exactly these bytes: no HTTP client comes between the test and the wire. */
-async function send(port: number, intent: Intent, ...lines: string[]): Promise<Answer> {
+async function send(port: number, intent: Intent, ...lines: string[]): Promise<ServedResponse> {
   const body = Buffer.from(intent.body)
   const head = [
     `${intent.method} ${intent.target} HTTP/1.1`,
@@ -68,11 +68,11 @@ async function send(port: number, intent: Intent, ...lines: string[]): Promise<A
   socket.end(Buffer.concat([Buffer.from(`${head.join('\r\n')}\r\n\r\n`), body]))
   const chunks: Buffer[] = []
   for await (const chunk of socket) chunks.push(chunk)
-  const [answerHead = '', answerBody = ''] = Buffer.concat(chunks).toString().split('\r\n\r\n')
+  const [responseHead = '', responseBody = ''] = Buffer.concat(chunks).toString().split('\r\n\r\n')
   return {
-    status: Number(answerHead.split(' ')[1]),
-    head: answerHead.replace(/\r\nDate: .*/, ''),
-    body: answerBody,
+    status: Number(responseHead.split(' ')[1]),
+    head: responseHead.replace(/\r\nDate: .*/, ''),
+    body: responseBody,
   }
 }
 
@@ -86,10 +86,10 @@ function v0(secret: string, intent: Intent): string {
 
 test('a signed request goes through, and the caller is known behind', async (t) => {
   const port = await serve(t)
-  const answer = await send(port, ORDER, v1('acme-1', ORDER))
-  assert.equal(answer.status, 200)
-  assert.deepEqual(JSON.parse(answer.body), { caller: { client: 'acme', scheme: 'v1' } })
-  assert.doesNotMatch(answer.head, /Deprecation|WWW-Authenticate/)
+  const response = await send(port, ORDER, v1('acme-1', ORDER))
+  assert.equal(response.status, 200)
+  assert.deepEqual(JSON.parse(response.body), { caller: { client: 'acme', scheme: 'v1' } })
+  assert.doesNotMatch(response.head, /Deprecation|WWW-Authenticate/)
 })
 
 test('what is signed are the bytes on the wire, down to the target and a key in UTF-8', async (t) => {
@@ -101,12 +101,12 @@ test('what is signed are the bytes on the wire, down to the target and a key in 
       key: '  clé "x"  '.trim(),
       body: Buffer.from([0xef, 0xbb, 0xbf, 0xff, 0]),
     }
-    const answer = await send(port, intent, v1('acme-1', intent))
-    assert.equal(answer.status, 200, target)
+    const response = await send(port, intent, v1('acme-1', intent))
+    assert.equal(response.status, 200, target)
   }
 })
 
-test('a v0-signed answer says that v0 is deprecated, on success and on later errors', async (t) => {
+test('a v0-signed response says that v0 is deprecated, on success and on later errors', async (t) => {
   const port = await serve(t)
   for (const [intent, secret, status] of [
     [ORDER, 'acme-1', 200],
@@ -114,10 +114,10 @@ test('a v0-signed answer says that v0 is deprecated, on success and on later err
     [{ ...ORDER, client: 'strict' }, 'strict-1', 403],
     [{ ...ORDER, body: '' }, 'acme-1', 403],
   ] as const) {
-    const answer = await send(port, intent, v0(secret, intent))
-    assert.equal(answer.status, status)
-    assert.match(answer.head, /^Deprecation: @1767225600\r?$/m)
-    assert.doesNotMatch(answer.head, /WWW-Authenticate/)
+    const response = await send(port, intent, v0(secret, intent))
+    assert.equal(response.status, status)
+    assert.match(response.head, /^Deprecation: @1767225600\r?$/m)
+    assert.doesNotMatch(response.head, /WWW-Authenticate/)
   }
 })
 
@@ -135,23 +135,26 @@ test('every 401 has a challenge and no Deprecation', async (t) => {
     [[v0('wrong', ORDER)], 'signature_invalid'],
     [[v1('acme-1', late)], 'timestamp_out_of_range'],
   ] as const) {
-    const answer = await send(port, ORDER, ...lines)
-    assert.equal(answer.status, 401)
-    assert.equal(JSON.parse(answer.body).code, code)
-    assert.match(answer.head, /^WWW-Authenticate: Signature realm="oncekey"\r?$/m)
-    assert.doesNotMatch(answer.head, /Deprecation/)
+    const response = await send(port, ORDER, ...lines)
+    assert.equal(response.status, 401)
+    assert.equal(JSON.parse(response.body).code, code)
+    assert.match(response.head, /^WWW-Authenticate: Signature realm="oncekey"\r?$/m)
+    assert.doesNotMatch(response.head, /Deprecation/)
   }
 })
 
-test('an unknown client and a wrong signature get byte-identical answers', async (t) => {
+test('an unknown client and a wrong signature get byte-identical responses', async (t) => {
   const port = await serve(t)
-  const answers: Answer[] = []
+  const responses: ServedResponse[] = []
   for (const client of ['acme', 'strict', 'nobody', 'not a client', '']) {
     const intent = { ...ORDER, client }
-    answers.push(await send(port, intent, v1('wrong', intent)), await send(port, intent, v0('wrong', intent)))
+    responses.push(
+      await send(port, intent, v1('wrong', intent)),
+      await send(port, intent, v0('wrong', intent)),
+    )
   }
-  for (const answer of answers) assert.deepEqual(answer, answers[0])
-  assert.equal(answers[0]?.status, 401)
+  for (const response of responses) assert.deepEqual(response, responses[0])
+  assert.equal(responses[0]?.status, 401)
 })
 
 test('each request is counted once, by scheme and result', async (t) => {
@@ -179,22 +182,22 @@ function rotating(): Client {
   return { id: 'acme', secrets: [old, lasting('new')], minScheme: undefined }
 }
 
-test('an answer to a retiring secret says when it ends, on success and on errors', async (t) => {
+test('a response to a retiring secret says when it ends, on success and on errors', async (t) => {
   const registry = { find: () => rotating() }
   const port = await serve(t, { registry })
   const strict = await serve(t, { registry, minScheme: 'rfc9421' })
   const late = { ...ORDER, target: '/late-error' }
-  for (const answer of [
+  for (const response of [
     await send(port, ORDER, v1('old', ORDER)),
     await send(port, ORDER, v0('old', ORDER)),
     await send(port, late, v1('old', late)),
     await send(strict, ORDER, v1('old', ORDER)),
   ]) {
-    assert.match(answer.head, /^X-Secret-Expires: 2026-01-04T01:02:03\.000Z\r?$/m, answer.head)
+    assert.match(response.head, /^X-Secret-Expires: 2026-01-04T01:02:03\.000Z\r?$/m, response.head)
   }
 })
 
-test('an answer to a secret that stays does not, nor one to both, nor a refusal', async (t) => {
+test('a response to a secret that stays does not, nor one to both, nor a refusal', async (t) => {
   const port = await serve(t, { registry: { find: () => rotating() } })
   const [, newMac] = v1('new', ORDER).split(',')
   for (const [line, status] of [
@@ -202,9 +205,9 @@ test('an answer to a secret that stays does not, nor one to both, nor a refusal'
     [`${v1('old', ORDER)},${newMac}`, 200],
     [v1('wrong', ORDER), 401],
   ] as const) {
-    const answer = await send(port, ORDER, line)
-    assert.equal(answer.status, status)
-    assert.doesNotMatch(answer.head, /X-Secret-Expires/)
+    const response = await send(port, ORDER, line)
+    assert.equal(response.status, status)
+    assert.doesNotMatch(response.head, /X-Secret-Expires/)
   }
 })
 
@@ -244,19 +247,19 @@ test('a signature that matches nothing is looked at again if the registry has ca
 })
 
 test('the stage is named and refuses to run without the raw body', async () => {
-  const stage = verifySignature(OPTIONS)
-  assert.equal(stage.name, 'verifySignature')
+  const middleware = verifySignature(OPTIONS)
+  assert.equal(middleware.name, 'verifySignature')
   const app = new Koa<RequestState>()
   app.silent = true
   const failure = once(app, 'error')
-  app.use(stage)
+  app.use(middleware)
   const server = app.listen(0, '127.0.0.1')
   await once(server, 'listening')
   const address = server.address()
   assert.ok(typeof address === 'object' && address !== null)
-  const answer = await send(address.port, ORDER, v1('acme-1', ORDER))
+  const response = await send(address.port, ORDER, v1('acme-1', ORDER))
   server.close()
-  assert.equal(answer.status, 500)
+  assert.equal(response.status, 500)
   const [error] = await failure
   assert.match(String(error), /rawBody must come before/)
 })
@@ -288,5 +291,5 @@ test('with hints on, and only then, a known mistake made with the real secret is
   assert.equal(JSON.parse(hinted.body).code, 'signature_invalid')
   assert.ok(JSON.parse(hinted.body).detail.startsWith(`${detail} Hint: the body was signed with a newline`))
   const prefixed = await send(on, ORDER, v0('acme-1', ORDER).replace(': ', ': sha256='))
-  assert.match(prefixed.body, /Hint: X-Signature must be exactly/)
+  assert.match(prefixed.body, /Hint: the header has .*sha256=.* in front of the digits: leave it out\./)
 })

@@ -1,10 +1,10 @@
 import assert from 'node:assert/strict'
 import { test } from 'node:test'
-import { parseClients } from '../../internal/signature/parse-clients.ts'
+import { type ClientRules, parseClients } from '../../internal/signature/parse-clients.ts'
 
 const NO_RULES = { taken: [], refusedSecrets: [] }
 
-function parse(content: unknown, rules: Partial<{ taken: string[]; refusedSecrets: string[] }> = {}) {
+function parse(content: unknown, rules: Partial<ClientRules> = {}) {
   const bytes = Buffer.isBuffer(content) ? content : Buffer.from(JSON.stringify(content))
   return parseClients(bytes, 'clients.json', { ...NO_RULES, ...rules })
 }
@@ -24,6 +24,16 @@ test('clients are read with their secrets and schemes', () => {
   assert.equal(clients.get('cafe.partner')?.minScheme, undefined)
 })
 
+test('limits of a client are checked by the rule that is given, and named by their place', () => {
+  const checkLimits = (text: string) => {
+    if (text !== 'client=600/60s') throw new Error('they are odd')
+  }
+  const one = (limits: unknown) => parse({ acme: { secrets: ['sk_1'], limits } }, { checkLimits })
+  assert.equal(one('client=600/60s').get('acme')?.limits, 'client=600/60s')
+  assert.throws(() => one('client=x'), /^Error: clients\.json: \/acme\/limits cannot be read: they are odd$/)
+  assert.throws(() => one(5), /\/acme\/limits must be a string/)
+})
+
 test('names that JavaScript treats in a special way are clients like others', () => {
   const bytes = Buffer.from('{"__proto__":{"secrets":["a"]},"constructor":{"secrets":["b"]}}')
   assert.deepEqual([...parse(bytes).keys()], ['__proto__', 'constructor'])
@@ -37,6 +47,27 @@ const FAULTS: [name: string, content: unknown, message: RegExp][] = [
   ['text that is not JSON', Buffer.from(`{"acme":{"secrets":[${SECRET}]}}`), /^clients\.json: .*valid JSON$/],
   ['an empty file', Buffer.from(''), /valid JSON/],
   ['half a file', Buffer.from(`{"acme":{"secrets":["${SECRET}"`), /valid JSON/],
+  [
+    'a client that is there twice',
+    Buffer.from(`{"acme":{"secrets":["${SECRET}"]},"b":{"secrets":["{"]}, "ac\\u006de" :{"secrets":["x"]}}`),
+    /^clients\.json: \/acme is there twice$/,
+  ],
+  [
+    'a member that is there twice',
+    Buffer.from(`{"a/b":{"secrets":["\\"}${SECRET}"],"secrets":["x"]}}`),
+    /^clients\.json: \/a~1b\/secrets is there twice$/,
+  ],
+  ['a byte order mark', Buffer.from(`\ufeff{"acme":{"secrets":["${SECRET}"]}}`), /byte order mark \(BOM\)/],
+  [
+    'UTF-16',
+    Buffer.from(`\ufeff{"acme":{"secrets":["${SECRET}"]}}`, 'utf16le'),
+    /must be UTF-8, and is UTF-16/,
+  ],
+  [
+    'a secret with a line end',
+    { acme: { secrets: [`${SECRET}\n`] } },
+    /\/acme\/secrets\/0 must have no white space/,
+  ],
   ['bytes that are not UTF-8', Buffer.from([0x7b, 0xff, 0x7d]), /must be UTF-8/],
   ['a list', [SECRET], /one JSON object/],
   ['null', null, /one JSON object/],
@@ -106,4 +137,19 @@ test('a published secret is refused where it must not be in force', () => {
     /\/acme\/secrets\/1 is a published secret$/,
   )
   assert.equal(parse(content).size, 1)
+})
+
+test('a rule for the length of secrets counts bytes', () => {
+  const secrets = (text: string) => ({ acme: { secrets: [text] } })
+  const rules = { minSecretBytes: 16 }
+  assert.throws(
+    () => parse(secrets('fifteen-letters'), rules),
+    /\/acme\/secrets\/0 must have at least 16 bytes/,
+  )
+  assert.equal(parse(secrets('eightletö-ütters'), rules).size, 1)
+})
+
+test('the same name in two objects, and a name inside of a text, are no repetition', () => {
+  const clients = parse(Buffer.from('{"a":{"secrets":["\\"b\\": {"]},"b":{"secrets":["}\\\\"]}}'))
+  assert.deepEqual([...clients.keys()], ['a', 'b'])
 })

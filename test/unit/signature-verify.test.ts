@@ -58,6 +58,19 @@ test('without X-Client-Id the client is default', () => {
   assert.deepEqual(verdict, { ok: true, client: 'default', scheme: 'v1' })
 })
 
+test('the key line is that of X-Idempotency-Key where there is no Idempotency-Key', () => {
+  const named = (signed: string, ...headers: string[]) => {
+    const request = toRequest({ ...ORDER, key: '' }, signV1('acme-1', { ...ORDER, key: signed }))
+    return codeOf(check({ ...request, rawHeaders: [...request.rawHeaders, ...headers] }))
+  }
+  assert.equal(named('a', 'X-Idempotency-Key', 'a'), 'ok')
+  assert.equal(named('a', 'X-Idempotency-Key', 'b', 'Idempotency-Key', 'a'), 'ok', 'the first names it')
+  assert.equal(named('a, b', 'X-Idempotency-Key', 'a', 'x-idempotency-key', 'b'), 'ok')
+  assert.equal(named('', 'X-Idempotency-Key', 'a'), 'signature_invalid')
+  assert.equal(named('a', 'X-Idempotency-Key', 'b'), 'signature_invalid')
+  assert.equal(named('b', 'X-Idempotency-Key', 'b', 'Idempotency-Key', 'a'), 'signature_invalid')
+})
+
 test('each active secret is accepted, whatever its place', () => {
   for (const secret of ['acme-1', 'acme-2', 'acme-3']) {
     assert.equal(codeOf(check(toRequest(ORDER, signV1(secret, ORDER)))), 'ok', secret)
@@ -174,9 +187,9 @@ test('an unknown client, a wrong signature and another secret give the same byte
   ]
   const v0 = (secret: string, { body }: Intent) => sign({ scheme: 'v0', secret, body })
   for (const schemeSign of [signV1, v0]) {
-    const answers = refusals(schemeSign).map((verdict) => JSON.stringify(verdict))
-    assert.equal(new Set(answers).size, 1, answers.join('\n'))
-    assert.match(answers[0] ?? '', /"code":"signature_invalid"/)
+    const responses = refusals(schemeSign).map((verdict) => JSON.stringify(verdict))
+    assert.equal(new Set(responses).size, 1, responses.join('\n'))
+    assert.match(responses[0] ?? '', /"code":"signature_invalid"/)
   }
 })
 
@@ -244,12 +257,12 @@ test('a timestamp is accepted up to the tolerance and not a second more, in both
 })
 
 test('a timestamp out of range tells our clock, and the same to everybody', () => {
-  const answers = ['acme', 'nobody', 'a b'].map((client) => {
+  const responses = ['acme', 'nobody', 'a b'].map((client) => {
     const intent = { ...ORDER, client, timestamp: SIGNED_AT * 1000 }
     return check(toRequest(intent, `t=${intent.timestamp},v1=${'00'.repeat(32)}`))
   })
-  for (const answer of answers) assert.deepEqual(answer, answers[0])
-  const [first] = answers
+  for (const response of responses) assert.deepEqual(response, responses[0])
+  const [first] = responses
   assert.ok(first && !first.ok && first.code === 'timestamp_out_of_range')
   assert.match(first.detail, /1767225600/)
   assert.match(first.detail, /300 s/)

@@ -4,7 +4,7 @@ import { jsonBody } from '../../internal/http/json-body.ts'
 import { rawBody } from '../../internal/http/raw-body.ts'
 import { apiKeys } from '../../internal/signature/api-keys.ts'
 import { TemporaryApiKeys } from '../../internal/signature/temporary-api-keys.ts'
-import { simulateConcurrent } from '../../src/simulate-concurrent.ts'
+import { simulateConcurrent } from '../../src/service/simulate-concurrent.ts'
 import { serveApp } from '../support/serve-app.ts'
 
 const lasting = apiKeys([{ user: 'ann', key: 'key-of-ann' }])

@@ -1,16 +1,20 @@
 import assert from 'node:assert/strict'
 import { describe, test } from 'node:test'
+import { simulatedGateway } from '../../internal/payments/simulated-gateway.ts'
 import {
   parseSimulatedGateway,
   SIMULATED_DEFAULTS,
-  simulatedGateway,
   simulatedGatewayText,
-} from '../../internal/payments/simulated-gateway.ts'
+} from '../../src/config/simulated-gateway-settings.ts'
 
 const FAST = { ...SIMULATED_DEFAULTS, delayMs: 0 }
 const CHARGE = {
-  ...{ key: 'a'.repeat(64), amount: '1', currency: 'EUR', description: undefined },
-  ...{ paymentMethod: 'pm_test_4242', metadata: undefined },
+  key: 'a'.repeat(64),
+  amount: '1',
+  currency: 'EUR',
+  description: undefined,
+  paymentMethod: 'pm_test_4242',
+  metadata: undefined,
 }
 const mayLeave = () => true
 const keyOf = (n: number) => n.toString(16).padStart(64, '0')
@@ -76,6 +80,7 @@ describe('SIMULATED_GATEWAY', () => {
     const all = parseSimulatedGateway('delay=0ms,decline=1,failure=.5,seed=42')
     assert.deepEqual(all, { delayMs: 0, declineRate: 1, failureRate: 0.5, seed: 42 })
     assert.deepEqual(parseSimulatedGateway(simulatedGatewayText(all)), all)
+    assert.deepEqual(parseSimulatedGateway('on'), SIMULATED_DEFAULTS)
   })
 
   for (const text of [

@@ -1,14 +1,14 @@
 import assert from 'node:assert/strict'
 import { describe, type TestContext, test } from 'node:test'
-import { Ledger } from '../../src/simulator/ledger.ts'
-import type { Attempt, Outcome } from '../../src/simulator/losing-fetch.ts'
-import { clientName, planOf } from '../../src/simulator/plan.ts'
-import { showProgress } from '../../src/simulator/progress.ts'
-import { seeded } from '../../src/simulator/seeded.ts'
-import { readSettings } from '../../src/simulator/settings.ts'
-import { type Call, newRun } from '../../src/simulator/simulation.ts'
-import { percentile, rowOf } from '../../src/simulator/summary.ts'
-import { timelineSvg } from '../../src/simulator/timeline.ts'
+import { Ledger } from '../../src/tools/simulator/ledger.ts'
+import type { Attempt, Outcome } from '../../src/tools/simulator/losing-fetch.ts'
+import { clientName, planOf } from '../../src/tools/simulator/plan.ts'
+import { showProgress } from '../../src/tools/simulator/progress.ts'
+import { seeded } from '../../src/tools/simulator/seeded.ts'
+import { readSettings } from '../../src/tools/simulator/settings.ts'
+import { type Call, newRun } from '../../src/tools/simulator/simulation.ts'
+import { percentile, rowOf } from '../../src/tools/simulator/summary.ts'
+import { timelineSvg } from '../../src/tools/simulator/timeline.ts'
 
 const SETTINGS = { seed: 's', duplicates: 0.5, failure: 0.3 }
 
@@ -65,22 +65,22 @@ test('clients are named like columns of a sheet', () => {
   assert.deepEqual([0, 25, 26, 51, 52, 199].map(clientName), ['A', 'Z', 'AA', 'AZ', 'BA', 'GR'])
 })
 
-test('a key may have one first answer, in whatever order the answers to its copies arrive', () => {
+test('a key may have one first response, in whatever order the responses to its copies arrive', () => {
   const plan = planOf(SETTINGS, 'A', 1)
   const { key } = plan
   const ledger = new Ledger()
   ledger.sent(plan)
-  const answer = {
+  const response = {
     status: 201,
     contentType: null,
     location: null,
     body: new Uint8Array([1]),
     replayed: false,
   }
-  ledger.answered(key, { ...answer, replayed: true })
-  ledger.answered(key, answer)
+  ledger.answered(key, { ...response, replayed: true })
+  ledger.answered(key, response)
   assert.deepEqual(ledger.violations, [])
-  ledger.answered(key, answer)
+  ledger.answered(key, response)
   assert.deepEqual(
     ledger.violations.map(({ what }) => what),
     ['executed twice'],
@@ -130,7 +130,7 @@ describe('settings', () => {
         seed: 'new',
       },
     )
-    assert.ok(clients * requests <= 10, 'the first answers fit the limit of demo mode')
+    assert.ok(clients * requests <= 10, 'the first responses fit the limit of demo mode')
   })
 
   test('that are wrong are named with their value, but never the secret', () => {
@@ -232,7 +232,7 @@ describe('the timeline', () => {
       'replayed',
       'in progress (409)',
       'limited (429)',
-      'answer lost on purpose',
+      'response lost on purpose',
       'failed',
     ]) {
       assert.ok(svg.includes(`>${text}</text>`), text)

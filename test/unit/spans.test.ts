@@ -3,7 +3,7 @@ import { IncomingMessage, ServerResponse } from 'node:http'
 import { Socket } from 'node:net'
 import { test } from 'node:test'
 import Koa from 'koa'
-import type { RequestState, Stage, StageContext } from '../../internal/request-state.ts'
+import type { Middleware, MiddlewareContext, RequestState } from '../../internal/core/request-state.ts'
 import { type Spans, traced } from '../../internal/telemetry/spans.ts'
 
 /** What happened, in order. */
@@ -27,15 +27,15 @@ function recorder(): { events: string[]; spans: Spans } {
   return { events, spans }
 }
 
-function createContext(): StageContext {
+function createContext(): MiddlewareContext {
   const req = new IncomingMessage(new Socket())
   return new Koa<RequestState>().createContext(req, new ServerResponse(req))
 }
 
 class Store {
-  readonly #answer = 'yes'
+  readonly #response = 'yes'
   async ask(question: string): Promise<string> {
-    return `${question} ${this.#answer}`
+    return `${question} ${this.#response}`
   }
   async fail(): Promise<void> {
     throw new Error('away')
@@ -44,9 +44,9 @@ class Store {
 }
 
 test('without spans each part stays the very same', () => {
-  const stage: Stage = async () => {}
+  const middleware: Middleware = async () => {}
   const store = new Store()
-  assert.equal(traced(undefined).stage('a', stage), stage)
+  assert.equal(traced(undefined).middleware('a', middleware), middleware)
   assert.equal(traced(undefined).calls(store, { ask: 'ask' }), store)
 })
 
@@ -54,24 +54,24 @@ test("the span of a stage ends where the next stage begins, or with the stage's 
   const { events, spans } = recorder()
 
   const ctx = createContext()
-  const passes: Stage = async (_, next) => {
+  const passes: Middleware = async (_, next) => {
     events.push('before')
     await next()
     events.push('after')
   }
-  const refuses: Stage = async () => {
+  const refuses: Middleware = async () => {
     throw new Error('no')
   }
-  await traced(spans).stage('passes', passes)(ctx, async () => events.push('next'))
+  await traced(spans).middleware('passes', passes)(ctx, async () => events.push('next'))
   assert.deepEqual(events.splice(0), ['begin passes', 'before', 'end passes', 'next', 'after'])
   const behind = async () => {
     throw new Error('behind')
   }
-  await assert.rejects(traced(spans).stage('passes', passes)(ctx, behind), /behind/)
+  await assert.rejects(traced(spans).middleware('passes', passes)(ctx, behind), /behind/)
   assert.deepEqual(events.splice(0), ['begin passes', 'before', 'end passes'])
-  await assert.rejects(traced(spans).stage('refuses', refuses)(ctx, behind), /no/)
+  await assert.rejects(traced(spans).middleware('refuses', refuses)(ctx, behind), /no/)
   assert.deepEqual(events.splice(0), ['begin refuses', 'end refuses: no'])
-  await traced(spans).stage('answers', async () => {})(ctx, behind)
+  await traced(spans).middleware('answers', async () => {})(ctx, behind)
   assert.deepEqual(events, ['begin answers', 'end answers'])
 })
 

@@ -1,6 +1,6 @@
 import assert from 'node:assert/strict'
 import { test } from 'node:test'
-import { seeded } from '../../src/simulator/seeded.ts'
+import { seeded } from '../../src/tools/simulator/seeded.ts'
 import { medianDifference, quantile, welch } from '../support/two-samples.ts'
 
 const random = seeded('two-samples')

@@ -9,7 +9,7 @@ function watching(own: Partial<Watched>) {
   const registry = new Registry()
   watchStores(registry, {
     stores: { database: { clockMs: async () => NOW } },
-    databaseLoad: () => ({ underWay: 0, connections: 6 }),
+    databaseLoad: () => ({ inFlight: 0, connections: 6 }),
     now: () => NOW,
     ...own,
   })
@@ -19,28 +19,28 @@ function watching(own: Partial<Watched>) {
   }
 }
 
-test('a reader sees how the stores are now, in the first answer already', async () => {
+test('a reader sees how the stores are now, in the first response already', async () => {
   let ahead = 2_500
   const scrape = watching({
     stores: {
       database: { clockMs: async () => NOW + ahead },
       redis: { clockMs: async () => NOW - ahead },
     },
-    databaseLoad: () => ({ underWay: 9, connections: 6 }),
+    databaseLoad: () => ({ inFlight: 9, connections: 6 }),
   })
   assert.deepEqual(await scrape(), {
     'store_up{store="database"}': 1,
     'store_up{store="redis"}': 1,
     'store_clock_skew_seconds{store="database"}': 2.5,
     'store_clock_skew_seconds{store="redis"}': -2.5,
-    database_statements_under_way: 9,
+    database_statements_in_flight: 9,
     database_connections_max: 6,
   })
   ahead = 0
   assert.equal((await scrape())['store_clock_skew_seconds{store="database"}'], 0)
 })
 
-test('a store that does not answer is down, and nothing is said of its clock', async () => {
+test('a store that does not respond is down, and nothing is said of its clock', async () => {
   let away = false
   const scrape = watching({
     stores: {
@@ -75,14 +75,14 @@ for (const [policy, unsafe] of [
 
 test('many readers at the same time ask the store once', async () => {
   let asked = 0
-  let answer = () => {}
+  let response = () => {}
   const scrape = watching({
     stores: {
       database: {
         clockMs: () => {
           asked++
           return new Promise((resolve) => {
-            answer = () => resolve(NOW)
+            response = () => resolve(NOW)
           })
         },
       },
@@ -90,7 +90,7 @@ test('many readers at the same time ask the store once', async () => {
   })
   const readers = Array.from({ length: 20 }, scrape)
   await new Promise((resolve) => setImmediate(resolve))
-  answer()
+  response()
   await Promise.all(readers)
   assert.equal(asked, 1)
 })

@@ -11,6 +11,8 @@ let token = ''
 let operator = ''
 /** @type {Overview | undefined} */
 let latest
+/** When it was read, for the reader. */
+let latestAt = ''
 /** @type {number | undefined} */
 let timer
 
@@ -23,7 +25,9 @@ element('sign-in').addEventListener('submit', async (event) => {
   operator = input('name').value.trim()
   element('sign-in-fault').textContent = ''
   try {
-    show(await readOverview())
+    const overview = await readOverview()
+    name(overview)
+    show(overview)
     input('token').value = ''
     signedIn(true)
     draw()
@@ -45,7 +49,8 @@ addEventListener('resize', draw)
 
 /** @type {Ask} */
 async function ask(path, body) {
-  const response = await fetch(path, {
+  // This file is in the folder of the console, wherever that is.
+  const response = await fetch(new URL(path, import.meta.url), {
     method: body === undefined ? 'GET' : 'POST',
     headers: {
       Authorization: `Bearer ${token}`,
@@ -55,25 +60,27 @@ async function ask(path, body) {
     credentials: 'omit',
     cache: 'no-store',
   })
-  const answer = await response.json()
-  if (response.ok) return answer
+  const content = await response.json()
+  if (response.ok) return content
   if (response.status === 401 && latest !== undefined) signOut()
-  throw new Error(answer.detail ?? `the service answers ${response.status}`)
+  throw new Error(content.detail ?? `the service returns ${response.status}`)
 }
 
 /** @returns {Promise<Overview>} */
 async function readOverview() {
-  return /** @type {Overview} */ (await ask('/console/api/overview'))
+  return /** @type {Overview} */ (await ask('api/overview'))
 }
 
 async function refresh() {
   clearTimeout(timer)
   try {
-    // Nobody looks at a page in the background: it asks for nothing.
+    // A page in the background is not looked at: it asks for nothing.
     if (!document.hidden) show(await readOverview())
     state('', false)
   } catch (error) {
-    state(`Not up to date: ${messageOf(error)}`, true)
+    state(`Not up to date since ${latestAt}: ${messageOf(error)}`, true)
+    // What was true then must not be read as what is true now.
+    if (latest !== undefined) showNow(latest, true)
   }
   later()
 }
@@ -85,7 +92,7 @@ function later() {
 
 /** @param {boolean} isIn */
 function signedIn(isIn) {
-  element('sign-in').hidden = isIn
+  element('door').hidden = isIn
   element('board').hidden = !isIn
   element('sign-out').hidden = !isIn
 }
@@ -106,28 +113,53 @@ function signOut() {
  * @param {boolean} isFault
  */
 function state(text, isFault) {
-  element('state').textContent = text || (token === '' ? '' : `as of ${new Date().toLocaleTimeString()}`)
+  element('state').textContent = text || (token === '' ? '' : `as of ${latestAt}`)
   element('state').classList.toggle('fault', isFault)
+}
+
+/**
+ * Says what the console is of.
+ * @param {Overview} overview
+ */
+function name({ kind, searchClient }) {
+  element('kind').textContent = kind === 'sidecar' ? 'sidecar console' : 'console'
+  input('search-client').value = searchClient
+  input('search-scope').placeholder = kind === 'sidecar' ? 'any' : 'all of this service'
 }
 
 /** @param {Overview} overview */
 function show(overview) {
   latest = overview
+  latestAt = new Date().toLocaleTimeString()
   state('', false)
-  showTiles(overview)
+  showNow(overview, false)
   draw()
   showOpen(overview, actions)
   showClients(overview)
   showLocks(overview)
-  showNodes(overview)
+}
+
+/**
+ * What tells how things are at this moment.
+ * @param {Overview} overview
+ * @param {boolean} isStale
+ */
+function showNow(overview, isStale) {
+  element('board').classList.toggle('stale', isStale)
+  showTiles(overview, isStale)
+  showNodes(overview, isStale)
 }
 
 function draw() {
   if (latest !== undefined && !element('board').hidden) drawPlot(latest)
 }
 
-/** @param {Overview} overview */
-function showTiles({ requestsPerS, underWay, circuit, buckets, outcomes, keys, payments, complete, nodes }) {
+/**
+ * @param {Overview} overview
+ * @param {boolean} isStale
+ */
+function showTiles(overview, isStale) {
+  const { requestsPerS, inFlight, circuit, buckets, outcomes, keys, payments, complete, nodes } = overview
   const counts = outcomes.map((_, which) => buckets.reduce((sum, one) => sum + (one[which] ?? 0), 0))
   const of = (/** @type {string} */ outcome) => counts[outcomes.indexOf(outcome)] ?? 0
   const all = counts.reduce((sum, count) => sum + count, 0)
@@ -136,17 +168,22 @@ function showTiles({ requestsPerS, underWay, circuit, buckets, outcomes, keys, p
   const live = nodes.filter((node) => node.live).length
   fill(
     'tiles',
-    tile(requestsPerS.toLocaleString(), 'requests a second'),
-    tile(underWay, 'under way'),
+    tile(isStale ? '–' : requestsPerS.toLocaleString(), 'requests a second'),
+    tile(isStale ? '–' : inFlight, 'in flight'),
     tile(share(of('replayed')), 'replayed'),
     tile(share(of('failed')), 'failed', of('failed') > 0 ? 'bad' : ''),
     tile(`${open}${complete ? '' : '+'}`, 'open outcomes', open > 0 ? 'bad' : ''),
-    tile((circuit ?? '–').replace('_', ' '), 'gateway breaker', circuit === 'closed' ? 'good' : 'bad'),
-    tile(
-      live === nodes.length ? live : `${live} of ${nodes.length}`,
-      'nodes',
-      live === nodes.length ? '' : 'bad',
-    ),
+    overview.kind === 'service' &&
+      (isStale
+        ? tile('–', 'gateway breaker')
+        : tile((circuit ?? '–').replace('_', ' '), 'gateway breaker', circuit === 'closed' ? 'good' : 'bad')),
+    isStale
+      ? tile('–', 'nodes', 'bad')
+      : tile(
+          live === nodes.length ? live : `${live} of ${nodes.length}`,
+          'nodes',
+          live === nodes.length ? '' : 'bad',
+        ),
   )
 }
 
@@ -173,7 +210,7 @@ function showClients({ clients }) {
   )
   fill(
     'clients',
-    table(['Client', '#Requests', '#Refused', 'Left of its limits'], rows, 'Nobody has called.'),
+    table(['Client', '#Requests', '#Refused', 'Left of its limits'], rows, 'No client has called.'),
   )
   fill('known-clients', ...clients.map(({ client }) => h('option', { value: client })))
 }
@@ -208,15 +245,19 @@ function showLocks({ locks }) {
   fill('locks', table(['Client', 'Route', 'Key', '#Age'], rows, 'No key is held.'))
 }
 
-/** @param {Overview} overview */
-function showNodes({ nodes }) {
+/**
+ * @param {Overview} overview
+ * @param {boolean} isStale
+ */
+function showNodes({ nodes }, isStale) {
+  const live = () => (isStale ? h('span.bad', {}, 'not known') : h('span.good', {}, 'live'))
   const rows = nodes.map((node) =>
     h(
       node.live ? 'tr' : 'tr.gone',
       {},
       h('td.mono.name', {}, node.id),
       h('td', {}, node.version ?? '–'),
-      h('td', {}, node.live ? h('span.good', {}, 'live') : `silent for ${span(node.silentMs)}`),
+      h('td', {}, node.live ? live() : `silent for ${span(node.silentMs)}`),
       h('td.number', {}, span(node.uptimeMs)),
       h('td.number', {}, node.requestsPerS?.toLocaleString() ?? '–'),
       h((node.eventLoopMs ?? 0) > 100 ? 'td.number.bad' : 'td.number', {}, `${node.eventLoopMs ?? '–'} ms`),
@@ -247,7 +288,7 @@ async function search(client, key) {
   fill('found', h('p.none', {}, 'Looking …'))
   const again = { ...actions, changed: () => void Promise.all([refresh(), search(client, key)]) }
   try {
-    showLife(/** @type {Life} */ (await ask(`/console/api/key?${query}`)), again)
+    showLife(/** @type {Life} */ (await ask(`api/key?${query}`)), again)
   } catch (error) {
     fill('found', h('p.fault', { role: 'alert' }, messageOf(error)))
   }
@@ -255,5 +296,7 @@ async function search(client, key) {
 
 /** @param {unknown} error */
 function messageOf(error) {
+  // What fetch throws without a response; its text is another one in each browser.
+  if (error instanceof TypeError) return 'the service does not respond'
   return error instanceof Error ? error.message : String(error)
 }

@@ -1,4 +1,4 @@
-// What waits for somebody, and the dialogs in which somebody says what happened.
+// Outcomes that wait for an operator, and the dialogs in which the operator says what happened.
 import { button, element, fill, h, span, table } from './parts.js'
 
 /**
@@ -90,15 +90,20 @@ function resolveKey({ client, scope, key, seen }, actions) {
   const type = h('input', { name: 'type', value: 'application/json' })
   const body = h('textarea', { name: 'body', spellcheck: 'false' })
   dialog({
-    title: 'It took effect: say what the answer is',
+    title: 'It took effect: say what the response is',
     of: `${client} · ${scope} · ${key}`,
-    warning: 'Every retry with this key gets this answer from now on. The request is not run again.',
+    warning: 'Every retry with this key gets this response from now on. The request is not run again.',
     fields: [labelled('Status', status), labelled('Content-Type', type), labelled('Body', body)],
     action: 'Resolve',
     send: (by, reason) =>
-      actions.ask('/console/api/keys/resolve', {
-        ...{ client, scope, key, seen, by, reason },
-        answer: { status: Number(textOf(status)), contentType: textOf(type), body: textOf(body) },
+      actions.ask('api/keys/resolve', {
+        client,
+        scope,
+        key,
+        seen,
+        by,
+        reason,
+        response: { status: Number(textOf(status)), contentType: textOf(type), body: textOf(body) },
       }),
     actions,
   })
@@ -124,7 +129,7 @@ function releaseKey({ client, scope, key, seen }, actions) {
       ),
     ],
     action: 'Release',
-    send: (by, reason) => actions.ask('/console/api/keys/resolve', { client, scope, key, seen, by, reason }),
+    send: (by, reason) => actions.ask('api/keys/resolve', { client, scope, key, seen, by, reason }),
     actions,
   })
 }
@@ -143,8 +148,13 @@ function settle({ client, id, key, amount, currency, attempt }, state, actions) 
     fields: state === 'completed' ? [labelled('What the gateway calls the charge', charge)] : [],
     action: state === 'completed' ? 'Mark as charged' : 'Mark as declined',
     send: (by, reason) =>
-      actions.ask('/console/api/payments/settle', {
-        ...{ client, id, attempt, state, by, reason },
+      actions.ask('api/payments/settle', {
+        client,
+        id,
+        attempt,
+        state,
+        by,
+        reason,
         ...(state === 'completed' ? { chargeId: textOf(charge) } : {}),
       }),
     actions,

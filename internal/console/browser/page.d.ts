@@ -1,4 +1,4 @@
-// What the service answers to the page. Only the compiler reads it.
+// What the service responds to the page. Only the compiler reads it.
 
 interface Standing {
   group: string
@@ -41,17 +41,20 @@ interface NodeRow {
   requestsPerS?: number
   eventLoopMs?: number
   residentBytes?: number
-  underWay?: number
+  inFlight?: number
   circuits?: Record<string, string>
 }
 
 interface Overview {
+  kind: 'service' | 'sidecar'
+  /** The client whose keys a search begins with. */
+  searchClient: string
   outcomes: string[]
   bucketMs: number
   lastBucket: number
   buckets: number[][]
   requestsPerS: number
-  underWay: number
+  inFlight: number
   circuit?: string
   clients: { client: string; requests: number; limited: number; standings?: Standing[] }[]
   locks: { client: string; scope: string; key: string; attempt: number; ageMs: number }[]
@@ -61,7 +64,7 @@ interface Overview {
   payments: OpenPayment[]
 }
 
-interface ShownAnswer {
+interface ShownResponse {
   status: number
   headers: Record<string, string | string[]>
   bytes: number
@@ -76,7 +79,7 @@ interface Life {
     leaseMs?: number
     expiresMs?: number
     resolvedBy?: string
-    answer?: ShownAnswer
+    response?: ShownResponse
   })[]
   orders: {
     id: string
@@ -107,10 +110,13 @@ interface Life {
     body?: string
   }[]
   audit: { seq?: number; at: string; event: string; entry: string }[]
-  lookedThrough: number
+  /** false: there was no time to look at all keys of the client. */
+  complete: boolean
+  /** undefined: there is no audit trail of orders and payments. */
+  lookedThrough?: number
 }
 
 type Child = Node | string | number | undefined | false
 
-/** Sends a request as the operator who is signed in, and resolves with what the JSON of the answer says. */
+/** Sends a request as the operator who is signed in, and resolves with what the JSON of the response says. */
 type Ask = (path: string, body?: object) => Promise<unknown>

@@ -31,9 +31,14 @@ function asNode(child) {
 export function table(head, rows, none) {
   if (rows.length === 0) return h('p.none', {}, none)
   const cells = head.map((name) =>
-    name.startsWith('#') ? h('th.number', {}, name.slice(1)) : h('th', {}, name),
+    name === '' ? h('td') : name.startsWith('#') ? h('th.number', {}, name.slice(1)) : h('th', {}, name),
   )
-  return h('div.scroll', {}, h('table', {}, h('thead', {}, h('tr', {}, ...cells)), h('tbody', {}, ...rows)))
+  // Reached by keyboard, for where it is wider than its card.
+  return h(
+    'div.scroll',
+    { tabindex: 0 },
+    h('table', {}, h('thead', {}, h('tr', {}, ...cells)), h('tbody', {}, ...rows)),
+  )
 }
 
 /**

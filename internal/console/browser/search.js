@@ -6,7 +6,8 @@ import { fill, h, span } from './parts.js'
  * @param {Life} life
  * @param {import('./outcomes.js').Actions} actions
  */
-export function showLife({ client, key, records, orders, payments, audit, lookedThrough }, actions) {
+export function showLife(life, actions) {
+  const { client, key, records, complete, orders, payments, audit, lookedThrough } = life
   const known = records.length + orders.length + payments.length + audit.length > 0
   fill(
     'found',
@@ -22,13 +23,13 @@ export function showLife({ client, key, records, orders, payments, audit, looked
           {
             State: record.state.replace('_', ' '),
             Attempt: record.attempt,
-            'Nobody knows since': record.state === 'unknown' ? span(record.sinceMs) : undefined,
+            'Unknown since': record.state === 'unknown' ? span(record.sinceMs) : undefined,
             Why: record.reason?.replaceAll('_', ' '),
             'Lock ends in': record.leaseMs === undefined ? undefined : span(record.leaseMs),
             'Forgotten in': record.expiresMs === undefined ? 'never by itself' : span(record.expiresMs),
             'Resolved by': record.resolvedBy,
           },
-          record.answer && answer(record.answer),
+          record.response && response(record.response),
           record.state === 'unknown' && keyButtons(record, actions),
         ),
       ),
@@ -58,7 +59,7 @@ export function showLife({ client, key, records, orders, payments, audit, looked
             Description: payment.description ?? undefined,
             Method: payment.paymentMethod ?? undefined,
             Charge: payment.chargeId ?? undefined,
-            Begun: payment.createdAt,
+            BeginResult: payment.createdAt,
             Settled: payment.settledAt,
             'Gateway asked next': payment.checkAt,
           },
@@ -68,7 +69,14 @@ export function showLife({ client, key, records, orders, payments, audit, looked
     ),
     audit.length > 0 && h('h3', {}, 'Audit trail'),
     audit.length > 0 && h('ol.timeline', {}, ...audit.map(entry)),
+    !complete &&
+      h(
+        'p.none',
+        {},
+        'There may be more: this look ended before it had seen all keys of the client. With its route a key is found at once.',
+      ),
     known &&
+      lookedThrough !== undefined &&
       h(
         'p.none',
         {},
@@ -89,8 +97,8 @@ function part(title, facts, ...more) {
   return h('div', {}, h('h3', {}, title), h('dl', {}, ...shown), ...more)
 }
 
-/** @param {ShownAnswer} shown */
-function answer({ status, headers, bytes, body: text }) {
+/** @param {ShownResponse} shown */
+function response({ status, headers, bytes, body: text }) {
   const lines = Object.entries(headers).map(([name, value]) => `${name}: ${value}`)
   return body(`Replayed: ${status}, ${bytes.toLocaleString()} bytes`, `${lines.join('\n')}\n\n${text}`)
 }

@@ -13,14 +13,14 @@ const usualNote = note.textContent
 element('signer').addEventListener('submit', (event) => event.preventDefault())
 followColorScheme()
 
-/** @type {ApiDocument} */
-const spec = await (await fetch('/openapi.json')).json()
+const spec = await loadDocument()
 const protectedOperations = findProtected(spec)
 SwaggerUIBundle({
   domNode: element('api'),
   spec: forThisPage(spec),
   requestInterceptor: sayWhoCalls,
   plugins: [ourParts],
+  onComplete: () => element('loading').remove(),
   // Badges and suggestions of others' services.
   validatorUrl: null,
   defaultModelsExpandDepth: 0,
@@ -28,6 +28,22 @@ SwaggerUIBundle({
   persistAuthorization: false,
   supportedSubmitMethods: ['get', 'post'],
 })
+
+/** Says so on the page when it cannot be loaded. */
+async function loadDocument() {
+  try {
+    const response = await fetch('/openapi.json')
+    if (!response.ok) throw new Error(`status ${response.status}`)
+    /** @type {ApiDocument} */
+    const document = await response.json()
+    return document
+  } catch (error) {
+    const state = element('loading-state')
+    state.textContent = `The description of the API cannot be loaded (${error instanceof Error ? error.message : error}). Reload this page when the service responds.`
+    state.className = 'fault'
+    throw error
+  }
+}
 
 /**
  * The operations that want to know who calls, as patterns of `METHOD path`, and whether an API key is enough.
@@ -45,7 +61,7 @@ function findProtected(document) {
 }
 
 /**
- * The document as this page shows it: the bar above signs, so that nobody has to write the headers of that by hand,
+ * The document as this page shows it: the bar above signs, so that no reader has to write its headers by hand,
  * and fields are empty where an example would only be in the way.
  * @param {ApiDocument} document
  */
@@ -126,7 +142,8 @@ async function sayWhoCalls(request) {
 }
 
 /**
- * A plugin of Swagger UI: a key field that fills itself, and no buttons to type signatures into.
+ * A plugin of Swagger UI: a key field that fills itself, no buttons to type signatures into, and names and landmarks that
+ * it does not give.
  * @param {{ React: React }} system
  */
 function ourParts({ React }) {
@@ -152,8 +169,18 @@ function ourParts({ React }) {
         onChange: (/** @type {{ target: HTMLInputElement }} */ event) => onChange(event.target.value),
       }),
       h('button', { type: 'button', className: 'btn', onClick: () => onChange(newKey()) }, 'New key'),
-      h('small', null, 'Sent again with the same key, a request is a retry: it gets the same answer.'),
+      h('small', null, 'Sent again with the same key, a request is a retry: it gets the same response.'),
     )
+  }
+
+  /**
+   * @param {string} tag
+   * @param {object} attributes
+   * @param {...string} text
+   */
+  function named(tag, attributes, ...text) {
+    return (/** @type {object} */ Original) => (/** @type {object} */ props) =>
+      h(tag, attributes, ...text, h(Original, props))
   }
 
   return {
@@ -162,6 +189,11 @@ function ourParts({ React }) {
       authorizeBtn: () => () => null,
       authorizeOperationBtn: () => () => h('span', { className: 'signed' }, 'signed'),
       ServersContainer: () => () => null,
+      InfoContainer: named('section', { 'aria-label': 'About this API' }),
+      ExamplesSelect: named('label', { className: 'example-label' }, 'Example'),
+      /** @param {object} Original */
+      TextArea: (Original) => (/** @type {object} */ props) =>
+        h(Original, { ...props, 'aria-label': 'Request body' }),
     },
   }
 }

@@ -38,7 +38,7 @@ interface OutgoingRequest {
 type Component = (props: object) => unknown
 
 interface React {
-  createElement(type: string, props: object | null, ...children: unknown[]): unknown
+  createElement(type: string | object, props: object | null, ...children: unknown[]): unknown
   useEffect(effect: () => void, dependencies: readonly unknown[]): void
 }
 

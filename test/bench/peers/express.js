@@ -45,7 +45,7 @@ async function limited(req, res, next) {
 }
 
 async function place(req, res) {
-  // The middleware has answered already.
+  // The middleware has responded already.
   if (getSharedIdempotencyService().isHit(req)) return
   if (!isOrder(req.body)) {
     res.status(422).json({ error: 'not an order' })

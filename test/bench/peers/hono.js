@@ -53,6 +53,6 @@ async function once(c, next) {
     return c.json(known.body, known.additional.status)
   }
   await next()
-  const answer = { body: await c.res.clone().json(), additional: { status: c.res.status } }
-  await idempotency.onResponse(request, answer)
+  const response = { body: await c.res.clone().json(), additional: { status: c.res.status } }
+  await idempotency.onResponse(request, response)
 }

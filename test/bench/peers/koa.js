@@ -1,8 +1,8 @@
 /*
  * Koa, @node-idempotency/core on Redis, rate-limiter-flexible, postgres.js. What it does not do and oncekey does: a
- * lock that is renewed and fenced, the answer from PostgreSQL when Redis has lost the key, the same bytes on a
+ * lock that is renewed and fenced, the response from PostgreSQL when Redis has lost the key, the same bytes on a
  * replay, several secrets and clients, problem documents, metrics, logs, validation of every member. A crash between
- * claim and answer leaves the key in progress for a day.
+ * claim and response leaves the key in progress for a day.
  */
 import Router from '@koa/router'
 import Koa from 'koa'

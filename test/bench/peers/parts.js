@@ -23,7 +23,9 @@ export function isSigned({ method, target, client, key, signature = '', raw }) {
 
 const limiter = new RateLimiterRedis({
   storeClient: new Redis(REDIS_URL, { enableOfflineQueue: false, lazyConnect: true }),
-  ...{ keyPrefix: 'limit', points: Number(QUOTA), duration: Number(WINDOW_S) },
+  keyPrefix: 'limit',
+  points: Number(QUOTA),
+  duration: Number(WINDOW_S),
   // As its documentation advises: who is over the limit is refused without Redis.
   inMemoryBlockOnConsumed: Number(QUOTA) + 1,
 })

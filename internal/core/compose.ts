@@ -1,0 +1,173 @@
+import type { Middleware, MiddlewareContext } from './request-state.ts'
+
+/** What a request passes on its way in. It returns a promise only when it has to wait for something. */
+export type Step = (ctx: MiddlewareContext) => Promise<void> | undefined
+
+/**
+ * What a request passes on its way back, once its step has let it in, whatever becomes of it behind that. It gets what was
+ * thrown there, undefined if nothing was, and returns what is thrown from here on. It returns a promise only when it has to
+ * wait for something.
+ */
+export type Back = (ctx: MiddlewareContext, thrown: unknown) => unknown
+
+/** A step as middleware of Koa, so that it can be mounted alone. `compose` runs its `step` and `back` without a promise. */
+export type StepMiddleware = Middleware & { readonly step: Step; readonly back?: Back | undefined }
+
+/** Makes middleware of a step, and of what there is to do after the middleware that follows. */
+export function middleware(step: Step, back?: Back): StepMiddleware {
+  const middleware: Middleware = async (ctx, next) => {
+    await step(ctx)
+    if (back === undefined) return await next()
+    let thrown: unknown
+    try {
+      await next()
+    } catch (error) {
+      thrown = something(error)
+    }
+    const left = await back(ctx, thrown)
+    if (left !== undefined) throw left
+  }
+  // Koa prints this name when it debugs.
+  Object.defineProperty(middleware, 'name', { value: step.name })
+  return Object.assign(middleware, { step, back })
+}
+
+function isStep(middleware: Middleware): middleware is StepMiddleware {
+  return 'step' in middleware
+}
+
+/** `undefined` stands for nothing that was thrown. */
+function something(thrown: unknown): unknown {
+  return thrown ?? new Error(`${thrown} was thrown`)
+}
+
+/**
+ * One middleware that does the same as these one by one. Steps that follow each other run in one function: each would
+ * otherwise have functions, promises and a frame of its own that live as long as the request, and the garbage collector
+ * copies what lives long. Middleware that surrounds what follows it is called as Koa calls it.
+ */
+export function compose(middlewares: readonly Middleware[]): Middleware {
+  const count = countOfSteps(middlewares)
+  const first = middlewares.slice(0, count).filter(isStep)
+  const steps = first.map(({ step }) => step)
+  const backs = first.map(({ back }) => back)
+  const around = middlewares[count]
+  const rest = middlewares.slice(count + 1)
+  const behind = rest.length === 0 ? undefined : compose(rest)
+  const onward: Middleware = (ctx, next) => {
+    if (around === undefined) return next()
+    return around(ctx, behind === undefined ? next : () => behind(ctx, next))
+  }
+  // With nothing to wait for it needs no promise of its own.
+  if (steps.length === 0) return onward
+  if (backs.some((back) => back !== undefined)) {
+    const way: Way = { steps, backs, onward }
+    return function compose(ctx, next) {
+      return new Promise((resolve, reject) => new Passage(way, ctx, next, resolve, reject).go())
+    }
+  }
+  // Not an async function: its frame would live as long as the request.
+  const walk = (ctx: MiddlewareContext, next: () => Promise<unknown>, first: number): Promise<unknown> => {
+    for (let at = first; at < steps.length; at++) {
+      const work = steps[at]?.(ctx)
+      if (work !== undefined) return work.then(() => walk(ctx, next, at + 1))
+    }
+    return onward(ctx, next)
+  }
+  return function compose(ctx, next) {
+    try {
+      return walk(ctx, next, 0)
+    } catch (error) {
+      return Promise.reject(error)
+    }
+  }
+}
+
+interface Way {
+  steps: readonly Step[]
+  /** At the places of their steps. */
+  backs: readonly (Back | undefined)[]
+  /** What follows the steps. */
+  onward: Middleware
+}
+
+/** A request on its way in and back. One object and one promise for all steps, whatever they wait for. */
+class Passage {
+  readonly #way: Way
+  readonly #ctx: MiddlewareContext
+  readonly #next: () => Promise<unknown>
+  readonly #resolve: (value: undefined) => void
+  readonly #reject: (error: unknown) => void
+  /** So many steps have let it in and are not passed on the way back. */
+  #inside = 0
+
+  constructor(
+    way: Way,
+    ctx: MiddlewareContext,
+    next: () => Promise<unknown>,
+    resolve: (value: undefined) => void,
+    reject: (error: unknown) => void,
+  ) {
+    this.#way = way
+    this.#ctx = ctx
+    this.#next = next
+    this.#resolve = resolve
+    this.#reject = reject
+  }
+
+  go(): void {
+    const { steps, onward } = this.#way
+    try {
+      while (this.#inside < steps.length) {
+        const work = steps[this.#inside]?.(this.#ctx)
+        if (work !== undefined) {
+          work.then(
+            () => {
+              this.#inside++
+              this.go()
+            },
+            (error: unknown) => this.#back(something(error)),
+          )
+          return
+        }
+        this.#inside++
+      }
+      Promise.resolve(onward(this.#ctx, this.#next)).then(
+        () => this.#back(undefined),
+        (error: unknown) => this.#back(something(error)),
+      )
+    } catch (error) {
+      this.#back(something(error))
+    }
+  }
+
+  #back(first: unknown): void {
+    let thrown = first
+    while (this.#inside > 0) {
+      this.#inside--
+      const back = this.#way.backs[this.#inside]
+      if (back === undefined) continue
+      try {
+        const left = back(this.#ctx, thrown)
+        if (left instanceof Promise) {
+          left.then(
+            (later: unknown) => this.#back(later),
+            (error: unknown) => this.#back(something(error)),
+          )
+          return
+        }
+        thrown = left
+      } catch (error) {
+        thrown = something(error)
+      }
+    }
+    if (thrown === undefined) this.#resolve(undefined)
+    else this.#reject(thrown)
+  }
+}
+
+/** How many of the first middlewares are nothing but their step, and their way back. */
+function countOfSteps(middlewares: readonly Middleware[]): number {
+  const first = middlewares.findIndex((middleware) => !isStep(middleware))
+  return first < 0 ? middlewares.length : first
+}

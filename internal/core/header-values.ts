@@ -1,0 +1,36 @@
+/** The value of each line of a header, in order; `name` in lower case. Elsewhere Node joins repeated lines. */
+export function headerValues(rawHeaders: readonly string[], name: string): string[] {
+  const values: string[] = []
+  for (let i = 0; i + 1 < rawHeaders.length; i += 2) {
+    const candidate = rawHeaders[i]
+    if (candidate?.length !== name.length || candidate.toLowerCase() !== name) continue
+    values.push(rawHeaders[i + 1] ?? '')
+  }
+  return values
+}
+
+/** The headers that name an idempotency key, in lower case. The sidecar reads both, the service the first. */
+export const KEY_HEADERS = ['idempotency-key', 'x-idempotency-key'] as const
+
+/**
+ * The lines that name the idempotency key: those of the first of these headers that was sent. The v1 signature covers
+ * them. Whatever reads keys from the second header must refuse another key in it than in the first.
+ */
+export function keyLines(rawHeaders: readonly string[]): string[] {
+  const [first, second] = KEY_HEADERS
+  const values = headerValues(rawHeaders, first)
+  return values.length > 0 ? values : headerValues(rawHeaders, second)
+}
+
+/** Without the spaces and tabs around it. In linear time: the obvious regular expression needs quadratic time. */
+export function trimOws(value: string): string {
+  let from = 0
+  let to = value.length
+  while (from < to && isOws(value.charCodeAt(from))) from++
+  while (to > from && isOws(value.charCodeAt(to - 1))) to--
+  return value.slice(from, to)
+}
+
+function isOws(code: number): boolean {
+  return code === 0x20 || code === 0x09
+}

@@ -1,0 +1,65 @@
+import { validate } from 'uuid'
+import { parseLimit } from './page-limit.ts'
+import { ServiceError } from './service-error.ts'
+
+type Parameter = string | string[] | undefined
+
+/** Which rows of a list are asked for; undefined members do not filter. Newest first. */
+export interface ListFilter {
+  limit: number
+  /** The id of the last row of the page before. */
+  before?: string | undefined
+  /** The rows of this idempotency key. */
+  key?: string | undefined
+  /** At this time or later. */
+  createdAfter?: Date | undefined
+  /** Before this time. */
+  createdBefore?: Date | undefined
+}
+
+/**
+ * `limit` (1 to 100, default 20), `cursor` (the `next_cursor` of the page before), `idempotency_key`, `created_after` and
+ * `created_before` (RFC 3339). Throws `invalid_request`, which names the parameter.
+ */
+export function parseListFilter(query: Record<string, Parameter>): ListFilter {
+  return {
+    limit: parseLimit(query.limit),
+    before: parseCursor(query.cursor),
+    key: parseKey(query.idempotency_key),
+    createdAfter: parseTime('created_after', query.created_after),
+    createdBefore: parseTime('created_before', query.created_before),
+  }
+}
+
+/** The place in a list where a page begins: the id of the last row before it. Throws `invalid_request`. */
+export function parseCursor(value: Parameter): string | undefined {
+  if (value === undefined || (typeof value === 'string' && validate(value))) return value
+  throw new ServiceError('invalid_request', 'cursor must be the next_cursor of an earlier page.')
+}
+
+/** What a key may have, whether it came in a header or in a body. */
+const KEY = /^[ -~]{1,255}$/
+
+function parseKey(value: Parameter): string | undefined {
+  if (value === undefined || (typeof value === 'string' && KEY.test(value))) return value
+  throw new ServiceError(
+    'invalid_request',
+    'idempotency_key must be one key of 1 to 255 characters of printable ASCII, without the quotes of the header.',
+  )
+}
+
+const RFC_3339 = /^\d{4}-\d{2}-\d{2}[Tt ]\d{2}:\d{2}:\d{2}(?:\.\d{1,9})?(?:[Zz]|[+-]\d{2}:\d{2})$/
+
+function parseTime(name: string, value: Parameter): Date | undefined {
+  if (value === undefined) return undefined
+  const text = typeof value === 'string' && RFC_3339.test(value) ? value.toUpperCase().replace(' ', 'T') : ''
+  const time = new Date(text)
+  // Date takes 30 February as 2 March.
+  const day = text.slice(0, 10)
+  const isDay = new Date(`${day}T00:00:00Z`).getUTCDate() === Number(day.slice(8))
+  if (!Number.isNaN(time.getTime()) && isDay) return time
+  throw new ServiceError(
+    'invalid_request',
+    `${name} must be one time of RFC 3339, such as 2026-01-31T09:30:00Z.`,
+  )
+}

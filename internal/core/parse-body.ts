@@ -1,0 +1,53 @@
+import type { z } from 'zod'
+import type { JsonBody } from './request-state.ts'
+import { type FieldFault, ServiceError } from './service-error.ts'
+
+/** More would not help the client, and a body of unknown members would get, and leave in the store, a response many times its size. */
+const MAX_FAULTS = 20
+
+/** What the schema makes of the body. `what` is named in the detail, e.g. `order`. Throws `validation_failed`. */
+export function parseBody<T extends z.ZodType>(schema: T, value: unknown, what: string): z.infer<T> {
+  const parsed = schema.safeParse(value)
+  if (parsed.success) return parsed.data
+  throw validationFailed(parsed.error.issues.flatMap(faults), what)
+}
+
+/** `validation_failed` with what is wrong with each member; no value is quoted. */
+export function validationFailed(all: readonly FieldFault[], what: string): ServiceError {
+  const errors = all.slice(0, MAX_FAULTS)
+  return new ServiceError(
+    'validation_failed',
+    `The ${what} is not valid: ${errors.map(describe).join('; ')}.`,
+    {
+      errors,
+    },
+  )
+}
+
+/** The body with the member as it was written, not as the binary number that JSON.parse made of it. */
+export function withWritten(json: JsonBody, member: string): unknown {
+  const written = json.numbers.get(`/${member}`)
+  const { value } = json
+  if (written === undefined || typeof value !== 'object' || value === null) return value
+  return { ...value, [member]: written }
+}
+
+function faults(issue: z.core.$ZodIssue): FieldFault[] {
+  const pointer = issue.path.map((part) => `/${pointerPart(String(part))}`).join('')
+  if (issue.code === 'unrecognized_keys') {
+    return issue.keys.map((key) => ({
+      pointer: `${pointer}/${pointerPart(key)}`,
+      detail: 'is not a known member',
+    }))
+  }
+  return [{ pointer, detail: issue.message }]
+}
+
+/** RFC 6901; cut, since an unknown member may be named with a megabyte. */
+function pointerPart(part: string): string {
+  return part.slice(0, 64).replaceAll('~', '~0').replaceAll('/', '~1')
+}
+
+function describe(fault: FieldFault): string {
+  return `${fault.pointer === '' ? 'the body' : fault.pointer.slice(1)} ${fault.detail}`
+}

@@ -1,0 +1,12 @@
+import { randomHex } from './random-hex.ts'
+
+/** Of the first digit behind the third hyphen: the variant of RFC 9562. */
+const VARIANT = '89ab'
+
+/** A UUID of version 7 (RFC 9562, 5.7): Unix milliseconds, which sort by time, and 74 random bits. */
+export function uuidV7(ms: number): string {
+  const time = ms.toString(16).padStart(12, '0')
+  const random = randomHex(10)
+  const variant = VARIANT.charAt(Number.parseInt(random.charAt(3), 16) % VARIANT.length)
+  return `${time.slice(0, 8)}-${time.slice(8)}-7${random.slice(0, 3)}-${variant}${random.slice(4, 7)}-${random.slice(7, 19)}`
+}

@@ -1,0 +1,43 @@
+import { existsSync, mkdirSync, readFileSync, writeFileSync } from 'node:fs'
+import { dirname, join } from 'node:path'
+import { fileURLToPath } from 'node:url'
+import { brotliDecompressSync } from 'node:zlib'
+import { z } from 'zod'
+
+/** Made by the build (src/make-initial-data.js). This file runs from dist and, in tests, from the sources. */
+const FILES = ['../../initial-data.br', '../../dist/initial-data.br']
+
+const INDEX = z.object({
+  /** The version of PGlite that made it. */
+  pglite: z.string(),
+  /** Parents first. */
+  directories: z.array(z.string()),
+  /** Path, and the place of its bytes. */
+  files: z.array(z.tuple([z.string(), z.number(), z.number()])),
+})
+
+/**
+ * Fills a new `directory` with the files of an empty database, which only their owner can read. 'current': PGlite of
+ * this very version made them; 'older': another version did, and whether this one opens them is not known; 'none': the
+ * build left none. Throws when the disk is full, and leaves what it has written.
+ */
+export function unpackInitialData(directory: string): 'current' | 'older' | 'none' {
+  const file = FILES.map((name) => fileURLToPath(new URL(name, import.meta.url))).find(existsSync)
+  if (file === undefined) return 'none'
+  const whole = brotliDecompressSync(readFileSync(file))
+  const start = 4 + whole.readUInt32LE(0)
+  const index = INDEX.parse(JSON.parse(whole.toString('utf8', 4, start)))
+  mkdirSync(directory, { recursive: true, mode: 0o700 })
+  for (const path of index.directories) mkdirSync(join(directory, path), { mode: 0o700 })
+  for (const [path, at, size] of index.files) {
+    writeFileSync(join(directory, path), whole.subarray(start + at, start + at + size), { mode: 0o600 })
+  }
+  return index.pglite === pgliteVersion() ? 'current' : 'older'
+}
+
+/** Its package.json is not among its exports. */
+function pgliteVersion(): string {
+  const root = dirname(dirname(fileURLToPath(import.meta.resolve('@electric-sql/pglite'))))
+  const manifest: unknown = JSON.parse(readFileSync(join(root, 'package.json'), 'utf8'))
+  return z.object({ version: z.string() }).parse(manifest).version
+}

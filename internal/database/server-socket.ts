@@ -1,0 +1,166 @@
+import { readFileSync } from 'node:fs'
+import { connect, isIP, type Socket } from 'node:net'
+import { Duplex } from 'node:stream'
+import { type ConnectionOptions, connect as connectTls, type SecureVersion } from 'node:tls'
+import { type DatabaseServer, type TlsOptions, whereIs } from './database-url.ts'
+
+/** Length and code of the message that asks for TLS. */
+const SSL_REQUEST = Buffer.from([0, 0, 0, 8, 4, 210, 22, 47])
+const OFFERED = 'S'.charCodeAt(0)
+const READY_FOR_QUERY = 'Z'.charCodeAt(0)
+const IDLE = 'I'.charCodeAt(0)
+const KEEP_ALIVE_MS = 60_000
+
+/**
+ * The wire to a server, in place of the driver's own. It encrypts as the URL says, and it watches what the driver does
+ * not: every statement of ours is a transaction of its own, so that the server must not be in one when it says that it is
+ * ready for the next. A pooler that has opened one (Pgpool-II does, in some of its modes) has committed nothing of what
+ * the statement seemed to have done. Then the connection is cut before the driver learns of the statement's success.
+ */
+export class ServerSocket extends Duplex {
+  readonly #raw: Socket
+  readonly #isOpen = transactionWatch()
+  #wire: Socket | undefined
+  #begun: (() => void) | undefined
+  #written = false
+  #failure: { error: Error | undefined } | undefined
+  /** For the messages of the driver. */
+  readonly host: string
+  readonly port: number
+
+  constructor(server: DatabaseServer) {
+    super()
+    this.host = server.host
+    this.port = server.port
+    const { host, port, tls } = server
+    this.#raw = host.startsWith('/') ? connect({ path: whereIs(server) }) : connect({ host, port })
+    this.#raw.setNoDelay(true)
+    this.#raw.setKeepAlive(true, KEEP_ALIVE_MS)
+    this.#raw.once('error', (error) => this.#fail(error))
+    this.#raw.once('close', () => this.#fail())
+    this.#raw.once('connect', () => {
+      if (tls.use === 'never' || host.startsWith('/')) this.#begin(this.#raw)
+      else if (tls.use === 'direct') this.#encrypt(tls)
+      else this.#negotiate(tls)
+    })
+  }
+
+  /** As net.Socket says it: the driver asks before it ends the connection. */
+  get readyState(): 'opening' | 'open' | 'closed' {
+    return this.destroyed ? 'closed' : this.#wire === undefined ? 'opening' : 'open'
+  }
+
+  #negotiate(tls: TlsOptions): void {
+    this.#raw.once('data', (response: Buffer) => {
+      // More than the one byte was not encrypted, and may come from a machine in between.
+      if (response.length === 1 && response[0] === OFFERED) this.#encrypt(tls)
+      else if (response.length === 1 && tls.use === 'if offered') this.#begin(this.#raw)
+      else this.#fail(failure('ERR_TLS_NOT_OFFERED', 'the server offers no TLS, which sslmode demands'))
+    })
+    this.#raw.write(SSL_REQUEST)
+  }
+
+  #encrypt(tls: TlsOptions): void {
+    try {
+      const wire = connectTls({ ...tlsOptions(this.host, tls), socket: this.#raw })
+      wire.once('error', (error) => this.#fail(error))
+      wire.once('close', () => this.#fail())
+      wire.once('secureConnect', () => this.#begin(wire))
+    } catch (error) {
+      this.#fail(error instanceof Error ? error : new Error(String(error)))
+    }
+  }
+
+  /**
+   * The driver (postgres.js 3.4.9) writes in an immediate. If the stream closes before that, it cancels the immediate and
+   * never makes another one: the connection, and each one that follows in its place, then sends nothing any more. So a
+   * failure before the first write waits for that write, and `_destroy` lets the immediates of this turn run.
+   */
+  #fail(error?: Error): void {
+    if (this.#written) this.destroy(error)
+    else this.#failure ??= { error }
+  }
+
+  #begin(wire: Socket): void {
+    this.#wire = wire
+    wire.on('data', (chunk: Buffer) => {
+      if (this.#isOpen(chunk)) this.destroy(failure('OPEN_TRANSACTION', OPEN))
+      else if (!this.push(chunk)) wire.pause()
+    })
+    wire.once('end', () => this.push(null))
+    this.#begun?.()
+  }
+
+  override _read(): void {
+    this.#wire?.resume()
+  }
+
+  override _write(chunk: Buffer, _encoding: BufferEncoding, done: () => void): void {
+    const wire = this.#wire
+    this.#written = true
+    if (this.#failure !== undefined) this.destroy(this.#failure.error)
+    else if (wire === undefined) this.#begun = () => this._write(chunk, 'binary', done)
+    else if (wire.write(chunk)) done()
+    else wire.once('drain', done)
+  }
+
+  override _final(done: () => void): void {
+    this.#wire?.end()
+    done()
+  }
+
+  override _destroy(error: Error | null, done: (error: Error | null) => void): void {
+    this.#wire?.destroy()
+    this.#raw.destroy()
+    setImmediate(done, error)
+  }
+}
+
+const OPEN =
+  'the connection is in a transaction that a pooler has opened: nothing is committed. ' +
+  'Use a pooler and a mode that docs/engines.md names, or none'
+
+function failure(code: string, message: string): Error {
+  return Object.assign(new Error(message), { code })
+}
+
+const VERSIONS: Record<string, SecureVersion | undefined> = { 'TLSv1.2': 'TLSv1.2', 'TLSv1.3': 'TLSv1.3' }
+
+function tlsOptions(host: string, { use, verify, ca, cert, key, passphrase, minVersion }: TlsOptions) {
+  const options: ConnectionOptions = { rejectUnauthorized: verify !== 'nothing', host }
+  if (isIP(host) === 0) options.servername = host
+  if (verify === 'chain') options.checkServerIdentity = () => undefined
+  if (use === 'direct') options.ALPNProtocols = ['postgresql']
+  if (ca !== undefined) options.ca = readFileSync(ca)
+  if (cert !== undefined) options.cert = readFileSync(cert)
+  if (key !== undefined) options.key = readFileSync(key)
+  if (passphrase !== undefined) options.passphrase = passphrase
+  const version = VERSIONS[minVersion ?? '']
+  if (version !== undefined) options.minVersion = version
+  return options
+}
+
+/** Type and length of a message. */
+const HEADER = 5
+
+/** For the chunks of one connection, in their order: whether the server was ready for the next query inside a transaction. */
+export function transactionWatch(): (chunk: Buffer) => boolean {
+  let skip = 0
+  let rest = Buffer.alloc(0)
+  return (chunk) => {
+    const bytes = rest.length === 0 ? chunk : Buffer.concat([rest, chunk])
+    let isOpen = false
+    let at = skip
+    while (bytes.length - at >= HEADER) {
+      if (bytes[at] === READY_FOR_QUERY) {
+        // Its status may come in the next chunk.
+        if (bytes.length - at === HEADER) break
+        if (bytes[at + HEADER] !== IDLE) isOpen = true
+      }
+      at += 1 + bytes.readUInt32BE(at + 1)
+    }
+    skip = Math.max(0, at - bytes.length)
+    rest = Buffer.from(bytes.subarray(Math.min(at, bytes.length)))
+    return isOpen
+  }
+}

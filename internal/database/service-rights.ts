@@ -1,0 +1,40 @@
+import type { Database } from './database.ts'
+
+/**
+ * What the role that serves does with each table and view: the least that every request and every command of an operator
+ * works with. docs/engines.md has it as GRANTs, and a test holds both to what is really needed. SELECT ... FOR UPDATE
+ * needs UPDATE.
+ */
+export const SERVICE_RIGHTS: readonly { rights: readonly string[]; relations: readonly string[] }[] = [
+  { rights: ['SELECT', 'INSERT'], relations: ['orders', 'audit_log', 'events'] },
+  {
+    rights: ['SELECT', 'INSERT', 'UPDATE', 'DELETE'],
+    relations: [
+      'payments',
+      'idempotency_keys',
+      'nodes',
+      'webhook_endpoints',
+      'webhook_secrets',
+      'webhook_deliveries',
+    ],
+  },
+  { rights: ['SELECT', 'INSERT', 'UPDATE'], relations: ['clients', 'client_secrets', 'audit_heads'] },
+  { rights: ['SELECT', 'UPDATE'], relations: ['clients_version'] },
+  { rights: ['SELECT'], relations: ['deployment', 'events_shift', 'oncekey_keys', 'schema_migrations'] },
+]
+
+/** The statements that give the role of this connection what it lacks; none: it lacks nothing. Rejects as `run` does. */
+export async function missingGrants(database: Database): Promise<string[]> {
+  const wanted = SERVICE_RIGHTS.flatMap(({ rights, relations }) =>
+    relations.flatMap((relation) => rights.map((name) => ({ relation, name }))),
+  )
+  const rows = await database.run(
+    (sql) => sql`
+      SELECT format('GRANT %s ON %s TO %I', string_agg(w.name, ', ' ORDER BY w.n), w.relation, current_user) AS statement
+      FROM ROWS FROM (json_to_recordset(${JSON.stringify(wanted)}::text::json) AS (relation text, name text))
+        WITH ORDINALITY AS w(relation, name, n)
+      WHERE has_table_privilege(to_regclass(w.relation), w.name) IS NOT TRUE
+      GROUP BY w.relation ORDER BY min(w.n)`,
+  )
+  return rows.map((row) => String(row.statement))
+}

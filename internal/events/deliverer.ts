@@ -1,0 +1,212 @@
+import { setMaxListeners } from 'node:events'
+import { setTimeout as sleep } from 'node:timers/promises'
+import type { Database } from '../database/database.ts'
+import {
+  type AttemptResult,
+  fanOut,
+  type Settled,
+  settleDelivery,
+  sweepDeliveries,
+  type TakenDelivery,
+  takeDeliveries,
+} from './delivery-table.ts'
+import { endpointSecrets, findEndpoint, resealEndpoints } from './endpoints.ts'
+import { eventId, eventJson, type ReadObjects } from './event.ts'
+import type { WebhookPost, WebhookResponse } from './post-webhook.ts'
+import { retryAfterMs, retryDelayMs } from './retry-schedule.ts'
+import { type Sealing, webhookSignature } from './webhook-secret.ts'
+
+export interface DelivererOptions {
+  database: Database
+  sealing: Sealing
+  readObjects: ReadObjects
+  post: (request: Omit<WebhookPost, 'allowLocal'>) => Promise<WebhookResponse>
+  /** Unix milliseconds by the clock of the database. */
+  now: () => number
+  /** 0 to less than 1. */
+  random: () => number
+  /** Called for each attempt. */
+  onAttempt?: (attempt: { client: string; endpoint: string; outcome: Settled; durationMs: number }) => void
+  onTrouble?: (error: unknown) => void
+  everyMs?: number
+  leaseMs?: number
+}
+
+export interface Deliverer {
+  /** Makes and sends what is due; resolves when it was sent. How many attempts it made. */
+  round(): Promise<number>
+  /** Resolves when nothing is being sent any more. What was not taken stays for another node. */
+  close(): Promise<void>
+}
+
+const EVERY_MS = 1_000
+const TIMEOUT_MS = 15_000
+/** Longer than an attempt with all its statements; a node that dies leaves its deliveries for so long. */
+const LEASE_MS = 60_000
+const MAX_IN_FLIGHT = 128
+/** For what is being sent when the service stops. */
+const CLOSE_MS = 1_000
+const GIVE_UP_MS = 5 * 86_400_000
+const KEEP_MS = 30 * 86_400_000
+const SWEEP_EVERY_MS = 60_000
+const SWEEP = 1_000
+/** As Standard Webhooks asks for. A longer event carries the id of its object alone. */
+const MAX_PAYLOAD_BYTES = 20_000
+const MAX_ERROR = 256
+
+/**
+ * Delivers the events of all endpoints, at least once, until it is closed. Any number of nodes may run one: each delivery is
+ * taken under a lease by one of them, and by another one after the lease if that node is gone.
+ */
+export function startDeliverer(options: DelivererOptions): Deliverer {
+  const {
+    database,
+    sealing,
+    readObjects,
+    post,
+    now,
+    random,
+    everyMs = EVERY_MS,
+    leaseMs = LEASE_MS,
+  } = options
+  /** By endpoint: how many are being sent. */
+  const busy = new Map<string, number>()
+  const inFlight = new Set<Promise<void>>()
+  const stopping = new AbortController()
+  // One for each webhook that is being sent.
+  setMaxListeners(0, stopping.signal)
+  let sweptMs = Number.NEGATIVE_INFINITY
+
+  const take = async (): Promise<Promise<void>[]> => {
+    const limit = MAX_IN_FLIGHT - inFlight.size
+    if (limit <= 0) return []
+    const taken = await takeDeliveries(database, { busy: [...busy.keys()], limit, leaseMs })
+    return taken.map((delivery) => {
+      busy.set(delivery.endpoint, (busy.get(delivery.endpoint) ?? 0) + 1)
+      const work: Promise<void> = attempt(delivery)
+        .catch((error: unknown) => options.onTrouble?.(error))
+        .finally(() => {
+          inFlight.delete(work)
+          const left = (busy.get(delivery.endpoint) ?? 1) - 1
+          if (left === 0) busy.delete(delivery.endpoint)
+          else busy.set(delivery.endpoint, left)
+        })
+      inFlight.add(work)
+      return work
+    })
+  }
+
+  const attempt = async (delivery: TakenDelivery): Promise<void> => {
+    const startedMs = performance.now()
+    const result = await send(delivery)
+    // Cut off by the end of this node: another one sends it again after the lease.
+    if (result === undefined) return
+    const { client, endpoint } = delivery
+    const outcome = await settleDelivery(database, delivery, result, GIVE_UP_MS)
+    options.onAttempt?.({ client, endpoint, outcome, durationMs: performance.now() - startedMs })
+  }
+
+  const send = async ({
+    client,
+    endpoint: id,
+    event,
+    failures,
+  }: TakenDelivery): Promise<AttemptResult | undefined> => {
+    const failed = (error: string, response?: WebhookResponse): AttemptResult => ({
+      delivered: false,
+      status: response?.status,
+      response: response?.text,
+      error: error.slice(0, MAX_ERROR),
+      nextMs: retryDelayMs(failures, random(), retryAfterMs(response?.retryAfter, now())),
+      gone: response?.status === 410,
+    })
+    const endpoint = await findEndpoint(database, client, id)
+    if (endpoint === undefined) return failed('the endpoint was removed')
+    const secrets = await endpointSecrets(database, sealing, endpoint)
+    const objects = await readObjects(client, [event])
+    const body = payload(client, event, objects.get(eventId(event)))
+    const seconds = Math.floor(now() / 1_000)
+    const headers = {
+      'Content-Type': 'application/json; charset=utf-8',
+      'User-Agent': 'oncekey',
+      'webhook-id': eventId(event),
+      'webhook-timestamp': String(seconds),
+      'webhook-signature': webhookSignature(secrets, eventId(event), seconds, body),
+    }
+    let response: WebhookResponse
+    try {
+      response = await post({
+        url: endpoint.url,
+        headers,
+        body,
+        timeoutMs: TIMEOUT_MS,
+        signal: stopping.signal,
+      })
+    } catch (error) {
+      if (stopping.signal.aborted) return undefined
+      return failed(error instanceof Error ? error.message : String(error))
+    }
+    const { status, text } = response
+    if (status < 200 || status > 299) return failed(`status ${status}`, response)
+    return { delivered: true, status, response: text, error: undefined, nextMs: undefined, gone: false }
+  }
+
+  const round = async (): Promise<number> => {
+    await fanOut(database)
+    const works = await take()
+    await Promise.all(works)
+    return works.length
+  }
+
+  const sweep = async () => {
+    if (performance.now() - sweptMs < SWEEP_EVERY_MS) return
+    sweptMs = performance.now()
+    await sweepDeliveries(database, KEEP_MS, SWEEP)
+    await resealEndpoints(database, sealing)
+  }
+
+  let closed = false
+  let timer: NodeJS.Timeout | undefined
+  let looking: Promise<void> = Promise.resolve()
+  /** Sending goes on beside it: an endpoint that is slow keeps no other one waiting. */
+  const look = async () => {
+    let works: Promise<void>[] = []
+    try {
+      await fanOut(database)
+      works = await take()
+      await sweep()
+    } catch (error) {
+      options.onTrouble?.(error)
+    }
+    schedule(works.length > 0 ? everyMs / 10 : everyMs)
+  }
+  const schedule = (ms: number) => {
+    if (closed) return
+    timer = setTimeout(
+      () => {
+        looking = look()
+      },
+      ms * (0.75 + random() / 2),
+    )
+    timer.unref()
+  }
+  schedule(everyMs)
+
+  return {
+    round,
+    async close() {
+      closed = true
+      clearTimeout(timer)
+      await looking
+      await Promise.race([Promise.all(inFlight), sleep(CLOSE_MS, undefined, { ref: false })])
+      stopping.abort()
+      await Promise.all(inFlight)
+    },
+  }
+}
+
+function payload(client: string, event: TakenDelivery['event'], data: string | undefined): string {
+  const whole = eventJson(client, event, data ?? '{}')
+  if (Buffer.byteLength(whole) <= MAX_PAYLOAD_BYTES) return whole
+  return eventJson(client, event, JSON.stringify({ object_id: event.object }))
+}

@@ -1,0 +1,92 @@
+import type { Database } from '../database/database.ts'
+import { EVENT_TYPES, type Event } from './event.ts'
+
+/** A delivery that this node has taken to send. */
+export interface TakenDelivery {
+  client: string
+  endpoint: string
+  event: Event
+  /** Fences: what becomes of an older attempt is not recorded. */
+  attempt: number
+  /** Attempts that failed before this one. */
+  failures: number
+}
+
+export interface AttemptResult {
+  delivered: boolean
+  status: number | undefined
+  response: string | undefined
+  error: string | undefined
+  /** undefined: it is not tried again. */
+  nextMs: number | undefined
+  /** The endpoint wants no more. */
+  gone: boolean
+}
+
+export type Settled = 'stale' | 'delivered' | 'retry' | 'failed' | 'disabled'
+
+/** Events that become deliveries of one endpoint in one transaction. */
+const FAN_OUT = 100
+/** Of one endpoint at once: what follows waits, so that an endpoint that is away for days does not fill the table. */
+const MAX_OPEN = 1_000
+/** To one endpoint at once from one node. */
+const EACH = 4
+
+/** Makes the deliveries of new events; how many. */
+export async function fanOut(database: Database): Promise<number> {
+  const [row] = await database.run(
+    (sql) => sql`SELECT oncekey_webhook_fan_out(${FAN_OUT}::integer, ${MAX_OPEN}::integer) AS made`,
+  )
+  return Number(row?.made)
+}
+
+export async function takeDeliveries(
+  database: Database,
+  { busy, limit, leaseMs }: { busy: readonly string[]; limit: number; leaseMs: number },
+): Promise<TakenDelivery[]> {
+  const rows = await database.run(
+    (sql) => sql`
+      SELECT client, endpoint, object, type, position::text, at, attempts, failures
+      FROM oncekey_webhook_take(${busy.join(',')}, ${EACH}::integer, ${limit}::integer, ${leaseMs}::integer)
+      ORDER BY position`,
+  )
+  return rows.map((row) => {
+    const type = EVENT_TYPES.find((one) => one === row.type)
+    if (type === undefined || !(row.at instanceof Date))
+      throw new Error(`a delivery of type ${String(row.type)}`)
+    return {
+      client: String(row.client),
+      endpoint: String(row.endpoint),
+      event: { position: String(row.position), object: String(row.object), type, at: row.at },
+      attempt: Number(row.attempts),
+      failures: Number(row.failures),
+    }
+  })
+}
+
+export async function settleDelivery(
+  database: Database,
+  { client, endpoint, event, attempt }: TakenDelivery,
+  { delivered, status, response, error, nextMs, gone }: AttemptResult,
+  giveUpMs: number,
+): Promise<Settled> {
+  const [row] = await database.run(
+    (sql) => sql`
+      SELECT oncekey_webhook_settle(${client}, ${endpoint}::uuid, ${event.object}::uuid, ${event.type}, ${attempt}::integer,
+        ${delivered}::boolean, ${status ?? null}::smallint, ${response ?? null}::text, ${error ?? null}::text,
+        ${nextMs === undefined ? null : Math.round(nextMs)}::bigint, ${gone}::boolean, ${giveUpMs}::bigint) AS outcome`,
+  )
+  const outcome = SETTLED.find((one) => one === row?.outcome)
+  if (outcome === undefined) throw new Error(`oncekey_webhook_settle answered ${String(row?.outcome)}`)
+  return outcome
+}
+
+const SETTLED: readonly Settled[] = ['stale', 'delivered', 'retry', 'failed', 'disabled']
+
+/** Forgets deliveries that ended so long ago, and secrets that sign no more; how many deliveries. */
+export async function sweepDeliveries(database: Database, keepMs: number, limit: number): Promise<number> {
+  const [row] = await database.run(
+    (sql) => sql`SELECT oncekey_webhook_sweep(${keepMs}::bigint, ${limit}::integer) AS removed`,
+  )
+  return Number(row?.removed)
+}

@@ -1,0 +1,142 @@
+import { validate } from 'uuid'
+import { z } from 'zod'
+import { parseBody, validationFailed } from '../core/parse-body.ts'
+import { type Middleware, type MiddlewareContext, required } from '../core/request-state.ts'
+import { ServiceError } from '../core/service-error.ts'
+import type { Database } from '../database/database.ts'
+import { type EndpointRules, endpointUrlFault, MAX_URL } from './endpoint-url.ts'
+import {
+  addEndpoint,
+  endpointObject,
+  findEndpoint,
+  listEndpoints,
+  MAX_ENDPOINTS,
+  removeEndpoint,
+  rotateEndpoint,
+} from './endpoints.ts'
+import { EVENT_TYPES } from './event.ts'
+import type { Sealing } from './webhook-secret.ts'
+
+export interface EndpointRoutes extends EndpointRules {
+  database: Database
+  sealing: Sealing
+  /** Unix milliseconds. */
+  now: () => number
+}
+
+const TYPE = 'application/json; charset=utf-8'
+
+export const endpointRequest = z.strictObject(
+  {
+    url: z
+      .string('must be a string')
+      .meta({ format: 'uri', maxLength: MAX_URL, description: 'https; http too in demo mode' }),
+    events: z
+      .array(z.enum(EVENT_TYPES, `must be one of ${EVENT_TYPES.join(', ')}`), 'must be an array')
+      .min(1, 'must name at least one type')
+      .max(EVENT_TYPES.length, 'must name each type once')
+      .optional()
+      .meta({ description: 'The types that are sent; all without it' }),
+  },
+  'must be an object',
+)
+
+/** At most a week: a secret that was given away must end. */
+const MAX_OVERLAP_S = 604_800
+const DEFAULT_OVERLAP_S = 86_400
+
+export const rotateRequest = z.strictObject(
+  {
+    overlap_seconds: z
+      .int('must be a whole number')
+      .min(0, 'must be at least 0')
+      .max(MAX_OVERLAP_S, `must be at most ${MAX_OVERLAP_S}`)
+      .optional()
+      .meta({
+        description: `How long the old secret signs beside the new one; default ${DEFAULT_OVERLAP_S}`,
+      }),
+  },
+  'must be an object',
+)
+
+/** `POST /api/v1/webhook-endpoints {url, events?}`: 201 with the endpoint and its secret, which is shown this once. */
+export function addWebhookEndpoint({ database, sealing, now, allowLocal }: EndpointRoutes): Middleware {
+  return async function addWebhookEndpoint(ctx) {
+    const { client } = required(ctx, 'caller', 'authentication')
+    const { url, events } = parseBody(endpointRequest, required(ctx, 'json', 'jsonBody').value, 'endpoint')
+    const fault = endpointUrlFault(url, { allowLocal })
+    if (fault !== undefined) throw validationFailed([{ pointer: '/url', detail: fault }], 'endpoint')
+    requireSealing(sealing)
+    const added = await addEndpoint(database, sealing, { client, url, types: events }, now())
+    if (added.outcome === 'full') {
+      const detail = `there are ${MAX_ENDPOINTS} endpoints, the most there can be`
+      throw validationFailed([{ pointer: '', detail }], 'endpoint')
+    }
+    if (added.outcome === 'exists') {
+      const detail =
+        'is that of another endpoint of yours; if its secret is lost, rotate it or remove the endpoint'
+      throw validationFailed([{ pointer: '/url', detail }], 'endpoint')
+    }
+    ctx.status = 201
+    ctx.set('Location', `/api/v1/webhook-endpoints/${added.endpoint.id}`)
+    respond(ctx, { webhook_endpoint: { ...endpointObject(added.endpoint), secret: added.secret } })
+  }
+}
+
+/** `GET /api/v1/webhook-endpoints`: own ones, oldest first; there are 20 at most. */
+export function listWebhookEndpoints({ database }: EndpointRoutes): Middleware {
+  return async function listWebhookEndpoints(ctx) {
+    const { client } = required(ctx, 'caller', 'authentication')
+    respond(ctx, { webhook_endpoints: (await listEndpoints(database, client)).map(endpointObject) })
+  }
+}
+
+export function getWebhookEndpoint({ database }: EndpointRoutes): Middleware {
+  return async function getWebhookEndpoint(ctx) {
+    respond(ctx, { webhook_endpoint: endpointObject(await ownEndpoint(ctx, database)) })
+  }
+}
+
+/** With its deliveries; 200 with the endpoint as it was. */
+export function removeWebhookEndpoint({ database }: EndpointRoutes): Middleware {
+  return async function removeWebhookEndpoint(ctx) {
+    const endpoint = await ownEndpoint(ctx, database)
+    if (!(await removeEndpoint(database, endpoint.client, endpoint.id))) throw notFound()
+    respond(ctx, { webhook_endpoint: endpointObject(endpoint) })
+  }
+}
+
+/** `POST /api/v1/webhook-endpoints/:id/rotate {overlap_seconds?}`: a new secret; the old one signs beside it for a while. */
+export function rotateWebhookEndpoint({ database, sealing }: EndpointRoutes): Middleware {
+  return async function rotateWebhookEndpoint(ctx) {
+    const body = parseBody(rotateRequest, required(ctx, 'json', 'jsonBody').value, 'rotation')
+    requireSealing(sealing)
+    const endpoint = await ownEndpoint(ctx, database)
+    const overlapMs = (body.overlap_seconds ?? DEFAULT_OVERLAP_S) * 1_000
+    const secret = await rotateEndpoint(database, sealing, { ...endpoint, overlapMs })
+    if (secret === undefined) throw notFound()
+    respond(ctx, { webhook_endpoint: { ...endpointObject(endpoint), secret } })
+  }
+}
+
+async function ownEndpoint(ctx: MiddlewareContext, database: Database) {
+  const { client } = required(ctx, 'caller', 'authentication')
+  const id = ctx.path.split('/')[4] ?? ''
+  const endpoint = validate(id) ? await findEndpoint(database, client, id) : undefined
+  if (endpoint === undefined) throw notFound()
+  return endpoint
+}
+
+function requireSealing({ keyId }: Sealing): void {
+  if (keyId !== undefined) return
+  throw new ServiceError('not_found', 'This service sends no webhooks: its operator has not set SECRETS_KEY.')
+}
+
+function notFound(): ServiceError {
+  return new ServiceError('not_found', 'There is no webhook endpoint with this id among yours.')
+}
+
+function respond(ctx: MiddlewareContext, value: object): void {
+  ctx.set('Content-Type', TYPE)
+  ctx.body = JSON.stringify(value)
+}

@@ -1,0 +1,31 @@
+import { isIP } from 'node:net'
+import { isPublicAddress } from './public-address.ts'
+
+export const MAX_URL = 2_000
+
+export interface EndpointRules {
+  /** http and addresses that are not public too: for trying it out on one machine. */
+  allowLocal: boolean
+}
+
+/**
+ * What is wrong with a URL for an endpoint; undefined: nothing. Names are not looked up: what they lead to is checked when
+ * the connection is made, each time.
+ */
+export function endpointUrlFault(text: string, { allowLocal }: EndpointRules): string | undefined {
+  if (text.length > MAX_URL) return `must have at most ${MAX_URL} characters`
+  // URL takes away white space and control characters in silence.
+  const url = /^[!-~]+$/.test(text) && URL.canParse(text) ? new URL(text) : undefined
+  if (url === undefined) return 'must be an absolute URL of ASCII characters'
+  if (url.protocol !== 'https:' && !(allowLocal && url.protocol === 'http:')) return 'must be an https URL'
+  if (url.username !== '' || url.password !== '') return 'must have no user and no password'
+  if (url.hash !== '' || text.includes('#')) return 'must have no fragment'
+  const host = hostOf(url)
+  if (!allowLocal && isIP(host) !== 0 && !isPublicAddress(host)) return 'must not be a private address'
+  return undefined
+}
+
+/** Without the brackets of IPv6. */
+export function hostOf({ hostname }: URL): string {
+  return hostname.replace(/^\[|\]$/g, '')
+}

@@ -1,0 +1,215 @@
+import { randomBytes } from 'node:crypto'
+import { retryOnceIfUnknown } from '../core/retry-once-if-unknown.ts'
+import { uuidV7 } from '../core/uuid-v7.ts'
+import type { Database, Sql } from '../database/database.ts'
+import { EVENT_TYPES, type EventPlace, type EventType } from './event.ts'
+import { newWebhookSecret, type Sealing } from './webhook-secret.ts'
+
+export const MAX_ENDPOINTS = 20
+
+export interface Endpoint {
+  client: string
+  id: string
+  url: string
+  /** undefined: all. */
+  types: readonly EventType[] | undefined
+  state: 'enabled' | 'disabled'
+  /** Why it is disabled: 410, failing for days, an operator. */
+  reason: string | undefined
+  failingSince: Date | undefined
+  createdAt: Date
+}
+
+export interface NewEndpoint {
+  client: string
+  url: string
+  types: readonly EventType[] | undefined
+}
+
+export type Added =
+  | { outcome: 'added'; endpoint: Endpoint; secret: string }
+  | { outcome: 'full' }
+  | { outcome: 'exists' }
+
+/** Makes an endpoint with a secret of its own; its first event is the next one. */
+export async function addEndpoint(
+  database: Database,
+  sealing: Sealing,
+  made: NewEndpoint,
+  now: number,
+): Promise<Added> {
+  const { client, url, types } = made
+  const id = uuidV7(now)
+  const { secret, secretId, sealed } = sealedSecret(sealing, client, id)
+  const [row] = await retryOnceIfUnknown(() =>
+    database.run(
+      (sql) => sql`
+        SELECT oncekey_webhook_add(${client}, ${id}::uuid, ${url}, ${types?.join(',') ?? null}::text, ${secretId},
+          ${sealed.bytes}, ${sealed.keyId}) AS outcome`,
+    ),
+  )
+  if (row?.outcome === 'full') return { outcome: 'full' }
+  if (row?.outcome === 'exists') return { outcome: 'exists' }
+  const endpoint = await findEndpoint(database, client, id)
+  if (endpoint === undefined) throw new Error('an endpoint that was added is gone')
+  return { outcome: 'added', endpoint, secret }
+}
+
+/** A new secret; the one before signs beside it for a while. undefined: there is no such endpoint. */
+export async function rotateEndpoint(
+  database: Database,
+  sealing: Sealing,
+  { client, id, overlapMs }: { client: string; id: string; overlapMs: number },
+): Promise<string | undefined> {
+  const { secret, secretId, sealed } = sealedSecret(sealing, client, id)
+  const [row] = await retryOnceIfUnknown(() =>
+    database.run(
+      (sql) => sql`
+        SELECT oncekey_webhook_rotate(${client}, ${id}::uuid, ${secretId}, ${sealed.bytes}, ${sealed.keyId},
+          ${overlapMs}::bigint) AS done`,
+    ),
+  )
+  return row?.done === true ? secret : undefined
+}
+
+export async function findEndpoint(
+  database: Database,
+  client: string,
+  id: string,
+): Promise<Endpoint | undefined> {
+  const [row] = await database.run(
+    (sql) => sql`SELECT ${columns(sql)} FROM webhook_endpoints WHERE client = ${client} AND id = ${id}::uuid`,
+  )
+  return row === undefined ? undefined : parseEndpoint(row)
+}
+
+/** Of one client, or of all; oldest first. */
+export async function listEndpoints(database: Database, client?: string): Promise<Endpoint[]> {
+  const rows = await database.run(
+    (sql) => sql`
+      SELECT ${columns(sql)} FROM webhook_endpoints ${client === undefined ? sql`` : sql`WHERE client = ${client}`}
+      ORDER BY client, id`,
+  )
+  return rows.map(parseEndpoint)
+}
+
+/** With its secrets and deliveries. false: it was not there. */
+export async function removeEndpoint(database: Database, client: string, id: string): Promise<boolean> {
+  const removed = await database.run(
+    (sql) => sql`DELETE FROM webhook_endpoints WHERE client = ${client} AND id = ${id}::uuid`,
+  )
+  return removed.count > 0
+}
+
+/** false: it was not enabled. */
+export async function disableEndpoint(database: Database, client: string, id: string): Promise<boolean> {
+  const [row] = await database.run(
+    (sql) => sql`SELECT oncekey_webhook_disable(${client}, ${id}::uuid, 'operator') AS done`,
+  )
+  return row?.done === true
+}
+
+/** Enables it, and sends again what happened since then; undefined: only what waits. false: there is no such endpoint. */
+export async function replayEndpoint(
+  database: Database,
+  { client, id, since }: { client: string; id: string; since: Date | undefined },
+): Promise<boolean> {
+  const [row] = await database.run(
+    (sql) =>
+      sql`SELECT oncekey_webhook_replay(${client}, ${id}::uuid, ${since ?? null}::timestamptz) AS done`,
+  )
+  return row?.done === true
+}
+
+/** The secrets that sign for it now, the newest first. */
+export async function endpointSecrets(
+  database: Database,
+  sealing: Sealing,
+  { client, id }: Pick<Endpoint, 'client' | 'id'>,
+): Promise<string[]> {
+  const rows = await database.run(
+    (sql) => sql`
+      SELECT id, sealed, key_id FROM webhook_secrets
+      WHERE client = ${client} AND endpoint = ${id}::uuid AND (expires_at IS NULL OR expires_at > clock_timestamp())
+      ORDER BY expires_at DESC NULLS FIRST`,
+  )
+  return rows.map((row) => {
+    if (!(row.sealed instanceof Buffer)) throw new Error('a sealed secret is bytes')
+    const place = { client, endpoint: id, secretId: String(row.id) }
+    return sealing.open({ bytes: row.sealed, keyId: String(row.key_id) }, place)
+  })
+}
+
+/** Seals secrets again that lie under an older key; up to 100, returns how many. */
+export async function resealEndpoints(database: Database, sealing: Sealing): Promise<number> {
+  const { keyId } = sealing
+  if (keyId === undefined) return 0
+  const rows = await database.run(
+    (sql) =>
+      sql`SELECT client, endpoint, id, sealed, key_id FROM webhook_secrets WHERE key_id <> ${keyId} LIMIT 100`,
+  )
+  for (const row of rows) {
+    if (!(row.sealed instanceof Buffer)) continue
+    const place = { client: String(row.client), endpoint: String(row.endpoint), secretId: String(row.id) }
+    const again = sealing.seal(sealing.open({ bytes: row.sealed, keyId: String(row.key_id) }, place), place)
+    await database.run(
+      (sql) => sql`
+        UPDATE webhook_secrets SET sealed = ${again.bytes}, key_id = ${again.keyId}
+        WHERE client = ${place.client} AND endpoint = ${place.endpoint}::uuid AND id = ${place.secretId}`,
+    )
+  }
+  return rows.length
+}
+
+function sealedSecret(sealing: Sealing, client: string, endpoint: string) {
+  const secret = newWebhookSecret()
+  const secretId = randomBytes(6).toString('hex')
+  return { secret, secretId, sealed: sealing.seal(secret, { client, endpoint, secretId }) }
+}
+
+const columns = (sql: Sql) => sql`client, id, url, types, state, reason, failing_since, created_at`
+
+function parseEndpoint(row: Record<string, unknown>): Endpoint {
+  if (!(row.created_at instanceof Date)) throw new Error('an endpoint without a time of creation')
+  const names = typeof row.types === 'string' ? row.types.split(',') : undefined
+  return {
+    client: String(row.client),
+    id: String(row.id),
+    url: String(row.url),
+    types: names && EVENT_TYPES.filter((type) => names.includes(type)),
+    state: row.state === 'enabled' ? 'enabled' : 'disabled',
+    reason: typeof row.reason === 'string' ? row.reason : undefined,
+    failingSince: row.failing_since instanceof Date ? row.failing_since : undefined,
+    createdAt: row.created_at,
+  }
+}
+
+/** As its client sees it, without `secret`: that is shown once. */
+export function endpointObject(endpoint: Endpoint): Record<string, unknown> {
+  const { id, url, types, state, reason, failingSince, createdAt } = endpoint
+  return {
+    id,
+    url,
+    events: types ?? [...EVENT_TYPES],
+    status: state,
+    disabled_reason: reason ?? null,
+    failing_since: failingSince?.toISOString() ?? null,
+    created_at: createdAt.toISOString(),
+  }
+}
+
+/** What the event `webhook_endpoint.disabled` shows: the endpoint as it is now; only its id if it was removed. */
+export async function disabledEndpoint(
+  database: Database,
+  client: string,
+  place: EventPlace,
+): Promise<string> {
+  const [row] = await database.run(
+    (sql) => sql`
+      SELECT endpoint::text FROM events
+      WHERE client = ${client} AND position = ${place.position}::text::bigint AND object = ${place.object}::uuid`,
+  )
+  const id = String(row?.endpoint)
+  const endpoint = row === undefined ? undefined : await findEndpoint(database, client, id)
+  return JSON.stringify({ webhook_endpoint: endpoint === undefined ? { id } : endpointObject(endpoint) })
+}

@@ -1,0 +1,65 @@
+import type { Database } from '../database/database.ts'
+import { explainRefusal } from '../database/explain-refusal.ts'
+import { EVENT_TYPES, type Event, type EventPlace, type EventType } from './event.ts'
+
+export interface EventPage {
+  /** Only later ones than this. */
+  after: EventPlace | undefined
+  type: EventType | undefined
+  limit: number
+}
+
+/** The index of orders by position is read once. */
+const RESUME_DEADLINE_MS = 60_000
+
+/** Before every event. */
+const START: EventPlace = { position: '0', object: '00000000-0000-0000-0000-000000000000' }
+
+/**
+ * The events of a client behind a place, oldest first. What is read stands before every transaction that is still open, so
+ * that no event can be committed later at a place that a reader has passed. A transaction that stays open, of whatever
+ * database of the server, therefore holds back the events behind it, and loses none.
+ */
+export async function readEvents(
+  database: Database,
+  client: string,
+  { after = START, type, limit }: EventPage,
+): Promise<Event[]> {
+  const found = await database.run(
+    (sql) => sql`
+      SELECT place::text AS position, about AS object, kind AS type, happened AS at FROM oncekey_events_after(
+        ${client}, ${after.position}::text::bigint, ${after.object}::uuid, ${type ?? null}::text, ${limit}::integer)`,
+  )
+  return found.map(parseEvent)
+}
+
+/** Behind every event that can be read now, of whatever client. */
+export async function lastPlace(database: Database): Promise<EventPlace> {
+  const [row] = await database.run((sql) => sql`SELECT (oncekey_events_horizon() - 1)::text AS position`)
+  return { position: String(row?.position), object: 'ffffffff-ffff-ffff-ffff-ffffffffffff' }
+}
+
+/**
+ * Before a service serves: after a restore from a dump the numbers of transactions begin again, and positions must not.
+ * true: that was so. Rejects with a plain Error where it is so and the role does not own the tables.
+ */
+export async function resumeEvents(database: Database): Promise<boolean> {
+  try {
+    const [row] = await database.run(
+      (sql) => sql`SELECT oncekey_events_resume() AS resumed`,
+      RESUME_DEADLINE_MS,
+    )
+    return row?.resumed === true
+  } catch (error) {
+    const how = 'after a restore from a dump run "oncekey migrate" as the owner of the tables'
+    throw new Error(`events cannot go on in this database: ${explainRefusal(error)}; ${how}`, {
+      cause: error,
+    })
+  }
+}
+
+function parseEvent(row: Record<string, unknown>): Event {
+  const type = EVENT_TYPES.find((one) => one === row.type)
+  if (type === undefined || !(row.at instanceof Date)) throw new Error(`an event of type ${String(row.type)}`)
+  return { position: String(row.position), object: String(row.object), type, at: row.at }
+}

@@ -1,0 +1,47 @@
+import { parseLimit } from '../core/page-limit.ts'
+import { type Middleware, required } from '../core/request-state.ts'
+import { ServiceError } from '../core/service-error.ts'
+import type { Database } from '../database/database.ts'
+import {
+  cursorOf,
+  EVENT_TYPES,
+  type EventType,
+  eventId,
+  eventJson,
+  parseEventCursor,
+  type ReadObjects,
+} from './event.ts'
+import { lastPlace, readEvents } from './event-log.ts'
+
+/** In place of a cursor: only what happens later. */
+const NOW = 'now'
+
+/**
+ * `GET /api/v1/events?limit=&cursor=&type=`: own events, oldest first:
+ * `{"events":[…],"next_cursor":string|null,"has_more":boolean}`. The cursor is that of the last event read, also on the
+ * last page: what happens later follows it. null: there was no event yet.
+ */
+export function listEvents(database: Database, readObjects: ReadObjects): Middleware {
+  return async function listEvents(ctx) {
+    const { client } = required(ctx, 'caller', 'authentication')
+    const limit = parseLimit(ctx.query.limit)
+    const { cursor } = ctx.query
+    const after = cursor === NOW ? await lastPlace(database) : parseEventCursor(client, cursor)
+    const type = parseType(ctx.query.type)
+    // One more than asked for tells whether there is another page.
+    const found = await readEvents(database, client, { after, type, limit: limit + 1 })
+    const page = found.slice(0, limit)
+    const objects = await readObjects(client, page)
+    const events = page.map((event) => eventJson(client, event, objects.get(eventId(event)) ?? '{}'))
+    const last = page.at(-1) ?? after
+    const next = last === undefined ? 'null' : `"${cursorOf(client, last)}"`
+    ctx.set('Content-Type', 'application/json; charset=utf-8')
+    ctx.body = `{"events":[${events.join(',')}],"next_cursor":${next},"has_more":${found.length > limit}}`
+  }
+}
+
+function parseType(value: string | string[] | undefined): EventType | undefined {
+  const type = EVENT_TYPES.find((one) => one === value)
+  if (value === undefined || type !== undefined) return type
+  throw new ServiceError('invalid_request', `type must be one of ${EVENT_TYPES.join(', ')}.`)
+}

@@ -1,0 +1,35 @@
+import { createHash } from 'node:crypto'
+import type { MiddlewareContext } from '../core/request-state.ts'
+
+export interface CachedResponse {
+  type: string
+  bytes: Buffer
+  etag: string
+}
+
+/** A response that is the same for every client until the next version of the service. */
+export function cachedResponse(type: string, text: string): CachedResponse {
+  const bytes = Buffer.from(text)
+  return { type, bytes, etag: etagOf(bytes) }
+}
+
+export function etagOf(bytes: Buffer): string {
+  return `"${createHash('sha256').update(bytes).digest('base64url').slice(0, 22)}"`
+}
+
+/** Sends it, or 304 to who has it already. */
+export function sendCached(ctx: MiddlewareContext, response: CachedResponse): void {
+  if (isFresh(ctx, response.etag)) return
+  ctx.set('Content-Type', response.type)
+  ctx.body = response.bytes
+}
+
+/** True if the caller's copy is the current one; the response is 304 then. Every client keeps a copy, and asks each time. */
+export function isFresh(ctx: MiddlewareContext, etag: string): boolean {
+  ctx.status = 200
+  ctx.set('ETag', etag)
+  ctx.set('Cache-Control', 'no-cache')
+  if (!ctx.fresh) return false
+  ctx.status = 304
+  return true
+}

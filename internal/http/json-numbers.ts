@@ -1,0 +1,100 @@
+/**
+ * The numbers of a JSON text as they were written, by their JSON Pointer (RFC 6901). Found when they are asked for, in
+ * time linear in the text: a list of all of them, with pointers, would be many times its size.
+ */
+export class JsonNumbers {
+  readonly #text: string
+
+  /** `text`: what JSON.parse has accepted, without a member that is there twice. */
+  constructor(text: string) {
+    this.#text = text
+  }
+
+  /** undefined: there is nothing at this place, or it is no number. */
+  get(pointer: string): string | undefined {
+    const text = this.#text
+    let at = skipSpace(text, 0)
+    for (const part of pointer.split('/').slice(1)) {
+      const name = part.replaceAll('~1', '/').replaceAll('~0', '~')
+      const found = text[at] === '{' ? memberAt(text, at, name) : elementAt(text, at, name)
+      if (found === undefined) return undefined
+      at = found
+    }
+    return NUMBER_START.has(text.charAt(at)) ? text.slice(at, endOfScalar(text, at)) : undefined
+  }
+}
+
+const NUMBER_START = new Set('-0123456789')
+const INDEX = /^(?:0|[1-9]\d{0,8})$/
+
+/** Where the value of a member begins. `at`: of the object's brace. */
+function memberAt(text: string, at: number, name: string): number | undefined {
+  let next = skipSpace(text, at + 1)
+  while (text[next] === '"') {
+    const end = endOfString(text, next)
+    const value = skipSpace(text, skipSpace(text, end) + 1)
+    if (nameOf(text.slice(next, end)) === name) return value
+    next = afterComma(text, endOfValue(text, value))
+  }
+  return undefined
+}
+
+/** Where an element begins. `at`: of the array's bracket, or of what is no array. */
+function elementAt(text: string, at: number, index: string): number | undefined {
+  if (text[at] !== '[' || !INDEX.test(index)) return undefined
+  let next = skipSpace(text, at + 1)
+  for (let left = Number(index); left > 0 && text[next] !== ']'; left--) {
+    next = afterComma(text, endOfValue(text, next))
+  }
+  return text[next] === ']' ? undefined : next
+}
+
+/** The next member or element after a value, or the bracket that closes the list. */
+function afterComma(text: string, end: number): number {
+  const at = skipSpace(text, end)
+  return text[at] === ',' ? skipSpace(text, at + 1) : at
+}
+
+function endOfValue(text: string, start: number): number {
+  if (text[start] === '"') return endOfString(text, start)
+  if (text[start] !== '{' && text[start] !== '[') return endOfScalar(text, start)
+  let depth = 0
+  for (let at = start; ; at++) {
+    const char = text[at]
+    if (char === '"') at = endOfString(text, at) - 1
+    else if (char === '{' || char === '[') depth++
+    else if ((char === '}' || char === ']') && --depth === 0) return at + 1
+  }
+}
+
+const AFTER_SCALAR = new Set([',', ']', '}', ' ', '\t', '\n', '\r', ''])
+
+function endOfScalar(text: string, start: number): number {
+  let at = start
+  while (!AFTER_SCALAR.has(text.charAt(at))) at++
+  return at
+}
+
+function skipSpace(text: string, start: number): number {
+  let at = start
+  while (text[at] === ' ' || text[at] === '\n' || text[at] === '\r' || text[at] === '\t') at++
+  return at
+}
+
+/** Behind the closing quote of the string that begins at `start`. A regular expression would need a stack for its escapes. */
+export function endOfString(text: string, start: number): number {
+  let at = text.indexOf('"', start + 1)
+  while (isEscaped(text, at)) at = text.indexOf('"', at + 1)
+  return at + 1
+}
+
+function isEscaped(text: string, quote: number): boolean {
+  let before = quote
+  while (text[before - 1] === '\\') before--
+  return (quote - before) % 2 === 1
+}
+
+/** Of a string with its quotes. */
+export function nameOf(quoted: string): string {
+  return quoted.includes('\\') ? String(JSON.parse(quoted)) : quoted.slice(1, -1)
+}

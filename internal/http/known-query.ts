@@ -1,0 +1,30 @@
+import { middleware } from '../core/compose.ts'
+import type { Middleware } from '../core/request-state.ts'
+import { ServiceError } from '../core/service-error.ts'
+
+/** What is shown of names that a client made up: it could send 16 KiB of them. */
+const MAX_NAMES = 5
+const MAX_NAME = 64
+
+/**
+ * Refuses query parameters that a route does not know: a filter with a typing error would otherwise return everything.
+ * Throws `invalid_request`, which names them.
+ */
+export function knownQuery(known: readonly string[]): Middleware {
+  const names = new Set(known)
+  return middleware(function knownQuery({ req: { url = '' } }) {
+    const start = url.indexOf('?')
+    if (start < 0) return undefined
+    const sent = new Set(new URLSearchParams(url.slice(start + 1)).keys())
+    const unknown = [...sent].filter((name) => !names.has(name))
+    if (unknown.length > 0) throw new ServiceError('invalid_request', detailOf(unknown, known))
+    return undefined
+  })
+}
+
+function detailOf(unknown: readonly string[], known: readonly string[]): string {
+  const shown = unknown.slice(0, MAX_NAMES).map((name) => JSON.stringify(name.slice(0, MAX_NAME)))
+  const more = unknown.length > MAX_NAMES ? ` and ${unknown.length - MAX_NAMES} more` : ''
+  const has = known.length === 0 ? 'It has none' : `It knows ${known.join(', ')}`
+  return `This route does not know the query parameter ${shown.join(', ')}${more}. ${has}.`
+}

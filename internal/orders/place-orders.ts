@@ -1,0 +1,99 @@
+import { batchJson } from '../database/batch.ts'
+import type { Database, Sql } from '../database/database.ts'
+import type { Placed, Placement, Standing } from './placement.ts'
+import { existing, logged, MISMATCH } from './standing.ts'
+
+export const CREATED: Placed = { outcome: 'created' }
+
+/**
+ * Decides, stores and reads in one statement. 'neither': there was no order before the statement, and this one was not
+ * written: another one was committed meanwhile, or a record of the key stands in the way. What is looked up is looked up
+ * row by row: a plan that is kept from when a table was small must not become a scan of it.
+ */
+export async function placeAll(
+  database: Database,
+  items: readonly Placement[],
+  recordsOf: string | undefined,
+  deadlineMs?: number,
+): Promise<(Placed | 'neither')[]> {
+  const rows = rowsOf(items)
+  const count = items.length
+  const [row] = await database.run(
+    (sql) => sql`
+      WITH asked AS MATERIALIZED (
+        SELECT * FROM json_to_recordset(${rows}::text::json) AS r(client text, id uuid, key text, fingerprint text,
+          user_id text, item text, amount numeric, status smallint, body text, created_at timestamptz)),
+      placed AS (
+        INSERT INTO orders (client, id, idempotency_key, fingerprint, user_id, item, amount, response_status,
+          response_body, created_at)
+        SELECT client, id, key, decode(fingerprint, 'hex'), user_id, item, amount, status,
+          convert_to(body, 'UTF8'), created_at
+        FROM asked ${recordsOf === undefined ? sql`` : withoutRecord(sql, recordsOf)}
+        ON CONFLICT (client, idempotency_key) DO NOTHING
+        RETURNING id)
+      SELECT count(*)::integer AS placed,
+        CASE WHEN count(*) < ${count}::integer THEN (SELECT array_agg(id)::text FROM placed) END AS ids,
+        CASE WHEN count(*) < ${count}::integer THEN (
+          SELECT json_agg(json_build_array(o.client, o.idempotency_key, o.id, encode(o.fingerprint, 'hex'),
+            o.response_status, convert_from(o.response_body, 'UTF8')))::text
+          FROM asked CROSS JOIN LATERAL (SELECT * FROM orders
+            WHERE client = asked.client AND idempotency_key = asked.key LIMIT 1) AS o
+        ) END AS found,
+        CASE WHEN count(*) < ${count}::integer THEN ${logged(sql)} END AS logged
+      FROM placed`,
+    deadlineMs,
+  )
+  if (row === undefined) throw new Error('the statement that places orders gave no row')
+  if (Number(row.placed) === count) return items.map(() => CREATED)
+  const ids = String(row.ids ?? '')
+  const found = parseFound(row.found)
+  return items.map((item) => {
+    if (ids.includes(item.order.id)) return CREATED
+    const order = found.get(nameOf(item.client, item.order.key))
+    if (order === undefined) return 'neither'
+    if (order.id === item.order.id) return CREATED
+    return order.fingerprint === item.fingerprint ? order.existing : MISMATCH
+  })
+}
+
+function rowsOf(items: readonly Placement[]): string {
+  return batchJson(
+    items,
+    ({ client, order }) => nameOf(client, order.key),
+    ({ client, order, fingerprint, response }) => ({
+      client,
+      id: order.id,
+      key: order.key,
+      fingerprint,
+      user_id: order.userId,
+      item: order.item,
+      amount: order.amount,
+      status: response.status,
+      body: response.body,
+      created_at: order.createdAt,
+    }),
+  )
+}
+
+const withoutRecord = (sql: Sql, scope: string) => sql`
+  WHERE (SELECT true FROM idempotency_keys AS k
+    WHERE k.client = asked.client AND k.scope = ${scope} AND k.key = asked.key
+      AND (k.state <> 'in_progress' OR k.fingerprint <> decode(asked.fingerprint, 'hex'))
+      AND (k.expires_at > now() OR (k.state = 'in_progress' AND k.lease_until > now()))) IS NULL`
+
+/** By client and key: what the orders are that were there before. */
+function parseFound(json: unknown): Map<string, { id: string; fingerprint: string; existing: Standing }> {
+  const found: unknown = typeof json === 'string' ? JSON.parse(json) : []
+  if (!Array.isArray(found)) throw new Error('the orders that were found are no list')
+  return new Map(
+    found.map(([client, key, id, fingerprint, status, body]) => [
+      nameOf(String(client), String(key)),
+      { id: String(id), fingerprint: String(fingerprint), existing: existing(id, status, body) },
+    ]),
+  )
+}
+
+/** Clients have no line breaks in their names. */
+function nameOf(client: string, key: string): string {
+  return `${client}\n${key}`
+}

@@ -1,0 +1,35 @@
+import type { Database, Sql } from '../database/database.ts'
+import type { OrderKey, Standing } from './placement.ts'
+
+/**
+ * An order that can be read may be missing on the synchronous standby: the wait for it was cut short, or the server was
+ * restarted meanwhile. What is acknowledged because it was read has to be there, so that reading it is a commit of its
+ * own, of nothing but a message in the log, which comes after all others and is waited for. It is one statement: two of
+ * them might be run by two servers, one before a failover and one after it.
+ */
+export const logged = (sql: Sql) => sql`
+  CASE WHEN current_setting('synchronous_standby_names') <> ''
+    THEN pg_logical_emit_message(true, 'oncekey', '')::text END`
+
+/** What the key stands for; undefined: for no order. */
+export async function standing(
+  database: Database,
+  { client, key, fingerprint }: OrderKey,
+  deadlineMs?: number,
+): Promise<Standing | undefined> {
+  const [row] = await database.run(
+    (sql) => sql`
+      SELECT id, encode(fingerprint, 'hex') AS fingerprint, response_status,
+        convert_from(response_body, 'UTF8') AS body, ${logged(sql)} AS logged
+      FROM orders WHERE client = ${client} AND idempotency_key = ${key}`,
+    deadlineMs,
+  )
+  if (row === undefined) return undefined
+  return row.fingerprint === fingerprint ? existing(row.id, row.response_status, row.body) : MISMATCH
+}
+
+export const MISMATCH: Standing = { outcome: 'mismatch' }
+
+export function existing(id: unknown, status: unknown, body: unknown): Standing {
+  return { outcome: 'existing', id: String(id), response: { status: Number(status), body: String(body) } }
+}

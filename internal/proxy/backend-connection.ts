@@ -1,0 +1,116 @@
+import type { Socket } from 'node:net'
+import { TLSSocket } from 'node:tls'
+import { buildConnector } from 'undici'
+
+/**
+ * Connections to the backend on which undici sees what RFC 9110 and RFC 9112 say, in three cases in which it would see
+ * something else: an interim response 100 that was not asked for ends the connection there, a reset within a
+ * response without a length counts as its end, and Node.js itself reports a reset as an end when it comes together with
+ * the last bytes.
+ */
+export function connectBackend(timeoutMs: number): buildConnector.connector {
+  const connect = buildConnector({ timeout: timeoutMs })
+  return (options, callback) => {
+    // Without a name of its own it is that of the target, whose certificate is checked; undici has it from the Host header.
+    connect({ ...options, servername: '' }, (...made) => {
+      // A connection that failed has no socket, although the types say null.
+      if (made[0] === null) {
+        markResets(made[1])
+        // Node.js does not tell whether TLS ended in good order, and has no such write there: see docs/sidecar.md.
+        if (!(made[1] instanceof TLSSocket)) askAtEnd(made[1])
+        dropContinue(made[1])
+      }
+      callback(...made)
+    })
+  }
+}
+
+/** A connection that was reset; undici takes ECONNRESET for an end in good order where a response has no length. */
+const RESET = 'ERR_BACKEND_RESET'
+
+function markResets(socket: Socket): void {
+  socket.on('error', (error: NodeJS.ErrnoException) => {
+    if (error.code === 'ECONNRESET') error.code = RESET
+  })
+}
+
+const NOTHING = Buffer.alloc(0)
+
+/**
+ * Node.js 20 and 22 (libuv up to 1.51) read what has arrived and take the hang-up behind it for an end, a reset included:
+ * a process that was busy for a moment sees half a response end in good order. Writing no bytes at all sends nothing, and
+ * fails on a connection that was reset.
+ */
+function askAtEnd(socket: Socket): void {
+  const { push, write } = socket
+  socket.push = (chunk: unknown): boolean => {
+    // With bytes on their way a write would wait for them, and a reset fails those.
+    if (chunk !== null || socket.destroyed || !socket.writable || socket.writableLength > 0)
+      return push.call(socket, chunk)
+    const answered = (error?: Error | null) => {
+      // An error destroys the connection.
+      if (!error && !socket.destroyed) push.call(socket, null)
+    }
+    Reflect.apply(write, socket, [NOTHING, answered])
+    return true
+  }
+}
+
+/** Longer ones are left to the parser, which has a limit of its own. */
+const MAX_INTERIM_BYTES = 16_384
+const END = '\r\n\r\n'
+
+/**
+ * Takes interim responses 100 out of what the backend sends between the head of a request and the final response. A
+ * client must be able to parse them, even if it does not expect one (RFC 9110, 15.2).
+ */
+function dropContinue(socket: Socket): void {
+  const { push, write } = socket
+  let awaiting = false
+  let held: Buffer | undefined
+
+  socket.write = (...args: unknown[]): boolean => {
+    if (isRequestHead(args[0])) awaiting = true
+    return Reflect.apply(write, socket, args)
+  }
+  socket.push = (chunk: unknown): boolean => {
+    if (!awaiting) return push.call(socket, chunk)
+    if (!(chunk instanceof Buffer)) {
+      awaiting = false
+      if (held !== undefined) push.call(socket, held)
+      return push.call(socket, chunk)
+    }
+    let bytes = held === undefined ? chunk : Buffer.concat([held, chunk])
+    held = undefined
+    while (isInterim(bytes)) {
+      const end = bytes.indexOf(END)
+      if (end === -1 && bytes.length < MAX_INTERIM_BYTES && !bytes.includes('\n\n')) {
+        held = bytes
+        return true
+      }
+      if (end === -1) break
+      if (bytes.toString('latin1', 9, 12) !== '100') push.call(socket, bytes.subarray(0, end + END.length))
+      bytes = bytes.subarray(end + END.length)
+      if (bytes.length === 0) return true
+    }
+    awaiting = false
+    return push.call(socket, bytes)
+  }
+}
+
+/** undici writes it as one text; pieces of a body begin with a length in lower case, or are bytes. */
+function isRequestHead(written: unknown): boolean {
+  if (typeof written !== 'string') return false
+  const first = written.charCodeAt(0)
+  return first >= 0x41 && first <= 0x5a
+}
+
+const INTERIM = 'HTTP/1.1 1'
+const SWITCHING = 'HTTP/1.1 101'
+
+/** Whether these bytes begin, or may begin, with an interim response. After 101 another protocol would follow. */
+function isInterim(bytes: Buffer): boolean {
+  if (bytes.length >= INTERIM.length && bytes[INTERIM.length - 1] !== 0x31) return false
+  const text = bytes.toString('latin1', 0, SWITCHING.length).replace(/^HTTP\/1\.0/, 'HTTP/1.1')
+  return (INTERIM.startsWith(text) || text.startsWith(INTERIM)) && text !== SWITCHING
+}

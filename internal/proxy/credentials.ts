@@ -1,0 +1,31 @@
+import { isHopByHop } from './connection-headers.ts'
+
+/** A request, or another program's record of one. */
+export interface WithHeaders {
+  req: { rawHeaders: readonly string[] }
+}
+
+/**
+ * Headers that show who calls, by what servers, gateways and frameworks call them: a response may be meant for no one
+ * else. Tokens against forged forms (CSRF) are left out: each page has another one, and they name no caller. So are
+ * signatures and proofs, which are new for each attempt.
+ */
+const CREDENTIAL =
+  /^(?!.*(?:csrf|xsrf))(?:cookie2?|from|.*auth.*|.*token.*|.*api-?key.*|.*access-?key.*|.*secret.*|.*passw.*|.*session.*|.*jwt.*|.*oidc.*|.*cert.*|(?:.*-)?(?:user|account|tenant|customer|client|org|organization|member|principal|subject|identity)(?:-?(?:id|name|email))?)$/
+
+/** Those of them that another one takes the place of while the caller stays the same. */
+const REFRESHED = /^(?:authorization|cookie2?|.*token.*|.*session.*|.*jwt.*|.*oidc.*)$/
+
+export function isRefreshed(name: string): boolean {
+  return REFRESHED.test(name)
+}
+
+/** The credentials of a request in an order of their own, '' without any: a client may send its headers in another order. */
+export function credentialsOf({ req: { rawHeaders } }: WithHeaders): string {
+  const lines: string[] = []
+  for (let i = 0; i + 1 < rawHeaders.length; i += 2) {
+    const name = (rawHeaders[i] ?? '').toLowerCase()
+    if (CREDENTIAL.test(name) && !isHopByHop(name)) lines.push(`${name}: ${rawHeaders[i + 1] ?? ''}`)
+  }
+  return lines.sort().join('\n')
+}

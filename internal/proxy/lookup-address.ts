@@ -1,0 +1,32 @@
+import { randomHex } from '../core/random-hex.ts'
+
+/**
+ * In a path these make another address of a key, here or at a server that decodes them: `..%2Fhealth` is `/health` to
+ * nginx. What the other address says would be taken for what became of the key.
+ */
+const SEPARATORS = /[/\\%?#;]/
+
+/**
+ * Where the outcome of a key is asked for: `{key}` in the template stands for it. The result is undefined for a key that
+ * would change the address: it must not be asked about. Throws a plain Error with the rule.
+ */
+export function lookupAddress(template: string): (key: string) => string | undefined {
+  // Stands for the key while the rest is read: a URL changes nothing in it, and no template has it already.
+  const mark = `key-${randomHex(8)}`
+  const text = template.replaceAll('{key}', mark)
+  if (!/^https?:\/\//i.test(text) || !URL.canParse(text)) throw new Error('must be an http URL')
+  const { href, pathname, search, hash } = new URL(text)
+  if (hash !== '' || text.includes('#')) throw new Error('must have no fragment: it is never sent')
+  const marks = (part: string) => part.split(mark).length
+  if (marks(pathname + search) !== marks(text))
+    throw new Error('{key} must stand in the path or in the query')
+  const inPath = marks(pathname) > 1
+  return (key) => {
+    if (inPath && SEPARATORS.test(key)) return undefined
+    // As a URL has it in a query, too; a path takes it as well.
+    const encoded = encodeURIComponent(key).replaceAll("'", '%27')
+    const address = href.replaceAll(mark, () => encoded)
+    // A URL takes `.` and `..` out of a path, together with what stands before them.
+    return new URL(address).href === address ? address : undefined
+  }
+}

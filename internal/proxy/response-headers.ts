@@ -1,0 +1,75 @@
+import { isHopByHop } from './connection-headers.ts'
+
+/** Headers of a response: name and value by turns, in the order and spelling of the backend. */
+export type HeaderLines = string[]
+
+/** Said to the sidecar and not to its clients. */
+const FOR_US = new Set(['idempotency-outcome'])
+/** The response has the one of this service. */
+const OURS = new Set(['x-request-id'])
+
+/** As undici gives them with a response. */
+export function headerLines(raw: unknown): HeaderLines {
+  if (!Array.isArray(raw)) return []
+  return raw.map((part: unknown) => (part instanceof Buffer ? part.toString('latin1') : String(part)))
+}
+
+/** What of the backend's response goes to the client: everything but what belongs to the connection. */
+export function responseHeaders(lines: readonly string[]): HeaderLines {
+  let dropped: Set<string> | undefined
+  const kept: HeaderLines = []
+  for (let i = 0; i + 1 < lines.length; i += 2) {
+    const name = lines[i] ?? ''
+    const value = lines[i + 1] ?? ''
+    const lower = name.toLowerCase()
+    if (lower === 'connection' && !/^(?:close|keep-alive)$/i.test(value)) {
+      dropped ??= new Set()
+      for (const option of value.toLowerCase().split(',')) dropped.add(option.trim())
+    }
+    if (isHopByHop(lower) || FOR_US.has(lower) || OURS.has(lower)) continue
+    kept.push(name, value)
+  }
+  return dropped === undefined ? kept : without(kept, dropped)
+}
+
+function without(lines: HeaderLines, names: ReadonlySet<string>): HeaderLines {
+  return lines.filter((_, i) => !names.has((lines[i - (i % 2)] ?? '').toLowerCase()))
+}
+
+/**
+ * Throws for a response that is not valid HTTP although the parser takes it: with a status beyond 599 (RFC 9110, 15), and
+ * in a transfer coding that was not asked for, whose name belongs to the connection and would be lost.
+ */
+export function checkHead(status: number, lines: readonly string[]): void {
+  if (status > 599) throw Object.assign(new Error(`${status} is no status`), { code: 'HPE_INVALID_STATUS' })
+  for (let i = 0; i + 1 < lines.length; i += 2) {
+    if (lines[i]?.toLowerCase() !== 'transfer-encoding' || lines[i + 1]?.toLowerCase() === 'chunked') continue
+    throw Object.assign(new Error('a transfer coding that was not asked for'), { code: 'HPE_UNKNOWN_CODING' })
+  }
+}
+
+/**
+ * A response without a body, whatever length it declares: a 304 has that of the response it stands for, which undici
+ * waits for in vain.
+ */
+export function hasNoBody(status: number): boolean {
+  return status === 204 || status === 304
+}
+
+/** A header's value; of several lines the first. `name` in lower case. */
+export function headerOf(lines: readonly string[], name: string): string | undefined {
+  for (let i = 0; i + 1 < lines.length; i += 2) if (lines[i]?.toLowerCase() === name) return lines[i + 1]
+  return undefined
+}
+
+/**
+ * Of the one response that went out and not of the response to the request: its time, its session, its length, which is
+ * made anew, and what this service says in it.
+ */
+const NOT_RECORDED =
+  /^(?:set-cookie2?|date|age|content-length|x-request-id|(?:x-)?ratelimit.*|x-secret-expires|idempotent-replayed|idempotency-(?:outcome|status))$/
+
+/** Whether a header of a backend's response is stored and replayed, by its name in lower case. */
+export function isRecorded(name: string): boolean {
+  return !NOT_RECORDED.test(name) && !isHopByHop(name)
+}

@@ -1,0 +1,74 @@
+import { headerValues } from '../core/header-values.ts'
+
+/** Where other services want a signature. */
+const ELSEWHERE = [
+  'x-hub-signature-256',
+  'x-hub-signature',
+  'x-signature-256',
+  'x-hmac-signature',
+  'x-hmac-sha256',
+  'x-hmac',
+  'hmac-signature',
+  'x-webhook-signature',
+  'webhook-signature',
+  'stripe-signature',
+  'x-request-signature',
+  'x-sign',
+  'x-auth-signature',
+  'signature',
+  'authorization',
+]
+
+const TIMES = [
+  'x-timestamp',
+  'x-signature-timestamp',
+  'x-request-timestamp',
+  'x-auth-timestamp',
+  'webhook-timestamp',
+  'timestamp',
+]
+
+/** A signature in a header of another name, where `X-Signature` was not sent. */
+export function misplacedSignature(
+  rawHeaders: readonly string[],
+): { name: string; values: string[] } | undefined {
+  for (const name of ELSEWHERE) {
+    const values = headerValues(rawHeaders, name)
+    if (values.length > 0) return { name, values }
+  }
+  return undefined
+}
+
+/** Unix seconds in a header of their own. */
+export function misplacedTime(rawHeaders: readonly string[]): { name: string; time: string } | undefined {
+  for (const name of TIMES) {
+    const [time] = headerValues(rawHeaders, name)
+    if (time !== undefined && /^[0-9]{1,13}$/.test(time)) return { name, time }
+  }
+  return undefined
+}
+
+/** What a proxy in front says about the request that it received. */
+export function frontOf(rawHeaders: readonly string[]): {
+  hosts: string[]
+  prefixes: string[]
+  targets: string[]
+} {
+  const all = (...names: string[]) =>
+    names.flatMap((name) => headerValues(rawHeaders, name)).slice(0, MAX_VALUES)
+  const targets = all(
+    'x-original-uri',
+    'x-original-url',
+    'x-rewrite-url',
+    'x-forwarded-uri',
+    'x-envoy-original-path',
+  )
+  const prefixes = all('x-forwarded-prefix', 'x-script-name', 'x-forwarded-path')
+  return {
+    hosts: [...new Set(all('host', 'x-forwarded-host', 'x-original-host'))],
+    prefixes: prefixes.map((prefix) => prefix.replace(/\/$/, '')),
+    targets: targets.filter((target) => target.startsWith('/')),
+  }
+}
+
+const MAX_VALUES = 4

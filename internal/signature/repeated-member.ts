@@ -1,0 +1,26 @@
+/** A string, followed by a colon where it is the name of a member; or a brace. Strings are matched whole. */
+const TOKEN = /"(?:[^"\\]|\\.)*"(\s*:)?|[{}]/g
+
+/**
+ * The JSON Pointer of the first member that an object of this text has twice: JSON.parse keeps the last one in silence.
+ * Elements of arrays are not counted. The text must be one that JSON.parse accepts.
+ */
+export function repeatedMember(text: string): string | undefined {
+  const objects: { names: Set<string>; current: string }[] = []
+  for (const [token, colon] of text.matchAll(TOKEN)) {
+    const object = objects.at(-1)
+    if (token === '{') objects.push({ names: new Set(), current: '' })
+    else if (token === '}') objects.pop()
+    else if (colon !== undefined && object !== undefined) {
+      object.current = String(JSON.parse(token.slice(0, -colon.length)))
+      if (object.names.has(object.current)) return pointer(objects.map(({ current }) => current))
+      object.names.add(object.current)
+    }
+  }
+  return undefined
+}
+
+/** RFC 6901. */
+export function pointer(path: readonly PropertyKey[]): string {
+  return path.map((member) => `/${String(member).replaceAll('~', '~0').replaceAll('/', '~1')}`).join('')
+}

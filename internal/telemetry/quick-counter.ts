@@ -1,0 +1,28 @@
+import { Counter, type CounterConfiguration, type LabelValues } from 'prom-client'
+import { LabelTree } from './label-tree.ts'
+
+/**
+ * A counter that is read like prom-client's and counts in a fraction of its time: of labels whose values are our own there
+ * is nothing to check each time. What was counted is given to prom-client when the metrics are read.
+ */
+export class QuickCounter<T extends string> extends Counter<T> {
+  readonly #cells: LabelTree<T, { count: number }>
+
+  constructor(config: CounterConfiguration<T> & { labelNames: readonly T[] }) {
+    super(config)
+    this.#cells = new LabelTree(config.labelNames, () => ({ count: 0 }))
+  }
+
+  /** In place of inc(). */
+  add(labels: LabelValues<T>): void {
+    this.#cells.find(labels).count++
+  }
+
+  override get() {
+    for (const { labels, cell } of this.#cells.all) {
+      this.inc(labels, cell.count)
+      cell.count = 0
+    }
+    return super.get()
+  }
+}

@@ -1,0 +1,55 @@
+import { type Database, openDatabase } from '../../internal/database/database.ts'
+import { requireFit } from '../../internal/database/examine-server.ts'
+import { explainRefusal } from '../../internal/database/explain-refusal.ts'
+import { migrate, pendingMigrations } from '../../internal/database/migrate.ts'
+import type { Config } from '../config/config.ts'
+import { SQL_DIRECTORY } from '../package-root.ts'
+import { describeCause } from '../runtime/underlying-cause.ts'
+
+/**
+ * The database for a command that works on it once, up to date. Throws plain Errors for the operator: it is away, it
+ * lacks migrations, or it is the embedded one and a running service has it. `instead`: what can be used without
+ * stopping that service, followed by ', or '; empty if there is nothing but a database server.
+ */
+export async function openCommandDatabase(
+  config: Pick<Config, 'databaseUrl' | 'dataDir'>,
+  instead = 'CLIENTS_FILE, or ',
+): Promise<Database> {
+  if (config.databaseUrl === undefined) return await openOwn(config.dataDir, instead)
+  const database = await openServer(config.databaseUrl)
+  const pending = await pendingMigrations(database, SQL_DIRECTORY)
+  if (pending.length === 0) return database
+  await database.close()
+  throw new Error(`the database lacks ${pending.join(', ')}: run oncekey migrate`)
+}
+
+/** Throws a plain Error if it does not respond, or the service cannot work with it. */
+export async function openServer(url: string): Promise<Database> {
+  const database = openDatabase(url, { maxConnections: 1 })
+  try {
+    await database.ping()
+  } catch (error) {
+    await database.close()
+    throw new Error(`the database of DATABASE_URL cannot be used: ${explainRefusal(error)}`)
+  }
+  await requireFit(database)
+  return database
+}
+
+async function openOwn(dataDir: string, instead: string): Promise<Database> {
+  const { openEmbedded } = await import('../../internal/database/embedded.ts')
+  try {
+    const database = await openEmbedded(dataDir, {
+      onProgress: (text) => void process.stderr.write(`oncekey: ${text}\n`),
+    })
+    await migrate(database, SQL_DIRECTORY)
+    return database
+  } catch (error) {
+    const [inUse] = /^the data directory .* is in use by process [^;]*/.exec(describeCause(error)) ?? []
+    if (inUse === undefined) throw error
+    throw new Error(
+      `${inUse}; the embedded database is for one process: stop that one for as long as this command takes, ` +
+        `or use ${instead}a PostgreSQL server with DATABASE_URL`,
+    )
+  }
+}

@@ -1,0 +1,17 @@
+import { clockSkewMs } from '../../internal/database/clock-skew.ts'
+
+export interface Finding {
+  ok: boolean
+  check: string
+  detail: string
+}
+
+/** Leases and quotas go by the clocks of the stores, signatures by ours: with more skew partners are refused. */
+const MAX_SKEW_MS = 5_000
+
+/** What the clock of a store says that was asked at `sentMs` and had responded by `receivedMs`, both ours. */
+export function clock(check: string, theirMs: number, sentMs: number, receivedMs: number): Finding {
+  const skewMs = clockSkewMs(theirMs, sentMs, receivedMs)
+  const ok = Math.abs(skewMs) <= MAX_SKEW_MS
+  return { ok, check, detail: `${skewMs} ms from ours${ok ? '' : `, at most ${MAX_SKEW_MS} ms are fine`}` }
+}

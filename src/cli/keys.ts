@@ -1,0 +1,183 @@
+import { parseArgs } from 'node:util'
+import { KEY_STATES, type KeyState } from '../../internal/idempotency/key-records.ts'
+import type { KeyId } from '../../internal/idempotency/store.ts'
+import { meaningOf } from '../../internal/proxy/response-meaning.ts'
+import { readConfig } from '../config/config.ts'
+import { listKeys, releaseKey, resolveKey, type Shown, showKey, showLog } from './change-keys.ts'
+import { importKeys } from './import-keys.ts'
+import { type OpenRecords, openKeyRecords } from './open-key-records.ts'
+import { operatorNote } from './operator-note.ts'
+
+const HELP = `Usage: oncekey keys list [--state unknown|in_progress|completed] [--client NAME] [--limit 1000] [--json]
+       oncekey keys show --client NAME --scope SCOPE --key KEY [--json]
+       oncekey keys resolve --client NAME --scope SCOPE --key KEY --status 201 [--body FILE|-]
+                            [--content-type application/json] [--by NAME] [--reason TEXT] [--json]
+       oncekey keys release --client NAME --scope SCOPE --key KEY [--yes] [--by NAME] [--reason TEXT] [--json]
+       oncekey keys import FILE [--dry-run] [--sidecar] [--by NAME] [--json]
+       oncekey keys log [--client NAME] [--json]
+
+Keys and what became of their requests. A request that was sent and never got a response is unknown: it is held, and not
+run again, until an operator finds out what happened and says so here.
+
+  list     the records, each in a line; --state unknown are those that wait for an operator
+  show     one record: its state, since when, why
+  resolve  it took effect: every retry gets this response from now on, for IDEMPOTENCY_TTL. --body - reads it from
+           standard input; without --body it is empty
+  release  nothing took effect: the key is free, and the next retry RUNS THE REQUEST AGAIN. Only for what is certain
+           not to have happened, nor to be on its way still. Asks first; --yes does not
+  import   stores responses that another system has given, from JSON lines: every retry gets them from now on. Changes
+           no record that is there, so that it may be repeated. See docs/migrating.md for the members of a line
+  log      who resolved and released what, when and why
+
+SCOPE is the method and the route, or for the sidecar the path, as in 'POST /orders'. Only what is unknown can be
+resolved or released, and only as long as it is what was shown: whatever happened meanwhile stays. Each of these is
+noted for good with --by, your user name unless it is given. --json prints one JSON object a line.
+
+Settings, as of the service: REDIS_URL, DATABASE_URL (without it the embedded database under DATA_DIR, while no service
+runs on it; by default .oncekey-proxy, where a sidecar was started, else .oncekey), IDEMPOTENCY_STORE, IDEMPOTENCY_TTL.
+Exit code 1: there is no such record, it was not unknown, a line was not imported, or something failed.
+`
+
+const VERBS = ['list', 'show', 'resolve', 'release', 'import', 'log'] as const
+type Verb = (typeof VERBS)[number]
+const ONE = ['client', 'scope', 'key'] as const
+const WHO = ['by', 'reason'] as const
+const ALLOWED: Record<Verb, readonly string[]> = {
+  list: ['state', 'client', 'limit'],
+  show: ONE,
+  resolve: [...ONE, ...WHO, 'status', 'body', 'content-type'],
+  release: [...ONE, ...WHO, 'yes'],
+  import: ['by', 'dry-run', 'sidecar'],
+  log: ['client'],
+}
+
+const DEFAULT_LIMIT = 1_000
+
+export async function keys(args: string[]): Promise<number> {
+  const text = { type: 'string' } as const
+  const { values, positionals } = parseArgs({
+    args,
+    allowPositionals: true,
+    options: {
+      help: { type: 'boolean', short: 'h' },
+      json: { type: 'boolean' },
+      yes: { type: 'boolean' },
+      'dry-run': { type: 'boolean' },
+      sidecar: { type: 'boolean' },
+      client: text,
+      scope: text,
+      key: text,
+      state: text,
+      limit: text,
+      status: text,
+      body: text,
+      'content-type': text,
+      by: text,
+      reason: text,
+    },
+  })
+  if (values.help === true) {
+    process.stdout.write(HELP)
+    return 0
+  }
+  const { help: _, json = false, ...options } = values
+  const work = parseVerb(positionals, options)
+  const config = readConfig('keys')
+  const store = await openKeyRecords(config)
+  // Keys of a service may be in another store than the one that was meant.
+  process.stderr.write(`oncekey: the keys in ${store.where}\n`)
+  try {
+    let code = 0
+    for await (const shown of work(store)) {
+      if (shown.code !== undefined) code = shown.code
+      if (shown.warning !== undefined) process.stderr.write(`oncekey keys: ${shown.warning}\n`)
+      if (json && shown.json !== undefined) process.stdout.write(`${JSON.stringify(shown.json)}\n`)
+      if (!json) process.stdout.write(shown.text ?? '')
+    }
+    return code
+  } finally {
+    await store.close()
+  }
+}
+
+type Options = Partial<Record<string, string | boolean>>
+type Work = (store: OpenRecords) => AsyncIterable<Shown>
+
+/** Everything that can be wrong with the command line is said before anything is opened. */
+function parseVerb([name = '', ...operands]: string[], options: Options): Work {
+  const verb = VERBS.find((one) => one === name)
+  if (verb === undefined) {
+    throw new Error(
+      `${name === '' ? 'say' : `there is no ${name}:`} list, show, resolve, release, import or log; see --help`,
+    )
+  }
+  if (verb === 'import' ? operands.length !== 1 : operands.length > 0) {
+    const rule = verb === 'import' ? 'import takes one FILE, and options' : `${verb} takes options only`
+    throw new Error(`${[operands.join(' '), rule].filter(Boolean).join(': ')}; see --help`)
+  }
+  for (const option of Object.keys(options)) {
+    if (!ALLOWED[verb].includes(option)) throw new Error(`${verb} takes no --${option}`)
+  }
+  const given = (option: string) => {
+    const value = options[option]
+    return typeof value === 'string' ? value : undefined
+  }
+  const client = given('client')
+  if (verb === 'list') {
+    const filter = { client, state: parseState(given('state')) }
+    const limit = given('limit') === undefined ? DEFAULT_LIMIT : whole('limit', given('limit'), 1, 1e9)
+    return ({ records }) => listKeys(records, filter, limit)
+  }
+  if (verb === 'log') return ({ records }) => showLog(records, client)
+
+  if (verb === 'import') return importing(operands[0] ?? '', options, operatorNote(given('by'), undefined).by)
+
+  const id = parseId(given)
+  if (verb === 'show') return ({ records }) => showKey(records, id)
+  const resolver = operatorNote(given('by'), given('reason'))
+  if (verb === 'release') return ({ records }) => releaseKey(records, id, resolver, options.yes === true)
+  const status = whole('status', given('status'), 200, 599)
+  if (meaningOf(status, undefined, 'replay') !== 'completed') {
+    throw new Error(
+      `--status ${status}: such a response is never stored, since it says that nothing took effect`,
+    )
+  }
+  const response = { status, body: given('body'), contentType: contentType(given('content-type')) }
+  return ({ records }) => resolveKey(records, id, resolver, response)
+}
+
+function importing(file: string, options: Options, by: string): Work {
+  const isSidecar = options.sidecar === true
+  const dryRun = options['dry-run'] === true
+  return async function* importing(store) {
+    const database = isSidecar ? undefined : await store.rows()
+    yield* importKeys({ records: store.records, database, file, isSidecar, dryRun, by })
+  }
+}
+
+function parseId(given: (option: string) => string | undefined): KeyId {
+  const [client, scope, key] = ONE.map(given)
+  if (!client || !scope || !key) {
+    throw new Error("--client, --scope (for example 'POST /orders') and --key say which record; see list")
+  }
+  return { client, scope, key }
+}
+
+function parseState(text: string | undefined): KeyState | undefined {
+  const state = KEY_STATES.find((one) => one === text)
+  if (text !== undefined && state === undefined) {
+    throw new Error(`--state ${text}: must be one of ${KEY_STATES.join(', ')}`)
+  }
+  return state
+}
+
+function whole(option: string, text: string | undefined, min: number, max: number): number {
+  const number = text !== undefined && /^\d{1,10}$/.test(text) ? Number(text) : Number.NaN
+  if (number >= min && number <= max) return number
+  throw new Error(`--${option} ${text ?? 'is missing'}: must be a whole number from ${min} to ${max}`)
+}
+
+function contentType(text: string | undefined): string | undefined {
+  if (text === undefined || /^[!-.0-~]{1,127}\/[ -~]{1,255}$/.test(text)) return text
+  throw new Error(`--content-type ${text}: must be a media type like application/json`)
+}

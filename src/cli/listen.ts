@@ -1,0 +1,124 @@
+import { setTimeout as sleep } from 'node:timers/promises'
+import { parseArgs } from 'node:util'
+import { postWebhook } from '../../internal/events/post-webhook.ts'
+import { newWebhookSecret, webhookSignature } from '../../internal/events/webhook-secret.ts'
+import { type Client, createClient, type Event, ProblemError } from '../client.ts'
+import { DEMO_SECRET } from '../config/demo-credentials.ts'
+import { secretFromEnv } from '../config/secret-from-env.ts'
+import { untilStopped } from './until-stopped.ts'
+
+const HELP = `Usage: oncekey listen [--forward URL] [OPTIONS]
+
+Shows your own events in the terminal as they happen, one line each, until Ctrl-C. With --forward it also sends each to a program
+on this machine, signed as a webhook of the service is; one that fails is reported and not sent again.
+
+  --forward URL          where to send them, such as http://127.0.0.1:3000/hook
+  --webhook-secret TEXT  whsec_... that signs them (a new one, which is printed)
+  --url URL              the service (http://127.0.0.1:8080)
+  --client ID            the client id (default)
+  --secret SECRET        its secret; better in the environment, as ONCEKEY_SECRET (that of demo mode)
+  --api-key KEY          in place of client and secret; better as ONCEKEY_API_KEY
+  --type TYPE            only events of this type
+  --cursor CURSOR        events behind this one, as a page of GET /api/v1/events has it (from now on)
+  --every TIME_MS        between two looks, 200 to 60000 (1000)
+`
+
+const FORWARD_TIMEOUT_MS = 15_000
+
+export async function listen(args: string[]): Promise<number> {
+  const { values } = parseArgs({
+    args,
+    options: {
+      help: { type: 'boolean', short: 'h' },
+      forward: { type: 'string' },
+      'webhook-secret': { type: 'string' },
+      url: { type: 'string', default: 'http://127.0.0.1:8080' },
+      client: { type: 'string' },
+      secret: { type: 'string' },
+      'api-key': { type: 'string' },
+      type: { type: 'string' },
+      cursor: { type: 'string', default: 'now' },
+      every: { type: 'string', default: '1000' },
+    },
+  })
+  if (values.help === true) {
+    process.stdout.write(HELP)
+    return 0
+  }
+  const everyMs = /^\d{3,5}$/.test(values.every) ? Number(values.every) : 0
+  if (everyMs < 200 || everyMs > 60_000) throw new Error(`--every ${values.every}: must be 200 to 60000`)
+  const { forward } = values
+  if (forward !== undefined && !/^https?:\/\//.test(forward))
+    throw new Error(`--forward ${forward}: must be an http or https URL`)
+  const secret = values['webhook-secret'] ?? newWebhookSecret()
+  webhookSignature([secret], 'check', 0, '')
+  const client = clientOf(values)
+  if (forward !== undefined) process.stderr.write(`forwarding to ${forward}, signed with ${secret}\n`)
+
+  let isStopped = false
+  const stopped = untilStopped().then(() => {
+    isStopped = true
+  })
+  let { cursor } = values
+  while (!isStopped) {
+    let more = false
+    try {
+      const page = await client.events.page({ cursor, type: values.type })
+      for (const event of page.events) {
+        const sent = forward === undefined ? '' : `  ${await send(event, forward, secret)}`
+        process.stdout.write(`${event.timestamp}  ${event.type}  ${event.id}${sent}\n`)
+      }
+      cursor = page.nextCursor ?? cursor
+      more = page.hasMore
+    } catch (error) {
+      // A cursor or a secret that is wrong stays wrong.
+      if (error instanceof ProblemError && error.status >= 400 && error.status < 429) throw error
+      process.stderr.write(`oncekey listen: ${error instanceof Error ? error.message : String(error)}\n`)
+    }
+    if (!more) await Promise.race([stopped, sleep(everyMs)])
+  }
+  return 0
+}
+
+/** What became of it, for a person. */
+async function send(event: Event, url: string, secret: string): Promise<string> {
+  const body = JSON.stringify(event)
+  const seconds = Math.floor(Date.now() / 1_000)
+  const headers = {
+    'Content-Type': 'application/json; charset=utf-8',
+    'User-Agent': 'oncekey',
+    'webhook-id': event.id,
+    'webhook-timestamp': String(seconds),
+    'webhook-signature': webhookSignature([secret], event.id, seconds, body),
+  }
+  try {
+    const { status } = await postWebhook({
+      url,
+      headers,
+      body,
+      timeoutMs: FORWARD_TIMEOUT_MS,
+      allowLocal: true,
+    })
+    return String(status)
+  } catch (error) {
+    return `failed: ${error instanceof Error ? error.message : String(error)}`
+  }
+}
+
+interface Values {
+  url: string
+  client?: string | undefined
+  secret?: string | undefined
+  'api-key'?: string | undefined
+}
+
+function clientOf({ url, client, secret, 'api-key': given }: Values): Client {
+  const apiKey =
+    given ?? (secret === undefined && client === undefined ? secretFromEnv('ONCEKEY_API_KEY') : undefined)
+  if (apiKey !== undefined) return createClient({ baseUrl: url, apiKey })
+  return createClient({
+    baseUrl: url,
+    client: client ?? 'default',
+    secret: secret ?? secretFromEnv('ONCEKEY_SECRET') ?? DEMO_SECRET,
+  })
+}

@@ -1,0 +1,30 @@
+import { userInfo } from 'node:os'
+
+/** What --by and --reason say; it is kept for good. */
+export interface OperatorNote {
+  by: string
+  reason: string | undefined
+}
+
+/** Throws a plain Error for an operator whose note cannot be kept. Without --by it is the name of the user. */
+export function operatorNote(by: string | undefined, reason: string | undefined): OperatorNote {
+  return {
+    by: checked('by', by ?? userName()),
+    reason: reason === undefined ? undefined : checked('reason', reason),
+  }
+}
+
+const NOTE = /^[^\p{Cc}\p{Cs}]{1,500}$/u
+
+function checked(option: string, text: string): string {
+  if (NOTE.test(text)) return text
+  throw new Error(`--${option}: must be 1 to 500 characters, no control characters`)
+}
+
+function userName(): string {
+  try {
+    return userInfo().username
+  } catch {
+    throw new Error('--by NAME is needed: this user has no name')
+  }
+}

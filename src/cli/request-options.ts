@@ -1,0 +1,127 @@
+import { readFileSync } from 'node:fs'
+import { CLIENT_ID, DEFAULT_CLIENT } from '../../internal/signature/client-registry.ts'
+import { secretFromEnv } from '../config/secret-from-env.ts'
+
+/** What `sign` and `verify` both take, as parseArgs wants it. */
+export const REQUEST_OPTIONS = {
+  help: { type: 'boolean', short: 'h' },
+  method: { type: 'string', short: 'X' },
+  data: { type: 'string', short: 'd' },
+  'data-file': { type: 'string' },
+  key: { type: 'string' },
+  client: { type: 'string' },
+  secret: { type: 'string' },
+  'secret-env': { type: 'string' },
+  'secret-file': { type: 'string' },
+  at: { type: 'string' },
+} as const
+
+export const REQUEST_HELP = `  -X, --method METHOD  default POST with a body, else GET
+  -d, --data TEXT      the body, byte for byte; - reads it from standard input
+  --data-file FILE     the body, byte for byte; - reads it from standard input
+  --key KEY            the value of Idempotency-Key
+  --client ID          the client id (default)
+  --at SECONDS         Unix time to take for now`
+
+export const SECRET_HELP = `The secret, in the order of preference (on a command line others can see it):
+  --secret-file FILE   one line break at its end does not count
+  --secret-env NAME    an environment variable
+  ONCEKEY_SECRET       the environment variable that is read without any of these
+  --secret TEXT        for secrets that are none, such as the one of the demo`
+
+export interface RequestValues {
+  method?: string | undefined
+  data?: string | undefined
+  'data-file'?: string | undefined
+  key?: string | undefined
+  client?: string | undefined
+  secret?: string | undefined
+  'secret-env'?: string | undefined
+  'secret-file'?: string | undefined
+  at?: string | undefined
+}
+
+/** The body and where it came from. Throws Errors that name the option. */
+export function readBody(values: RequestValues): Buffer {
+  const { data, 'data-file': file } = values
+  if (data !== undefined && file !== undefined) throw new Error('give --data or --data-file, not both')
+  if (data === '-' || file === '-') return readInput()
+  if (file !== undefined) return readBytes('--data-file', file)
+  return Buffer.from(data ?? '', 'utf8')
+}
+
+export function readInput(): Buffer {
+  return readFileSync(0)
+}
+
+export function readBytes(option: string, file: string): Buffer {
+  try {
+    return readFileSync(file)
+  } catch (error) {
+    const code = error instanceof Error && 'code' in error ? error.code : error
+    throw new Error(
+      `${option} ${file}: ${code === 'ENOENT' ? 'there is no such file' : `cannot be read (${code})`}`,
+    )
+  }
+}
+
+/** The bytes that are the HMAC key. */
+export function readSecret(values: RequestValues): Buffer {
+  const { secret, 'secret-env': name, 'secret-file': file } = values
+  if ([secret, name, file].filter((value) => value !== undefined).length > 1) {
+    throw new Error('give one of --secret, --secret-env and --secret-file')
+  }
+  const found =
+    file !== undefined
+      ? Buffer.from(
+          readBytes('--secret-file', file)
+            .toString('latin1')
+            .replace(/\r?\n$/, ''),
+          'latin1',
+        )
+      : Buffer.from(secret ?? secretFromEnv(name ?? 'ONCEKEY_SECRET') ?? '', 'utf8')
+  if (found.length > 0) return found
+  if (file !== undefined) throw new Error(`--secret-file ${file}: the file is empty`)
+  if (secret !== undefined) throw new Error('--secret: it must not be empty')
+  if (name !== undefined) throw new Error(`--secret-env ${name}: this environment variable is not set`)
+  throw new Error('there is no secret: set ONCEKEY_SECRET, or give --secret-file or --secret-env')
+}
+
+export function readMethod(values: RequestValues, body: Buffer): string {
+  const method = values.method ?? (body.length > 0 ? 'POST' : 'GET')
+  if (!/^[A-Za-z!#$%&'*+.^_`|~0-9-]+$/.test(method))
+    throw new Error(`--method ${method}: this is no HTTP method`)
+  return method
+}
+
+export function readClient(values: RequestValues): string {
+  const client = values.client ?? DEFAULT_CLIENT
+  if (!CLIENT_ID.test(client)) throw new Error(`--client ${client}: it must be 1 to 64 of A-Z a-z 0-9 . _ -`)
+  return client
+}
+
+/** Milliseconds. */
+export function readNow(values: RequestValues, now: () => number): number {
+  if (values.at === undefined) return now()
+  if (!/^(0|[1-9][0-9]{0,11})$/.test(values.at)) throw new Error(`--at ${values.at}: it must be Unix seconds`)
+  return Number(values.at) * 1000
+}
+
+/** A URL or a path, cut without any normalising: what is signed must be what goes over the wire. */
+export function splitUrl(text: string): {
+  origin: string | undefined
+  host: string | undefined
+  target: string
+} {
+  const [, origin, host, rest = ''] = /^(https?:\/\/([^/?#\s@]+))?([^\s#]*)(?:#.*)?$/i.exec(text) ?? []
+  const target = rest.startsWith('/') ? rest : origin === undefined ? undefined : `/${rest}`
+  if (target === undefined || hasControls(text)) {
+    throw new Error(`${text}: it must be http://HOST/PATH, https://HOST/PATH or /PATH, without white space`)
+  }
+  return { origin, host, target }
+}
+
+/** Whether a text could break out of its line. */
+export function hasControls(text: string): boolean {
+  return [...text].some((character) => character < ' ' || character === '\u007f')
+}

@@ -1,0 +1,84 @@
+import { nextCursorOf, type Page, type PageOptions } from './pages.ts'
+import { isObject } from './read-response.ts'
+import type { SendRequest } from './request.ts'
+import { type About, read, withQuery } from './result.ts'
+
+/** What happened to an order or a payment. Types may be added. */
+export interface Event {
+  /** The same wherever and however often the event is shown: do each only once. */
+  id: string
+  /** `order.created`, `payment.completed`, `payment.declined`, `payment.unknown`. */
+  type: string
+  client: string
+  /** RFC 3339, UTC: when it happened. */
+  timestamp: string
+  /** `{order}` or `{payment}`, as `orders.get` and `payments.get` have it. */
+  data: Readonly<Record<string, unknown>>
+}
+
+export interface EventPage extends About, Page {
+  events: Event[]
+  /** There is another page now. `nextCursor` is set on the last page too: later events follow it. */
+  hasMore: boolean
+}
+
+export interface EventOptions extends PageOptions {
+  /** Events of this type only. */
+  type?: string | undefined
+}
+
+/** All own events until now, oldest first, read page by page as they are asked for. */
+export interface EventList extends AsyncIterable<Event> {
+  /** To keep `nextCursor`, with which the next reading begins. */
+  pages(): AsyncIterable<EventPage>
+}
+
+export interface Events {
+  page(options?: EventOptions): Promise<EventPage>
+  /** `for await (const event of client.events.list({ cursor }))`. The deadline is for each page. */
+  list(options?: EventOptions): EventList
+}
+
+export function createEvents(request: SendRequest): Events {
+  const page = async (options: EventOptions = {}): Promise<EventPage> => {
+    const { type, limit, cursor } = options
+    const path = withQuery('api/v1/events', { type, limit, cursor })
+    const { value, about } = await read(request, path, options, pageOf)
+    return { ...value, ...about }
+  }
+  return {
+    page,
+    list(options = {}) {
+      async function* pages(): AsyncGenerator<EventPage, void, undefined> {
+        let { cursor } = options
+        for (;;) {
+          const one = await page({ ...options, cursor })
+          yield one
+          if (!one.hasMore || one.nextCursor === null) return
+          cursor = one.nextCursor
+        }
+      }
+      async function* events(): AsyncGenerator<Event, void, undefined> {
+        for await (const one of pages()) yield* one.events
+      }
+      return { pages, [Symbol.asyncIterator]: events }
+    },
+  }
+}
+
+function pageOf(value: unknown): Omit<EventPage, keyof About> | undefined {
+  if (!isObject(value) || !Array.isArray(value.events) || typeof value.has_more !== 'boolean')
+    return undefined
+  const nextCursor = nextCursorOf(value)
+  const events = value.events.filter(isEvent)
+  if (events.length !== value.events.length || nextCursor === undefined) return undefined
+  return { events, nextCursor, hasMore: value.has_more }
+}
+
+export function isEvent(value: unknown): value is Event {
+  return (
+    isObject(value) &&
+    isObject(value.data) &&
+    ['id', 'type', 'client', 'timestamp'].every((name) => typeof value[name] === 'string')
+  )
+}

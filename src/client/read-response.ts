@@ -1,0 +1,127 @@
+import { type FieldFault, localProblem, type Problem, type RateLimitStanding } from './problem-error.ts'
+import { retryAfterOf } from './retry-policy.ts'
+
+/** A whole response that is no problem. */
+export interface ServiceResponse {
+  status: number
+  headers: Headers
+  /** As they came. */
+  bytes: Uint8Array
+  /** The response of an earlier attempt again: this one changed nothing. */
+  replayed: boolean
+  /** For questions to the service's operator: the name of this attempt in its log. */
+  requestId: string | undefined
+  rateLimit: RateLimitStanding | undefined
+}
+
+export type Read = { ok: true; response: ServiceResponse } | { ok: false; problem: Problem }
+
+/**
+ * Reads a response to its end, at most `maxBytes`. `outcomes` are statuses that are no problems, beside 2xx. Rejects
+ * only when the connection fails on the way.
+ */
+export async function readResponse(
+  response: Response,
+  maxBytes: number,
+  nowMs: number,
+  outcomes: readonly number[],
+): Promise<Read> {
+  const { status, headers } = response
+  const requestId = headers.get('X-Request-Id') ?? undefined
+  const rateLimit = rateLimitOf(headers)
+  const about = { status, requestId, rateLimit }
+  const bytes = await readBytes(response, maxBytes)
+  if (bytes === undefined) {
+    const detail = `The response ${status} has more than ${maxBytes} bytes.`
+    return { ok: false, problem: localProblem('answer_too_large', detail, about) }
+  }
+  const isOutcome =
+    outcomes.includes(status) && /^application\/json\b/i.test(headers.get('Content-Type') ?? '')
+  if (response.ok || isOutcome) {
+    const replayed = headers.get('Idempotent-Replayed') === 'true'
+    return { ok: true, response: { status, headers, bytes, replayed, requestId, rateLimit } }
+  }
+  const document = problemDocument(headers, bytes)
+  const retryAfterMs = retryAfterOf(headers, document?.retry_after_ms, nowMs)
+  if (typeof document?.code !== 'string') {
+    const type = headers.get('Content-Type') ?? 'no content type'
+    const detail = `The response ${status} (${type}) is not the service's: something on the way may have given it.`
+    return { ok: false, problem: localProblem('unexpected_answer', detail, { ...about, retryAfterMs }) }
+  }
+  const { code, title, detail, retryable } = document
+  const problem: Problem = {
+    code,
+    detail: [detail, title].find((text) => typeof text === 'string') ?? code,
+    ...about,
+    requestId: requestId ?? textOf(document.request_id),
+    retryable: typeof retryable === 'boolean' ? retryable : undefined,
+    retryAfterMs,
+    errors: fieldFaults(document.errors),
+    cause: undefined,
+  }
+  return { ok: false, problem }
+}
+
+/** undefined: there are more. */
+async function readBytes(response: Response, maxBytes: number): Promise<Uint8Array | undefined> {
+  const reader = response.body?.getReader()
+  const chunks: Uint8Array[] = []
+  let length = 0
+  while (reader !== undefined) {
+    const { done, value } = await reader.read()
+    if (done) break
+    length += value.length
+    if (length > maxBytes) {
+      await reader.cancel()
+      return undefined
+    }
+    chunks.push(value)
+  }
+  const bytes = new Uint8Array(length)
+  let offset = 0
+  for (const chunk of chunks) {
+    bytes.set(chunk, offset)
+    offset += chunk.length
+  }
+  return bytes
+}
+
+function rateLimitOf(headers: Headers): RateLimitStanding | undefined {
+  const [limit, remaining, reset] = ['Limit', 'Remaining', 'Reset'].map((name) => {
+    const text = headers.get(`X-RateLimit-${name}`) ?? ''
+    return /^\d{1,15}$/.test(text) ? Number(text) : undefined
+  })
+  if (limit === undefined || remaining === undefined || reset === undefined) return undefined
+  return { limit, remaining, resetAtMs: reset * 1_000 }
+}
+
+function problemDocument(headers: Headers, bytes: Uint8Array): Record<string, unknown> | undefined {
+  if (!/^application\/(problem\+)?json\b/i.test(headers.get('Content-Type') ?? '')) return undefined
+  const value = parseJson(bytes)
+  return isObject(value) ? value : undefined
+}
+
+function fieldFaults(value: unknown): FieldFault[] {
+  if (!Array.isArray(value)) return []
+  return value.flatMap((fault: unknown) => {
+    if (!isObject(fault)) return []
+    return [{ pointer: textOf(fault.pointer) ?? '', detail: textOf(fault.detail) ?? '' }]
+  })
+}
+
+function textOf(value: unknown): string | undefined {
+  return typeof value === 'string' ? value : undefined
+}
+
+/** undefined: it is none. */
+export function parseJson(bytes: Uint8Array): unknown {
+  try {
+    return JSON.parse(new TextDecoder('utf-8', { fatal: true }).decode(bytes))
+  } catch {
+    return undefined
+  }
+}
+
+export function isObject(value: unknown): value is Record<string, unknown> {
+  return typeof value === 'object' && value !== null && !Array.isArray(value)
+}

@@ -1,0 +1,112 @@
+import { type Event, isEvent } from './events.ts'
+
+/** Headers of a request: of fetch, or as Node.js has them. */
+export type WebhookHeaders = Headers | Readonly<Record<string, string | readonly string[] | undefined>>
+
+export interface VerifyOptions {
+  /** `whsec_…` of the endpoint; several while you change from one to another. */
+  secret: string | readonly string[]
+  /** How far `webhook-timestamp` may be from now, both ways. Default: 300 s, as Standard Webhooks says. */
+  toleranceMs?: number
+  /** Milliseconds since 1970. */
+  now?: () => number
+}
+
+export interface Webhooks {
+  /**
+   * The event of a webhook, if one of the secrets has signed these very bytes at this time; give the body as it came, never
+   * parsed and written again. Rejects with WebhookError.
+   */
+  verify(body: string | Uint8Array, headers: WebhookHeaders, options: VerifyOptions): Promise<Event>
+}
+
+export type WebhookFault = 'headers' | 'timestamp' | 'signature' | 'body' | 'secret'
+
+/**
+ * Why a webhook is not to be trusted.
+ *
+ * @example catch (error) { if (error instanceof WebhookError) response.writeHead(400).end(error.fault) }
+ */
+export class WebhookError extends Error {
+  readonly fault: WebhookFault
+
+  constructor(fault: WebhookFault, message: string) {
+    super(message)
+    this.name = 'WebhookError'
+    this.fault = fault
+  }
+}
+
+const TOLERANCE_MS = 300_000
+const MIN_SECRET_BYTES = 24
+
+/**
+ * For receivers; it needs no client.
+ *
+ * @throws WebhookError, from `verify`.
+ * @example const event = await webhooks.verify(body, request.headers, { secret: 'whsec_…' })
+ */
+export const webhooks: Webhooks = {
+  async verify(body, headers, { secret, toleranceMs = TOLERANCE_MS, now = Date.now }) {
+    const id = headerOf(headers, 'webhook-id')
+    const seconds = headerOf(headers, 'webhook-timestamp')
+    const signature = headerOf(headers, 'webhook-signature')
+    const keys = (typeof secret === 'string' ? [secret] : secret).map(keyBytes)
+    if (!/^\d{1,12}$/.test(seconds)) throw new WebhookError('timestamp', 'webhook-timestamp is no time')
+    if (Math.abs(now() - Number(seconds) * 1_000) > toleranceMs)
+      throw new WebhookError('timestamp', 'webhook-timestamp is too old or in the future')
+    const bytes = typeof body === 'string' ? new TextEncoder().encode(body) : body
+    const signed = concat(new TextEncoder().encode(`${id}.${seconds}.`), bytes)
+    const signatures = signature
+      .split(' ')
+      .flatMap((one) => (one.startsWith('v1,') ? (base64(one.slice(3)) ?? []) : []))
+    for (const key of keys) {
+      const imported = await crypto.subtle.importKey('raw', key, { name: 'HMAC', hash: 'SHA-256' }, false, [
+        'verify',
+      ])
+      for (const one of signatures) {
+        // It compares in constant time.
+        if (await crypto.subtle.verify('HMAC', imported, one, signed)) return eventOf(bytes, id)
+      }
+    }
+    throw new WebhookError('signature', 'no signature is right for these bytes and this secret')
+  },
+}
+
+function headerOf(headers: WebhookHeaders, name: string): string {
+  const value = headers instanceof Headers ? headers.get(name) : headers[name]
+  if (typeof value === 'string' && value !== '') return value
+  throw new WebhookError('headers', `${name} is missing, or there are several`)
+}
+
+function keyBytes(secret: string): Uint8Array<ArrayBuffer> {
+  const key = secret.startsWith('whsec_') ? base64(secret.slice('whsec_'.length)) : undefined
+  if (key !== undefined && key.length >= MIN_SECRET_BYTES) return key
+  throw new WebhookError('secret', 'a secret is whsec_ and base64')
+}
+
+function base64(text: string): Uint8Array<ArrayBuffer> | undefined {
+  try {
+    return Uint8Array.from(atob(text), (character) => character.charCodeAt(0))
+  } catch {
+    return undefined
+  }
+}
+
+function concat(first: Uint8Array, second: Uint8Array): Uint8Array<ArrayBuffer> {
+  const whole = new Uint8Array(first.length + second.length)
+  whole.set(first)
+  whole.set(second, first.length)
+  return whole
+}
+
+function eventOf(bytes: Uint8Array, id: string): Event {
+  let value: unknown
+  try {
+    value = JSON.parse(new TextDecoder('utf-8', { fatal: true }).decode(bytes))
+  } catch {
+    value = undefined
+  }
+  if (isEvent(value) && value.id === id) return value
+  throw new WebhookError('body', 'the body is signed, and no event')
+}

@@ -1,0 +1,53 @@
+/** SIMULATED_GATEWAY: how the gateway that charges nothing behaves. */
+export interface SimulatedGatewaySettings {
+  delayMs: number
+  /** 0..1. */
+  declineRate: number
+  /** 0..1: of the charges, a third each is not sent, is lost before it was charged, is lost after it. */
+  failureRate: number
+  seed: number
+}
+
+/** As a gateway not far away; and nothing that surprises a first user. */
+export const SIMULATED_DEFAULTS: SimulatedGatewaySettings = {
+  delayMs: 50,
+  declineRate: 0,
+  failureRate: 0,
+  seed: 1,
+}
+
+/** `on`, or `delay=50ms,decline=0.05,failure=0,seed=1`, each optional. Throws an Error that says the rule. */
+export function parseSimulatedGateway(text: string): SimulatedGatewaySettings {
+  const settings = { ...SIMULATED_DEFAULTS }
+  if (text === 'on') return settings
+  const seen = new Set<string>()
+  for (const part of text.split(',')) {
+    const [, name = '', value = ''] = /^([a-z]+)=([0-9a-z.]+)$/.exec(part) ?? []
+    if (seen.has(name)) throw new Error(`${name} is there twice`)
+    seen.add(name)
+    if (name === 'delay') settings.delayMs = milliseconds(value)
+    else if (name === 'decline') settings.declineRate = rate(value)
+    else if (name === 'failure') settings.failureRate = rate(value)
+    else if (name === 'seed' && /^\d{1,9}$/.test(value)) settings.seed = Number(value)
+    else throw new Error('must be on, or a list like delay=50ms,decline=0.05,failure=0,seed=1')
+  }
+  return settings
+}
+
+/** The same settings as text, as they are printed. */
+export function simulatedGatewayText(settings: SimulatedGatewaySettings): string {
+  const { delayMs, declineRate, failureRate, seed } = settings
+  return `delay=${delayMs}ms,decline=${declineRate},failure=${failureRate},seed=${seed}`
+}
+
+function milliseconds(text: string): number {
+  const [, number] = /^(\d{1,5})ms$/.exec(text) ?? []
+  if (number === undefined) throw new Error('delay must be like 50ms, at most 99999ms')
+  return Number(number)
+}
+
+function rate(text: string): number {
+  const number = /^(?:0|1|[01]?\.\d{1,9})$/.test(text) ? Number(text) : Number.NaN
+  if (!(number >= 0 && number <= 1)) throw new Error('decline and failure must be numbers from 0 to 1')
+  return number
+}

@@ -1,0 +1,32 @@
+import type { ClientStanding } from '../../internal/console/console-api.ts'
+import { limitsByClient, type OwnLimits } from '../../internal/ratelimit/client-limits.ts'
+import type { Limiter } from '../../internal/ratelimit/limiter.ts'
+import type { CountedLimits } from './limits.ts'
+
+export interface StandingsOptions {
+  limiter: Limiter
+  ownLimits: OwnLimits | undefined
+  limits: readonly CountedLimits[]
+  /** As its limits call it. */
+  route: string
+}
+
+/** Where a client stands, without using any. Limits of an address are left out: they are not the client's. */
+export async function clientStandings(
+  { limiter, ownLimits, limits: counted, route }: StandingsOptions,
+  client: string,
+): Promise<ClientStanding[]> {
+  const groups = await Promise.all(
+    counted.map(async ({ group, limits }) => {
+      const applied = limitsByClient(limits, ownLimits, (all) => all)(client)
+      const own = applied.filter(({ scope }) => scope === 'client' || scope === 'endpoint')
+      if (own.length === 0) return []
+      const { statuses } = await limiter.peek(own, { client, ip: '', route, group })
+      return statuses.map(({ name, remaining, allowed, resetAfterMs }) => {
+        const limit = own.find((one) => one.name === name)
+        return { group, name, quota: limit?.burst ?? 0, remaining, allowed, resetAfterMs }
+      })
+    }),
+  )
+  return groups.flat()
+}

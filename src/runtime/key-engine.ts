@@ -1,0 +1,81 @@
+import {
+  type EngineOptions,
+  IdempotencyEngine,
+  type KeyEngine,
+  OUTCOMES,
+  type Outcome,
+} from '../../internal/idempotency/engine.ts'
+import { postgresStore } from '../../internal/idempotency/postgres-store.ts'
+import { redisStore } from '../../internal/idempotency/redis-store.ts'
+import { ReplayCache, withReplayCache } from '../../internal/idempotency/replay-cache.ts'
+import { behindRows, RowEngine, type RowOf } from '../../internal/idempotency/row-engine.ts'
+import type { IdempotencyStore } from '../../internal/idempotency/store.ts'
+import { timedStore } from '../../internal/idempotency/timed-store.ts'
+import { type Traced, traced } from '../../internal/telemetry/spans.ts'
+import type { StoreDependencies } from './dependencies.ts'
+
+/** The verbs of the store that have a span, where spans are recorded. */
+const STORE_SPANS = { claim: 'claim', complete: 'complete', release: 'release' }
+
+type HowToRun = Pick<EngineOptions, 'onUnknown' | 'maxAgeMs' | 'lookup'>
+
+export interface KeyEngines {
+  keys: IdempotencyEngine
+  /** For handlers whose own row, which `rowOf` finds, is the record of its key. Only with the store in PostgreSQL. */
+  inRows: (rowOf: RowOf) => KeyEngine
+}
+
+export function engine(
+  dependencies: StoreDependencies,
+  options: HowToRun,
+  spanned: Traced = traced(undefined),
+): IdempotencyEngine {
+  return keyEngines(dependencies, options, spanned).keys
+}
+
+/** What shares a store shares its group commit. */
+export function keyEngines(dependencies: StoreDependencies, options: HowToRun, spanned: Traced): KeyEngines {
+  const { config, logger, metrics } = dependencies
+  // From the start, at 0: Prometheus sees a first one only as the change from there.
+  for (const outcome of OUTCOMES) metrics.idempotencyOutcomes.inc({ outcome }, 0)
+  const onOutcome = (outcome: Outcome) => {
+    metrics.idempotencyOutcomes.add({ outcome })
+    if (outcome === 'replay') metrics.replays.inc()
+    if (outcome === 'in_progress') metrics.conflicts.inc()
+  }
+  const onTrouble: EngineOptions['onTrouble'] = (verb, id, reason) =>
+    logger.warn(
+      { verb, client: id.client, scope: id.scope, err: reason },
+      'the record of a key was not settled',
+    )
+  const timed = timedStore(keyStore(dependencies), (operation, seconds) =>
+    metrics.storeDuration.add({ store: config.idempotencyStore, operation }, seconds),
+  )
+  const { idempotencyLeaseMs: leaseMs, idempotencyTtlMs: ttlMs } = config
+  const over = (store: IdempotencyStore, cache: ReplayCache) =>
+    new IdempotencyEngine({
+      ...options,
+      store: spanned.calls(withReplayCache(store, cache), STORE_SPANS),
+      leaseMs,
+      onOutcome,
+      onTrouble,
+    })
+  return {
+    keys: over(timed, new ReplayCache({ ttlMs })),
+    inRows(rowOf) {
+      const replays = new ReplayCache({ ttlMs })
+      return new RowEngine({ claiming: over(behindRows(timed, rowOf), replays), replays, onOutcome })
+    },
+  }
+}
+
+function keyStore({ config, database, redis, metrics }: StoreDependencies): IdempotencyStore {
+  const ttlMs = config.idempotencyTtlMs
+  if (config.idempotencyStore === 'redis' && redis !== undefined)
+    return redisStore(redis, { ttlMs, prefix: config.redisPrefix })
+  if (database === undefined) throw new Error('the keys need a database where they are not in Redis')
+  return postgresStore(database, {
+    ttlMs,
+    onBatch: (group, items) => metrics.batchItems.add({ group }, items),
+  })
+}

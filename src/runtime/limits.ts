@@ -1,0 +1,108 @@
+import type { StepMiddleware } from '../../internal/core/compose.ts'
+import type { Middleware } from '../../internal/core/request-state.ts'
+import { PLAIN_PREFIX } from '../../internal/database/deployment.ts'
+import type { OwnLimits } from '../../internal/ratelimit/client-limits.ts'
+import type { Limiter } from '../../internal/ratelimit/limiter.ts'
+import { MemoryLimiter } from '../../internal/ratelimit/memory-limiter.ts'
+import { OutageLimiter } from '../../internal/ratelimit/outage-limiter.ts'
+import { rateLimit } from '../../internal/ratelimit/rate-limit.ts'
+import { type Limit, parseRateLimits } from '../../internal/ratelimit/rate-limits.ts'
+import { RedisLimiter } from '../../internal/ratelimit/redis-limiter.ts'
+import { showRateLimits } from '../../internal/ratelimit/show-rate-limits.ts'
+import type { Config, SharedConfig } from '../config/config.ts'
+import { DEFAULT_LIMITS } from '../config/default-limits.ts'
+import type { StoreDependencies } from './dependencies.ts'
+
+/** What each API allows unless RATE_LIMITS replaces it for all of them. */
+const LIMITS = {
+  orders: parseRateLimits(DEFAULT_LIMITS.orders),
+  pay: parseRateLimits(DEFAULT_LIMITS.pay),
+  v1: parseRateLimits(DEFAULT_LIMITS.v1),
+  // The sidecar limits nothing unless it is told to.
+  proxy: [],
+} as const
+/** Routes of one group share its limits. */
+export type LimitGroup = keyof typeof LIMITS
+
+/** A route, as its limits see it. */
+export interface LimitedRoute {
+  group: LimitGroup
+  /** Method and pattern, such as `POST /orders`. */
+  scope: string
+  /** What it does takes effect: of the default limits, those of scope `endpoint` are for such routes. */
+  takesEffect: boolean
+}
+
+export function openLimiter({
+  config,
+  redis,
+  logger,
+}: Pick<StoreDependencies, 'redis' | 'logger'> & {
+  config: Pick<SharedConfig, 'rateLimitOnOutage' | 'redisPrefix'>
+}): Limiter {
+  const local = new MemoryLimiter({ now: steadyClock })
+  if (redis === undefined) return local
+  return new OutageLimiter({
+    limiter: new RedisLimiter(redis, { prefix: `${config.redisPrefix ?? PLAIN_PREFIX}:limit` }),
+    onOutage: config.rateLimitOnOutage,
+    local,
+    onChange: (outage, cause) => logger.warn({ err: cause }, `the outage of the rate limiter ${outage}`),
+  })
+}
+
+/** Unix milliseconds that never jump: what was counted in a minute that the clock has taken back would count for longer. */
+function steadyClock(): number {
+  return Math.floor(performance.timeOrigin + performance.now())
+}
+
+/** What counts together. */
+export interface CountedLimits {
+  group: string
+  limits: readonly Limit[]
+}
+
+/** All limits in force: one set for all routes, or each group's own. */
+export function limitsInForce({ rateLimits }: Pick<Config, 'rateLimits'>): CountedLimits[] {
+  if (rateLimits !== undefined) return [{ group: 'all', limits: rateLimits }]
+  return Object.entries(LIMITS).map(([group, limits]) => ({ group, limits }))
+}
+
+function limitsOf(
+  { rateLimits }: Pick<Config, 'rateLimits'>,
+  { group, takesEffect }: LimitedRoute,
+): CountedLimits {
+  if (rateLimits !== undefined) return { group: 'all', limits: rateLimits }
+  return { group, limits: LIMITS[group].filter(({ scope }) => scope !== 'endpoint' || takesEffect) }
+}
+
+/** Refuses requests to the route that its limits do not admit. */
+export function limited(
+  { config, metrics }: Pick<StoreDependencies, 'config' | 'metrics'>,
+  limiter: Limiter,
+  route: LimitedRoute,
+  ownLimits: OwnLimits | undefined,
+): StepMiddleware {
+  const { group, limits } = limitsOf(config, route)
+  return rateLimit({
+    limiter,
+    ...(ownLimits === undefined ? {} : { ownLimits }),
+    limits,
+    group,
+    route: route.scope,
+    onDecision(scope, decision) {
+      metrics.rateLimitDecisions.add({ scope, decision })
+      if (decision === 'refused') metrics.rateLimitExceeded.inc()
+    },
+  })
+}
+
+/** Shows where a caller stands in the limits of the route. */
+export function limitStandings(
+  config: Config,
+  limiter: Limiter,
+  route: LimitedRoute,
+  ownLimits: OwnLimits,
+): Middleware {
+  const { group, limits } = limitsOf(config, route)
+  return showRateLimits({ limiter, limits, group, route: route.scope, ownLimits })
+}

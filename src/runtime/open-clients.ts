@@ -1,0 +1,97 @@
+import type { Database } from '../../internal/database/database.ts'
+import { listen } from '../../internal/database/listen.ts'
+import { parseClientLimits } from '../../internal/ratelimit/rate-limits.ts'
+import { type ClientRegistry, OPEN_CLIENT } from '../../internal/signature/client-registry.ts'
+import { CLIENTS_CHANNEL } from '../../internal/signature/client-table.ts'
+import { type ClientsFile, openClientsFile } from '../../internal/signature/clients-file.ts'
+import { openTableRegistry } from '../../internal/signature/table-registry.ts'
+import type { Logger } from '../../internal/telemetry/logger.ts'
+import { keyringOf, type SharedConfig } from '../config/config.ts'
+import { DEMO_SECRET } from '../config/demo-credentials.ts'
+import { isLoopback } from '../config/demo-mode.ts'
+import { MIN_SECRET_BYTES } from '../config/setting-values.ts'
+
+/** A look now and then does not need them: see openTableRegistry. */
+const UNHEARD =
+  'notifications of PostgreSQL do not arrive, as through a pooler in transaction mode: a change of clients is in force ' +
+  'within 30 s instead of at once; set DATABASE_DIRECT_URL to the server behind the pooler'
+
+export interface Clients extends ClientRegistry {
+  close(): Promise<void>
+}
+
+/** The clients of HMAC_SECRET and CLIENTS_FILE. Throws a plain Error if the file is bad. */
+export function openSettingsClients(
+  config: Pick<SharedConfig, 'clientsFile' | 'hmacSecret' | 'production' | 'host'>,
+  onReload: (result: object) => void,
+): ClientsFile {
+  return openClientsFile({
+    file: config.clientsFile,
+    defaultSecret: config.hmacSecret,
+    refusedSecrets: config.production || !isLoopback(config.host) ? [DEMO_SECRET] : [],
+    minSecretBytes: config.production ? MIN_SECRET_BYTES : 1,
+    checkLimits: parseClientLimits,
+    onReload,
+  })
+}
+
+/**
+ * All clients that may sign. The settings are read at once, before anything is waited for; the table follows when there
+ * is a database. Where both name a client the settings are in force, and it is reported: a row that is added must
+ * neither replace the secrets of a partner that the operator configured nor keep the nodes from starting.
+ */
+export function openClients(
+  config: SharedConfig,
+  logger: Pick<Logger, 'info' | 'error'>,
+): (database: Database) => Promise<Clients> {
+  let idsInTable = (): string[] => []
+  let reported = ''
+  const settings = openSettingsClients(config, (result) => {
+    if (result instanceof Error) logger.error({ err: result }, 'CLIENTS_FILE was not taken over')
+    else logger.info(result, 'CLIENTS_FILE was read again')
+    reportTwice()
+  })
+  function reportTwice(): void {
+    const twice = idsInTable().filter((id) => settings.find(id) !== undefined)
+    if (twice.length > 0 && twice.join() !== reported) {
+      logger.error(
+        { clients: twice },
+        'clients of the settings are in the table too: the settings are in force',
+      )
+    }
+    reported = twice.join()
+  }
+
+  return async (database) => {
+    const { databaseUrl } = config
+    const keyring = keyringOf(config)
+    const listenOn = databaseUrl === undefined ? undefined : (config.databaseDirectUrl ?? databaseUrl)
+    const trial = {
+      notify: () => database.run((sql) => sql`SELECT pg_notify(${CLIENTS_CHANNEL}, '')`),
+      onSilence: () => logger.error({}, UNHEARD),
+    }
+    const table = await openTableRegistry({
+      database,
+      keyring,
+      now: () => performance.now(),
+      listen: listenOn === undefined ? undefined : (wake) => listen(listenOn, CLIENTS_CHANNEL, wake, trial),
+      onChange(changes) {
+        for (const change of changes) logger.info(change, `client ${change.change}`)
+        reportTwice()
+      },
+      onTrouble: (error) => logger.error({ err: error }, 'trouble with the table of clients'),
+    })
+    idsInTable = table.ids
+    reportTwice()
+    return {
+      // Whatever wrote that row: its owner would share the keys and payments of callers without credentials.
+      find: (client) => (client === OPEN_CLIENT ? undefined : (settings.find(client) ?? table.find(client))),
+      // No other process can change the embedded database, and without a key no secret of the table can be opened.
+      ...(databaseUrl === undefined || keyring.length === 0 ? {} : { catchUp: table.catchUp }),
+      async close() {
+        settings.close()
+        await table.close()
+      },
+    }
+  }
+}

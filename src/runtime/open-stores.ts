@@ -1,0 +1,156 @@
+import { setTimeout as sleep } from 'node:timers/promises'
+import { type Database, openDatabase } from '../../internal/database/database.ts'
+import { examineServer } from '../../internal/database/examine-server.ts'
+import { explainRefusal, isLasting } from '../../internal/database/explain-refusal.ts'
+import { migrate, newerMigrations } from '../../internal/database/migrate.ts'
+import { connectRedis, type RedisConnection } from '../../internal/database/redis.ts'
+import { isSupported, MIN_REDIS } from '../../internal/database/redis-version.ts'
+import { missingGrants } from '../../internal/database/service-rights.ts'
+import type { HealthOptions } from '../../internal/http/health.ts'
+import type { Logger } from '../../internal/telemetry/logger.ts'
+import type { Config, ConfigOf } from '../config/config.ts'
+import { SQL_DIRECTORY, VERSION } from '../package-root.ts'
+import { type RedisTlsSettings, redisTlsOf } from './redis-tls.ts'
+
+/** A database that starts together with the service, as in docker-compose, needs this long at most. */
+const DATABASE_START_MS = 30_000
+/** A Redis that is there is connected within milliseconds. */
+const REDIS_START_MS = 1_000
+
+/** The database of the settings, or the embedded one, once it takes statements. Throws a plain Error that says why not. */
+export async function reachableDatabase(
+  config: Pick<Config, 'databaseUrl' | 'dataDir'>,
+  progress: (text: string) => void,
+  warn: (text: string) => void,
+): Promise<Database> {
+  if (config.databaseUrl === undefined) {
+    // Only here: a service with a server of its own does not load a database into its memory.
+    const { openEmbedded } = await import('../../internal/database/embedded.ts')
+    return await openEmbedded(config.dataDir, { onProgress: progress })
+  }
+  const database = openDatabase(config.databaseUrl)
+  const untilMs = Date.now() + DATABASE_START_MS
+  for (;;) {
+    const { reason, lasts } = await whyUnfit(database, warn)
+    if (reason === undefined) return database
+    if (lasts || Date.now() > untilMs) {
+      await database.close()
+      throw new Error(`the database of DATABASE_URL ${reason}`)
+    }
+    progress(`waiting: the database of DATABASE_URL ${reason}`)
+    await sleep(1_000)
+  }
+}
+
+/** `lasts`: until an operator does something. */
+async function whyUnfit(
+  database: Database,
+  warn: (text: string) => void,
+): Promise<{ reason?: string; lasts?: boolean }> {
+  try {
+    const { faults, readsOnly, warnings } = await examineServer(database)
+    if (faults.length > 0) return { reason: faults.join('; it '), lasts: true }
+    if (readsOnly !== undefined) return { reason: readsOnly }
+    for (const warning of warnings) warn(`the database ${warning}`)
+    return {}
+  } catch (error) {
+    return { reason: `cannot be used: ${explainRefusal(error)}`, lasts: isLasting(error) }
+  }
+}
+
+/** Applies what is missing. A database that is newer than this version is fine, unless migrate() throws: see there. */
+export async function bringUpToDate(database: Database, logger: Logger): Promise<void> {
+  const applied = await migrate(database, SQL_DIRECTORY)
+  if (applied.length > 0) logger.info({ applied }, 'migrated')
+  const newer = await newerMigrations(database, SQL_DIRECTORY)
+  if (newer.length > 0) {
+    logger.warn(
+      { newer },
+      `the database was migrated by a version newer than ${VERSION}: upgrade this one too`,
+    )
+  }
+}
+
+/** An upgrade may have made tables for which the role that serves has no rights yet. */
+export async function warnAboutRights(database: Database, logger: Logger): Promise<void> {
+  const missing = await missingGrants(database)
+  if (missing.length > 0)
+    logger.warn({ missing }, 'the role of DATABASE_URL lacks rights: run these statements as the owner')
+}
+
+/** Connected, or on the way: see there. undefined: the settings name none. */
+export async function openRedis(
+  config: Pick<ConfigOf<'keys'>, 'redisUrl'> & RedisTlsSettings,
+  logger: Logger,
+): Promise<RedisConnection | undefined> {
+  if (config.redisUrl === undefined) return undefined
+  const redis: RedisConnection = connectRedis(config.redisUrl, {
+    tls: redisTlsOf(config),
+    onState(state, cause) {
+      if (state === 'lost') logger.error({ err: cause }, 'the connection to Redis is lost')
+      else {
+        logger.info('connected to Redis')
+        void warnAboutEviction(redis, logger)
+      }
+    },
+  })
+  await connected(redis)
+  await requireSupported(redis)
+  return redis
+}
+
+/** Throws a plain Error if it is too old: `doctor` says the same. One that is away now is not asked. */
+async function requireSupported(redis: RedisConnection): Promise<void> {
+  const servers = await redis.servers().catch(() => [])
+  const old = servers.find(({ engine }) => engine !== undefined && !isSupported(engine))
+  if (old === undefined) return
+  await redis.close()
+  throw new Error(
+    `the Redis of REDIS_URL is ${old.engine?.name}: Redis ${MIN_REDIS.join('.')} or newer is needed`,
+  )
+}
+
+/** Says once why a service behind this one cannot be used, and once that it can be used again. */
+export function logReadiness(logger: Logger): HealthOptions['onChange'] & {} {
+  return (name, status, cause) => {
+    if (status === 'up') logger.info({ service: name }, 'a service behind this one can be used again')
+    else logger.error({ service: name, err: cause }, `not ready: ${name}: ${explainRefusal(cause)}`)
+  }
+}
+
+/**
+ * So that the first requests do not meet a Redis that is still being connected to. One that is away does not keep
+ * the service from starting: it is waited for no longer than a moment.
+ */
+async function connected(redis: RedisConnection): Promise<void> {
+  const untilMs = Date.now() + REDIS_START_MS
+  while (Date.now() < untilMs) {
+    const responses = await redis.ping().then(
+      () => true,
+      () => false,
+    )
+    if (responses) return
+    await sleep(10)
+  }
+}
+
+async function warnAboutEviction(redis: RedisConnection, logger: Logger): Promise<void> {
+  const policy = await unsafePolicy(redis)
+  if (policy === undefined) return
+  logger.warn({ policy }, 'Redis may evict idempotency records: set maxmemory-policy to noeviction')
+}
+
+/** A `maxmemory-policy` that may throw keys away, of any master; undefined: none has one, or it cannot be told now. */
+export async function unsafePolicy(redis: RedisConnection): Promise<string | undefined> {
+  const servers = await redis.servers().catch(() => [])
+  return servers
+    .map(({ evictionPolicy }) => evictionPolicy)
+    .find((one) => one !== undefined && one !== 'noeviction')
+}
+
+/** Of one of the masters, Unix milliseconds. Rejects when one of them does not respond. */
+export async function redisClockMs(redis: RedisConnection): Promise<number> {
+  const [server] = await redis.servers()
+  if (server === undefined) throw new Error('a Redis without a server')
+  return server.clockMs
+}

@@ -1,0 +1,158 @@
+import { DatabaseClock } from '../../internal/database/database-clock.ts'
+import { PLAIN_PREFIX } from '../../internal/database/deployment.ts'
+import { publicReason } from '../../internal/database/public-reason.ts'
+import { rehearseDatabase, rehearseRedis } from '../../internal/database/rehearse.ts'
+import { resumeEvents } from '../../internal/events/event-log.ts'
+import { Drain } from '../../internal/http/drain.ts'
+import type { HealthOptions } from '../../internal/http/health.ts'
+import { createServer, listen } from '../../internal/http/server.ts'
+import { Sweeper } from '../../internal/idempotency/sweeper.ts'
+import { createLogger, type Logger } from '../../internal/telemetry/logger.ts'
+import { createMetrics } from '../../internal/telemetry/metrics.ts'
+import { watchStores } from '../../internal/telemetry/watch-stores.ts'
+import type { Config } from '../config/config.ts'
+import { VERSION } from '../package-root.ts'
+import { clientLimits } from '../runtime/client-limits.ts'
+import { openLimiter } from '../runtime/limits.ts'
+import { metricsApp } from '../runtime/metrics-app.ts'
+import { openClients } from '../runtime/open-clients.ts'
+import { openSpans } from '../runtime/open-spans.ts'
+import {
+  bringUpToDate,
+  logReadiness,
+  openRedis,
+  reachableDatabase,
+  redisClockMs,
+  unsafePolicy,
+  warnAboutRights,
+} from '../runtime/open-stores.ts'
+import { withRedisPrefix } from '../runtime/redis-prefix.ts'
+import type { Running, WorkerContext } from '../runtime/running.ts'
+import { closeServers, finishRequests } from '../runtime/stop-serving.ts'
+import { openConsole } from './console.ts'
+import { openGateway } from './open-gateway.ts'
+import { openObservations } from './open-observations.ts'
+import { completer } from './payments.ts'
+import { pipeline } from './pipeline.ts'
+import { deliverer } from './webhooks.ts'
+
+/** A stop must not wait longer for a database that is away: what is left of the audit trail is counted as lost. */
+const AUDIT_CLOSE_MS = 3_000
+
+/** Opens every connection, brings the schema up to date and listens. Throws plain Errors for the operator. */
+export async function openService(
+  settings: Config,
+  progress: (text: string) => void,
+  context: WorkerContext = {},
+): Promise<Running> {
+  const { worker } = context
+  const logger = createLogger({ level: settings.logLevel, file: settings.logFile, worker })
+  const spans = await openSpans(settings, logger)
+  const clientsIn = openClients(settings, logger)
+  const database = await reachableDatabase(settings, progress, (text) => logger.warn(text))
+  await bringUpToDate(database, logger)
+  if (await resumeEvents(database)) logger.info('the database was restored: events go on behind its last one')
+  await warnAboutRights(database, logger)
+  const config = await withRedisPrefix(settings, database)
+  const clients = await clientsIn(database)
+  const clock = await DatabaseClock.open(() => database.clockMs())
+  const redis = await openRedis(config, logger)
+
+  const drain = new Drain()
+  const metrics = createMetrics()
+  const scrape = context.shareMetrics?.(metrics.registry) ?? (() => metrics.registry.metrics())
+  metrics.buildInfo.set({ version: VERSION }, 1)
+  watchStores(metrics.registry, {
+    stores: {
+      database: { clockMs: () => database.clockMs() },
+      ...(redis === undefined ? {} : { redis: { clockMs: () => redisClockMs(redis) } }),
+    },
+    databaseLoad: () => database.load(),
+    ...(redis === undefined ? {} : { evictionPolicy: () => unsafePolicy(redis) }),
+    now: Date.now,
+  })
+  const health: HealthOptions = {
+    probes: {
+      database: () => rehearseDatabase(database, 'orders'),
+      ...(redis === undefined
+        ? {}
+        : { redis: () => rehearseRedis(redis, config.redisPrefix ?? PLAIN_PREFIX) }),
+    },
+    reasonOf: publicReason,
+    onChange: logReadiness(logger),
+    stopping: () => drain.stopping,
+    version: VERSION,
+  }
+  const gateway = openGateway(config, logger, metrics)
+  const observations = openObservations(database, logger, metrics)
+  const limiter = openLimiter({ config, redis, logger })
+  const ownLimits = clientLimits(clients, logger)
+  const operating = openConsole({ config, database, redis, limiter, ownLimits, metrics, logger })
+  const stores = { clients, database, now: clock.now, redis, gateway, observations, limiter, ownLimits }
+  const dependencies = { config, ...stores, drain, health, logger, metrics, scrape, spans, ...operating }
+  const server = createServer(pipeline(dependencies).callback(), {
+    onRefused(reason, fault) {
+      metrics.requestsRefused.inc({ reason })
+      logger.info({ reason, fault }, 'request refused')
+    },
+  })
+  const port = await listen(server, config.host, context.port ?? config.port)
+  const metricsServer =
+    config.metricsPort === undefined || worker !== undefined
+      ? undefined
+      : createServer(metricsApp(scrape, logger, operating.console).callback())
+  if (metricsServer !== undefined) await listen(metricsServer, config.host, config.metricsPort ?? 0)
+  const sweeper = new Sweeper(database, {
+    onRemoved: (removed) => logger.debug({ removed }, 'forgot expired keys'),
+    onError: (error) => logger.warn({ err: error }, 'expired keys could not be removed'),
+  })
+  const completing = completer(dependencies)
+  const delivering = deliverer(dependencies)
+  if (worker === undefined || worker === 1) warnAboutSettings(config, logger)
+
+  return {
+    port,
+    logger,
+    async close() {
+      await finishRequests(drain, config.shutdownGraceMs, logger)
+      await operating.close()
+      await sweeper.stop()
+      await completing.close()
+      await delivering.close()
+      clock.close()
+      await clients.close()
+      await closeServers(server, metricsServer)
+      gateway.close()
+      await observations.close(AUDIT_CLOSE_MS)
+      await redis?.close()
+      await database.close()
+      await spans?.close()
+      logger.info('stopped')
+      logger.flushSync()
+    },
+  }
+}
+
+/** Loaded only where it is wanted: it is an optional dependency. */
+function warnAboutSettings(config: Config, logger: Logger): void {
+  if (config.signatureHints) {
+    logger.warn(
+      'SIGNATURE_HINTS=1 is for test environments: the time of a response tells which clients exist',
+    )
+  }
+  if (config.production && config.databaseUrl === undefined) {
+    logger.warn(
+      'without DATABASE_URL orders live in the embedded database: a power cut may cost the last seconds',
+    )
+  }
+  if (config.production && config.gatewayUrl === undefined) {
+    logger.warn('without GATEWAY_URL payments are simulated: nothing is charged')
+  }
+  if (config.production && config.simulatedFailureRate > 0) {
+    logger.warn('SIMULATED_FAILURE_RATE is set: requests to /pay fail on purpose')
+  }
+  if (!config.production || config.redisUrl !== undefined || config.rateLimits?.length === 0) return
+  logger.warn(
+    'without REDIS_URL this process counts the rate limits by itself: several services would admit more',
+  )
+}

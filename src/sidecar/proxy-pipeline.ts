@@ -1,0 +1,309 @@
+import type { IncomingMessage, RequestListener, ServerResponse } from 'node:http'
+import Koa from 'koa'
+import type { Traffic } from '../../internal/console/traffic.ts'
+import { ofResponse, watchTraffic } from '../../internal/console/watch-traffic.ts'
+import { compose, middleware } from '../../internal/core/compose.ts'
+import { KEY_HEADERS } from '../../internal/core/header-values.ts'
+import type { Middleware, MiddlewareContext, RequestState } from '../../internal/core/request-state.ts'
+import { type CrossOriginOptions, crossOriginHeaders } from '../../internal/http/cross-origin.ts'
+import { guard, requestCheck } from '../../internal/http/guard.ts'
+import { health, livez, readyz } from '../../internal/http/health.ts'
+import { problemResponse, problems, renderProblem, turnEnd } from '../../internal/http/problems.ts'
+import { rawBody } from '../../internal/http/raw-body.ts'
+import { requestId, requestIdOf } from '../../internal/http/request-id.ts'
+import { RouteMap, type ServedRoute } from '../../internal/http/route-map.ts'
+import { idempotency } from '../../internal/idempotency/idempotency.ts'
+import { keyInHeader } from '../../internal/idempotency/idempotency-key.ts'
+import type { Lookup } from '../../internal/idempotency/lookups.ts'
+import { type Backend, bodyStream } from '../../internal/proxy/backend.ts'
+import { decodeReplay } from '../../internal/proxy/decode-replay.ts'
+import { forward, forwardOnce } from '../../internal/proxy/forward.ts'
+import { lookUp } from '../../internal/proxy/lookup.ts'
+import { lookupAddress } from '../../internal/proxy/lookup-address.ts'
+import { boundCredentials, nameCaller } from '../../internal/proxy/name-caller.ts'
+import { isSafe, selectorsOf } from '../../internal/proxy/request-selectors.ts'
+import { isRecorded } from '../../internal/proxy/response-headers.ts'
+import { Passing } from '../../internal/proxy/stream-through.ts'
+import { checkForwardable, splitTarget } from '../../internal/proxy/target.ts'
+import type { OwnLimits } from '../../internal/ratelimit/client-limits.ts'
+import type { Limiter } from '../../internal/ratelimit/limiter.ts'
+import type { ClientRegistry } from '../../internal/signature/client-registry.ts'
+import { observe, observer } from '../../internal/telemetry/observe.ts'
+import { type Spans, traced } from '../../internal/telemetry/spans.ts'
+import { trace as traceMiddleware, traceOf } from '../../internal/telemetry/trace.ts'
+import { idsOf, type ServingDependencies } from '../runtime/dependencies.ts'
+import { engine } from '../runtime/key-engine.ts'
+import { limited } from '../runtime/limits.ts'
+import { metricsPage } from '../runtime/metrics-app.ts'
+import { BODY_TIMEOUT_MS, signatures } from '../runtime/signatures.ts'
+import { ownCrossOrigin } from './own-cross-origin.ts'
+import type { ProxyConfig, SidecarSettings } from './proxy-config.ts'
+import { ADMIN_PREFIX } from './proxy-prefix.ts'
+
+/** What the sidecar is made of. */
+export interface ProxyDependencies extends ServingDependencies {
+  config: SidecarSettings
+  proxy: ProxyConfig
+  /** undefined: signatures are not checked. */
+  clients: ClientRegistry | undefined
+  backend: Backend
+  /** undefined: no spans are recorded. */
+  spans: Spans | undefined
+  limiter: Limiter
+  /** undefined: nothing is known of clients. */
+  ownLimits: OwnLimits | undefined
+  /** The routes of the operator's console; none: it is not served. */
+  console: readonly ServedRoute[]
+  /** What the console is told of this process. */
+  traffic: Traffic | undefined
+}
+
+const ROUTE = 'proxy'
+
+/**
+ * The sidecar: what has a key, or must be checked first, passes the middleware; everything else is passed on at
+ * once, with the same checks of its form, the same log line and the same metrics.
+ */
+export function proxyListener(dependencies: ProxyDependencies): RequestListener {
+  const { proxy, drain, clients, config } = dependencies
+  const staged = middlewares(dependencies).callback()
+  const plain = passOn(dependencies)
+  const pages = pagesOf(config)
+  const admin = proxy.adminPort === undefined ? adminApp(dependencies, ADMIN_PREFIX).callback() : undefined
+  // A span ends when its request does, which only the middleware waits for.
+  const allStaged =
+    dependencies.spans !== undefined || clients !== undefined || (config.rateLimits ?? []).length > 0
+  // Each request is counted until its response has gone and its work is done: a client that leaves does not end the work.
+  const leave = () => drain.leave()
+  async function throughMiddleware(req: IncomingMessage, res: ServerResponse): Promise<void> {
+    const gone = new Promise<void>((resolve) => res.once('close', resolve))
+    try {
+      await staged(req, res)
+      await gone
+    } finally {
+      drain.leave()
+    }
+  }
+  return function proxyListener(req, res) {
+    if (admin !== undefined && req.url?.startsWith(`${ADMIN_PREFIX}/`) === true) return void admin(req, res)
+    try {
+      drain.enter()
+    } catch (error) {
+      return void sendProblem(res, error, requestIdOf(req), pages)
+    }
+    const isStaged =
+      allStaged ||
+      isKeyed(req) ||
+      proxy.requireKey.has(req.method ?? '') ||
+      (pages !== undefined && req.method === 'OPTIONS')
+    if (isStaged) void throughMiddleware(req, res)
+    else plain(req, res, leave)
+  }
+}
+
+function middlewares(dependencies: ProxyDependencies): Koa<RequestState> {
+  const { proxy, config, clients, backend, drain, logger, metrics, spans, traffic } = dependencies
+  const spanned = traced(spans)
+  const report = (ctx: MiddlewareContext, error: unknown) =>
+    logger.error({ ...idsOf(ctx.state), err: error }, 'request failed')
+  const app = new Koa<RequestState>()
+  app.proxy = config.trustProxy > 0
+  app.maxIpsCount = config.trustProxy
+  app.on('error', (error: unknown) => logger.warn({ err: error }, 'the response failed'))
+
+  const body = rawBody({ maxBodyBytes: config.maxBodyBytes, timeoutMs: BODY_TIMEOUT_MS, anyEncoding: true })
+  const caller =
+    clients === undefined ? [nameCaller(proxy.caller)] : [body, signatures(config, clients, metrics)]
+
+  const bodyOnce: Middleware = (ctx, next) => (ctx.state.body === undefined ? body(ctx, next) : next())
+  const once = idempotency({
+    engine: engine(
+      dependencies,
+      {
+        onUnknown: proxy.onUnknown === 'hold' ? 'hold' : 'takeover',
+        // The forwarder ends what takes too long by itself; this holds where that fails.
+        maxAgeMs: proxy.maxDurationMs + config.idempotencyLeaseMs,
+        ...lookupOf(proxy, config.maxResponseBytes),
+      },
+      spanned,
+    ),
+    scope: (ctx) => scopeOf(ctx, proxy),
+    renderError: (ctx, error) => renderProblem(ctx, error, report),
+    keyOf: keyInHeader(KEY_HEADERS),
+    alsoFingerprinted: selectorsOf,
+    credentialsOf: boundCredentials,
+    isRecorded,
+  })
+  const { on5xx, onUnknown, maxDurationMs } = proxy
+  const { maxResponseBytes } = config
+  const sendOnce = forwardOnce({
+    backend,
+    maxResponseBytes,
+    maxDurationMs,
+    on5xx,
+    onUnknown,
+    onTrouble: (ctx, reason, cause) =>
+      logger.warn({ ...idsOf(ctx.state), reason, err: cause }, 'the outcome of a request is not known'),
+  })
+  const pass = spanned.middleware('backend', forward(backend))
+  const pages = pagesOf(config)
+  const keyed = compose([bodyOnce, decodeReplay(), once, spanned.middleware('backend', sendOnce)])
+  const send: Middleware = (ctx, next) =>
+    isKeyed(ctx.req) || proxy.requireKey.has(ctx.method) ? keyed(ctx, next) : pass(ctx, next)
+  return app.use(
+    compose([
+      requestId(),
+      traceMiddleware({ spans, routeOf: () => ROUTE }),
+      observe(metrics, logger, () => ROUTE),
+      ...(traffic === undefined ? [] : [watchTraffic(traffic, (ctx) => scopeOf(ctx, proxy))]),
+      ...(pages === undefined ? [] : [ownCrossOrigin(pages)]),
+      problems(report, turnEnd),
+      closeWhenStopping(() => drain.stopping),
+      guard({ checkTarget: checkForwardable }),
+      ...caller,
+      limited(
+        dependencies,
+        dependencies.limiter,
+        { group: 'proxy', scope: ROUTE, takesEffect: true },
+        dependencies.ownLimits,
+      ),
+      send,
+    ]),
+  )
+}
+
+function lookupOf({ lookupUrl: url, maxDurationMs }: ProxyConfig, maxResponseBytes: number) {
+  if (url === undefined) return {}
+  const addressOf = lookupAddress(url)
+  const lookup: Lookup = (id, unknown, signal) =>
+    lookUp({ addressOf, maxResponseBytes, maxDurationMs }, { ...id, ...unknown }, signal)
+  return { lookup }
+}
+
+/** Requests that no middleware needs to see. `onEnd` is called when the response has gone and its work is done. */
+function passOn({ backend, config, drain, logger, metrics, traffic }: ProxyDependencies) {
+  const pages = pagesOf(config)
+  const check = requestCheck({ checkTarget: checkForwardable })
+  const observed = observer(metrics, logger)
+  return function passOn(req: IncomingMessage, res: ServerResponse, onEnd: () => void): void {
+    const startedMs = observed.begin()
+    const counted = traffic?.begin(() => undefined)
+    const requestId = requestIdOf(req)
+    const trace = traceOf(req)
+    let passing: Passing | undefined
+    let isGone = false
+    let isDone = false
+    res.once('close', () => {
+      passing?.left()
+      const { method = '', url } = req
+      // As other proxies say it: the client left before there was a response.
+      const status = res.headersSent ? res.statusCode : 499
+      if (counted !== undefined)
+        traffic?.end(counted, res.headersSent ? ofResponse(status) : 'failed', undefined)
+      observed.end(startedMs, { requestId, trace, method, route: ROUTE, target: url, status })
+      isGone = true
+      if (isDone) onEnd()
+    })
+    const finish = (error?: unknown) => {
+      if (isDone) return
+      isDone = true
+      if (error !== undefined) {
+        const { status } = sendProblem(res, error, requestId, pages)
+        if (status >= 500) logger.error({ ...idsOf({ requestId, trace }), err: error }, 'request failed')
+      }
+      if (isGone) onEnd()
+    }
+    try {
+      check(req)
+      const call = backend.callFor(req, { requestId, trace }, bodyStream(req))
+      const added = () =>
+        drain.stopping ? ['X-Request-Id', requestId, 'Connection', 'close'] : ['X-Request-Id', requestId]
+      passing = new Passing({ backend, call, res, added, onEnd: finish })
+      passing.begin()
+    } catch (error) {
+      finish(error)
+    }
+  }
+}
+
+function sendProblem(
+  res: ServerResponse,
+  thrown: unknown,
+  requestId: string,
+  pages: CrossOriginOptions | undefined,
+): { status: number } {
+  const { status, headers, body } = problemResponse(thrown, requestId)
+  if (!res.headersSent) {
+    const length = Buffer.byteLength(body)
+    if (pages !== undefined) {
+      Object.assign(headers, crossOriginHeaders(res.req, pages))
+      headers.Vary = 'Origin'
+    }
+    res.writeHead(status, { ...headers, 'X-Request-Id': requestId, 'Content-Length': length }).end(body)
+  }
+  res.req.resume()
+  return { status }
+}
+
+/** The pages that may read what the sidecar says by itself; they send cookies to the backend behind it. */
+function pagesOf({ allowedOrigins }: ProxyDependencies['config']): CrossOriginOptions | undefined {
+  return allowedOrigins.length === 0 ? undefined : { origins: new Set(allowedOrigins), credentials: true }
+}
+
+/** What asks for no change is passed on, whatever key it names: nothing is to be done once. */
+function isKeyed({ method = '', headers }: IncomingMessage): boolean {
+  return !isSafe(method) && KEY_HEADERS.some((name) => headers[name] !== undefined)
+}
+
+/**
+ * Method and path as they came, without the query: the fingerprint has that. A backend that is given the host may serve
+ * several: their keys never meet.
+ */
+function scopeOf({ req }: MiddlewareContext, { name, preserveHost }: ProxyConfig): string {
+  const { pathAndQuery, host = req.headers.host } = splitTarget(req.url ?? '')
+  const [path = ''] = pathAndQuery.split('?', 1)
+  const at = preserveHost && host !== undefined ? `//${host.toLowerCase()}` : ''
+  return `${name === undefined ? '' : `${name} `}${req.method} ${at}${path}`
+}
+
+/** A response in flight when the stop began tells its client not to use the connection again. */
+function closeWhenStopping(stopping: () => boolean): Middleware {
+  return middleware(
+    function closeWhenStopping() {
+      return undefined
+    },
+    function closed(ctx, thrown) {
+      if (stopping()) ctx.set('Connection', 'close')
+      return thrown
+    },
+  )
+}
+
+/** Health, metrics and the console: the listener of --admin-port, or what stands under a prefix of the port. */
+export function adminApp(
+  {
+    health: options,
+    scrape,
+    logger,
+    console,
+  }: Pick<ProxyDependencies, 'health' | 'scrape' | 'logger' | 'console'>,
+  prefix = '',
+): Koa<RequestState> {
+  const page = (path: string, middleware: Middleware): ServedRoute => ({
+    method: 'GET',
+    path: `${prefix}${path}`,
+    middlewares: [middleware],
+  })
+  const routes = new RouteMap([
+    page('/livez', livez()),
+    page('/readyz', readyz(options)),
+    page('/health', health(options)),
+    page('/metrics', metricsPage(scrape)),
+    ...console,
+  ])
+  const report = (_: MiddlewareContext, error: unknown) => logger.error({ err: error }, 'a probe failed')
+  const app = new Koa<RequestState>()
+  app.use(requestId()).use(problems(report)).use(guard())
+  app.use(routes.exact()).use(routes.patterns()).use(routes.allowedMethods())
+  return app
+}

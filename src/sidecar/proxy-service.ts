@@ -1,0 +1,152 @@
+import { PLAIN_PREFIX } from '../../internal/database/deployment.ts'
+import { publicReason } from '../../internal/database/public-reason.ts'
+import { rehearseDatabase, rehearseRedis } from '../../internal/database/rehearse.ts'
+import { Drain } from '../../internal/http/drain.ts'
+import type { HealthOptions } from '../../internal/http/health.ts'
+import { createServer, listen } from '../../internal/http/server.ts'
+import { Sweeper } from '../../internal/idempotency/sweeper.ts'
+import { Backend } from '../../internal/proxy/backend.ts'
+import { createLogger } from '../../internal/telemetry/logger.ts'
+import { createMetrics } from '../../internal/telemetry/metrics.ts'
+import { VERSION } from '../package-root.ts'
+import { clientLimits } from '../runtime/client-limits.ts'
+import { keyRecords } from '../runtime/key-records.ts'
+import { openLimiter } from '../runtime/limits.ts'
+import { openClients, openSettingsClients } from '../runtime/open-clients.ts'
+import { openSpans } from '../runtime/open-spans.ts'
+import { bringUpToDate, logReadiness, openRedis, reachableDatabase } from '../runtime/open-stores.ts'
+import { refuseForgetting, withRedisPrefix } from '../runtime/redis-prefix.ts'
+import type { Running, WorkerContext } from '../runtime/running.ts'
+import { closeServers, finishRequests } from '../runtime/stop-serving.ts'
+import type { ProxyConfig } from './proxy-config.ts'
+import { adminApp, proxyListener } from './proxy-pipeline.ts'
+import { watchUnknownKeys } from './watch-unknown-keys.ts'
+
+/** Uploads without a key stream for as long as they like; one that comes for longer than this is stuck. */
+const UPLOAD_TIMEOUT_MS = 3_600_000
+
+/** Opens the store, brings its schema up to date where it is a database, and listens. */
+export async function openProxy(
+  proxy: ProxyConfig,
+  progress: (text: string) => void,
+  context: WorkerContext = {},
+): Promise<Running> {
+  const { settings } = proxy
+  const logger = createLogger({ level: settings.logLevel, file: settings.logFile, worker: context.worker })
+  const spans = await openSpans(settings, logger)
+  const keysInRedis = settings.idempotencyStore === 'redis'
+  const clientsInTable = proxy.verify && settings.databaseUrl !== undefined
+  const database =
+    keysInRedis && !clientsInTable
+      ? undefined
+      : await reachableDatabase(settings, progress, (text) => logger.warn(text))
+  if (database !== undefined) await bringUpToDate(database, logger)
+  const config = await withRedisPrefix(settings, database)
+  const redis = await openRedis(config, logger)
+  if (redis !== undefined && keysInRedis && settings.redisPrefix === undefined)
+    await refuseForgetting(redis, config)
+  const clients = !proxy.verify
+    ? undefined
+    : database === undefined
+      ? openSettingsClients(config, (result) => logger.info({ result }, 'CLIENTS_FILE was read again'))
+      : await openClients(config, logger)(database)
+
+  const drain = new Drain()
+  const metrics = createMetrics()
+  const scrape = context.shareMetrics?.(metrics.registry) ?? (() => metrics.registry.metrics())
+  watchUnknownKeys(metrics.registry, keyRecords({ config, database, redis }))
+  const backend = new Backend({
+    target: proxy.target,
+    trustProxy: config.trustProxy,
+    preserveHost: proxy.preserveHost,
+    callerHeader: proxy.caller?.kind === 'header' ? proxy.caller.name : undefined,
+    connectTimeoutMs: proxy.connectTimeoutMs,
+    keepAlive: proxy.keepAlive,
+    timeoutMs: proxy.timeoutMs,
+    onOutcome: (outcome, seconds) => metrics.upstreamDuration.add({ outcome }, seconds),
+  })
+  const health: HealthOptions = {
+    probes: {
+      ...(database === undefined
+        ? {}
+        : { database: () => (keysInRedis ? database.ping() : rehearseDatabase(database, 'keys')) }),
+      ...(redis === undefined
+        ? {}
+        : { redis: () => rehearseRedis(redis, config.redisPrefix ?? PLAIN_PREFIX) }),
+    },
+    reasonOf: publicReason,
+    onChange: logReadiness(logger),
+    stopping: () => drain.stopping,
+    version: VERSION,
+  }
+  const limiter = openLimiter({ config, redis, logger })
+  const ownLimits = clients === undefined ? undefined : clientLimits(clients, logger)
+  const { operatorToken: token } = config
+  const operating =
+    token === undefined
+      ? undefined
+      : // Loaded only where it is served.
+        (await import('./sidecar-console.ts')).openSidecarConsole(token, {
+          config,
+          proxy,
+          database,
+          redis,
+          logger,
+          limiter,
+          ownLimits,
+        })
+  const dependencies = {
+    proxy,
+    config,
+    clients,
+    backend,
+    database,
+    redis,
+    drain,
+    health,
+    logger,
+    metrics,
+    scrape,
+    spans,
+    limiter,
+    ownLimits,
+    console: operating?.routes ?? [],
+    traffic: operating?.traffic,
+  }
+  const server = createServer(proxyListener(dependencies), {
+    requestTimeoutMs: UPLOAD_TIMEOUT_MS,
+    onRefused(reason, fault) {
+      metrics.requestsRefused.inc({ reason })
+      logger.info({ reason, fault }, 'request refused')
+    },
+  })
+  const port = await listen(server, config.host, context.port ?? config.port)
+  const adminServer =
+    proxy.adminPort === undefined ? undefined : createServer(adminApp(dependencies).callback())
+  if (adminServer !== undefined) await listen(adminServer, config.host, proxy.adminPort ?? 0)
+
+  const sweeper =
+    database === undefined || keysInRedis
+      ? undefined
+      : new Sweeper(database, {
+          onError: (error) => logger.warn({ err: error }, 'expired keys could not be removed'),
+        })
+
+  return {
+    port,
+    logger,
+    async close() {
+      await finishRequests(drain, config.shutdownGraceMs, logger)
+      await sweeper?.stop()
+      await clients?.close()
+      await closeServers(server, adminServer)
+      await operating?.close()
+      await backend.close()
+      await redis?.close()
+      await database?.close()
+      await spans?.close()
+      logger.info('stopped')
+      logger.flushSync()
+    },
+  }
+}

@@ -1,0 +1,49 @@
+import { Gauge, type Registry } from 'prom-client'
+import type { KeyRecords } from '../../internal/idempotency/key-records.ts'
+
+/** In Redis each look walks through all keys: it ends after this long, */
+const LOOK_MS = 3_000
+/** and what it found is kept for some times as long as it took, and for this long at least. */
+const KEEP_TIMES = 50
+const MIN_KEEP_MS = 15_000
+
+/**
+ * Registers a gauge of the keys whose outcome is not known: each of them waits for a lookup or for an operator. It is
+ * counted when the metrics are read, one look at a time.
+ */
+export function watchUnknownKeys(registry: Registry, records: Pick<KeyRecords, 'list'>): void {
+  let current: { count: Promise<number>; untilMs: number } | undefined
+  const look = (): Promise<number> => {
+    if (current !== undefined && performance.now() < current.untilMs) return current.count
+    const startedMs = performance.now()
+    // A store that is away says nothing of its keys: no number, where 0 would look like good news.
+    const count = countUnknown(records).catch(() => Number.NaN)
+    const mine = { count, untilMs: Number.POSITIVE_INFINITY }
+    current = mine
+    void count.then(() => {
+      const nowMs = performance.now()
+      mine.untilMs = nowMs + Math.max(MIN_KEEP_MS, KEEP_TIMES * (nowMs - startedMs))
+    })
+    return count
+  }
+  new Gauge({
+    name: 'idempotency_keys_unknown',
+    help: 'Keys in the store whose outcome is not known, at least; NaN while the store is away',
+    // Several processes count the same keys.
+    aggregator: 'max',
+    registers: [registry],
+    async collect() {
+      this.set(await look())
+    },
+  })
+}
+
+async function countUnknown(records: Pick<KeyRecords, 'list'>): Promise<number> {
+  const untilMs = performance.now() + LOOK_MS
+  let count = 0
+  for await (const _ of records.list({ state: 'unknown' })) {
+    count++
+    if (performance.now() > untilMs) break
+  }
+  return count
+}

@@ -1,0 +1,51 @@
+/** 'up' is from the client to the target, 'down' is back. */
+export type Direction = 'up' | 'down'
+export type Directions = Direction | 'both'
+
+/**
+ * What happens to one connection. Bytes are counted in each direction by itself; `afterBytes` of them pass, and the
+ * fault strikes when the next one comes. So with 0 and 'down' the target has done its work, and not a byte of its
+ * response arrives.
+ */
+export interface Faults {
+  /** Each way takes this much longer; 0 to `jitterMs` more for each piece. The order of the bytes stays. */
+  latencyMs?: number
+  jitterMs?: number
+  /** Both connections end: in order (FIN), or with `reset` by RST. */
+  cut?: { directions: Directions; afterBytes: number; reset: boolean }
+  /** From there on bytes are swallowed, the end of the stream too; the connections stay open. */
+  blackhole?: { directions: Directions; afterBytes: number }
+  /**
+   * Bytes wait until this fault is lifted, and pass then: one direction of the network is lost, and TCP sends again what
+   * was lost. What the other side did meanwhile, an end of the connection too, does not stop them.
+   */
+  hold?: { directions: Directions }
+  /** One direction ends in order (FIN) and what follows in it is swallowed; the other goes on. */
+  halfClose?: { direction: Direction; afterBytes: number }
+  /** Bytes a second in each direction. */
+  bytesPerSecond?: number
+  /** The connection is reset as soon as it is made; the target does not see it. */
+  refuse?: boolean
+}
+
+export type FaultKind = 'latency' | 'rate' | 'cut' | 'reset' | 'blackhole' | 'hold' | 'half-close' | 'refuse'
+
+/**
+ * Chooses the faults of connection `n` (1, 2, ...). `random` depends on the seed and `n` alone, so that a run can be
+ * repeated however its connections overlap.
+ */
+export type FaultPlan = (n: number, random: () => number) => Faults
+
+export interface Struck {
+  connection: number
+  kind: FaultKind
+  direction?: Direction
+  /** That had passed in this direction. */
+  bytes?: number
+}
+
+export const NO_FAULTS: Faults = {}
+
+export function concerns(directions: Directions, direction: Direction): boolean {
+  return directions === 'both' || directions === direction
+}

@@ -1,0 +1,196 @@
+import type { Socket } from 'node:net'
+import { setTimeout as sleep } from 'node:timers/promises'
+import { concerns, type Direction, type FaultKind, type Faults } from './faults.ts'
+
+export interface LaneOptions {
+  source: Socket
+  sink: Socket
+  direction: Direction
+  faults: Faults
+  random: () => number
+  now: () => number
+  onBytes: (passed: number, swallowed: number) => void
+  /** A fault that takes effect, each kind once a lane; `bytes` had passed by then. */
+  onStruck: (kind: FaultKind, bytes: number) => void
+  /** Ends both connections; the lane passes nothing any more. */
+  cut: (reset: boolean) => void
+  /** The source has ended and all that is to pass has passed, or nothing can pass any more. */
+  onDone: () => void
+}
+
+/** What is on its way between being read and being passed on; beyond it the source has to wait. */
+const MAX_IN_FLIGHT_BYTES = 1_048_576
+/** A limited rate passes this much at a time: about 20 pieces a second. */
+const PIECES_PER_SECOND = 20
+
+/** One direction of a connection: bytes come in order, wait as long as the faults say, and pass or are swallowed. */
+export class Lane {
+  readonly #options: LaneOptions
+  readonly #random: () => number
+  #faults: Faults
+  /** null: the end of the stream. */
+  readonly #inFlight: { bytes: Buffer | null; dueMs: number }[] = []
+  #inFlightBytes = 0
+  #wake: () => void = () => {}
+  /** Since the faults in force were set. */
+  #passed = 0
+  #state: 'open' | 'swallowing' | 'over' = 'open'
+  readonly #struck = new Set<FaultKind>()
+
+  constructor(options: LaneOptions) {
+    this.#options = options
+    this.#faults = options.faults
+    this.#random = options.random
+    const { source } = options
+    source.on('data', (bytes: Buffer) => this.#take(bytes))
+    source.once('end', () => this.#take(null))
+    void this.#run()
+  }
+
+  /** From the next byte on, counted from here; ends a blackhole. */
+  use(faults: Faults): void {
+    this.#faults = faults
+    this.#passed = 0
+    this.#struck.clear()
+    if (this.#state === 'swallowing') this.#state = 'open'
+    this.#wake()
+  }
+
+  /** Nothing passes any more; what is in flight is dropped. */
+  stop(): void {
+    this.#state = 'over'
+    this.#wake()
+  }
+
+  /** The far end hears nothing of what its peer does in this direction, for now or for good. */
+  get silent(): boolean {
+    return this.#state === 'swallowing' || this.#holding
+  }
+
+  /** The source is gone without an end of its stream: the sink gets one after what is held. */
+  endAfterHeld(): void {
+    if (this.#holding && this.#inFlight.at(-1)?.bytes !== null) this.#take(null)
+  }
+
+  get #holding(): boolean {
+    const { hold } = this.#faults
+    return this.#state === 'open' && hold !== undefined && concerns(hold.directions, this.#options.direction)
+  }
+
+  #take(bytes: Buffer | null): void {
+    if (this.#state === 'over') return
+    const { latencyMs = 0, jitterMs = 0 } = this.#faults
+    const delayMs = latencyMs + (jitterMs === 0 ? 0 : this.#random() * jitterMs)
+    if (delayMs > 0) this.#strike('latency')
+    this.#inFlight.push({ bytes, dueMs: this.#options.now() + delayMs })
+    this.#inFlightBytes += bytes?.length ?? 0
+    if (this.#inFlightBytes > MAX_IN_FLIGHT_BYTES) this.#options.source.pause()
+    this.#wake()
+  }
+
+  async #run(): Promise<void> {
+    for (;;) {
+      const next = this.#inFlight[0]
+      if (this.#state === 'over') break
+      if (next !== undefined && this.#holding) this.#strike('hold')
+      if (next === undefined || this.#holding) {
+        await new Promise<void>((resolve) => {
+          this.#wake = resolve
+        })
+        continue
+      }
+      const waitMs = next.dueMs - this.#options.now()
+      // Unreferenced: a delay keeps no process alive whose connections are gone.
+      if (waitMs > 0) await sleep(waitMs, undefined, { ref: false })
+      this.#inFlight.shift()
+      if (next.bytes === null) {
+        if (this.#open()) this.#options.sink.end()
+        break
+      }
+      await this.#pass(next.bytes)
+      this.#inFlightBytes -= next.bytes.length
+      if (this.#inFlightBytes <= MAX_IN_FLIGHT_BYTES) this.#options.source.resume()
+    }
+    this.#options.onDone()
+  }
+
+  /** All of these bytes, piece by piece: what stands in the way may change within them. */
+  async #pass(bytes: Buffer): Promise<void> {
+    for (let at = 0; at < bytes.length && this.#state !== 'over'; ) {
+      const obstacle = this.#obstacle()
+      const { bytesPerSecond } = this.#faults
+      const atOnce =
+        bytesPerSecond === undefined ? bytes.length : Math.ceil(bytesPerSecond / PIECES_PER_SECOND)
+      const room = obstacle === undefined ? atOnce : Math.min(atOnce, obstacle.afterBytes - this.#passed)
+      if (this.#state === 'swallowing' || (obstacle !== undefined && room <= 0)) {
+        if (this.#state === 'open') this.#meet(obstacle)
+        this.#options.onBytes(0, bytes.length - at)
+        return
+      }
+      const piece = bytes.subarray(at, at + room)
+      at += piece.length
+      await this.#write(piece)
+      if (bytesPerSecond !== undefined) {
+        this.#strike('rate')
+        await sleep((piece.length / bytesPerSecond) * 1_000, undefined, { ref: false })
+      }
+    }
+  }
+
+  /** The next fault that bytes of this lane will meet. */
+  #obstacle(): { kind: 'cut' | 'blackhole' | 'half-close'; afterBytes: number } | undefined {
+    const { cut, blackhole, halfClose } = this.#faults
+    const { direction } = this.#options
+    const found: { kind: 'cut' | 'blackhole' | 'half-close'; afterBytes: number }[] = []
+    if (cut !== undefined && concerns(cut.directions, direction)) {
+      found.push({ kind: 'cut', afterBytes: cut.afterBytes })
+    }
+    if (blackhole !== undefined && concerns(blackhole.directions, direction)) {
+      found.push({ kind: 'blackhole', afterBytes: blackhole.afterBytes })
+    }
+    if (halfClose !== undefined && halfClose.direction === direction) {
+      found.push({ kind: 'half-close', afterBytes: halfClose.afterBytes })
+    }
+    return found.sort((one, other) => one.afterBytes - other.afterBytes)[0]
+  }
+
+  #meet(obstacle: { kind: 'cut' | 'blackhole' | 'half-close' } | undefined): void {
+    if (obstacle?.kind === 'cut') {
+      const reset = this.#faults.cut?.reset === true
+      this.#strike(reset ? 'reset' : 'cut')
+      this.#state = 'over'
+      this.#options.cut(reset)
+      return
+    }
+    this.#state = 'swallowing'
+    if (obstacle?.kind === 'half-close') this.#options.sink.end()
+    this.#strike(obstacle?.kind ?? 'blackhole')
+  }
+
+  /** Whether the end of the stream may pass: a direction that is to be a blackhole from its first byte is one for it too. */
+  #open(): boolean {
+    const obstacle = this.#obstacle()
+    if (obstacle?.kind === 'blackhole' && obstacle.afterBytes <= this.#passed && this.#state === 'open') {
+      this.#meet(obstacle)
+    }
+    return this.#state === 'open'
+  }
+
+  /** Resolves when the kernel has them, so that an RST that follows does not overtake them on their way out of here. */
+  async #write(piece: Buffer): Promise<void> {
+    const { sink, onBytes } = this.#options
+    const failed = await new Promise<boolean>((resolve) => {
+      // A socket that is destroyed calls back with an error, too.
+      sink.write(piece, (error) => resolve(error !== null && error !== undefined))
+    })
+    if (failed) return
+    this.#passed += piece.length
+    onBytes(piece.length, 0)
+  }
+
+  #strike(kind: FaultKind): void {
+    if (this.#struck.has(kind)) return
+    this.#struck.add(kind)
+    this.#options.onStruck(kind, this.#passed)
+  }
+}

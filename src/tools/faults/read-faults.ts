@@ -1,0 +1,136 @@
+import { parseDuration } from '../../config/setting-values.ts'
+import type { Direction, Directions, FaultPlan, Faults } from './faults.ts'
+
+/** As parseArgs() gives them. */
+export type Given = Record<string, string | boolean | undefined>
+
+export interface FaultSettings {
+  listen: { host: string; port: number }
+  target: { host: string; port: number }
+  faults: Faults
+  plan: FaultPlan
+  seed: string
+}
+
+/** Options that change another one. */
+const NEEDS = [
+  ['cut-direction', 'cut-after', 'reset'],
+  ['jitter', 'latency'],
+  ['after', 'blackhole', 'half-close'],
+  ['seed', 'probability'],
+] as const
+
+const MAX_MS = 600_000
+const MAX_BYTES = 1_000_000_000_000
+
+/** Throws Error for the operator, which names the option and the value. */
+export function readFaults(given: Given, newSeed: () => string): FaultSettings {
+  function read<T>(name: string, parse: (text: string) => T): T | undefined {
+    const text = given[name]
+    if (typeof text !== 'string') return undefined
+    try {
+      return parse(text)
+    } catch (error) {
+      throw new Error(`--${name} ${text}: ${error instanceof Error ? error.message : String(error)}`)
+    }
+  }
+  const needed = <T>(name: string, value: T | undefined): T => {
+    if (value === undefined) throw new Error(`--${name} is needed; see --help`)
+    return value
+  }
+  for (const [option, ...needs] of NEEDS) {
+    if (given[option] !== undefined && needs.every((other) => given[other] === undefined)) {
+      throw new Error(`--${option} says nothing without --${needs.join(' or --')}`)
+    }
+  }
+  if (given.every !== undefined && given.probability !== undefined) {
+    throw new Error('--every and --probability: choose one of them')
+  }
+
+  const cutAfter = read('cut-after', bytes)
+  const after = read('after', bytes) ?? 0
+  const blackhole = read('blackhole', oneOf<Directions>(['up', 'down', 'both']))
+  const halfClose = read('half-close', oneOf<Direction>(['up', 'down']))
+  const latencyMs = read('latency', duration)
+  const jitterMs = read('jitter', duration)
+  const bytesPerSecond = read('limit-rate', whole(1, MAX_BYTES))
+  const directions = read('cut-direction', oneOf<Directions>(['up', 'down', 'both'])) ?? 'both'
+  const reset = given.reset === true
+  const faults: Faults = {
+    ...(latencyMs === undefined ? {} : { latencyMs }),
+    ...(jitterMs === undefined ? {} : { jitterMs }),
+    // --reset by itself: as soon as a byte comes.
+    ...(cutAfter === undefined && !reset ? {} : { cut: { directions, afterBytes: cutAfter ?? 0, reset } }),
+    ...(blackhole === undefined ? {} : { blackhole: { directions: blackhole, afterBytes: after } }),
+    ...(halfClose === undefined ? {} : { halfClose: { direction: halfClose, afterBytes: after } }),
+    ...(bytesPerSecond === undefined ? {} : { bytesPerSecond }),
+    ...(given.refuse === true ? { refuse: true } : {}),
+  }
+  const every = read('every', whole(1, 1_000_000)) ?? 1
+  const probability = read('probability', share)
+  return {
+    listen: needed('listen', read('listen', address)),
+    target: needed('target', read('target', targetAddress)),
+    faults,
+    plan: (n, random) => {
+      const chosen = probability === undefined ? n % every === 0 : random() < probability
+      return chosen ? faults : {}
+    },
+    seed:
+      read('seed', matching(/^[A-Za-z0-9._-]{1,32}$/, '1 to 32 characters of A-Z a-z 0-9 . _ -')) ??
+      newSeed(),
+  }
+}
+
+function address(text: string): { host: string; port: number } {
+  const [, host = '127.0.0.1', digits] = /^(?:(.+):)?(\d{1,5})$/.exec(text) ?? []
+  const port = digits === undefined ? Number.NaN : Number(digits)
+  if (!(port <= 65_535)) throw new Error('must be PORT or HOST:PORT')
+  // [::1] is how a URL says it; a socket wants it bare.
+  return { host: host.replace(/^\[(.*)\]$/, '$1'), port }
+}
+
+function targetAddress(text: string): { host: string; port: number } {
+  const target = address(text)
+  if (target.port === 0) throw new Error('must be PORT or HOST:PORT, and 0 is no port to connect to')
+  return target
+}
+
+function whole(min: number, max: number): (text: string) => number {
+  return (text) => {
+    const value = /^\d{1,13}$/.test(text) ? Number(text) : Number.NaN
+    if (!(value >= min && value <= max)) throw new Error(`must be a whole number from ${min} to ${max}`)
+    return value
+  }
+}
+
+function bytes(text: string): number {
+  return whole(0, MAX_BYTES)(text)
+}
+
+function share(text: string): number {
+  const value = /^\d(\.\d{1,9})?$/.test(text) ? Number(text) : Number.NaN
+  if (!(value >= 0 && value <= 1)) throw new Error('must be a number from 0 to 1')
+  return value
+}
+
+function duration(text: string): number {
+  const ms = parseDuration(text)
+  if (ms > MAX_MS) throw new Error('must be at most 10m')
+  return ms
+}
+
+function oneOf<T extends string>(values: readonly T[]): (text: string) => T {
+  return (text) => {
+    const found = values.find((value) => value === text)
+    if (found === undefined) throw new Error(`must be one of ${values.join(', ')}`)
+    return found
+  }
+}
+
+function matching(pattern: RegExp, rule: string): (text: string) => string {
+  return (text) => {
+    if (!pattern.test(text)) throw new Error(`must be ${rule}`)
+    return text
+  }
+}

@@ -1,0 +1,80 @@
+import { execFileSync } from 'node:child_process'
+import { cpSync, mkdirSync, mkdtempSync, readFileSync, rmSync, symlinkSync, writeFileSync } from 'node:fs'
+import { tmpdir } from 'node:os'
+import { dirname, join } from 'node:path'
+import { fileURLToPath } from 'node:url'
+import type { Patch } from './sabotage.ts'
+
+const ROOT = fileURLToPath(new URL('../..', import.meta.url))
+
+/** First in the program of every planted copy: it is a bug, and must not run in production. */
+const GUARD = `
+if (process.env.NODE_ENV === 'production') {
+  console.error('oncekey: this copy has a bug planted on purpose; it does not start in production')
+  process.exit(1)
+}
+`
+
+/** The file's text with its patches made. Throws when a patch does not fit exactly once. */
+export function patched(file: string, patches: readonly Patch[]): string {
+  let text = readFileSync(join(ROOT, file), 'utf8')
+  for (const { find, replace } of patches) {
+    const count = text.split(find).length - 1
+    if (count !== 1) throw new Error(`${file} has this ${count} times instead of once: ${find}`)
+    text = text.replace(find, () => replace)
+  }
+  return text
+}
+
+/**
+ * A copy of the built product with the patches made, in a directory that goes with this process; returns its
+ * program. The product itself has no such switch. Without patches it is the product as it is now, whatever is edited
+ * while the run goes on.
+ */
+export function buildMutant(patches: readonly Patch[] = []): string {
+  const directory = mkdtempSync(join(tmpdir(), 'oncekey-planted-'))
+  process.once('exit', () => rmSync(directory, { recursive: true, force: true }))
+  for (const name of ['dist', 'sql', 'package.json']) {
+    cpSync(join(ROOT, name), join(directory, name), { recursive: true })
+  }
+  symlinkSync(join(ROOT, 'node_modules'), join(directory, 'node_modules'))
+  const program = join(directory, 'src/oncekey.js')
+  mkdirSync(dirname(program))
+  const [first, ...rest] = readFileSync(join(ROOT, 'src/oncekey.js'), 'utf8').split('\n')
+  writeFileSync(program, [first, ...(patches.length > 0 ? [GUARD] : []), ...rest].join('\n'))
+  for (const file of new Set(patches.map((one) => one.file))) {
+    const text = patched(
+      file,
+      patches.filter((one) => one.file === file),
+    )
+    if (file.endsWith('.ts')) compile(directory, file, text)
+    else writeFileSync(join(directory, file.startsWith('sql/') ? file : `dist/${file}`), text)
+  }
+  return program
+}
+
+/** This one file, without a look at the types of the others. */
+function compile(directory: string, file: string, text: string): void {
+  const source = join(directory, 'planted', file)
+  mkdirSync(dirname(source), { recursive: true })
+  writeFileSync(source, text)
+  writeFileSync(
+    join(directory, 'planted/tsconfig.json'),
+    JSON.stringify({
+      extends: join(ROOT, 'tsconfig.json'),
+      compilerOptions: {
+        noCheck: true,
+        noResolve: true,
+        declaration: false,
+        sourceMap: false,
+        types: [],
+        rootDir: '.',
+        outDir: '../dist',
+      },
+      files: [file],
+      include: [],
+    }),
+  )
+  const compiler = join(ROOT, 'node_modules/typescript/bin/tsc')
+  execFileSync(process.execPath, [compiler, '-p', join(directory, 'planted')], { stdio: 'pipe' })
+}

@@ -1,0 +1,38 @@
+import type { Database } from '../../internal/database/database.ts'
+import { paymentStore } from '../../internal/payments/payment-store.ts'
+import { findPayment, readKey, takeDue, takeUnknown } from '../../internal/payments/read-payments.ts'
+import { type PaymentSubject, SETTLE_MS } from './payment-store.ts'
+
+/** The payments in that database, which has the schema. */
+export function paymentsIn(database: Database, close: () => Promise<void>): PaymentSubject {
+  const another = () => paymentStore(database, { settleMs: SETTLE_MS })
+  return {
+    store: another(),
+    another,
+    find: (client, id) => findPayment(database, client, id),
+    readKey: (of) => readKey(database, of),
+    takeDue: (take) => takeDue(database, take),
+    takeUnknown: (of) => takeUnknown(database, of),
+    events: async (id) =>
+      (await trailOf(database, id)).map(({ type, entry: { reason } }) => ({ type, reason })),
+    async elapse(id, ms) {
+      await database.run(
+        (sql) => sql`
+          UPDATE payments SET lease_until = lease_until - make_interval(secs => ${ms / 1000}),
+            sent_at = sent_at - make_interval(secs => ${ms / 1000}),
+            check_at = check_at - make_interval(secs => ${ms / 1000})
+          WHERE id = ${id}`,
+      )
+    },
+    close,
+  }
+}
+
+/** What the audit trail has of a payment, oldest first. */
+export async function trailOf(database: Database, id: string) {
+  const rows = await database.run(
+    (sql) => sql`
+      SELECT event_type, entry FROM audit_log WHERE entry::json->>'transaction_id' = ${id} ORDER BY seq`,
+  )
+  return rows.map((row) => ({ type: String(row.event_type), entry: JSON.parse(String(row.entry)) }))
+}

@@ -1,0 +1,320 @@
+import assert from 'node:assert/strict'
+import { randomBytes } from 'node:crypto'
+import { after, before, describe, type TestContext, test } from 'node:test'
+import { Webhook } from 'standardwebhooks'
+import type { Database } from '../../internal/database/database.ts'
+import { type Deliverer, startDeliverer } from '../../internal/events/deliverer.ts'
+import { sweepDeliveries } from '../../internal/events/delivery-table.ts'
+import {
+  addEndpoint,
+  disableEndpoint,
+  findEndpoint,
+  listEndpoints,
+  replayEndpoint,
+  resealEndpoints,
+  rotateEndpoint,
+} from '../../internal/events/endpoints.ts'
+import { type EventType, eventId, type ReadObjects } from '../../internal/events/event.ts'
+import { readEvents } from '../../internal/events/event-log.ts'
+import { postWebhook } from '../../internal/events/post-webhook.ts'
+import { orderStore } from '../../internal/orders/order-store.ts'
+import { webhookSealing } from '../../src/service/webhook-sealing.ts'
+import { KINDS, newKey, type OpenedDatabase, openMigrated } from '../support/clients.ts'
+import { until } from '../support/until.ts'
+import { type ReceivedWebhook, startWebhookReceiver } from '../support/webhook-receiver.ts'
+import { placement } from './order-store.ts'
+
+const KEY = newKey()
+const OTHER_KEY = newKey()
+const PRODUCTION = { production: true, host: '0.0.0.0', secretsKeyOld: undefined }
+const sealing = webhookSealing({ ...PRODUCTION, secretsKey: KEY.key })
+const readObjects: ReadObjects = async (_, events) =>
+  new Map(events.map((event) => [eventId(event), JSON.stringify({ order: { id: event.object } })]))
+
+for (const kind of KINDS) {
+  describe(`webhooks from the ${kind} database`, () => {
+    let opened: OpenedDatabase
+    let database: Database
+    before(async () => {
+      opened = await openMigrated(kind)
+      database = opened.database
+    })
+    after(() => opened.close())
+
+    const newClient = () => `client-${randomBytes(4).toString('hex')}`
+    const add = async (client: string, url: string, types?: EventType[]) => {
+      const added = await addEndpoint(database, sealing, { client, url, types }, Date.now())
+      assert.equal(added.outcome, 'added')
+      return added.outcome === 'added' ? added : assert.fail()
+    }
+    const place = async (client: string) => {
+      const one = { ...placement(), client }
+      await orderStore(database).place(one)
+      return `evt_${one.order.id.replaceAll('-', '')}_created`
+    }
+    /** It runs its rounds only when a test asks for one. */
+    const node = (t: TestContext, change: Partial<Parameters<typeof startDeliverer>[0]> = {}): Deliverer => {
+      const deliverer = startDeliverer({
+        database,
+        sealing,
+        readObjects,
+        post: (request) => postWebhook({ ...request, allowLocal: true }),
+        now: Date.now,
+        random: () => 0,
+        everyMs: 86_400_000,
+        onTrouble: (error) => assert.fail(String(error)),
+        ...change,
+      })
+      t.after(() => deliverer.close())
+      return deliverer
+    }
+    const rounds = (deliverer: Deliverer, holds: () => boolean | Promise<boolean>) =>
+      until('the deliveries', async () => {
+        await deliverer.round()
+        return await holds()
+      })
+    const deliveries = async (client: string) =>
+      (
+        await database.run(
+          (sql) => sql`SELECT * FROM webhook_deliveries WHERE client = ${client} ORDER BY position, object`,
+        )
+      ).map((row) => ({ ...row }))
+
+    test('an endpoint gets the events that follow it, with the signature of Standard Webhooks over these bytes', async (t) => {
+      const client = newClient()
+      const { received, url } = await startWebhookReceiver(t)
+      await place(client)
+      // Until then it is delivered too: transactions of other tests on this server hold back what is an earlier event.
+      await until(
+        'the horizon passes',
+        async () =>
+          (await readEvents(database, client, { after: undefined, type: undefined, limit: 9 })).length === 1,
+      )
+      const made = await add(client, url)
+      const ids = [await place(client), await place(client)]
+      const deliverer = node(t)
+      await rounds(deliverer, () => received.length >= 2)
+      await deliverer.round()
+      assert.deepEqual(received.map(({ id }) => id).toSorted(), ids.toSorted())
+      const [first] = received
+      assert.ok(first)
+      const event = new Webhook(made.secret).verify(first.body, first.headers)
+      assert.deepEqual(event, JSON.parse(first.body))
+      assert.equal(JSON.parse(first.body).id, first.id)
+      assert.throws(() => new Webhook(made.secret).verify(`${first.body} `, first.headers))
+      assert.throws(() =>
+        new Webhook(`whsec_${randomBytes(32).toString('base64')}`).verify(first.body, first.headers),
+      )
+      assert.deepEqual(
+        (await deliveries(client)).map(({ state, attempts, status, response }) => ({
+          state,
+          attempts,
+          status,
+          response,
+        })),
+        [
+          { state: 'delivered', attempts: 1, status: 200, response: 'ok' },
+          { state: 'delivered', attempts: 1, status: 200, response: 'ok' },
+        ],
+      )
+    })
+
+    test('while a secret is rotated both sign; a secret lies sealed, and is sealed again under a new key', async (t) => {
+      const client = newClient()
+      const { received, url } = await startWebhookReceiver(t)
+      const { endpoint, secret } = await add(client, url)
+      const next = await rotateEndpoint(database, sealing, { client, id: endpoint.id, overlapMs: 60_000 })
+      assert.ok(next)
+      await place(client)
+      await rounds(node(t), () => received.length === 1)
+      const [{ body, headers }] = received as [ReceivedWebhook]
+      for (const one of [secret, next]) new Webhook(one).verify(body, headers)
+      const text = JSON.stringify(
+        await database.run((sql) => sql`SELECT encode(sealed, 'escape') FROM webhook_secrets`),
+      )
+      assert.ok(!text.includes(next.slice(6, 20)))
+      // An operator changes SECRETS_KEY: the old one still opens, and after a sweep the new one alone is enough.
+      const both = webhookSealing({ ...PRODUCTION, secretsKey: OTHER_KEY.key, secretsKeyOld: KEY.key })
+      await until('all are sealed again', async () => (await resealEndpoints(database, both)) === 0)
+      await place(client)
+      const alone = webhookSealing({ ...PRODUCTION, secretsKey: OTHER_KEY.key })
+      await rounds(node(t, { sealing: alone }), () => received.length === 2)
+      new Webhook(next).verify(received[1]?.body ?? '', received[1]?.headers ?? {})
+      await until(
+        'back',
+        async () =>
+          (await resealEndpoints(
+            database,
+            webhookSealing({ ...PRODUCTION, secretsKey: KEY.key, secretsKeyOld: OTHER_KEY.key }),
+          )) === 0,
+      )
+    })
+
+    test('an endpoint that fails is tried again by the schedule, and keeps no other one waiting', async (t) => {
+      const client = newClient()
+      let healthy = false
+      const bad = await startWebhookReceiver(t, (response) => {
+        response.statusCode = healthy ? 204 : 500
+        response.end(healthy ? '' : 'no\u0000 \u001b[31mway'.padEnd(2_000, 'x'))
+      })
+      const good = await startWebhookReceiver(t)
+      await add(client, bad.url)
+      await add(client, good.url)
+      await place(client)
+      const deliverer = node(t)
+      await rounds(deliverer, () => good.received.length === 1 && bad.received.length >= 3)
+      const [failing] = (await deliveries(client)).filter(({ state }) => state === 'pending')
+      assert.equal(failing?.status, 500)
+      assert.equal(failing?.error, 'status 500')
+      assert.match(String(failing?.response), /^no {2} \[31mwayx+$/)
+      assert.equal(String(failing?.response).length, 256)
+      assert.ok((await listEndpoints(database, client))[0]?.failingSince)
+      healthy = true
+      await rounds(deliverer, async () =>
+        (await deliveries(client)).every(({ state }) => state === 'delivered'),
+      )
+      assert.equal((await listEndpoints(database, client))[0]?.failingSince, undefined)
+      assert.equal(good.received.length, 1)
+    })
+
+    test('after the last attempt a delivery is on record as failed; replaying since a time sends it again', async (t) => {
+      const client = newClient()
+      let healthy = false
+      const { received, url } = await startWebhookReceiver(
+        t,
+        (response) => void response.writeHead(healthy ? 200 : 503).end(),
+      )
+      const since = new Date(Date.now() - 1_000)
+      const { endpoint } = await add(client, url)
+      const ids = [await place(client), await place(client)]
+      const deliverer = node(t)
+      await rounds(deliverer, async () => {
+        const all = await deliveries(client)
+        return all.length === 2 && all.every(({ state }) => state === 'failed')
+      })
+      assert.deepEqual(
+        (await deliveries(client)).map(({ failures, status }) => [failures, status]),
+        [
+          [10, 503],
+          [10, 503],
+        ],
+      )
+      healthy = true
+      received.length = 0
+      assert.ok(await replayEndpoint(database, { client, id: endpoint.id, since }))
+      await rounds(deliverer, async () =>
+        (await deliveries(client)).every(({ state }) => state === 'delivered'),
+      )
+      assert.deepEqual(received.map(({ id }) => id).toSorted(), ids.toSorted())
+    })
+
+    test('410 disables an endpoint, its owner has an event, and its other endpoints get it', async (t) => {
+      const client = newClient()
+      const gone = await startWebhookReceiver(t, (response) => void response.writeHead(410).end())
+      const good = await startWebhookReceiver(t)
+      const { endpoint } = await add(client, gone.url)
+      await add(client, good.url, ['webhook_endpoint.disabled'])
+      await place(client)
+      const deliverer = node(t)
+      await rounds(deliverer, () => good.received.length === 1)
+      const disabled = await findEndpoint(database, client, endpoint.id)
+      assert.deepEqual([disabled?.state, disabled?.reason], ['disabled', 'gone'])
+      await place(client)
+      await deliverer.round()
+      assert.equal(gone.received.length, 1)
+      assert.equal(JSON.parse(good.received[0]?.body ?? '').type, 'webhook_endpoint.disabled')
+      // What happened meanwhile waits for it.
+      assert.ok(await replayEndpoint(database, { client, id: endpoint.id, since: undefined }))
+      await rounds(deliverer, () => gone.received.length === 2)
+      assert.equal(await disableEndpoint(database, client, endpoint.id), false)
+    })
+
+    test('an endpoint that has failed for five days is disabled', async (t) => {
+      const client = newClient()
+      const { url } = await startWebhookReceiver(t, (response) => void response.writeHead(500).end())
+      const { endpoint } = await add(client, url)
+      await place(client)
+      const deliverer = node(t)
+      await rounds(deliverer, async () => (await deliveries(client))[0]?.failures === 1)
+      await database.run(
+        (sql) =>
+          sql`UPDATE webhook_endpoints SET failing_since = failing_since - interval '5 days' WHERE id = ${endpoint.id}`,
+      )
+      await rounds(
+        deliverer,
+        async () => (await findEndpoint(database, client, endpoint.id))?.state === 'disabled',
+      )
+      assert.equal((await findEndpoint(database, client, endpoint.id))?.reason, 'failing')
+      assert.deepEqual(
+        (await deliveries(client)).map(({ state, error }) => [state, error]),
+        [['failed', 'the endpoint was disabled']],
+      )
+    })
+
+    test('a node that dies leaves its deliveries to another one, and what it records late changes nothing', async (t) => {
+      const client = newClient()
+      let release = () => {}
+      const { received, url } = await startWebhookReceiver(t, (response) => {
+        if (received.length === 1) release = () => void response.writeHead(500).end()
+        else response.end()
+      })
+      await add(client, url)
+      await place(client)
+      // Two nodes; the first hangs until its lease is over.
+      const first = node(t, { leaseMs: 1 })
+      const hanging = (async () => {
+        while (received.length === 0) await first.round()
+      })()
+      await until('the first node sends', () => received.length === 1)
+      const second = node(t)
+      await rounds(second, () => received.length >= 2)
+      await until('it is delivered', async () => (await deliveries(client))[0]?.state === 'delivered')
+      release()
+      await hanging
+      const [delivery] = await deliveries(client)
+      assert.deepEqual([delivery?.state, delivery?.status], ['delivered', 200])
+      assert.deepEqual(new Set(received.map(({ id }) => id)).size, 1)
+    })
+
+    test('a client has 20 endpoints at most, whatever runs at once, and each URL once', async () => {
+      const client = newClient()
+      const all = await Promise.all(
+        Array.from({ length: 30 }, (_, n) =>
+          addEndpoint(
+            database,
+            sealing,
+            { client, url: `https://partner.example/${n}`, types: undefined },
+            Date.now(),
+          ),
+        ),
+      )
+      assert.equal(all.filter(({ outcome }) => outcome === 'added').length, 20)
+      assert.equal((await listEndpoints(database, client)).length, 20)
+      const other = newClient()
+      await add(other, 'https://partner.example/')
+      const again = await addEndpoint(
+        database,
+        sealing,
+        { client: other, url: 'https://partner.example/', types: undefined },
+        Date.now(),
+      )
+      assert.equal(again.outcome, 'exists')
+    })
+
+    test('what ended 30 days ago is forgotten', async (t) => {
+      const client = newClient()
+      const { received, url } = await startWebhookReceiver(t)
+      await add(client, url)
+      await place(client)
+      await rounds(node(t), () => received.length === 1)
+      await until('it is recorded', async () => (await deliveries(client))[0]?.state === 'delivered')
+      assert.equal(await sweepDeliveries(database, 30 * 86_400_000, 100), 0)
+      await database.run(
+        (sql) =>
+          sql`UPDATE webhook_deliveries SET ended_at = ended_at - interval '30 days' WHERE client = ${client}`,
+      )
+      assert.equal(await sweepDeliveries(database, 30 * 86_400_000, 100), 1)
+      assert.deepEqual(await deliveries(client), [])
+    })
+  })
+}

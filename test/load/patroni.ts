@@ -1,0 +1,118 @@
+/*
+ * npm run test:patroni: the service on two members of PostgreSQL that Patroni leads with one etcd, under load, with the keys in
+ * Redis and in PostgreSQL: a switchover, SIGKILL to the leader, and etcd away. Needs patroni, etcd-server and PostgreSQL of
+ * Debian (apt-get install patroni python3-etcd etcd-server postgresql). Takes six minutes. docs/engines.md has the results.
+ */
+import assert from 'node:assert/strict'
+import { after, before, describe, test } from 'node:test'
+import { setTimeout as sleep } from 'node:timers/promises'
+import { checkOrders, readOrdersAt } from '../support/check-orders.ts'
+import { type History, type Load, met, startLoad, summary } from '../support/order-load.ts'
+import { type PatroniCluster, startPatroni } from '../support/patroni.ts'
+import { startRedis, type ThrowawayServer } from '../support/servers.ts'
+import { type Service, startService } from '../support/service.ts'
+
+/** An election after SIGKILL takes the ttl of 20 s, the timeouts of etcd and the promotion. */
+const PATIENCE_MS = 120_000
+/** The deadline of a statement, of the one that finds out what became of it, and some time to say so. */
+const RESPONSE_MS = 6_000
+/** Longer than the ttl and a retry: a leader that is to give up has given up. */
+const AWAY_MS = 40_000
+const SOME = 300
+
+let redis: ThrowawayServer
+before(async () => {
+  redis = await startRedis()
+})
+after(() => redis.stop())
+
+for (const failsafe of [true, false]) {
+  describe(`failsafe_mode ${failsafe ? 'on' : 'off'}`, () => {
+    let cluster: PatroniCluster
+    before(async () => {
+      cluster = await startPatroni({ failsafe })
+    })
+    after(() => cluster?.stop())
+
+    for (const keys of ['redis', 'postgres'] as const) {
+      describe(`keys in ${keys}`, () => {
+        const name = `orders_${keys}`
+        let nodes: [Service, Service]
+        before(async () => {
+          const settings = {
+            DATABASE_URL: await cluster.createDatabase(name),
+            RATE_LIMITS: 'none',
+            LOG_LEVEL: 'error',
+            ...(keys === 'redis' ? { REDIS_URL: redis.url, REDIS_PREFIX: `${failsafe}` } : {}),
+          }
+          const first = await startService(settings)
+          nodes = [first, await startService(settings)]
+        })
+        after(() => Promise.all((nodes ?? []).map((node) => node.kill())))
+
+        const start = () =>
+          startLoad({
+            urls: nodes.map(({ url }) => url),
+            copies: 2,
+            clients: 8,
+            maxKeys: 20_000,
+            patienceMs: PATIENCE_MS,
+          })
+
+        /** Every acknowledged order is on the member that leads now, once, and every retry got the same response. */
+        const check = async (load: Load): Promise<History> => {
+          const history = await load.finish()
+          const rows = await readOrdersAt(await cluster.onLeader(name))
+          const sent = new Set(history.sent.map(({ key }) => key))
+          checkOrders(
+            rows.filter((row) => sent.has(row.idempotency_key)),
+            history.sent,
+          )
+          assert.ok(history.slowestMs < RESPONSE_MS, `a response took ${history.slowestMs} ms`)
+          return history
+        }
+
+        if (failsafe) {
+          test('a switchover: nothing acknowledged is lost, nothing done twice', async (t) => {
+            const load = start()
+            await load.more(SOME)
+            await cluster.switchOver()
+            const back = Date.now()
+            await load.more(SOME)
+            const history = await check(load)
+            t.diagnostic(`${summary(history)}; ${SOME} more within ${Date.now() - back} ms afterwards`)
+          })
+
+          test('SIGKILL to the leader: the synchronous standby has every order that was acknowledged', async (t) => {
+            const load = start()
+            await load.more(SOME)
+            const killedMs = performance.now()
+            const startAgain = await cluster.killLeader()
+            await load.more(SOME)
+            const awayMs = performance.now() - killedMs
+            assert.ok(met(load.history, '503 store_unavailable') > 0, 'no request met the outage')
+            await startAgain()
+            await load.more(SOME)
+            const history = await check(load)
+            t.diagnostic(`${summary(history)}; ${SOME} more within ${Math.round(awayMs)} ms of the kill`)
+          })
+        }
+
+        test(`etcd away: ${failsafe ? 'the leader goes on' : 'the leader gives up, and leads again when it is back'}`, async (t) => {
+          const load = start()
+          await load.more(SOME)
+          await cluster.etcd.stop()
+          await sleep(AWAY_MS)
+          const leaders = await cluster.leaders()
+          const refused = met(load.history, '503 store_unavailable')
+          await cluster.etcd.start()
+          await load.more(SOME)
+          const history = await check(load)
+          if (failsafe) assert.deepEqual([leaders.length, refused], [1, 0])
+          else assert.ok(leaders.length === 0 && refused > 0, `${leaders.length} leaders, ${refused} refused`)
+          t.diagnostic(`${summary(history)}; ${refused} refused while etcd was away`)
+        })
+      })
+    }
+  })
+}

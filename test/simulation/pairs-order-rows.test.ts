@@ -1,0 +1,3 @@
+import { testSinglesAndPairs } from './pairs.ts'
+
+testSinglesAndPairs('orders in rows')

@@ -1,0 +1,265 @@
+import assert from 'node:assert/strict'
+import { createServer } from 'node:http'
+import type { AddressInfo } from 'node:net'
+import { createServer as createTcp, type Socket } from 'node:net'
+import { describe, type TestContext, test } from 'node:test'
+import { endpointUrlFault } from '../../internal/events/endpoint-url.ts'
+import { type LookupAll, postWebhook } from '../../internal/events/post-webhook.ts'
+import { isPublicAddress } from '../../internal/events/public-address.ts'
+import { retryAfterMs, retryDelayMs } from '../../internal/events/retry-schedule.ts'
+
+const STRICT = { allowLocal: false }
+const DEMO = { allowLocal: true }
+
+test('an address is public only if it is one machine of the internet', () => {
+  for (const address of [
+    '1.1.1.1',
+    '8.8.8.8',
+    '172.15.0.1',
+    '172.32.0.1',
+    '192.169.0.1',
+    '2606:4700::1111',
+    '2a00::1',
+  ]) {
+    assert.ok(isPublicAddress(address), address)
+  }
+  for (const address of [
+    '0.0.0.0',
+    '0.1.2.3',
+    '10.0.0.1',
+    '100.64.0.1',
+    '127.0.0.1',
+    '127.255.255.255',
+    '169.254.169.254',
+    '172.16.0.1',
+    '172.31.255.255',
+    '192.0.0.8',
+    '192.0.2.1',
+    '192.168.1.1',
+    '198.18.0.1',
+    '198.51.100.7',
+    '203.0.113.9',
+    '224.0.0.1',
+    '240.0.0.1',
+    '255.255.255.255',
+    '::',
+    '::1',
+    '::ffff:127.0.0.1',
+    '::ffff:8.8.8.8',
+    '::127.0.0.1',
+    '64:ff9b::7f00:1',
+    '100::1',
+    '2001::1',
+    '2001:db8::1',
+    '2002:7f00:1::',
+    '3fff::1',
+    'fc00::1',
+    'fd00:ec2::254',
+    'fe80::1',
+    'fe80::1%eth0',
+    '2606:4700::1111%1',
+    'ff02::1',
+    '',
+    'localhost',
+    '1.1.1',
+    '01.1.1.1',
+  ]) {
+    assert.ok(!isPublicAddress(address), address)
+  }
+})
+
+test('a URL for an endpoint is https, without credentials and fragment, at no private address, of 2,000 characters at most', () => {
+  const longest = `https://partner.example/${'a'.repeat(2_000 - 24)}`
+  for (const url of [
+    'https://partner.example/hooks?a=1',
+    'https://partner.example:8443/',
+    'https://8.8.8.8/',
+    longest,
+  ]) {
+    assert.equal(endpointUrlFault(url, STRICT), undefined, url)
+  }
+  for (const url of [
+    '',
+    'partner.example',
+    '/hooks',
+    'http://partner.example/',
+    'ftp://partner.example/',
+    'javascript:alert(1)',
+    'file:///etc/passwd',
+    'https://',
+    'https://user@partner.example/',
+    'https://user:password@partner.example/',
+    'https://:password@partner.example/',
+    'https://partner.example/#a',
+    'https://partner.example/#',
+    `${longest}a`,
+    'https://partner.example/a b',
+    'https://partner.example/\n',
+    ' https://partner.example/',
+    'https://bücher.example/',
+    'https://127.0.0.1/',
+    'https://127.1/',
+    'https://2130706433/',
+    'https://0x7f.1/',
+    'https://0177.0.0.1/',
+    'https://[::1]/',
+    'https://[::ffff:127.0.0.1]/',
+    'https://[::ffff:7f00:1]/',
+    'https://10.0.0.1/',
+    'https://169.254.169.254/latest/meta-data/',
+    'https://[fd00::1]/',
+    'https://0/',
+  ]) {
+    assert.ok(endpointUrlFault(url, STRICT) !== undefined, url)
+  }
+  for (const url of ['http://127.0.0.1:3000/hook', 'http://localhost:3000/hook', 'https://10.0.0.1/']) {
+    assert.equal(endpointUrlFault(url, DEMO), undefined, url)
+  }
+  assert.ok(endpointUrlFault('http://user@127.0.0.1/', DEMO) !== undefined)
+})
+
+describe('the address that is connected to', () => {
+  const post = (url: string, lookup?: LookupAll) =>
+    postWebhook({
+      ...STRICT,
+      url,
+      headers: {},
+      body: '{}',
+      timeoutMs: 5_000,
+      ...(lookup === undefined ? {} : { lookup }),
+    })
+
+  test('a name that leads to this machine or a private network is refused, and nothing connects', async (t) => {
+    const { port, connections } = await tcpServer(t, () => {})
+    await assert.rejects(post(`https://localhost:${port}/`), /localhost leads to no public address/)
+    for (const address of ['127.0.0.1', '10.1.2.3', '169.254.169.254', '::1', 'fd00::1']) {
+      const lookup: LookupAll = (_host, _options, done) =>
+        done(null, [{ address, family: address.includes(':') ? 6 : 4 }])
+      await assert.rejects(
+        post(`https://partner.example:${port}/`, lookup),
+        /partner\.example leads to no public address/,
+      )
+    }
+    assert.equal(connections.length, 0)
+  })
+
+  test('of several addresses only the public ones are tried, and a name is looked up once', async (t) => {
+    const { port, connections } = await tcpServer(t, () => {})
+    let asked = 0
+    // Harmless: a public address that nothing answers at is not connected to within the time.
+    const lookup: LookupAll = (_host, _options, done) => {
+      asked++
+      done(null, [
+        { address: '127.0.0.1', family: 4 },
+        { address: '::1', family: 6 },
+      ])
+    }
+    await assert.rejects(post(`https://partner.example:${port}/`, lookup), /no public address/)
+    assert.equal(asked, 1)
+    assert.equal(connections.length, 0)
+  })
+
+  test('an address in the URL is checked too, whatever the rules were when the endpoint was made', async (t) => {
+    const { port, connections } = await tcpServer(t, () => {})
+    for (const host of ['127.0.0.1', '[::1]', '2130706433']) {
+      await assert.rejects(post(`https://${host}:${port}/`), /must not be a private address/)
+    }
+    await assert.rejects(post(`http://partner.example:${port}/`), /must be an https URL/)
+    assert.equal(connections.length, 0)
+  })
+})
+
+describe('a receiver', () => {
+  const post = (port: number, timeoutMs = 10_000) =>
+    postWebhook({ ...DEMO, url: `http://127.0.0.1:${port}/`, headers: { a: 'b' }, body: '{}', timeoutMs })
+
+  test('that redirects is not followed', async (t) => {
+    const other = await tcpServer(t, () => {})
+    const server = createServer(
+      (_, response) => void response.writeHead(302, { Location: `http://127.0.0.1:${other.port}/` }).end(),
+    )
+    const port = await listen(t, server)
+    assert.equal((await post(port)).status, 302)
+    assert.equal(other.connections.length, 0)
+  })
+
+  test('that does not answer is given up in time', async (t) => {
+    const { port } = await tcpServer(t, () => {})
+    await assert.rejects(post(port, 300), /no response within 0\.3 s/)
+  })
+
+  test('that resets, closes, or speaks something else has failed', async (t) => {
+    for (const act of [
+      (socket: Socket) => socket.resetAndDestroy(),
+      (socket: Socket) => socket.end(),
+      (socket: Socket) => socket.end('SSH-2.0-OpenSSH_9\r\n'),
+      (socket: Socket) => socket.end(`HTTP/1.1 200 OK\r\nA: ${'a'.repeat(40_000)}\r\n\r\n`),
+    ]) {
+      const { port } = await tcpServer(t, (socket) => socket.once('data', () => act(socket)))
+      await assert.rejects(post(port))
+    }
+  })
+
+  test('that sends a body without end, cut off, or of another length is known by its status', async (t) => {
+    for (const answer of [
+      `HTTP/1.1 200 OK\r\nContent-Length: 1000\r\n\r\nshort`,
+      `HTTP/1.1 200 OK\r\nTransfer-Encoding: chunked\r\n\r\n5\r\nshort\r\n`,
+    ]) {
+      const { port } = await tcpServer(t, (socket) => socket.once('data', () => socket.end(answer)))
+      assert.deepEqual(await post(port), { status: 200, text: 'short', retryAfter: undefined })
+    }
+    const endless = await tcpServer(t, (socket) =>
+      socket.once('data', () => {
+        socket.write('HTTP/1.1 200 OK\r\n\r\n')
+        const more = () =>
+          socket.write('x'.repeat(65_536), () => {
+            if (!socket.destroyed) setImmediate(more)
+          })
+        socket.on('error', () => {})
+        more()
+      }),
+    )
+    assert.equal((await post(endless.port)).text.length, 256)
+    const dripping = await tcpServer(t, (socket) =>
+      socket.once('data', () => socket.write('HTTP/1.1 202 OK\r\n\r\nx')),
+    )
+    assert.equal((await post(dripping.port, 300)).status, 202)
+  })
+})
+
+test('the schedule has ten attempts over three days, each with full jitter, and heeds Retry-After', () => {
+  const steps = Array.from({ length: 10 }, (_, failures) => retryDelayMs(failures, 0.5))
+  const seconds = [5, 300, 1_800, 7_200, 18_000, 36_000, 50_400, 72_000, 86_400]
+  assert.deepEqual(steps, [...seconds.map((s) => s * 1_000), undefined])
+  const total = steps.reduce<number>((sum, ms) => sum + (ms ?? 0), 0)
+  assert.ok(total > 3 * 86_400_000 && total < 3.5 * 86_400_000)
+  assert.equal(retryDelayMs(1, 0), 0)
+  assert.equal(retryDelayMs(1, 0, 60_000), 60_000)
+  assert.equal(retryDelayMs(0, 0, 1e12), 86_400_000)
+  assert.equal(retryDelayMs(9, 0, 60_000), undefined)
+  assert.equal(retryAfterMs('120', 0), 120_000)
+  assert.equal(retryAfterMs('Thu, 01 Jan 1970 00:01:00 GMT', 10_000), 50_000)
+  for (const value of [undefined, '', 'soon', '-1', 'Thu, 01 Jan 1970 00:00:00 GMT'])
+    assert.equal(retryAfterMs(value, 10_000), 0)
+})
+
+async function tcpServer(t: TestContext, onSocket: (socket: Socket) => void) {
+  const connections: Socket[] = []
+  const server = createTcp((socket) => {
+    connections.push(socket)
+    socket.on('error', () => {})
+    onSocket(socket)
+  })
+  await new Promise<void>((resolve) => server.listen(0, '127.0.0.1', resolve))
+  t.after(() => {
+    for (const socket of connections) socket.destroy()
+    server.close()
+  })
+  return { port: (server.address() as AddressInfo).port, connections }
+}
+
+async function listen(t: TestContext, server: ReturnType<typeof createServer>): Promise<number> {
+  await new Promise<void>((resolve) => server.listen(0, '127.0.0.1', resolve))
+  t.after(() => server.close())
+  return (server.address() as AddressInfo).port
+}
