@@ -74,10 +74,11 @@ async function unknownPayment(key: string): Promise<string> {
   const fingerprint = randomBytes(32).toString('hex')
   await store.begin({ payment, fingerprint, requestId: undefined })
   const turn = { client: 'shop', id, attempt: 1, requestId: undefined }
-  // Asked again in an hour: the completer of the service leaves it alone.
+  // Asked again in ten minutes, its slowest pace: the completer of the service leaves it alone. It takes at once what is
+  // to be asked about later than that, because then a clock was put back.
   const leaving = {
     state: 'unknown',
-    checkMs: 3_600_000,
+    checkMs: 600_000,
     by: 'completer',
     reason: 'no response for a day',
   } as const
