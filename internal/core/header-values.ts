@@ -9,6 +9,24 @@ export function headerValues(rawHeaders: readonly string[], name: string): strin
   return values
 }
 
+/** Spellings that are remembered: what peers think up beyond these is looked at each time. */
+const MAX_SPELLINGS = 500
+
+/**
+ * What a header is, asked by its name as it was spelled: a few names come with every message, and `kindOf`, which gets
+ * them in lower case, is called once for each.
+ */
+export function bySpelling<Kind>(kindOf: (name: string) => Kind): (spelled: string) => Kind {
+  const kinds = new Map<string, Kind>()
+  return (spelled) => {
+    const known = kinds.get(spelled)
+    if (known !== undefined) return known
+    const kind = kindOf(spelled.toLowerCase())
+    if (kinds.size < MAX_SPELLINGS) kinds.set(spelled, kind)
+    return kind
+  }
+}
+
 /** The headers that name an idempotency key, in lower case. The sidecar reads both, the service the first. */
 export const KEY_HEADERS = ['idempotency-key', 'x-idempotency-key'] as const
 

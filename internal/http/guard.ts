@@ -1,6 +1,7 @@
 import type { IncomingMessage } from 'node:http'
 import type { Socket } from 'node:net'
 import { middleware } from '../core/compose.ts'
+import { bySpelling } from '../core/header-values.ts'
 import type { Middleware } from '../core/request-state.ts'
 import { type ProblemCode, ServiceError } from '../core/service-error.ts'
 
@@ -8,15 +9,20 @@ import { type ProblemCode, ServiceError } from '../core/service-error.ts'
 const MAX_HEADERS = 100
 
 /** Headers that must not come twice: two parties could each go by another one. */
-const SINGLE = new Map<string, ProblemCode>([
-  ['host', 'invalid_request'],
-  ['content-type', 'invalid_request'],
-  ['content-encoding', 'invalid_request'],
-  ['idempotency-key', 'idempotency_key_invalid'],
-])
+const SINGLES: readonly { name: string; code: ProblemCode }[] = [
+  { name: 'host', code: 'invalid_request' },
+  { name: 'content-type', code: 'invalid_request' },
+  { name: 'content-encoding', code: 'invalid_request' },
+  { name: 'idempotency-key', code: 'idempotency_key_invalid' },
+]
+const NONE = 0
+const HOST = 1
 
-/** Most headers are none of them by their length alone. */
-const SINGLE_LENGTHS = new Set([...SINGLE.keys()].map((name) => name.length))
+/** The bit of a header that must not come twice, by its place in SINGLES; NONE for every other header. */
+const singleOf = bySpelling((name) => {
+  const place = SINGLES.findIndex((single) => single.name === name)
+  return place < 0 ? NONE : 1 << place
+})
 
 export interface GuardOptions {
   /** Checks the request target by itself, instead of taking paths that begin with one slash. */
@@ -98,19 +104,21 @@ function checkHeaders(req: IncomingMessage): void {
   if (rawHeaders.length / 2 > MAX_HEADERS) {
     throw new ServiceError('headers_too_large', `The request has more than ${MAX_HEADERS} headers.`)
   }
-  const seen = new Set<string>()
+  let seen = NONE
   for (let i = 0; i < rawHeaders.length; i += 2) {
-    const written = rawHeaders[i] ?? ''
-    if (!SINGLE_LENGTHS.has(written.length)) continue
-    const name = written.toLowerCase()
-    const code = SINGLE.get(name)
-    if (code === undefined) continue
-    if (seen.has(name)) throw new ServiceError(code, `The header ${name} came more than once.`)
-    seen.add(name)
+    const single = singleOf(rawHeaders[i] ?? '')
+    if ((seen & single) !== 0) throw cameTwice(rawHeaders[i] ?? '')
+    seen |= single
   }
-  if (!seen.has('host') && req.httpVersion !== '1.0') {
+  if ((seen & HOST) === 0 && req.httpVersion !== '1.0') {
     throw new ServiceError('invalid_request', 'The Host header is missing.')
   }
+}
+
+function cameTwice(spelled: string): ServiceError {
+  const name = spelled.toLowerCase()
+  const code = SINGLES.find((single) => single.name === name)?.code ?? 'invalid_request'
+  return new ServiceError(code, `The header ${name} came more than once.`)
 }
 
 /** The second for a caller who names the charset too. */

@@ -36,6 +36,7 @@ export interface ServerOptions {
 /** An HTTP server that responds with problem documents even where no request reaches the application. */
 export function createServer(listener: RequestListener, options: ServerOptions = {}): Server {
   const { onRefused = () => {} } = options
+  const owed = new OwedResponses()
   const server = createHttpServer(
     {
       ServerResponse: FlatResponse,
@@ -47,12 +48,16 @@ export function createServer(listener: RequestListener, options: ServerOptions =
       // The guard middleware asks for Host, with a problem document.
       requireHostHeader: false,
     },
-    listener,
+    // One listener and not two: Node calls a single one without making a list.
+    (req, res) => {
+      owed.add(req, res)
+      listener(req, res)
+    },
   )
   // Node drops headers beyond its count in silence; the guard middleware must see all of them to refuse them.
   server.maxHeadersCount = 0
   server.on('connection', rememberAddress)
-  const owed = owedResponses(server)
+  server.on('connection', (socket: Socket) => owed.watch(socket))
   const refused = new WeakSet<Duplex>()
   server.on('clientError', (error: Error & { code?: string }, socket) => {
     // The parser complains again about every packet that follows.
@@ -65,7 +70,7 @@ export function createServer(listener: RequestListener, options: ServerOptions =
     // Requests that came whole before the fault must get their own responses first: ours would be taken for theirs.
     const [reason, detail] = clientProblem(error.code)
     onRefused(reason, error.code ?? 'none')
-    void owed(socket).then(() => {
+    void owed.of(socket).then(() => {
       if (socket.writable) refuse(socket, [reason, detail])
     })
   })
@@ -79,7 +84,7 @@ export function createServer(listener: RequestListener, options: ServerOptions =
   })
   server.on('connect', (_req: IncomingMessage, socket: Duplex) => {
     onRefused('method_not_allowed', 'CONNECT')
-    void owed(socket).then(() => refuse(socket, ['method_not_allowed', 'This is no proxy.']))
+    void owed.of(socket).then(() => refuse(socket, ['method_not_allowed', 'This is no proxy.']))
   })
   return server
 }
@@ -92,30 +97,34 @@ function rememberAddress({ remoteAddress }: Socket): string | undefined {
   return remoteAddress
 }
 
-/**
- * Resolves when each request that came whole on this connection has its response, or the connection is gone. Node.js 20 and
- * 22 never emit 'close' for a response that waits behind another one (pipelining) when its connection ends, and its request
- * would count as in flight for ever: they are closed here.
- */
-function owedResponses(server: Server): (socket: Duplex) => Promise<void> {
-  const last = new WeakMap<Duplex, ServerResponse[]>()
-  server.on('request', ({ socket }: IncomingMessage, res: ServerResponse) => {
-    const responses = last.get(socket)
-    if (responses === undefined) last.set(socket, [res])
+/** The responses that are still to be sent on each connection. */
+class OwedResponses {
+  readonly #last = new WeakMap<Duplex, ServerResponse[]>()
+
+  add({ socket }: IncomingMessage, res: ServerResponse): void {
+    const responses = this.#last.get(socket)
+    if (responses === undefined) this.#last.set(socket, [res])
     // As it nearly always is: one request after the other.
     else if (responses.length === 1 && responses[0]?.closed === true) responses[0] = res
-    else last.set(socket, [...responses.filter(({ closed }) => !closed), res])
-  })
-  server.on('connection', (socket: Socket) => {
+    else this.#last.set(socket, [...responses.filter(({ closed }) => !closed), res])
+  }
+
+  /**
+   * Node.js 20 and 22 never emit 'close' for a response that waits behind another one (pipelining) when its connection ends,
+   * and its request would count as in flight for ever: they are closed here.
+   */
+  watch(socket: Socket): void {
     // Node.js closes by then what it closes by itself.
     const closeWaiting = () =>
-      last.get(socket)?.forEach((res) => {
+      this.#last.get(socket)?.forEach((res) => {
         if (!res.closed) res.destroy().emit('close')
       })
     socket.once('close', () => setImmediate(closeWaiting))
-  })
-  return async (socket) => {
-    const owed = (last.get(socket) ?? []).filter(({ closed, req }) => !closed && req.complete)
+  }
+
+  /** Resolves when each request that came whole on this connection has its response, or the connection is gone. */
+  async of(socket: Duplex): Promise<void> {
+    const owed = (this.#last.get(socket) ?? []).filter(({ closed, req }) => !closed && req.complete)
     await Promise.all(owed.map((res) => new Promise((resolve) => res.once('close', resolve))))
   }
 }

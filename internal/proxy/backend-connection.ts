@@ -60,18 +60,24 @@ function askAtEnd(socket: Socket): void {
 const MAX_INTERIM_BYTES = 16_384
 const END = '\r\n\r\n'
 
+/** `write` of a socket in all its forms. */
+interface AnyWrite {
+  write(chunk: unknown, encoding?: unknown, callback?: unknown): boolean
+}
+
 /**
  * Takes interim responses 100 out of what the backend sends between the head of a request and the final response. A
  * client must be able to parse them, even if it does not expect one (RFC 9110, 15.2).
  */
 function dropContinue(socket: Socket): void {
-  const { push, write } = socket
+  const { push } = socket
+  const { write }: AnyWrite = socket
   let awaiting = false
   let held: Buffer | undefined
 
-  socket.write = (...args: unknown[]): boolean => {
-    if (isRequestHead(args[0])) awaiting = true
-    return Reflect.apply(write, socket, args)
+  socket.write = (chunk: unknown, encoding?: unknown, callback?: unknown): boolean => {
+    if (isRequestHead(chunk)) awaiting = true
+    return write.call(socket, chunk, encoding, callback)
   }
   socket.push = (chunk: unknown): boolean => {
     if (!awaiting) return push.call(socket, chunk)

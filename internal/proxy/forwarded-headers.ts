@@ -1,4 +1,5 @@
 import type { IncomingMessage } from 'node:http'
+import { bySpelling } from '../core/header-values.ts'
 import type { Trace } from '../core/request-state.ts'
 import { ServiceError } from '../core/service-error.ts'
 import { outgoingTrace } from '../telemetry/trace-context.ts'
@@ -73,12 +74,10 @@ export function forwardedHeaders(
   }
   const came = before('x-forwarded-for')
   const address = addressOf(req)
-  lines.push(
-    ...['X-Forwarded-For', came === undefined ? address : `${came}, ${address}`],
-    ...['X-Forwarded-Proto', before('x-forwarded-proto') ?? 'http'],
-    ...['X-Request-Id', requestId],
-    ...['Via', headers.via === undefined ? VIA : `${headers.via}, ${VIA}`],
-  )
+  lines.push('X-Forwarded-For', came === undefined ? address : `${came}, ${address}`)
+  lines.push('X-Forwarded-Proto', before('x-forwarded-proto') ?? 'http')
+  lines.push('X-Request-Id', requestId)
+  lines.push('Via', headers.via === undefined ? VIA : `${headers.via}, ${VIA}`)
   const { traceparent, tracestate } = outgoingTrace(trace)
   lines.push('traceparent', traceparent)
   if (tracestate !== undefined) lines.push('tracestate', tracestate)
@@ -105,19 +104,10 @@ function hostOf(
 /** 'ours': said by this proxy anew, or not at all. */
 type Kind = 'ours' | 'forgeable' | 'theirs'
 
-/** By spelling: a few names come with every request. What clients think up beyond these is looked at each time. */
-const kinds = new Map<string, Kind>()
-const MAX_KINDS = 500
-
-function kindOf(name: string): Kind {
-  const known = kinds.get(name)
-  if (known !== undefined) return known
-  const lower = name.toLowerCase()
-  const isOurs = REPLACED.has(lower) || isHopByHop(lower) || name.includes('_')
-  const kind = isOurs ? 'ours' : FORGEABLE.test(lower) ? 'forgeable' : 'theirs'
-  if (kinds.size < MAX_KINDS) kinds.set(name, kind)
-  return kind
-}
+const kindOf = bySpelling((name): Kind => {
+  if (REPLACED.has(name) || isHopByHop(name) || name.includes('_')) return 'ours'
+  return FORGEABLE.test(name) ? 'forgeable' : 'theirs'
+})
 
 const VIA = '1.1 oncekey'
 /** Of these, one behind the other: more than any set-up needs, so the target leads back here. */

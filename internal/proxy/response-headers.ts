@@ -1,3 +1,4 @@
+import { bySpelling } from '../core/header-values.ts'
 import { isHopByHop } from './connection-headers.ts'
 
 /** Headers of a response: name and value by turns, in the order and spelling of the backend. */
@@ -14,6 +15,13 @@ export function headerLines(raw: unknown): HeaderLines {
   return raw.map((part: unknown) => (part instanceof Buffer ? part.toString('latin1') : String(part)))
 }
 
+/** 'connection' and 'coding' belong to the connection, too, and are looked at first. */
+const kindOf = bySpelling((name): 'connection' | 'coding' | 'dropped' | 'kept' => {
+  if (name === 'connection') return 'connection'
+  if (name === 'transfer-encoding') return 'coding'
+  return isHopByHop(name) || FOR_US.has(name) || OURS.has(name) ? 'dropped' : 'kept'
+})
+
 /** What of the backend's response goes to the client: everything but what belongs to the connection. */
 export function responseHeaders(lines: readonly string[]): HeaderLines {
   let dropped: Set<string> | undefined
@@ -21,13 +29,12 @@ export function responseHeaders(lines: readonly string[]): HeaderLines {
   for (let i = 0; i + 1 < lines.length; i += 2) {
     const name = lines[i] ?? ''
     const value = lines[i + 1] ?? ''
-    const lower = name.toLowerCase()
-    if (lower === 'connection' && !/^(?:close|keep-alive)$/i.test(value)) {
+    const kind = kindOf(name)
+    if (kind === 'connection' && !/^(?:close|keep-alive)$/i.test(value)) {
       dropped ??= new Set()
       for (const option of value.toLowerCase().split(',')) dropped.add(option.trim())
     }
-    if (isHopByHop(lower) || FOR_US.has(lower) || OURS.has(lower)) continue
-    kept.push(name, value)
+    if (kind === 'kept') kept.push(name, value)
   }
   return dropped === undefined ? kept : without(kept, dropped)
 }
@@ -43,7 +50,7 @@ function without(lines: HeaderLines, names: ReadonlySet<string>): HeaderLines {
 export function checkHead(status: number, lines: readonly string[]): void {
   if (status > 599) throw Object.assign(new Error(`${status} is no status`), { code: 'HPE_INVALID_STATUS' })
   for (let i = 0; i + 1 < lines.length; i += 2) {
-    if (lines[i]?.toLowerCase() !== 'transfer-encoding' || lines[i + 1]?.toLowerCase() === 'chunked') continue
+    if (kindOf(lines[i] ?? '') !== 'coding' || lines[i + 1]?.toLowerCase() === 'chunked') continue
     throw Object.assign(new Error('a transfer coding that was not asked for'), { code: 'HPE_UNKNOWN_CODING' })
   }
 }
@@ -58,7 +65,10 @@ export function hasNoBody(status: number): boolean {
 
 /** A header's value; of several lines the first. `name` in lower case. */
 export function headerOf(lines: readonly string[], name: string): string | undefined {
-  for (let i = 0; i + 1 < lines.length; i += 2) if (lines[i]?.toLowerCase() === name) return lines[i + 1]
+  for (let i = 0; i + 1 < lines.length; i += 2) {
+    const spelled = lines[i]
+    if (spelled?.length === name.length && spelled.toLowerCase() === name) return lines[i + 1]
+  }
   return undefined
 }
 

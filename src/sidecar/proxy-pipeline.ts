@@ -193,7 +193,7 @@ function passOn({ backend, config, drain, logger, metrics, traffic }: ProxyDepen
     let passing: Passing | undefined
     let isGone = false
     let isDone = false
-    res.once('close', () => {
+    res.on('close', () => {
       passing?.left()
       const { method = '', url } = req
       // As other proxies say it: the client left before there was a response.
