@@ -56,7 +56,8 @@ const EVENTS = `What happened to a payment is written together with it, in one t
 \`payment.replayed\`, \`payment.conflict\` (409 for the key), \`payment.refused\` (no effect), \`payment.unresolved\` (an
 error that leaves the effect open; the payment's own entry follows). Equal ones of that moment are one entry with a
 \`count\`; \`observed_at\` is when the first of them was seen. What an operator does about you has \`operator\` and \`reason\`:
-\`client.added\`, \`client.rotated\`, \`client.revoked\`, \`client.resealed\` (your secrets), \`client.limited\`, \`key.resolved\`, \`key.released\`.`
+\`client.added\`, \`client.rotated\`, \`client.revoked\`, \`client.resealed\` (your secrets), \`client.limited\`, \`key.resolved\`, \`key.released\`,
+\`webhook_endpoint.added\`, \`webhook_endpoint.rotated\`, \`webhook_endpoint.disabled\`, \`webhook_endpoint.replayed\`, \`webhook_endpoint.removed\`.`
 
 export const listAuditLogsOperation: Operation = {
   summary: 'Your audit trail, newest first',

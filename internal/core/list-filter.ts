@@ -1,5 +1,6 @@
 import { validate } from 'uuid'
 import { parseLimit } from './page-limit.ts'
+import { parseTime, TIME_RULE } from './parse-time.ts'
 import { ServiceError } from './service-error.ts'
 
 type Parameter = string | string[] | undefined
@@ -26,8 +27,8 @@ export function parseListFilter(query: Record<string, Parameter>): ListFilter {
     limit: parseLimit(query.limit),
     before: parseCursor(query.cursor),
     key: parseKey(query.idempotency_key),
-    createdAfter: parseTime('created_after', query.created_after),
-    createdBefore: parseTime('created_before', query.created_before),
+    createdAfter: parseListTime('created_after', query.created_after),
+    createdBefore: parseListTime('created_before', query.created_before),
   }
 }
 
@@ -48,18 +49,9 @@ function parseKey(value: Parameter): string | undefined {
   )
 }
 
-const RFC_3339 = /^\d{4}-\d{2}-\d{2}[Tt ]\d{2}:\d{2}:\d{2}(?:\.\d{1,9})?(?:[Zz]|[+-]\d{2}:\d{2})$/
-
-function parseTime(name: string, value: Parameter): Date | undefined {
+function parseListTime(name: string, value: Parameter): Date | undefined {
   if (value === undefined) return undefined
-  const text = typeof value === 'string' && RFC_3339.test(value) ? value.toUpperCase().replace(' ', 'T') : ''
-  const time = new Date(text)
-  // Date takes 30 February as 2 March.
-  const day = text.slice(0, 10)
-  const isDay = new Date(`${day}T00:00:00Z`).getUTCDate() === Number(day.slice(8))
-  if (!Number.isNaN(time.getTime()) && isDay) return time
-  throw new ServiceError(
-    'invalid_request',
-    `${name} must be one time of RFC 3339, such as 2026-01-31T09:30:00Z.`,
-  )
+  const time = typeof value === 'string' ? parseTime(value) : undefined
+  if (time !== undefined) return time
+  throw new ServiceError('invalid_request', `${name} must be ${TIME_RULE}.`)
 }

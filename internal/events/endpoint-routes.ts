@@ -42,7 +42,7 @@ export const endpointRequest = z.strictObject(
 )
 
 /** At most a week: a secret that was given away must end. */
-const MAX_OVERLAP_S = 604_800
+export const MAX_OVERLAP_S = 604_800
 const DEFAULT_OVERLAP_S = 86_400
 
 export const rotateRequest = z.strictObject(

@@ -1,7 +1,9 @@
 import { randomBytes } from 'node:crypto'
+import type { ChangeNote } from '../core/change-note.ts'
 import { retryOnceIfUnknown } from '../core/retry-once-if-unknown.ts'
 import { uuidV7 } from '../core/uuid-v7.ts'
 import type { Database, Sql } from '../database/database.ts'
+import { changeEndpoint } from './change-endpoint.ts'
 import { EVENT_TYPES, type EventPlace, type EventType } from './event.ts'
 import { newWebhookSecret, type Sealing } from './webhook-secret.ts'
 
@@ -31,45 +33,51 @@ export type Added =
   | { outcome: 'full' }
   | { outcome: 'exists' }
 
-/** Makes an endpoint with a secret of its own; its first event is the next one. */
+/** Makes an endpoint with a secret of its own; its first event is the next one. `note`: of an operator. */
 export async function addEndpoint(
   database: Database,
   sealing: Sealing,
   made: NewEndpoint,
   now: number,
+  note?: ChangeNote,
 ): Promise<Added> {
   const { client, url, types } = made
   const id = uuidV7(now)
   const { secret, secretId, sealed } = sealedSecret(sealing, client, id)
-  const [row] = await retryOnceIfUnknown(() =>
-    database.run(
+  const outcome = await retryOnceIfUnknown(() =>
+    changeEndpoint(
+      database,
+      { client, id, note, verb: 'added', done: 'added', about: { url, secret_id: secretId } },
       (sql) => sql`
-        SELECT oncekey_webhook_add(${client}, ${id}::uuid, ${url}, ${types?.join(',') ?? null}::text, ${secretId},
-          ${sealed.bytes}, ${sealed.keyId}) AS outcome`,
+        oncekey_webhook_add(${client}, ${id}::uuid, ${url}, ${types?.join(',') ?? null}::text, ${secretId}, ${sealed.bytes},
+          ${sealed.keyId})`,
     ),
   )
-  if (row?.outcome === 'full') return { outcome: 'full' }
-  if (row?.outcome === 'exists') return { outcome: 'exists' }
+  if (outcome === 'full') return { outcome }
+  if (outcome === 'exists') return { outcome }
   const endpoint = await findEndpoint(database, client, id)
   if (endpoint === undefined) throw new Error('an endpoint that was added is gone')
   return { outcome: 'added', endpoint, secret }
 }
 
-/** A new secret; the one before signs beside it for a while. undefined: there is no such endpoint. */
+/** A new secret; the one before signs beside it for a while. `note`: of an operator. undefined: there is no such endpoint. */
 export async function rotateEndpoint(
   database: Database,
   sealing: Sealing,
   { client, id, overlapMs }: { client: string; id: string; overlapMs: number },
+  note?: ChangeNote,
 ): Promise<string | undefined> {
   const { secret, secretId, sealed } = sealedSecret(sealing, client, id)
-  const [row] = await retryOnceIfUnknown(() =>
-    database.run(
+  const about = { secret_id: secretId, overlap_ms: overlapMs }
+  const outcome = await retryOnceIfUnknown(() =>
+    changeEndpoint(
+      database,
+      { client, id, note, verb: 'rotated', done: 'true', about },
       (sql) => sql`
-        SELECT oncekey_webhook_rotate(${client}, ${id}::uuid, ${secretId}, ${sealed.bytes}, ${sealed.keyId},
-          ${overlapMs}::bigint) AS done`,
+        oncekey_webhook_rotate(${client}, ${id}::uuid, ${secretId}, ${sealed.bytes}, ${sealed.keyId}, ${overlapMs}::bigint)`,
     ),
   )
-  return row?.done === true ? secret : undefined
+  return outcome === 'true' ? secret : undefined
 }
 
 export async function findEndpoint(
@@ -93,32 +101,20 @@ export async function listEndpoints(database: Database, client?: string): Promis
   return rows.map(parseEndpoint)
 }
 
-/** With its secrets and deliveries. false: it was not there. */
-export async function removeEndpoint(database: Database, client: string, id: string): Promise<boolean> {
-  const removed = await database.run(
-    (sql) => sql`DELETE FROM webhook_endpoints WHERE client = ${client} AND id = ${id}::uuid`,
-  )
-  return removed.count > 0
-}
-
-/** false: it was not enabled. */
-export async function disableEndpoint(database: Database, client: string, id: string): Promise<boolean> {
-  const [row] = await database.run(
-    (sql) => sql`SELECT oncekey_webhook_disable(${client}, ${id}::uuid, 'operator') AS done`,
-  )
-  return row?.done === true
-}
-
-/** Enables it, and sends again what happened since then; undefined: only what waits. false: there is no such endpoint. */
-export async function replayEndpoint(
+/** With its secrets and deliveries. `note`: of an operator. false: it was not there. */
+export async function removeEndpoint(
   database: Database,
-  { client, id, since }: { client: string; id: string; since: Date | undefined },
+  client: string,
+  id: string,
+  note?: ChangeNote,
 ): Promise<boolean> {
-  const [row] = await database.run(
-    (sql) =>
-      sql`SELECT oncekey_webhook_replay(${client}, ${id}::uuid, ${since ?? null}::timestamptz) AS done`,
+  const change = { client, id, note, verb: 'removed', done: 'true' } as const
+  const outcome = await changeEndpoint(
+    database,
+    change,
+    (sql) => sql`oncekey_webhook_remove(${client}, ${id}::uuid)`,
   )
-  return row?.done === true
+  return outcome === 'true'
 }
 
 /** The secrets that sign for it now, the newest first. */

@@ -30,8 +30,22 @@ export interface Event extends EventPlace {
 export type ReadObjects = (client: string, events: readonly Event[]) => Promise<ReadonlyMap<string, string>>
 
 /** The same for the same event, always: each object has at most one event of a type. */
-export function eventId({ object, type }: Pick<Event, 'object' | 'type'>): string {
+export function eventId({ object, type }: EventName): string {
   return `evt_${object.replaceAll('-', '')}_${type.slice(type.indexOf('.') + 1)}`
+}
+
+/** What the id of an event is made of. */
+export type EventName = Pick<Event, 'object' | 'type'>
+
+const EVENT_ID = /^evt_([0-9a-f]{8})([0-9a-f]{4})([0-9a-f]{4})([0-9a-f]{4})([0-9a-f]{12})_([a-z]{1,32})$/
+
+/** The reverse of `eventId`; undefined: it is none. */
+export function parseEventId(text: string): EventName | undefined {
+  const [, ...parts] = EVENT_ID.exec(text) ?? []
+  const suffix = parts.pop()
+  const object = parts.join('-')
+  const type = EVENT_TYPES.find((one) => one.slice(one.indexOf('.') + 1) === suffix)
+  return type !== undefined && validate(object) ? { object, type } : undefined
 }
 
 /** The event as partners see it, the same bytes wherever it is shown. */

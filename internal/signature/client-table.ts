@@ -1,3 +1,4 @@
+import { type ChangeNote, changeEntry } from '../core/change-note.ts'
 import type { Database } from '../database/database.ts'
 import { SCHEMES, type Scheme } from './client-registry.ts'
 import type { Sealed } from './seal.ts'
@@ -61,19 +62,6 @@ function parseSecret(row: Record<string, unknown>): SealedSecret {
   }
 }
 
-/** Who changes clients, and why: for the entry in the audit trail, which is written together with the change. */
-export interface ChangeNote {
-  /** Random. A change that is sent again, because its response was lost, has the same one; another change has another. */
-  id: string
-  /** The name of an operator. */
-  by: string
-  reason: string | undefined
-}
-
-function entryOf({ id, by, reason }: ChangeNote, about: Record<string, string | number | undefined>): string {
-  return JSON.stringify({ id, operator: by, reason, ...about })
-}
-
 export interface NewSecret {
   client: string
   secretId: string
@@ -87,7 +75,7 @@ export async function addClient(
   minScheme: Scheme | undefined,
   note: ChangeNote,
 ): Promise<'added' | 'exists'> {
-  const entry = entryOf(note, { secret_id: secretId, min_scheme: minScheme })
+  const entry = changeEntry(note, { secret_id: secretId, min_scheme: minScheme })
   const [row] = await database.run(
     (sql) => sql`
       WITH changed AS MATERIALIZED (
@@ -106,7 +94,7 @@ export async function rotateClient(
   overlapMs: number,
   note: ChangeNote,
 ): Promise<'rotated' | 'unknown_client' | 'full'> {
-  const entry = entryOf(note, { secret_id: secretId, overlap_ms: overlapMs })
+  const entry = changeEntry(note, { secret_id: secretId, overlap_ms: overlapMs })
   const [row] = await database.run(
     (sql) => sql`
       WITH changed AS MATERIALIZED (
@@ -125,7 +113,7 @@ export async function revokeClient(
   secretId: string | undefined,
   note: ChangeNote,
 ): Promise<'revoked' | 'unknown_client' | 'unknown_secret'> {
-  const entry = entryOf(note, { secret_id: secretId ?? 'all' })
+  const entry = changeEntry(note, { secret_id: secretId ?? 'all' })
   const [row] = await database.run(
     (sql) => sql`
       WITH changed AS MATERIALIZED (SELECT oncekey_revoke_client(${client}, ${secretId ?? null}) AS outcome)
@@ -142,7 +130,7 @@ export async function limitClient(
   limits: string | undefined,
   note: ChangeNote,
 ): Promise<'limited' | 'unknown_client'> {
-  const entry = entryOf(note, { limits: limits ?? 'default' })
+  const entry = changeEntry(note, { limits: limits ?? 'default' })
   const [row] = await database.run(
     (sql) => sql`
       WITH changed AS (UPDATE clients SET limits = ${limits ?? null} WHERE id = ${client} RETURNING id)
@@ -179,7 +167,7 @@ export async function replaceSeals(
     after: after.bytes.toString('hex'),
     key_id: after.keyId,
   }))
-  const entry = entryOf(note, { key_id: secrets[0]?.after.keyId })
+  const entry = changeEntry(note, { key_id: secrets[0]?.after.keyId })
   const clients = await database.run(
     (sql) => sql`
       WITH replaced AS (

@@ -1,5 +1,6 @@
+import type { ChangeNote } from '../core/change-note.ts'
 import type { Database } from '../database/database.ts'
-import { type ChangeNote, readClients, replaceSeals } from './client-table.ts'
+import { readClients, replaceSeals } from './client-table.ts'
 import { type Keyring, keyFault, openSecret } from './keyring.ts'
 import { seal } from './seal.ts'
 

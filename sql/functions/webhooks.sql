@@ -87,6 +87,58 @@ BEGIN
   RETURN true;
 END $$;
 
+-- Sends one event again, alone.
+-- 'replayed' | 'gone' (there is no such endpoint) | 'disabled' (it is) | 'unknown' (the client has no such event) |
+-- 'other' (the endpoint does not get it) | 'waiting' (the endpoint has not come to it yet)
+CREATE OR REPLACE FUNCTION oncekey_webhook_replay_event(p_client text, p_id uuid, p_object uuid, p_type text)
+RETURNS text LANGUAGE plpgsql AS $$
+DECLARE
+  e webhook_endpoints;
+  place bigint;
+  happened timestamptz;
+  about uuid;
+BEGIN
+  SELECT * INTO e FROM webhook_endpoints WHERE client = p_client AND id = p_id FOR UPDATE;
+  IF NOT FOUND THEN
+    RETURN 'gone';
+  END IF;
+  IF e.state <> 'enabled' THEN
+    RETURN 'disabled';
+  END IF;
+  IF p_type = 'order.created' THEN
+    SELECT position, created_at INTO place, happened FROM orders WHERE client = p_client AND id = p_object;
+  ELSE
+    -- No index has events by object. A delivery, while it is kept, has the place of its event.
+    SELECT position INTO place FROM webhook_deliveries
+      WHERE client = p_client AND endpoint = p_id AND object = p_object AND type = p_type;
+    SELECT position, at, endpoint INTO place, happened, about FROM events
+      WHERE client = p_client AND object = p_object AND type = p_type AND position = coalesce(place, position);
+  END IF;
+  IF place IS NULL THEN
+    RETURN 'unknown';
+  END IF;
+  IF about = p_id OR p_type <> ALL (string_to_array(e.types, ',')) THEN
+    RETURN 'other';
+  END IF;
+  IF (place, p_object) > (e.position, e.object) THEN
+    RETURN 'waiting';
+  END IF;
+  INSERT INTO webhook_deliveries AS d (client, endpoint, object, type, position, at)
+    VALUES (p_client, p_id, p_object, p_type, place, happened)
+    ON CONFLICT (client, endpoint, object, type) DO UPDATE
+    -- One that a node is sending right now stays under its lease.
+    SET state = 'pending', failures = 0, ended_at = NULL,
+      next_at = CASE WHEN d.lease_until > clock_timestamp() THEN d.next_at ELSE clock_timestamp() END;
+  RETURN 'replayed';
+END $$;
+
+-- With its secrets and deliveries. false: there was none.
+CREATE OR REPLACE FUNCTION oncekey_webhook_remove(p_client text, p_id uuid) RETURNS boolean LANGUAGE plpgsql AS $$
+BEGIN
+  DELETE FROM webhook_endpoints WHERE client = p_client AND id = p_id;
+  RETURN FOUND;
+END $$;
+
 -- Makes the deliveries of new events: at most p_limit an endpoint, and while fewer than p_open of it are pending. Returns
 -- how many. Any number of nodes may call it: each takes endpoints that no other has.
 CREATE OR REPLACE FUNCTION oncekey_webhook_fan_out(p_limit integer, p_open integer) RETURNS integer LANGUAGE plpgsql AS $$

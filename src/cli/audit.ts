@@ -4,6 +4,8 @@ import { exportAudit } from './audit-export.ts'
 import { parseNoted } from './audit-heads.ts'
 import { printHeads, verifyAudit } from './audit-verify.ts'
 import { openCommandDatabase } from './command-database.ts'
+import { parseSince } from './option-values.ts'
+import { checkOptions, findVerb } from './run-verb.ts'
 
 const HELP = `Usage: oncekey audit verify [--client ID] [--head [ID:]SEQ:HASH ...] [--heads FILE] [--file FILE] [--json]
        oncekey audit heads [--client ID] [--json]
@@ -25,11 +27,11 @@ at, event_type and entry, joined by line feeds.
 Settings: DATABASE_URL (without it the embedded database under DATA_DIR, while no service runs on it).
 `
 
-const ALLOWED: Record<string, readonly string[] | undefined> = {
+const ALLOWED = {
   verify: ['client', 'head', 'heads', 'file', 'json'],
   heads: ['client', 'json'],
   export: ['client', 'since'],
-}
+} as const
 /** The same grammar as everywhere, see sql/005_audit_log.sql. */
 const CLIENT = /^[A-Za-z0-9._-]{1,64}$/
 
@@ -57,7 +59,7 @@ export async function audit(args: string[]): Promise<number> {
     throw new Error(`--client ${client}: must be 1 to 64 of A-Z a-z 0-9 . _ -`)
   }
   const noted = parseNoted(rest.head ?? [], rest.heads, client)
-  const since = rest.since === undefined ? undefined : parseTime(rest.since)
+  const since = parseSince(rest.since)
   if (file !== undefined) return await verifyAudit({ file }, { client, noted, json })
   const database = await openCommandDatabase(readConfig('audit'))
   try {
@@ -70,22 +72,8 @@ export async function audit(args: string[]): Promise<number> {
 }
 
 function parseVerb([name = '', ...more]: string[], options: readonly string[]): string {
-  const allowed = Object.hasOwn(ALLOWED, name) ? ALLOWED[name] : undefined
-  if (allowed === undefined) {
-    throw new Error(`${name === '' ? 'say' : `there is no ${name}:`} verify, heads or export; see --help`)
-  }
-  if (more.length > 0) throw new Error(`${more.join(' ')}: ${name} takes no names; see --help`)
-  const other = options.find((option) => !allowed.includes(option))
-  if (other !== undefined) throw new Error(`${name} takes no --${other}`)
-  return name
-}
-
-function parseTime(text: string): Date {
-  const time = new Date(text)
-  if (
-    /^\d{4}-\d\d-\d\dT\d\d:\d\d(:\d\d(\.\d+)?)?(Z|[+-]\d\d:\d\d)$/.test(text) &&
-    !Number.isNaN(time.getTime())
-  )
-    return time
-  throw new Error(`--since ${text}: must be a time like 2026-01-31T00:00:00Z`)
+  const verb = findVerb(name, ALLOWED)
+  if (more.length > 0) throw new Error(`${verb} takes no names; see --help`)
+  checkOptions(verb, options, ALLOWED[verb])
+  return verb
 }

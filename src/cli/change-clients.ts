@@ -1,11 +1,11 @@
 import { randomBytes } from 'node:crypto'
 import { setTimeout as sleep } from 'node:timers/promises'
+import type { ChangeNote } from '../../internal/core/change-note.ts'
 import { ServiceError } from '../../internal/core/service-error.ts'
 import type { Database } from '../../internal/database/database.ts'
 import { MAX_SECRETS, type Scheme } from '../../internal/signature/client-registry.ts'
 import {
   addClient,
-  type ChangeNote,
   limitClient,
   type NewSecret,
   readClients,
@@ -19,6 +19,7 @@ import { type SealKey, seal } from '../../internal/signature/seal.ts'
 import { type ConfigOf, keyringOf } from '../config/config.ts'
 import { openSettingsClients } from '../runtime/open-clients.ts'
 import { describeCause } from '../runtime/underlying-cause.ts'
+import type { Shown } from './run-verb.ts'
 
 type Config = ConfigOf<'clients'>
 
@@ -27,12 +28,6 @@ export interface Setting {
   note: ChangeNote
   /** For what does not fail the command. */
   warn: (text: string) => void
-}
-
-/** What a verb shows, to a person or to a program. */
-export interface Shown {
-  text: string
-  json: unknown
 }
 
 /** Found by secret scanners and by eye; the rest is 32 random bytes. */

@@ -6,15 +6,7 @@ import type { KeyFilter, KeyRecord, KeyRecords } from '../../internal/idempotenc
 import type { KeyId, Resolver, StoredResponse } from '../../internal/idempotency/store.ts'
 import { describeCause } from '../runtime/underlying-cause.ts'
 import { keyJson, keyLine, keyLines, logLine } from './keys-text.ts'
-
-/** A part of what a verb shows, to a person or to a program. */
-export interface Shown {
-  text?: string
-  json?: unknown
-  warning?: string
-  /** Of the exit; 0 unless a part says otherwise. */
-  code?: number
-}
+import type { Shown } from './run-verb.ts'
 
 export async function* listKeys(records: KeyRecords, filter: KeyFilter, limit: number): AsyncIterable<Shown> {
   let count = 0

@@ -1,15 +1,13 @@
-import { randomUUID } from 'node:crypto'
-import { parseArgs } from 'node:util'
 import type { Database } from '../../internal/database/database.ts'
 import { parseClientLimits } from '../../internal/ratelimit/rate-limits.ts'
 import { CLIENT_ID, OPEN_CLIENT, SCHEMES } from '../../internal/signature/client-registry.ts'
 import { listClients } from '../../internal/signature/list-clients.ts'
-import { readConfig } from '../config/config.ts'
-import { parseDuration } from '../config/setting-values.ts'
 import { addOne, limitOne, resealAll, revokeOne, rotateOne, type Setting } from './change-clients.ts'
 import { clientsTable } from './clients-table.ts'
-import { openCommandDatabase } from './command-database.ts'
-import { operatorNote } from './operator-note.ts'
+import { type CommandContext, openCommandContext } from './command-database.ts'
+import { changeNote } from './operator-note.ts'
+import { parseOverlap } from './option-values.ts'
+import { type Options, runVerb, type Shown, textOf, type Work } from './run-verb.ts'
 
 const HELP = `Usage: oncekey clients add NAME [--min-scheme v0|v1|rfc9421] [--by NAME] [--reason TEXT] [--json]
        oncekey clients list [--json]
@@ -39,75 +37,31 @@ To change SECRETS_KEY: 1. restart the services with the new SECRETS_KEY, and SEC
 same two settings run "oncekey clients reseal"; 3. leave SECRETS_KEY_OLD out from the next restart on.
 `
 
-/** A year: an overlap of more is a secret that never ends. */
-const MAX_OVERLAP_MS = 365 * 24 * 3_600_000
+/** An overlap of more is a secret that never ends. */
+const MAX_OVERLAP = { hours: 365 * 24, name: 'a year' }
 
-type Verb = (database: Database, setting: Setting) => Promise<{ text: string; json: unknown }>
+const NOTE = ['by', 'reason'] as const
+const VERBS = {
+  add: ['min-scheme', ...NOTE],
+  list: [],
+  rotate: ['overlap', ...NOTE],
+  revoke: ['secret', ...NOTE],
+  limit: NOTE,
+  reseal: NOTE,
+} as const
+type Verb = keyof typeof VERBS
 
 export async function clients(args: string[]): Promise<number> {
-  const { values, positionals } = parseArgs({
-    args,
-    allowPositionals: true,
-    options: {
-      help: { type: 'boolean', short: 'h' },
-      json: { type: 'boolean' },
-      'min-scheme': { type: 'string' },
-      overlap: { type: 'string' },
-      secret: { type: 'string' },
-      by: { type: 'string' },
-      reason: { type: 'string' },
-    },
+  return await runVerb(args, {
+    name: 'clients',
+    help: HELP,
+    verbs: VERBS,
+    parse,
+    open: () => openCommandContext(),
   })
-  if (values.help === true) {
-    process.stdout.write(HELP)
-    return 0
-  }
-  const [name = '', ...operands] = positionals
-  const { help: _, json = false, by, reason, ...options } = values
-  const verb = parseVerb(name, operands, options)
-  if (name === 'list' && (by ?? reason) !== undefined) throw new Error('list takes no --by and no --reason')
-  // A list needs no name of an operator.
-  const { by: who, reason: why } = name === 'list' ? { by: '', reason: undefined } : operatorNote(by, reason)
-  const note = { id: randomUUID(), by: who, reason: why }
-  const config = readConfig('clients')
-  const setting = { config, note, warn: (text: string) => process.stderr.write(`oncekey clients: ${text}\n`) }
-  const database = await openCommandDatabase(config)
-  try {
-    const result = await verb(database, setting)
-    process.stdout.write(json ? `${JSON.stringify(result.json)}\n` : result.text)
-    return 0
-  } finally {
-    await database.close()
-  }
 }
 
-interface Options {
-  'min-scheme'?: string | undefined
-  overlap?: string | undefined
-  secret?: string | undefined
-}
-
-const ALLOWED = new Map<string, (keyof Options)[]>([
-  ['add', ['min-scheme']],
-  ['list', []],
-  ['rotate', ['overlap']],
-  ['revoke', ['secret']],
-  ['limit', []],
-  ['reseal', []],
-])
-
-/** Everything that can be wrong with the command line is said before anything is opened. */
-function parseVerb(name: string, operands: string[], options: Options): Verb {
-  const allowed = ALLOWED.get(name)
-  if (allowed === undefined) {
-    throw new Error(
-      `${name === '' ? 'say' : `there is no ${name}:`} add, list, rotate, revoke, limit or reseal; see --help`,
-    )
-  }
-  for (const option of ['min-scheme', 'overlap', 'secret'] as const) {
-    if (options[option] !== undefined && !allowed.includes(option))
-      throw new Error(`${name} takes no --${option}`)
-  }
+function parse(name: Verb, operands: readonly string[], options: Options): Work<CommandContext> {
   const takesName = name !== 'list' && name !== 'reseal'
   const [client = '', ...rest] = takesName ? operands : ['', ...operands]
   const limits = name === 'limit' ? rest.shift() : undefined
@@ -116,28 +70,45 @@ function parseVerb(name: string, operands: string[], options: Options): Verb {
   if (takesName && !CLIENT_ID.test(client)) {
     throw new Error(`NAME=${client}: must be 1 to 64 of A-Z a-z 0-9 . _ -`)
   }
+  // A list needs no name of an operator.
+  if (name === 'list') {
+    return async ({ database }) => {
+      const list = await listClients(database)
+      return { text: clientsTable(list), json: list }
+    }
+  }
+  const change = parseChange(name, client, limits, options)
+  const note = changeNote(options)
+  const warn = (text: string) => process.stderr.write(`oncekey clients: ${text}\n`)
+  return ({ database, config }) => change(database, { config, note, warn })
+}
+
+type Change = (database: Database, setting: Setting) => Promise<Shown>
+
+function parseChange(
+  name: Exclude<Verb, 'list'>,
+  client: string,
+  limits: string | undefined,
+  options: Options,
+): Change {
   if (name === 'add') {
     if (client === OPEN_CLIENT) throw new Error(`NAME=${client}: is reserved for callers without credentials`)
-    const minScheme = parseMinScheme(options['min-scheme'])
+    const minScheme = parseMinScheme(textOf(options, 'min-scheme'))
     return (database, setting) => addOne(database, setting, client, minScheme)
   }
   if (name === 'rotate') {
-    const overlapMs = parseOverlap(options.overlap ?? '72h')
+    const overlapMs = parseOverlap(textOf(options, 'overlap') ?? '72h', MAX_OVERLAP)
     return (database, setting) => rotateOne(database, setting, client, overlapMs)
   }
   if (name === 'revoke') {
-    const secretId = options.secret
+    const secretId = textOf(options, 'secret')
     return (database, setting) => revokeOne(database, setting, client, secretId)
   }
   if (name === 'limit') {
     const own = parseLimits(limits)
     return (database, setting) => limitOne(database, setting, client, own)
   }
-  if (name === 'reseal') return resealAll
-  return async (database) => {
-    const list = await listClients(database)
-    return { text: clientsTable(list), json: list }
-  }
+  return resealAll
 }
 
 function parseMinScheme(text: string | undefined) {
@@ -156,14 +127,4 @@ function parseLimits(text: string | undefined): string | undefined {
   if (text === 'default') return undefined
   parseClientLimits(text)
   return text
-}
-
-function parseOverlap(text: string): number {
-  try {
-    const ms = parseDuration(text)
-    if (ms <= MAX_OVERLAP_MS) return ms
-  } catch (error) {
-    throw new Error(`--overlap ${text}: ${error instanceof Error ? error.message : String(error)}`)
-  }
-  throw new Error(`--overlap ${text}: must be at most 8760h, a year`)
 }

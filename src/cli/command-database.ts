@@ -2,7 +2,7 @@ import { type Database, openDatabase } from '../../internal/database/database.ts
 import { requireFit } from '../../internal/database/examine-server.ts'
 import { explainRefusal } from '../../internal/database/explain-refusal.ts'
 import { migrate, pendingMigrations } from '../../internal/database/migrate.ts'
-import type { Config } from '../config/config.ts'
+import { type Config, type ConfigOf, readConfig } from '../config/config.ts'
 import { SQL_DIRECTORY } from '../package-root.ts'
 import { describeCause } from '../runtime/underlying-cause.ts'
 
@@ -21,6 +21,19 @@ export async function openCommandDatabase(
   if (pending.length === 0) return database
   await database.close()
   throw new Error(`the database lacks ${pending.join(', ')}: run oncekey migrate`)
+}
+
+export interface CommandContext {
+  config: ConfigOf<'clients'>
+  database: Database
+  close(): Promise<void>
+}
+
+/** The same, with the settings of a command that changes what belongs to clients. */
+export async function openCommandContext(instead?: string): Promise<CommandContext> {
+  const config = readConfig('clients')
+  const database = await openCommandDatabase(config, instead)
+  return { config, database, close: () => database.close() }
 }
 
 /** Throws a plain Error if it does not respond, or the service cannot work with it. */

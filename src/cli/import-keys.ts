@@ -7,9 +7,9 @@ import type {
   KeyRecords,
 } from '../../internal/idempotency/key-records.ts'
 import { describeCause } from '../runtime/underlying-cause.ts'
-import type { Shown } from './change-keys.ts'
 import { parseImportedLine } from './imported-line.ts'
 import { readLines } from './read-lines.ts'
+import type { Shown } from './run-verb.ts'
 import { takenByRows } from './taken-by-rows.ts'
 
 export interface ImportKeys extends ImportOptions {

@@ -1,5 +1,6 @@
 import { hash } from 'node:crypto'
 import { z } from 'zod'
+import { parseTime, TIME_RULE } from '../../internal/core/parse-time.ts'
 import { fingerprintOf, requestText } from '../../internal/idempotency/fingerprint.ts'
 import { outcomeOf } from '../../internal/idempotency/idempotency.ts'
 import { STRICT_KEY } from '../../internal/idempotency/idempotency-key.ts'
@@ -44,9 +45,16 @@ const line = z.strictObject({
   headers: z.record(headerName, z.union([headerValue, z.array(headerValue)])).default({}),
   body: wellFormed.optional(),
   body_base64: base64.optional(),
-  expires_at: z.iso.datetime({ offset: true, error: 'must be a time like 2026-01-31T00:00:00Z' }).optional(),
+  expires_at: z.string().transform(parseExpiry).optional(),
 })
 type Line = z.infer<typeof line>
+
+function parseExpiry(text: string, { issues }: z.RefinementCtx<string>): Date {
+  const time = parseTime(text)
+  if (time !== undefined) return time
+  issues.push({ code: 'custom', message: `must be ${TIME_RULE}`, input: text })
+  return z.NEVER
+}
 
 /** A line of a file for `oncekey keys import`. Throws a plain Error with the rule that it breaks. */
 export function parseImportedLine(text: string, isSidecar: boolean): ImportedKey {
@@ -60,7 +68,7 @@ export function parseImportedLine(text: string, isSidecar: boolean): ImportedKey
     id: { client: data.client, scope, key: data.key },
     fingerprint: fingerprint(data, isSidecar),
     response,
-    expiresAtMs: data.expires_at === undefined ? undefined : Date.parse(data.expires_at),
+    expiresAtMs: data.expires_at?.getTime(),
   }
 }
 

@@ -1,12 +1,12 @@
-import { parseArgs } from 'node:util'
 import { KEY_STATES, type KeyState } from '../../internal/idempotency/key-records.ts'
 import type { KeyId } from '../../internal/idempotency/store.ts'
 import { meaningOf } from '../../internal/proxy/response-meaning.ts'
 import { readConfig } from '../config/config.ts'
-import { listKeys, releaseKey, resolveKey, type Shown, showKey, showLog } from './change-keys.ts'
+import { listKeys, releaseKey, resolveKey, showKey, showLog } from './change-keys.ts'
 import { importKeys } from './import-keys.ts'
 import { type OpenRecords, openKeyRecords } from './open-key-records.ts'
 import { operatorNote } from './operator-note.ts'
+import { type Options, runVerb, textOf, type Work } from './run-verb.ts'
 
 const HELP = `Usage: oncekey keys list [--state unknown|in_progress|completed] [--client NAME] [--limit 1000] [--json]
        oncekey keys show --client NAME --scope SCOPE --key KEY [--json]
@@ -38,90 +38,41 @@ runs on it; by default .oncekey-proxy, where a sidecar was started, else .onceke
 Exit code 1: there is no such record, it was not unknown, a line was not imported, or something failed.
 `
 
-const VERBS = ['list', 'show', 'resolve', 'release', 'import', 'log'] as const
-type Verb = (typeof VERBS)[number]
 const ONE = ['client', 'scope', 'key'] as const
 const WHO = ['by', 'reason'] as const
-const ALLOWED: Record<Verb, readonly string[]> = {
+const VERBS = {
   list: ['state', 'client', 'limit'],
   show: ONE,
   resolve: [...ONE, ...WHO, 'status', 'body', 'content-type'],
   release: [...ONE, ...WHO, 'yes'],
   import: ['by', 'dry-run', 'sidecar'],
   log: ['client'],
-}
+} as const
 
 const DEFAULT_LIMIT = 1_000
 
 export async function keys(args: string[]): Promise<number> {
-  const text = { type: 'string' } as const
-  const { values, positionals } = parseArgs({
-    args,
-    allowPositionals: true,
-    options: {
-      help: { type: 'boolean', short: 'h' },
-      json: { type: 'boolean' },
-      yes: { type: 'boolean' },
-      'dry-run': { type: 'boolean' },
-      sidecar: { type: 'boolean' },
-      client: text,
-      scope: text,
-      key: text,
-      state: text,
-      limit: text,
-      status: text,
-      body: text,
-      'content-type': text,
-      by: text,
-      reason: text,
+  return await runVerb(args, {
+    name: 'keys',
+    help: HELP,
+    verbs: VERBS,
+    flags: ['yes', 'dry-run', 'sidecar'],
+    parse,
+    async open() {
+      const store = await openKeyRecords(readConfig('keys'))
+      // Keys of a service may be in another store than the one that was meant.
+      process.stderr.write(`oncekey: the keys in ${store.where}\n`)
+      return store
     },
   })
-  if (values.help === true) {
-    process.stdout.write(HELP)
-    return 0
-  }
-  const { help: _, json = false, ...options } = values
-  const work = parseVerb(positionals, options)
-  const config = readConfig('keys')
-  const store = await openKeyRecords(config)
-  // Keys of a service may be in another store than the one that was meant.
-  process.stderr.write(`oncekey: the keys in ${store.where}\n`)
-  try {
-    let code = 0
-    for await (const shown of work(store)) {
-      if (shown.code !== undefined) code = shown.code
-      if (shown.warning !== undefined) process.stderr.write(`oncekey keys: ${shown.warning}\n`)
-      if (json && shown.json !== undefined) process.stdout.write(`${JSON.stringify(shown.json)}\n`)
-      if (!json) process.stdout.write(shown.text ?? '')
-    }
-    return code
-  } finally {
-    await store.close()
-  }
 }
 
-type Options = Partial<Record<string, string | boolean>>
-type Work = (store: OpenRecords) => AsyncIterable<Shown>
-
-/** Everything that can be wrong with the command line is said before anything is opened. */
-function parseVerb([name = '', ...operands]: string[], options: Options): Work {
-  const verb = VERBS.find((one) => one === name)
-  if (verb === undefined) {
-    throw new Error(
-      `${name === '' ? 'say' : `there is no ${name}:`} list, show, resolve, release, import or log; see --help`,
-    )
-  }
+function parse(verb: keyof typeof VERBS, operands: readonly string[], options: Options): Work<OpenRecords> {
   if (verb === 'import' ? operands.length !== 1 : operands.length > 0) {
     const rule = verb === 'import' ? 'import takes one FILE, and options' : `${verb} takes options only`
     throw new Error(`${[operands.join(' '), rule].filter(Boolean).join(': ')}; see --help`)
   }
-  for (const option of Object.keys(options)) {
-    if (!ALLOWED[verb].includes(option)) throw new Error(`${verb} takes no --${option}`)
-  }
-  const given = (option: string) => {
-    const value = options[option]
-    return typeof value === 'string' ? value : undefined
-  }
+  const given = (option: string) => textOf(options, option)
   const client = given('client')
   if (verb === 'list') {
     const filter = { client, state: parseState(given('state')) }
@@ -146,7 +97,7 @@ function parseVerb([name = '', ...operands]: string[], options: Options): Work {
   return ({ records }) => resolveKey(records, id, resolver, response)
 }
 
-function importing(file: string, options: Options, by: string): Work {
+function importing(file: string, options: Options, by: string): Work<OpenRecords> {
   const isSidecar = options.sidecar === true
   const dryRun = options['dry-run'] === true
   return async function* importing(store) {

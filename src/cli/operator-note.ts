@@ -1,4 +1,7 @@
+import { randomUUID } from 'node:crypto'
 import { userInfo } from 'node:os'
+import type { ChangeNote } from '../../internal/core/change-note.ts'
+import { type Options, textOf } from './run-verb.ts'
 
 /** What --by and --reason say; it is kept for good. */
 export interface OperatorNote {
@@ -12,6 +15,12 @@ export function operatorNote(by: string | undefined, reason: string | undefined)
     by: checked('by', by ?? userName()),
     reason: reason === undefined ? undefined : checked('reason', reason),
   }
+}
+
+/** Of a command that changes what belongs to a client. */
+export function changeNote(options: Options): ChangeNote {
+  const { by, reason } = operatorNote(textOf(options, 'by'), textOf(options, 'reason'))
+  return { id: randomUUID(), by, reason }
 }
 
 const NOTE = /^[^\p{Cc}\p{Cs}]{1,500}$/u

@@ -1,139 +1,134 @@
-import { parseArgs } from 'node:util'
 import { validate } from 'uuid'
-import type { Database } from '../../internal/database/database.ts'
+import type { ChangeNote } from '../../internal/core/change-note.ts'
+import { MAX_OVERLAP_S } from '../../internal/events/endpoint-routes.ts'
 import { endpointUrlFault } from '../../internal/events/endpoint-url.ts'
 import {
   addEndpoint,
-  disableEndpoint,
   type Endpoint,
   endpointObject,
   listEndpoints,
   MAX_ENDPOINTS,
   removeEndpoint,
-  replayEndpoint,
   rotateEndpoint,
 } from '../../internal/events/endpoints.ts'
-import { EVENT_TYPES, type EventType } from '../../internal/events/event.ts'
+import {
+  EVENT_TYPES,
+  type EventName,
+  type EventType,
+  eventId,
+  parseEventId,
+} from '../../internal/events/event.ts'
+import { disableEndpoint, REPLAY_FAULTS, replayEndpoint, replayEvent } from '../../internal/events/replay.ts'
 import { CLIENT_ID } from '../../internal/signature/client-registry.ts'
-import { type ConfigOf, readConfig } from '../config/config.ts'
-import { parseDuration } from '../config/setting-values.ts'
 import { webhookSealing } from '../service/webhook-sealing.ts'
-import { openCommandDatabase } from './command-database.ts'
+import { type CommandContext, openCommandContext } from './command-database.ts'
+import { changeNote } from './operator-note.ts'
+import { parseOverlap, parseSince } from './option-values.ts'
+import { type Options, runVerb, type Shown, textOf, type Work } from './run-verb.ts'
 
-const HELP = `Usage: oncekey webhooks add CLIENT URL [--events TYPE,TYPE] [--json]
+const HELP = `Usage: oncekey webhooks add CLIENT URL [--events TYPE,TYPE] [--by NAME] [--reason TEXT] [--json]
        oncekey webhooks list [CLIENT] [--json]
-       oncekey webhooks rotate ID [--overlap 24h] [--json]
-       oncekey webhooks disable ID [--json]
-       oncekey webhooks replay ID [--since TIME] [--json]
-       oncekey webhooks remove ID [--json]
+       oncekey webhooks rotate ID [--overlap 24h] [--by NAME] [--reason TEXT] [--json]
+       oncekey webhooks disable ID [--by NAME] [--reason TEXT] [--json]
+       oncekey webhooks replay ID [--since TIME | --event EVENT_ID] [--by NAME] [--reason TEXT] [--json]
+       oncekey webhooks remove ID [--by NAME] [--reason TEXT] [--json]
 
 Where partners have their events sent, for the operator; partners do the same with /api/v1/webhook-endpoints.
 
   add      an endpoint; its secret is shown this once. https and public addresses, 20 a client at most
   list     endpoints, whether they work, and how many deliveries wait or have failed
-  rotate   a new secret, shown this once; the old one signs beside it for --overlap more (default 24h)
+  rotate   a new secret, shown this once; the old one signs beside it for --overlap more (default 24h, at most 168h)
   disable  nothing is sent any more; what was to be sent is on record as failed, and what happens waits
-  replay   enables the endpoint, and sends everything since --since (RFC 3339) again
+  replay   enables the endpoint, and sends everything since --since (RFC 3339) again. With --event it sends this one event again,
+           to an endpoint that is enabled
   remove   the endpoint with its deliveries
+
+Each change is an entry in the audit trail of its client (webhook_endpoint.added, rotated, disabled, replayed, removed) with --by,
+your user name unless it is given, and --reason; a secret is never part of it.
 
 Settings: DATABASE_URL (without it the embedded database under DATA_DIR, while no service runs on it); SECRETS_KEY, the same as
 that of the service.
 `
 
-interface Shown {
-  text: string
-  json: unknown
-}
-type Config = ConfigOf<'clients'>
-type Verb = (database: Database, config: Config) => Promise<Shown>
+const NOTE = ['by', 'reason'] as const
+const VERBS = {
+  add: ['events', ...NOTE],
+  list: [],
+  rotate: ['overlap', ...NOTE],
+  disable: NOTE,
+  replay: ['since', 'event', ...NOTE],
+  remove: NOTE,
+} as const
+type Verb = keyof typeof VERBS
+
+/** As `POST /api/v1/webhook-endpoints/:id/rotate`. */
+const MAX_OVERLAP = { hours: MAX_OVERLAP_S / 3_600, name: 'a week' }
 
 export async function webhooks(args: string[]): Promise<number> {
-  const { values, positionals } = parseArgs({
-    args,
-    allowPositionals: true,
-    options: {
-      help: { type: 'boolean', short: 'h' },
-      json: { type: 'boolean' },
-      events: { type: 'string' },
-      overlap: { type: 'string' },
-      since: { type: 'string' },
-    },
+  return await runVerb(args, {
+    name: 'webhooks',
+    help: HELP,
+    verbs: VERBS,
+    parse,
+    open: () => openCommandContext(''),
   })
-  if (values.help === true) {
-    process.stdout.write(HELP)
-    return 0
-  }
-  const [name = '', ...operands] = positionals
-  const verb = parseVerb(name, operands, values)
-  const config = readConfig('clients')
-  const database = await openCommandDatabase(config, '')
-  try {
-    const { text, json } = await verb(database, config)
-    process.stdout.write(values.json === true ? `${JSON.stringify(json)}\n` : text)
-    return 0
-  } finally {
-    await database.close()
-  }
 }
 
-interface Options {
-  events?: string | undefined
-  overlap?: string | undefined
-  since?: string | undefined
-}
-
-/** Everything that can be wrong with the command line is reported before anything is opened. */
-function parseVerb(name: string, operands: string[], { events, overlap, since }: Options): Verb {
-  const takes = new Map([
-    ['add', ['CLIENT', 'URL']],
-    ['list', operands.length > 0 ? ['CLIENT'] : []],
-    ['rotate', ['ID']],
-    ['disable', ['ID']],
-    ['replay', ['ID']],
-    ['remove', ['ID']],
-  ]).get(name)
-  if (takes === undefined) {
-    const problem = name === '' ? 'say' : `there is no ${name}:`
-    throw new Error(`${problem} add, list, rotate, disable, replay or remove; see --help`)
-  }
+function parse(name: Verb, operands: readonly string[], options: Options): Work<CommandContext> {
+  const takes = { add: ['CLIENT', 'URL'], list: operands.length > 0 ? ['CLIENT'] : [] }[String(name)] ?? [
+    'ID',
+  ]
   if (operands.length !== takes.length)
     throw new Error(`${name} takes ${takes.join(' and ') || 'no operand'}`)
-  for (const [option, value, of] of [
-    ['events', events, 'add'],
-    ['overlap', overlap, 'rotate'],
-    ['since', since, 'replay'],
-  ] as const) {
-    if (value !== undefined && name !== of) throw new Error(`${name} takes no --${option}`)
-  }
   const [first = '', url = ''] = operands
   if (takes[0] === 'CLIENT' && !CLIENT_ID.test(first)) {
     throw new Error(`CLIENT=${first}: must be 1 to 64 of A-Z a-z 0-9 . _ -`)
   }
   if (takes[0] === 'ID' && !validate(first))
     throw new Error(`ID=${first}: must be the id of an endpoint, see list`)
-  if (name === 'add') return add(first, url, parseTypes(events))
   if (name === 'list') return list(first === '' ? undefined : first)
-  if (name === 'rotate') return rotate(first, parseOverlap(overlap ?? '24h'))
-  if (name === 'replay') return replay(first, parseSince(since))
+  return parseChange(name, first, url, options)
+}
+
+function parseChange(name: Exclude<Verb, 'list'>, first: string, url: string, options: Options) {
+  const given = (option: string) => textOf(options, option)
+  if (name === 'add') return add(first, url, parseTypes(given('events')), changeNote(options))
+  if (name === 'rotate') {
+    const overlapMs = parseOverlap(given('overlap') ?? '24h', MAX_OVERLAP)
+    return rotate(first, overlapMs, changeNote(options))
+  }
+  if (name === 'replay') {
+    const [since, event] = [parseSince(given('since')), parseEvent(given('event'))]
+    const note = changeNote(options)
+    if (event === undefined) return replay(first, since, note)
+    if (since !== undefined) throw new Error('replay takes --since or --event, not both')
+    return replayOne(first, event, note)
+  }
+  const note = changeNote(options)
   if (name === 'disable') {
-    return onOne(first, async (database, { client, id }) => {
-      if (!(await disableEndpoint(database, client, id)))
+    return onOne(first, async ({ database }, { client, id }) => {
+      if (!(await disableEndpoint(database, client, id, note)))
         throw new Error(`endpoint ${id} is disabled already`)
       return { text: `disabled ${id} of ${client}\n`, json: { client, id, status: 'disabled' } }
     })
   }
-  return onOne(first, async (database, { client, id }) => {
-    await removeEndpoint(database, client, id)
+  return onOne(first, async ({ database }, { client, id }) => {
+    if (!(await removeEndpoint(database, client, id, note))) throw new Error(`endpoint ${id} is gone`)
     return { text: `removed ${id} of ${client}\n`, json: { client, id, status: 'removed' } }
   })
 }
 
 const add =
-  (client: string, url: string, types: readonly EventType[] | undefined): Verb =>
-  async (database, config) => {
+  (
+    client: string,
+    url: string,
+    types: readonly EventType[] | undefined,
+    note: ChangeNote,
+  ): Work<CommandContext> =>
+  async ({ database, config }) => {
     const fault = endpointUrlFault(url, { allowLocal: !config.production })
     if (fault !== undefined) throw new Error(`URL=${url}: ${fault}`)
-    const added = await addEndpoint(database, sealingOf(config), { client, url, types }, Date.now())
+    const added = await addEndpoint(database, sealingOf(config), { client, url, types }, Date.now(), note)
     if (added.outcome === 'full')
       throw new Error(`client ${client} has ${MAX_ENDPOINTS} endpoints, the most there can be`)
     if (added.outcome === 'exists')
@@ -146,8 +141,8 @@ const add =
   }
 
 const list =
-  (client: string | undefined): Verb =>
-  async (database) => {
+  (client: string | undefined): Work<CommandContext> =>
+  async ({ database }) => {
     const counts = await database.run(
       (sql) => sql`
         SELECT endpoint::text, count(*) FILTER (WHERE state = 'pending')::integer AS pending,
@@ -179,33 +174,42 @@ const list =
     }
   }
 
-const rotate = (id: string, overlapMs: number): Verb =>
-  onOne(id, async (database, { client }, config) => {
-    const secret = await rotateEndpoint(database, sealingOf(config), { client, id, overlapMs })
+const rotate = (id: string, overlapMs: number, note: ChangeNote) =>
+  onOne(id, async ({ database, config }, { client }) => {
+    const secret = await rotateEndpoint(database, sealingOf(config), { client, id, overlapMs }, note)
     if (secret === undefined) throw new Error(`endpoint ${id} is gone`)
     return { text: `rotated ${id} of ${client}\nsecret ${secret}\n`, json: { client, id, secret } }
   })
 
-const replay = (id: string, since: Date | undefined): Verb =>
-  onOne(id, async (database, { client }) => {
-    await replayEndpoint(database, { client, id, since })
+const replay = (id: string, since: Date | undefined, note: ChangeNote) =>
+  onOne(id, async ({ database }, { client }) => {
+    if (!(await replayEndpoint(database, { client, id, since }, note)))
+      throw new Error(`endpoint ${id} is gone`)
     const what = since === undefined ? 'what waits' : `everything since ${since.toISOString()}`
     return { text: `enabled ${id} of ${client}: sends ${what}\n`, json: { client, id, since: since ?? null } }
   })
 
+const replayOne = (id: string, event: EventName, note: ChangeNote) =>
+  onOne(id, async ({ database }, { client }) => {
+    const outcome = await replayEvent(database, { client, id, event }, note)
+    const name = eventId(event)
+    if (outcome !== 'replayed') throw new Error(`${name}: ${REPLAY_FAULTS[outcome]}`)
+    return { text: `${id} of ${client}: sends ${name} again\n`, json: { client, id, event: name } }
+  })
+
 function onOne(
   id: string,
-  act: (database: Database, endpoint: Endpoint, config: Config) => Promise<Shown>,
-): Verb {
-  return async (database, config) => {
-    const endpoint = (await listEndpoints(database)).find((one) => one.id === id)
+  act: (opened: CommandContext, endpoint: Endpoint) => Promise<Shown>,
+): Work<CommandContext> {
+  return async (opened) => {
+    const endpoint = (await listEndpoints(opened.database)).find((one) => one.id === id)
     if (endpoint === undefined) throw new Error(`there is no endpoint ${id}`)
-    return await act(database, endpoint, config)
+    return await act(opened, endpoint)
   }
 }
 
 /** A command has no host to listen on: it seals with SECRETS_KEY, or as demo mode does. */
-function sealingOf(config: Config) {
+function sealingOf(config: CommandContext['config']) {
   const sealing = webhookSealing({ ...config, host: '127.0.0.1' })
   if (sealing.keyId === undefined) throw new Error('SECRETS_KEY is not set')
   return sealing
@@ -219,19 +223,10 @@ function parseTypes(text: string | undefined): readonly EventType[] | undefined 
   return EVENT_TYPES.filter((type) => names.includes(type))
 }
 
-function parseOverlap(text: string): number {
-  try {
-    return parseDuration(text)
-  } catch (error) {
-    throw new Error(`--overlap ${text}: ${error instanceof Error ? error.message : String(error)}`)
-  }
-}
-
-function parseSince(text: string | undefined): Date | undefined {
+function parseEvent(text: string | undefined): EventName | undefined {
   if (text === undefined) return undefined
-  const time = /^\d{4}-\d{2}-\d{2}T[\d:.]+(Z|[+-]\d{2}:\d{2})$/.test(text)
-    ? new Date(text)
-    : new Date(Number.NaN)
-  if (!Number.isNaN(time.getTime())) return time
-  throw new Error(`--since ${text}: must be a time of RFC 3339, such as 2026-01-31T09:30:00Z`)
+  const event = parseEventId(text)
+  if (event === undefined)
+    throw new Error(`--event ${text}: must be the id of an event, such as evt_…_created`)
+  return event
 }

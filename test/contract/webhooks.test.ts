@@ -1,5 +1,5 @@
 import assert from 'node:assert/strict'
-import { randomBytes } from 'node:crypto'
+import { randomBytes, randomUUID } from 'node:crypto'
 import { after, before, describe, type TestContext, test } from 'node:test'
 import { Webhook } from 'standardwebhooks'
 import type { Database } from '../../internal/database/database.ts'
@@ -7,19 +7,18 @@ import { type Deliverer, startDeliverer } from '../../internal/events/deliverer.
 import { sweepDeliveries } from '../../internal/events/delivery-table.ts'
 import {
   addEndpoint,
-  disableEndpoint,
   findEndpoint,
   listEndpoints,
-  replayEndpoint,
   resealEndpoints,
   rotateEndpoint,
 } from '../../internal/events/endpoints.ts'
-import { type EventType, eventId, type ReadObjects } from '../../internal/events/event.ts'
+import { type EventType, eventId, parseEventId, type ReadObjects } from '../../internal/events/event.ts'
 import { readEvents } from '../../internal/events/event-log.ts'
 import { postWebhook } from '../../internal/events/post-webhook.ts'
+import { disableEndpoint, replayEndpoint, replayEvent } from '../../internal/events/replay.ts'
 import { orderStore } from '../../internal/orders/order-store.ts'
 import { webhookSealing } from '../../src/service/webhook-sealing.ts'
-import { KINDS, newKey, type OpenedDatabase, openMigrated } from '../support/clients.ts'
+import { changeNote, KINDS, newKey, type OpenedDatabase, openMigrated } from '../support/clients.ts'
 import { until } from '../support/until.ts'
 import { type ReceivedWebhook, startWebhookReceiver } from '../support/webhook-receiver.ts'
 import { placement } from './order-store.ts'
@@ -201,11 +200,81 @@ for (const kind of KINDS) {
       )
       healthy = true
       received.length = 0
-      assert.ok(await replayEndpoint(database, { client, id: endpoint.id, since }))
+      assert.ok(await replayEndpoint(database, { client, id: endpoint.id, since }, changeNote()))
       await rounds(deliverer, async () =>
         (await deliveries(client)).every(({ state }) => state === 'delivered'),
       )
       assert.deepEqual(received.map(({ id }) => id).toSorted(), ids.toSorted())
+    })
+
+    test('one event is sent again alone, of this endpoint only, and the audit trail tells who asked for it', async (t) => {
+      const client = newClient()
+      const first = await startWebhookReceiver(t)
+      const second = await startWebhookReceiver(t)
+      const { endpoint } = await add(client, first.url, ['order.created'])
+      await add(client, second.url)
+      const [one, other] = [await place(client), await place(client)]
+      const deliverer = node(t)
+      await rounds(deliverer, () => first.received.length === 2 && second.received.length === 2)
+      await until('they are recorded', async () =>
+        (await deliveries(client)).every(({ state }) => state === 'delivered'),
+      )
+      const event = parseEventId(one) ?? assert.fail()
+      const ask = { client, id: endpoint.id, event }
+      const note = changeNote()
+      assert.equal(await replayEvent(database, ask, note), 'replayed')
+      await rounds(deliverer, () => first.received.length === 3)
+      await deliverer.round()
+      assert.deepEqual(first.received.map(({ id }) => id).toSorted(), [one, one, other].toSorted())
+      assert.equal(first.received[2]?.body, first.received.find(({ id }) => id === one)?.body)
+      assert.equal(second.received.length, 2)
+      // Also where the record of the delivery is gone.
+      await database.run((sql) => sql`DELETE FROM webhook_deliveries WHERE client = ${client}`)
+      assert.equal(await replayEvent(database, ask, changeNote()), 'replayed')
+      await rounds(deliverer, () => first.received.length === 4)
+      assert.equal(first.received[3]?.id, one)
+
+      const entries = await database.run(
+        (sql) => sql`SELECT event_type, entry FROM audit_log WHERE client = ${client} ORDER BY seq`,
+      )
+      assert.equal(entries.length, 2)
+      assert.deepEqual(
+        [entries[0]?.event_type, JSON.parse(String(entries[0]?.entry))],
+        [
+          'webhook_endpoint.replayed',
+          { id: note.id, operator: 'jane', reason: 'a test', endpoint: endpoint.id, event: one },
+        ],
+      )
+    })
+
+    test('an event that is not there, not for the endpoint or still to come is not replayed, and nothing is noted', async () => {
+      const client = newClient()
+      const { endpoint } = await add(client, 'https://partner.example/', ['payment.completed'])
+      const { endpoint: wide } = await add(client, 'https://partner.example/wide')
+      const event = parseEventId(await place(client)) ?? assert.fail()
+      const ask = (change: Partial<Parameters<typeof replayEvent>[1]>) =>
+        replayEvent(database, { client, id: wide.id, event, ...change }, changeNote())
+      const unknown = { object: randomUUID(), type: 'order.created' } as const
+      assert.equal(await ask({ event: unknown }), 'unknown')
+      assert.equal(await ask({ event: { ...event, type: 'payment.completed' } }), 'unknown')
+      assert.equal(await ask({ id: randomUUID() }), 'gone')
+      assert.equal(await ask({ client: newClient() }), 'gone')
+      // No node has made its delivery yet.
+      assert.equal(await ask({}), 'waiting')
+      assert.equal(await ask({ id: endpoint.id }), 'other')
+      assert.ok(await disableEndpoint(database, client, wide.id, changeNote()))
+      assert.equal(await ask({}), 'disabled')
+      assert.deepEqual(
+        (await deliveries(client)).map(({ state }) => state),
+        [],
+      )
+      const entries = await database.run(
+        (sql) => sql`SELECT event_type FROM audit_log WHERE client = ${client} ORDER BY seq`,
+      )
+      assert.deepEqual(
+        entries.map(({ event_type }) => event_type),
+        ['webhook_endpoint.disabled'],
+      )
     })
 
     test('410 disables an endpoint, its owner has an event, and its other endpoints get it', async (t) => {
@@ -224,9 +293,9 @@ for (const kind of KINDS) {
       assert.equal(gone.received.length, 1)
       assert.equal(JSON.parse(good.received[0]?.body ?? '').type, 'webhook_endpoint.disabled')
       // What happened meanwhile waits for it.
-      assert.ok(await replayEndpoint(database, { client, id: endpoint.id, since: undefined }))
+      assert.ok(await replayEndpoint(database, { client, id: endpoint.id, since: undefined }, changeNote()))
       await rounds(deliverer, () => gone.received.length === 2)
-      assert.equal(await disableEndpoint(database, client, endpoint.id), false)
+      assert.equal(await disableEndpoint(database, client, endpoint.id, changeNote()), false)
     })
 
     test('an endpoint that has failed for five days is disabled', async (t) => {

@@ -26,11 +26,32 @@ test('an operator adds, lists, rotates, disables, replays and removes endpoints'
   assert.deepEqual([(await listed()).status, (await listed()).disabled_reason], ['disabled', 'operator'])
   await run('replay', made.id, '--since', '2026-01-01T00:00:00Z')
   assert.equal((await listed()).status, 'enabled')
+  await run('disable', made.id, '--by', 'jane', '--reason', 'the partner moves')
+  await run('replay', made.id)
   const text = await oncekey(['webhooks', 'list'], settings)
   assert.equal(text.stdout, `${made.id}  acme  enabled  0 waiting, 0 failed  https://partner.example/hooks\n`)
   assert.ok(!text.stdout.includes('whsec_'))
+  const event = `evt_${'0'.repeat(12)}70008000${'0'.repeat(12)}_created`
+  const missing = await oncekey(['webhooks', 'replay', made.id, '--event', event], settings)
+  assert.deepEqual(
+    [missing.code, missing.stderr],
+    [1, `oncekey webhooks: ${event}: its client has no such event\n`],
+  )
   await run('remove', made.id)
   assert.deepEqual(await run('list'), [])
+  const trail = await oncekey(['audit', 'export', '--client', 'acme'], { DATABASE_URL: url })
+  const entries = trail.stdout
+    .trimEnd()
+    .split('\n')
+    .map((line) => JSON.parse(line))
+  assert.deepEqual(
+    entries.map(({ event_type }) => event_type.replace('webhook_endpoint.', '')),
+    ['added', 'rotated', 'disabled', 'replayed', 'disabled', 'replayed', 'removed'],
+  )
+  const { id: _, ...noted } = JSON.parse(entries[4].entry)
+  assert.deepEqual(noted, { operator: 'jane', reason: 'the partner moves', endpoint: made.id })
+  assert.equal(JSON.parse(entries[3].entry).since, '2026-01-01T00:00:00.000Z')
+  assert.ok(!trail.stdout.includes('whsec_'))
 
   for (const [args, message] of [
     [['add', 'acme', 'http://partner.example/'], /must be an https URL/],
@@ -43,7 +64,16 @@ test('an operator adds, lists, rotates, disables, replays and removes endpoints'
     ],
     [['list', '--since', '2026-01-01T00:00:00Z'], /list takes no --since/],
     [['replay', made.id, '--since', 'yesterday'], /must be a time of RFC 3339/],
+    [['replay', made.id, '--since', '2026-02-30T00:00:00Z'], /must be a time of RFC 3339/],
+    [['replay', made.id, '--event', 'evt_1_created'], /--event evt_1_created: must be the id of an event/],
+    [
+      ['replay', made.id, '--event', event, '--since', '2026-01-01T00:00:00Z'],
+      /--since or --event, not both/,
+    ],
+    [['disable', made.id, '--event', event], /disable takes no --event/],
     [['rotate', made.id, '--overlap', 'long'], /--overlap long/],
+    [['rotate', made.id, '--overlap', '169h'], /--overlap 169h: must be at most 168h, a week/],
+    [['disable', made.id, '--reason', ''], /--reason: must be 1 to 500 characters/],
     [['disable', '1'], /must be the id of an endpoint/],
     [['disable', made.id], /there is no endpoint/],
     [['send'], /there is no send/],

@@ -170,7 +170,7 @@ describe('a command line that is not right', () => {
     [['verify', '--client', 'a b'], /--client a b: must be 1 to 64/],
     [['verify', '--head', '3'], /--head 3: must be ID:SEQ:HASH/],
     [['export', '--since', 'yesterday'], /--since yesterday: must be a time/],
-    [['export', '--since', '2026-13-01T00:00:00Z'], /must be a time/],
+    [['export', '--since', '2026-02-30T00:00:00Z'], /must be a time/],
     [['verify', '--heads', 'nowhere'], /--heads nowhere: ENOENT/],
     [['verify', '--heads', '/dev/null'], /--heads \/dev\/null: there are no heads in it/],
   ] as [string[], RegExp][]) {

@@ -1,0 +1,16 @@
+/** Which operator changes what belongs to a client, and why: for the entry in the audit trail, which is written with the change. */
+export interface ChangeNote {
+  /** Random. A change that is sent again, because its response was lost, has the same one; another change has another. */
+  id: string
+  /** The name of an operator. */
+  by: string
+  reason: string | undefined
+}
+
+/** The JSON of the entry. */
+export function changeEntry(
+  { id, by, reason }: ChangeNote,
+  about: Readonly<Record<string, string | number | undefined>>,
+): string {
+  return JSON.stringify({ id, operator: by, reason, ...about })
+}
