@@ -7,10 +7,10 @@ import type { Patch } from './sabotage.ts'
 
 const ROOT = fileURLToPath(new URL('../..', import.meta.url))
 
-/** First in the program of every planted copy: it is a bug, and must not run in production. */
+/** First in the program of every copy that was changed: it must not run in production. */
 const GUARD = `
 if (process.env.NODE_ENV === 'production') {
-  console.error('oncekey: this copy has a bug planted on purpose; it does not start in production')
+  console.error('oncekey: this copy was changed for a test; it does not start in production')
   process.exit(1)
 }
 `

@@ -1,5 +1,6 @@
 import type { Evidence } from './evidence.ts'
 import type { Violation } from './invariants.ts'
+import { hasCharges } from './traffic.ts'
 
 const SETTLED = new Set(['payment.completed', 'payment.declined', 'payment.recovered'])
 
@@ -11,7 +12,7 @@ interface Trail {
 
 /** Invariant 10: each payment has its beginning and its end in the trail once, and the trail has nothing else. */
 export function checkAudit({ plan, rows }: Evidence): Violation[] {
-  if (plan.mode !== 'payments') return []
+  if (!hasCharges(plan.mode)) return []
   const found: Violation[] = []
   const trails = new Map<string, Trail>()
   for (const { client, event, transaction } of rows.audit) {

@@ -3,7 +3,8 @@ import { ranAgain } from './check-runs.ts'
 import { byName, type Evidence, isGenuine, nameOf } from './evidence.ts'
 import type { Exchange } from './history.ts'
 import type { Violation } from './invariants.ts'
-import { isFinal } from './traffic.ts'
+import { isLateOrder } from './late-commits.ts'
+import { hasCharges, isFinal } from './traffic.ts'
 
 /** What took effect for one client and key. */
 interface Effect {
@@ -22,7 +23,7 @@ export function checkEffects(evidence: Evidence): Violation[] {
   const { mode } = evidence.plan
   const asked = byName(evidence.exchanges)
   const effects = effectsOf(evidence, asked)
-  const what = { orders: 'orders', payments: 'payments', proxy: 'runs' }[mode]
+  const what = { orders: 'orders', payments: 'payments', proxy: 'runs', events: 'orders or payments' }[mode]
   for (const [name, { count, charges, values }] of effects) {
     if (count > 1 && mode !== 'proxy') found.push({ invariant: 1, what: `${name} has ${count} ${what}` })
     if (charges > 1) found.push({ invariant: 1, what: `${name} was charged ${charges} times` })
@@ -60,6 +61,7 @@ function effectsOf(
     return effect
   }
   for (const row of rows.orders) {
+    if (isLateOrder(row)) continue
     const effect = at(nameOf(row))
     effect.count++
     effect.shas.push(row.sha)
@@ -78,11 +80,11 @@ function effectsOf(
   for (const [name, [first]] of asked) {
     if (first === undefined) continue
     const { client, key } = first.sent
-    names.set(plan.mode === 'payments' ? gatewayKeyOf(client, first.sent.target, key) : key, name)
+    names.set(hasCharges(plan.mode) ? gatewayKeyOf(client, first.sent.target, key) : key, name)
   }
   for (const { key, sha } of done) {
     const effect = at(names.get(key) ?? key)
-    if (plan.mode === 'payments') effect.charges++
+    if (hasCharges(plan.mode)) effect.charges++
     else {
       effect.count++
       effect.shas.push(sha)

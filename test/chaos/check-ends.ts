@@ -74,9 +74,10 @@ function stuck(evidence: Evidence): Violation[] {
   }
 }
 
-function leaked({ plan, exchanges, words }: Evidence): Violation[] {
+function leaked({ plan, exchanges, words, events }: Evidence): Violation[] {
   const found: Violation[] = []
-  const secrets = [...plan.clients.map(({ secret }) => secret), plan.methodCanary]
+  const ofEndpoints = events?.receivers.flatMap(({ secrets }) => secrets.map(({ secret }) => secret)) ?? []
+  const secrets = [...plan.clients.map(({ secret }) => secret), plan.methodCanary, ...ofEndpoints]
   const signatures = new Set(exchanges.map(({ sent }) => sent.signature).filter((one) => one !== ''))
   for (const { name, text } of words) {
     for (const secret of secrets) {

@@ -2,7 +2,7 @@ import { byName, type Evidence, heldSinceStep, isGenuine } from './evidence.ts'
 import { infoOf } from './fault-kinds.ts'
 import type { Answered, Exchange } from './history.ts'
 import type { Violation } from './invariants.ts'
-import { isFinal } from './traffic.ts'
+import { hasCharges, isFinal } from './traffic.ts'
 
 /** What a process that stood still, or a machine that is busy, adds to the life of a request without a response, ms. */
 const AFTERLIFE_MS = 15_000
@@ -91,7 +91,7 @@ function isSame(one: Exchange, other: Exchange): boolean {
 
 /** A payment that took longer than its lease may be in the hands of the completer by now. */
 function mayBeCompleted({ plan }: Evidence, { sent, endAt }: Exchange): boolean {
-  return plan.mode === 'payments' && endAt - sent.at >= plan.leaseMs
+  return hasCharges(plan.mode) && endAt - sent.at >= plan.leaseMs
 }
 
 /** The last moment at which something of the request may still hold its key. */

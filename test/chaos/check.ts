@@ -1,6 +1,7 @@
 import { checkAudit } from './check-audit.ts'
 import { checkEffects } from './check-effects.ts'
 import { checkEnds } from './check-ends.ts'
+import { checkEvents } from './check-events.ts'
 import { checkLimits } from './check-limits.ts'
 import { checkResponses } from './check-responses.ts'
 import type { Evidence } from './evidence.ts'
@@ -26,6 +27,7 @@ export function check(evidence: Evidence, planned: readonly PlannedFault[]): Ver
     ...checkLimits(evidence),
     ...checkAudit(evidence),
     ...checkEnds(evidence),
+    ...checkEvents(evidence),
   ]
   violations.sort((a, b) => a.invariant - b.invariant)
   const wanted = evidence.exchanges.filter(({ sent }) => sent.kind === 'ask' || sent.kind === 'once')

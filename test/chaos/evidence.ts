@@ -1,5 +1,6 @@
 import { readdirSync, readFileSync } from 'node:fs'
 import { join } from 'node:path'
+import { type EventEvidence, readEventEvidence } from './event-evidence.ts'
 import { type Exchange, readHistory } from './history.ts'
 import { type Done, type Outcome, outcome, type Rows, rows } from './outcome.ts'
 import { readLedger } from './read-truth.ts'
@@ -16,6 +17,8 @@ export interface Evidence {
   exchanges: readonly Exchange[]
   /** Names and texts of logs, metrics and health pages. */
   words: readonly { name: string; text: string }[]
+  /** undefined in other modes. */
+  events: EventEvidence | undefined
 }
 
 export async function readEvidence(directory: string): Promise<Evidence> {
@@ -32,6 +35,7 @@ export async function readEvidence(directory: string): Promise<Evidence> {
     words: names
       .filter((name) => /^(node|pages|said)-\d+\.(log|txt)$/.test(name))
       .map((name) => ({ name, text: readFileSync(at(name), 'utf8') })),
+    events: plan.mode === 'events' ? readEventEvidence(directory) : undefined,
   }
 }
 

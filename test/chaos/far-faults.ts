@@ -10,7 +10,7 @@ const NONE = {}
 const IN_FLIGHT = 4
 const COPIES = 100
 /** Not every charge: five in a row would only open the circuit. */
-const SHARE = 0.6
+export const SHARE = 0.6
 
 const gateway =
   (behaviour: Behaviour): Inject =>
@@ -24,7 +24,9 @@ const gateway =
       count++
       return behaviour
     }
-    await faultContext.event('fire', { node: fault.node, count: IN_FLIGHT })
+    // Of events every second one is about a payment.
+    const each = faultContext.installation.plan.mode === 'events' ? 2 : 1
+    await faultContext.event('fire', { node: fault.node, count: each * IN_FLIGHT })
     await sleep(fault.forMs)
     far.mood = usual
     return { hit: count > 0, detail: `${count} charges` }

@@ -1,6 +1,7 @@
+import { EVENT_FAULT_KINDS } from './event-fault-kinds.ts'
 import type { Means } from './means.ts'
 
-export const MODES = ['orders', 'payments', 'proxy'] as const
+export const MODES = ['orders', 'payments', 'proxy', 'events'] as const
 export type Mode = (typeof MODES)[number]
 export const STORES = ['redis', 'postgres'] as const
 export type Store = (typeof STORES)[number]
@@ -15,6 +16,8 @@ export type FaultSite =
   | 'postgres wire'
   | 'far side'
   | 'partners'
+  | 'receivers'
+  | 'late commits'
 
 export interface FaultKindInfo {
   place: FaultSite
@@ -27,7 +30,11 @@ export interface FaultKindInfo {
   needs?: Means
 }
 
-const SERVICE = ['orders', 'payments'] as const
+const SERVICE = ['orders', 'payments', 'events'] as const
+/** What is not about events is tried without them. */
+const BUT_EVENTS = ['orders', 'payments', 'proxy'] as const
+const WITHOUT_EVENTS = ['orders', 'payments'] as const
+const WITH_CHARGES = ['payments', 'events'] as const
 const ALL = MODES
 
 /** The rows of the fault table in docs/faults.md, as they can strike one after the other and at once. */
@@ -73,7 +80,7 @@ export const FAULTS = {
     place: 'node',
     what: 'a node goes on as another version of the service',
     lastsMs: [0, 0],
-    modes: ALL,
+    modes: BUT_EVENTS,
     needs: 'other version',
   },
   'redis-flush': { place: 'redis', what: 'FLUSHALL', lastsMs: [0, 0], modes: SERVICE },
@@ -83,40 +90,45 @@ export const FAULTS = {
     lastsMs: [100, 800],
     modes: ALL,
   },
-  'redis-evict': { place: 'redis', what: 'Redis evicts keys', lastsMs: [300, 1_000], modes: SERVICE },
+  'redis-evict': { place: 'redis', what: 'Redis evicts keys', lastsMs: [300, 1_000], modes: WITHOUT_EVENTS },
   'redis-pause': { place: 'redis', what: 'Redis hangs (CLIENT PAUSE)', lastsMs: [800, 2_000], modes: ALL },
-  'redis-oom': { place: 'redis', what: 'Redis refuses writes (OOM)', lastsMs: [300, 1_200], modes: ALL },
-  'redis-readonly': { place: 'redis', what: 'Redis is READONLY', lastsMs: [300, 1_200], modes: ALL },
+  'redis-oom': {
+    place: 'redis',
+    what: 'Redis refuses writes (OOM)',
+    lastsMs: [300, 1_200],
+    modes: BUT_EVENTS,
+  },
+  'redis-readonly': { place: 'redis', what: 'Redis is READONLY', lastsMs: [300, 1_200], modes: BUT_EVENTS },
   'redis-role': {
     place: 'redis',
     what: 'the user of Redis may only read',
     lastsMs: [300, 1_200],
-    modes: ALL,
+    modes: BUT_EVENTS,
   },
   'redis-no-connections': {
     place: 'redis',
     what: 'Redis has no connection left (maxclients)',
     lastsMs: [300, 1_200],
-    modes: ALL,
+    modes: BUT_EVENTS,
   },
   'redis-clock': {
     place: 'redis',
     what: 'the clock of Redis steps, and steps back',
     lastsMs: [1_500, 3_000],
-    modes: ALL,
+    modes: BUT_EVENTS,
     needs: 'libfaketime',
   },
   'redis-one-way': {
     place: 'redis wire',
     what: 'one direction to or from Redis is lost, and comes late',
     lastsMs: [800, 2_500],
-    modes: ALL,
+    modes: BUT_EVENTS,
   },
   'redis-reply-lost': {
     place: 'redis wire',
     what: 'Redis executes, its replies are lost',
     lastsMs: [800, 2_500],
-    modes: ALL,
+    modes: BUT_EVENTS,
   },
   'postgres-terminate': {
     place: 'postgres',
@@ -160,7 +172,7 @@ export const FAULTS = {
     place: 'postgres',
     what: 'the clock of PostgreSQL steps both ways',
     lastsMs: [1_500, 3_000],
-    modes: ALL,
+    modes: BUT_EVENTS,
     needs: 'libfaketime',
   },
   'postgres-one-way': {
@@ -181,27 +193,37 @@ export const FAULTS = {
     lastsMs: [300, 1_000],
     modes: ALL,
   },
-  'client-leaves': { place: 'partners', what: 'a client leaves midway', lastsMs: [0, 0], modes: ALL },
-  'half-body': { place: 'partners', what: 'a client sends half a body', lastsMs: [0, 0], modes: ALL },
-  copies: { place: 'partners', what: '100 copies of a request at all nodes', lastsMs: [0, 0], modes: ALL },
-  'after-ttl': { place: 'partners', what: 'a retry after the time to live', lastsMs: [0, 0], modes: SERVICE },
+  'client-leaves': { place: 'partners', what: 'a client leaves midway', lastsMs: [0, 0], modes: BUT_EVENTS },
+  'half-body': { place: 'partners', what: 'a client sends half a body', lastsMs: [0, 0], modes: BUT_EVENTS },
+  copies: {
+    place: 'partners',
+    what: '100 copies of a request at all nodes',
+    lastsMs: [0, 0],
+    modes: BUT_EVENTS,
+  },
+  'after-ttl': {
+    place: 'partners',
+    what: 'a retry after the time to live',
+    lastsMs: [0, 0],
+    modes: WITHOUT_EVENTS,
+  },
   'gateway-stall': {
     place: 'far side',
     what: 'the gateway charges and never responds',
     lastsMs: [400, 1_500],
-    modes: ['payments'],
+    modes: WITH_CHARGES,
   },
   'gateway-reset': {
     place: 'far side',
     what: 'the gateway charges and resets',
     lastsMs: [400, 1_500],
-    modes: ['payments'],
+    modes: WITH_CHARGES,
   },
   'gateway-late': {
     place: 'far side',
     what: 'the gateway charges when nobody waits any more',
     lastsMs: [400, 1_000],
-    modes: ['payments'],
+    modes: WITH_CHARGES,
   },
   'gateway-truncate': {
     place: 'far side',
@@ -263,6 +285,7 @@ export const FAULTS = {
     lastsMs: [0, 0],
     modes: ['proxy'],
   },
+  ...EVENT_FAULT_KINDS,
 } as const satisfies Record<string, FaultKindInfo>
 
 export type FaultKind = keyof typeof FAULTS

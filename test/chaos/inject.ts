@@ -1,3 +1,4 @@
+import { EVENT_FAULTS } from './event-faults.ts'
 import { FAR_FAULTS } from './far-faults.ts'
 import type { FaultContext, Hit, Inject } from './fault-context.ts'
 import { type FaultKind, infoOf } from './fault-kinds.ts'
@@ -11,6 +12,7 @@ const INJECT: Record<FaultKind, Inject> = {
   ...REDIS_FAULTS,
   ...POSTGRES_FAULTS,
   ...FAR_FAULTS,
+  ...EVENT_FAULTS,
 }
 
 /** Does it and undoes it. Resolves when all is as it was. */
@@ -32,7 +34,12 @@ export function placesOf({ kind, node, n }: PlannedFault, nodes: number): string
       return [...all.map((one) => `node ${one}`), ...slots]
     case 'node':
       // These use the wires of their node, too.
-      return [slots[n % slots.length] ?? '', `node ${own}`, `redis wire ${own}`, `postgres wire ${own}`]
+      return [
+        slots[n % slots.length] ?? '',
+        ...[`node ${own}`, `redis wire ${own}`, `postgres wire ${own}`],
+        // These hold what the receivers have.
+        ...(kind === 'kill-while-sending' || kind === 'kill-after-sending' ? ['receivers'] : []),
+      ]
     case 'redis wire':
     case 'postgres wire':
       return all.map((one) => `${place} ${one}`)

@@ -1,3 +1,4 @@
+import { createHash } from 'node:crypto'
 import { chmodSync, mkdtempSync, readFileSync, rmSync, writeFileSync } from 'node:fs'
 import { tmpdir } from 'node:os'
 import { join, resolve } from 'node:path'
@@ -6,8 +7,10 @@ import { type Behaviour, countingGateway } from '../support/counting-gateway.ts'
 import { query, startPostgres, startRedis, type ThrowawayServer } from '../support/servers.ts'
 import { type Service, type Settings, startService } from '../support/service.ts'
 import { FakeClock, whyNoFakeClock } from './fake-clock.ts'
+import { Receivers } from './receivers.ts'
 import { GATEWAY_TIMEOUT_MS, GRACE_MS, MAX_DURATION_MS, type RunPlan } from './run-plan.ts'
 import { openSmallDisk, type SmallDisk, whyNoSmallDisk } from './small-disk.ts'
+import { hasCharges } from './traffic.ts'
 
 export interface InstalledNode {
   n: number
@@ -38,6 +41,8 @@ export interface Installation {
   behind: FaultProxy | undefined
   /** What the payment gateway does with charges now. */
   gateway: { mood: () => Behaviour } | undefined
+  /** Of webhooks; undefined where there are none. */
+  receivers: Receivers | undefined
   /** Where the gateway or the backend writes down what it has done. */
   ledgerFile: string
   close(): Promise<void>
@@ -129,7 +134,9 @@ async function open(options: InstallationOptions, onOpen: OnOpen): Promise<Omit<
     onOpen(() => proxy.close())
     return await proxy.start()
   }
-  const gateway = mode === 'payments' ? await openGateway(ledgerFile, onOpen) : undefined
+  const gateway = hasCharges(mode) ? await openGateway(ledgerFile, onOpen) : undefined
+  const receivers = mode === 'events' ? await Receivers.open(plan, directory) : undefined
+  if (receivers !== undefined) onOpen(() => receivers.close())
   let behind = gateway === undefined ? undefined : await wire(portOf(gateway.url), 'behind')
   if (mode === 'proxy') {
     const backend = await startService({}, ['backend', '--port', '0', '--ledger', ledgerFile], program)
@@ -180,11 +187,26 @@ async function open(options: InstallationOptions, onOpen: OnOpen): Promise<Omit<
   // The first one alone: it makes the schema.
   const first = await startNode(0)
   const others = await Promise.all(Array.from({ length: plan.nodes - 1 }, (_, n) => startNode(n + 1)))
-  return { plan, nodes: [first, ...others], redis, postgres, clocks, disk, behind, gateway, ledgerFile }
+  return {
+    plan,
+    nodes: [first, ...others],
+    redis,
+    postgres,
+    clocks,
+    disk,
+    behind,
+    gateway,
+    receivers,
+    ledgerFile,
+  }
 }
 
 function settingsOf(plan: RunPlan, wires: Pick<InstalledNode, 'redis' | 'postgres'>): Settings {
   const { store, mode, limit, clients } = plan
+  // Secrets of endpoints lie sealed under it.
+  const secretsKey = createHash('sha256')
+    .update(clients[0]?.secret ?? '')
+    .digest('base64')
   const keys = clients.filter(({ bearer }) => bearer).map(({ name, secret }) => `${name}:${secret}`)
   return {
     ...(wires.redis === undefined ? {} : { REDIS_URL: `redis://127.0.0.1:${wires.redis.port}` }),
@@ -195,11 +217,12 @@ function settingsOf(plan: RunPlan, wires: Pick<InstalledNode, 'redis' | 'postgre
     IDEMPOTENCY_TTL: `${plan.ttlMs}ms`,
     IDEMPOTENCY_LEASE: `${plan.leaseMs}ms`,
     SHUTDOWN_GRACE: `${GRACE_MS}ms`,
+    ...(mode === 'events' ? { SECRETS_KEY: secretsKey } : {}),
     HMAC_SECRET: plan.clients[0]?.secret ?? '',
     MIN_SCHEME: 'v1',
     ...(limit === null ? {} : { RATE_LIMITS: `client=${limit.quota}/${limit.windowMs}ms` }),
     ...(mode === 'proxy' ? {} : { API_KEYS: keys.length === 0 ? 'none' : keys.join(',') }),
-    ...(mode === 'payments' ? { GATEWAY_TIMEOUT: `${GATEWAY_TIMEOUT_MS}ms` } : {}),
+    ...(hasCharges(mode) ? { GATEWAY_TIMEOUT: `${GATEWAY_TIMEOUT_MS}ms` } : {}),
   }
 }
 

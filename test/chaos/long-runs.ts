@@ -3,6 +3,7 @@ import { join } from 'node:path'
 import { buildMutant } from './build-mutant.ts'
 import { MODES, STORES } from './fault-kinds.ts'
 import type { ChaosOptions } from './options.ts'
+import { quickPauses } from './quick-pauses.ts'
 import { run, writeReport } from './runs.ts'
 import { addTotal, readTotals, requestsOf, type Total, totalOf, totalsTable } from './totals.ts'
 import { VoidRun } from './void-run.ts'
@@ -18,7 +19,7 @@ const VOID_IN_A_ROW = 6
 export async function longRuns(options: ChaosOptions, wanted: number): Promise<number> {
   const out = options.out ?? 'chaos-runs'
   const file = join(out, 'totals.jsonl')
-  const program = buildMutant()
+  const [program, quick] = [buildMutant(), buildMutant(quickPauses('events'))]
   const startedMs = performance.now()
   const countedBefore = requestsOf(readTotals(file))
   let voids = 0
@@ -32,7 +33,7 @@ export async function longRuns(options: ChaosOptions, wanted: number): Promise<n
       `${progress(count, wanted, count - countedBefore, performance.now() - startedMs)}; now ${mode} on ${store}`,
     )
     const directory = join(out, `${mode}-${store}-${seed}`)
-    const total = await one({ ...options, mode, store, seed }, directory, program)
+    const total = await one({ ...options, mode, store, seed }, directory, mode === 'events' ? quick : program)
     if (total === undefined || total.void !== '') {
       voids++
       console.log(`void: ${total?.void ?? 'see above'}`)

@@ -19,7 +19,7 @@ Three nodes, Redis and PostgreSQL of their own, partners that write down each re
 after, and faults on a schedule. In the end everything is healed, PostgreSQL is read, and what was recorded is held to
 the invariants of docs/faults.md.
 
-  --mode NAME        orders, payments or proxy (orders)
+  --mode NAME        orders, payments, proxy or events (orders)
   --store NAME       redis or postgres: where the keys are (redis)
   --duration TIME    load and faults, before the healing (60s)
   --rate N           new keys a second (10)
@@ -32,7 +32,7 @@ the invariants of docs/faults.md.
   --sabotage NAME    plants a bug that the run must find; all: each of them in turn
   --other-version DIR
                      a built clone of another version: nodes of both run side by side, and change places
-  --matrix           the three modes on both stores, all six at the same time
+  --matrix           the four modes on both stores, all eight at the same time
   --total N          run after run, each mode on each store in turn, until there were N requests; only totals are kept, in
                      totals.jsonl in the directory of --out, and another session goes on from there
   --check DIR        holds a run that was recorded before to the invariants again

@@ -26,7 +26,7 @@ const QUIET = { onnotice: () => {}, fetch_types: false }
 const postgresOf = ({ installation }: FaultContext) => needed(installation.postgres, 'PostgreSQL')
 
 /** As its operator, past the wires of the nodes. */
-async function withPostgres<T>(
+export async function withPostgres<T>(
   faultContext: FaultContext,
   work: (sql: postgres.Sql) => Promise<T>,
 ): Promise<T> {
@@ -216,7 +216,12 @@ const noConnections: Inject = async (fault, faultContext) =>
 
 /** Those that a request writes to. */
 function tablesOf({ installation: { plan } }: FaultContext): string[] {
-  const own = { orders: ['orders'], payments: ['payments', 'audit_log'], proxy: [] }[plan.mode]
+  const own = {
+    orders: ['orders'],
+    payments: ['payments', 'audit_log'],
+    proxy: [],
+    events: ['orders', 'payments', 'events', 'webhook_endpoints', 'webhook_deliveries'],
+  }[plan.mode]
   return plan.store === 'postgres' && plan.mode !== 'payments' ? [...own, 'idempotency_keys'] : own
 }
 

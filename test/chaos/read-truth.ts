@@ -5,7 +5,7 @@ import { openDatabase } from '../../internal/database/database.ts'
 import { audit as chains } from '../support/audit.ts'
 import type { Mode } from './fault-kinds.ts'
 import type { Done, Rows } from './outcome.ts'
-import { sha256 } from './traffic.ts'
+import { hasCharges, sha256 } from './traffic.ts'
 
 /** Reads the tables of the service directly. */
 export async function readRows(url: string): Promise<Rows> {
@@ -77,7 +77,7 @@ const run = z.object({
 /** What the far side wrote down before it responded. */
 export function readLedger(file: string, mode: Mode): Done[] {
   const lines = readFileSync(file, 'utf8').split('\n').slice(0, -1)
-  if (mode === 'payments') {
+  if (hasCharges(mode)) {
     return lines.map((line) => {
       const [key = '', charge = '', status = ''] = line.split(' ')
       return { key, sha: undefined, charge, status }

@@ -64,13 +64,14 @@ export function reportText(evidence: Evidence, verdict: Verdict, svg: string): s
     '',
     latencies(evidence),
     '',
+    ...eventCounts(evidence),
     '## Invariants',
     '',
     '| | invariant | violations |',
     '|---|---|---|',
     ...INVARIANT_NUMBERS.map((n) => {
       const count = violations.filter(({ invariant }) => invariant === n).length
-      return `| ${n <= 12 ? n : ''} | ${INVARIANTS[n]} | ${count} |`
+      return `| ${n} | ${INVARIANTS[n]} | ${count} |`
     }),
     ...(violations.length === 0 ? [] : ['', '## Violations', '']),
     ...violations.slice(0, SHOWN).map(({ invariant, what }) => `- ${invariant}: ${what}`),
@@ -115,6 +116,18 @@ function outcomeCounts({ exchanges }: Evidence): [string, number][] {
     counts.set(what, (counts.get(what) ?? 0) + 1)
   }
   return [...counts].sort(([, a], [, b]) => b - a)
+}
+
+function eventCounts({ events }: Evidence): string[] {
+  if (events === undefined) return []
+  const { rows, webhooks, pages, receivers } = events
+  const count = (state: string) => rows.deliveries.filter((one) => one.state === state).length
+  const readers = new Set(pages.map(({ reader }) => reader)).size
+  return [
+    `${rows.events.length} events. ${webhooks.length} webhooks came to ${receivers.length} receivers: ${count('delivered')} ` +
+      `deliveries were successful, ${count('failed')} failed. ${readers} readers got ${pages.length} pages.`,
+    '',
+  ]
 }
 
 function latencies({ exchanges }: Evidence): string {

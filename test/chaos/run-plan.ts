@@ -46,7 +46,12 @@ export const MAX_DURATION_MS = 4_000
  * 2.5 s twice for each of claim, order and record; for payments the gateway and three questions more. Twice that, since
  * a machine that is busy with six runs is late itself.
  */
-const DEADLINES_MS: Record<Mode, number> = { orders: 40_000, payments: 60_000, proxy: 50_000 }
+const DEADLINES_MS: Record<Mode, number> = {
+  orders: 40_000,
+  payments: 60_000,
+  proxy: 50_000,
+  events: 60_000,
+}
 
 /** Of a window of two seconds; with three times the rate of new keys a client is not slowed down by it. */
 const MIN_QUOTA = 120
@@ -83,7 +88,9 @@ export function planRun({ newSecret, ttlMs, windowMs = WINDOW_MS, ...given }: Pl
     leaseMs: LEASE_MS,
     ttlMs: ttlMs ?? usualTtlMs(mode, seed),
     limit: mode === 'proxy' ? null : { quota: Math.max(MIN_QUOTA, 3 * given.rate), windowMs },
-    holdMs: LEASE_MS + (mode === 'payments' ? PAYMENT_HOLD_MS : mode === 'proxy' ? MAX_DURATION_MS : 0),
+    holdMs:
+      LEASE_MS +
+      (mode === 'payments' || mode === 'events' ? PAYMENT_HOLD_MS : mode === 'proxy' ? MAX_DURATION_MS : 0),
     deadlineMs: DEADLINES_MS[mode],
     clients: [
       ...names.map((name) => ({ name, secret: newSecret(), bearer: false })),

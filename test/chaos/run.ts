@@ -3,6 +3,7 @@ import { mkdirSync, writeFileSync } from 'node:fs'
 import { join } from 'node:path'
 import { setTimeout as sleep } from 'node:timers/promises'
 import { ServerDownError } from '../support/servers.ts'
+import { EventTraffic } from './event-traffic.ts'
 import type { FaultContext, Hit } from './fault-context.ts'
 import type { FaultKind } from './fault-kinds.ts'
 import { monotonicMs } from './history.ts'
@@ -75,8 +76,9 @@ async function record(
   let partners: Partners | undefined
   try {
     const urls = installation.nodes.map(({ service }) => service.url)
+    const events = await EventTraffic.start(installation, directory)
     partners = await Partners.start(plan, urls, directory)
-    const outcome = await drive(options, installation, partners)
+    const outcome = await drive(options, installation, partners, events)
     await keepWords(installation, directory)
     for (const { service } of installation.nodes) await service.stop()
     for (const { n, service } of installation.nodes)
@@ -87,6 +89,7 @@ async function record(
         ? NO_ROWS
         : await readRows(installation.postgres.url),
     )
+    await events?.write()
     write('outcome.json', outcome)
   } finally {
     partners?.end()
@@ -99,6 +102,7 @@ async function drive(
   { plan, faults, onProgress }: RunOptions,
   installation: Installation,
   partners: Partners,
+  events: EventTraffic | undefined,
 ): Promise<Outcome> {
   const crashes: string[] = []
   const faultContext: FaultContext = {
@@ -138,6 +142,8 @@ async function drive(
     await sleep(Math.max(0, healedAt + plan.holdMs + QUIET_MS - monotonicMs()))
     phase = 'every key once more'
     const open = await partners.sweep()
+    phase = 'every event at its readers and receivers'
+    await events?.settle()
     return {
       commit,
       startedOn,

@@ -11,6 +11,7 @@ import { type Evidence, readEvidence } from './evidence.ts'
 import { FAULT_KINDS, isFaultKind, MODES, STORES } from './fault-kinds.ts'
 import { notPossible } from './means.ts'
 import { type ChaosOptions, usualEveryMs } from './options.ts'
+import { quickPauses } from './quick-pauses.ts'
 import { RUNS_HEAD, reportText, runRow, verdictText } from './report.ts'
 import { type Progress, runChaos } from './run.ts'
 import { planRun } from './run-plan.ts'
@@ -33,7 +34,10 @@ export async function oneRun(options: ChaosOptions): Promise<number> {
   const directory = options.out ?? join('chaos-runs', `${options.mode}-${options.store}-${options.seed}`)
   console.log(`${options.mode} on ${options.store}, --seed ${options.seed}, into ${directory}`)
   try {
-    return told(await run(options, directory, buildMutant(), showProgress()), options.report)
+    return told(
+      await run(options, directory, buildMutant(quickPauses(options.mode)), showProgress()),
+      options.report,
+    )
   } catch (error) {
     if (!(error instanceof VoidRun)) throw error
     const text = `# Chaos: ${options.mode} on ${options.store}, seed ${options.seed}\n\n**VOID**: ${error.message}\n`

@@ -2,6 +2,7 @@ import { join } from 'node:path'
 import { buildMutant } from './build-mutant.ts'
 import { INVARIANTS, type Violation } from './invariants.ts'
 import type { ChaosOptions } from './options.ts'
+import { quickPauses } from './quick-pauses.ts'
 import { run } from './runs.ts'
 import type { Sabotage } from './sabotage.ts'
 import { SABOTAGES } from './sabotages.ts'
@@ -46,7 +47,7 @@ export async function sabotageRuns(options: ChaosOptions, name: string): Promise
 async function find(options: ChaosOptions, name: string, sabotage: Sabotage): Promise<Found> {
   const { mode, store, faults, patches, ttlMs, windowMs } = sabotage
   const startedMs = performance.now()
-  const program = buildMutant(patches)
+  const program = buildMutant([...quickPauses(mode), ...patches])
   const seconds = () => Math.round((performance.now() - startedMs) / 1_000)
   for (let tries = 1; ; tries++) {
     const seed = `${options.seed}-${tries}`

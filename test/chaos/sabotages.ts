@@ -1,3 +1,4 @@
+import { EVENT_SABOTAGES } from './event-sabotages.ts'
 import { NEWEST_SABOTAGES } from './newest-sabotages.ts'
 import { ORDER_SABOTAGES } from './order-sabotages.ts'
 import { PAYMENT_SABOTAGES } from './payment-sabotages.ts'
@@ -10,4 +11,5 @@ export const SABOTAGES: Readonly<Record<string, Sabotage>> = {
   ...PAYMENT_SABOTAGES,
   ...PROXY_SABOTAGES,
   ...NEWEST_SABOTAGES,
+  ...EVENT_SABOTAGES,
 }

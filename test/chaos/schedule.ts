@@ -41,7 +41,15 @@ const TAIL_MS = 1_500
 /** In every deck but the first, of what costs no start of a process: starting is most of the work of a run. */
 const CARDS_OF_CHEAP = 3
 const COSTLY: ReadonlySet<FaultKind> = new Set([
-  ...(['kill', 'kill-before-commit', 'kill-after-commit', 'rolling-restart', 'copies'] as const),
+  ...([
+    'kill',
+    'kill-before-commit',
+    'kill-after-commit',
+    'kill-while-sending',
+    'kill-after-sending',
+    'rolling-restart',
+    'copies',
+  ] as const),
 ])
 
 /** A store is well for so long between two faults at least, or no request succeeds and no node can start. */
@@ -51,6 +59,7 @@ const REST_MS: Partial<Record<FaultSite, number>> = {
   'redis wire': 1_000,
   'postgres wire': 1_000,
   'far side': 500,
+  receivers: 300,
 }
 
 export function restMs(kind: FaultKind): number {

@@ -20,7 +20,9 @@ export function wanted(plan: RunPlan, n: number, variant: Variant, random: () =>
   // The other body of a key is another request; so is another amount.
   const cents = 100 + n * 2 + (variant === 'other' ? 1 : 0)
   const amount = variant === 'invalid' ? -1 : cents / 100
-  switch (plan.mode) {
+  // Half of the events are about payments.
+  const mode = plan.mode !== 'events' ? plan.mode : n % 2 === 0 ? 'orders' : 'payments'
+  switch (mode) {
     case 'orders': {
       const value = { user_id: `user-${n % 7}`, item: `item ${n} \u00e9\u2713`, amount }
       return { method: 'POST', path: '/orders', body: JSON.stringify(value), value }
@@ -56,10 +58,16 @@ export function lookup(plan: RunPlan): Wanted {
   return { method: 'GET', path, body: '', value: {} }
 }
 
+/** There is a gateway that charges. */
+export function hasCharges(mode: Mode): boolean {
+  return mode === 'payments' || mode === 'events'
+}
+
 /** The response that every retry of a key gets from then on. */
 export function isFinal(mode: Mode, status: number, code: string): boolean {
   if (mode === 'orders') return status === 201
   if (mode === 'payments') return status === 200 || status === 402
+  if (mode === 'events') return status === 201 || status === 200 || status === 402
   return code === '' && status >= 200
 }
 

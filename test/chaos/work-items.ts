@@ -12,6 +12,11 @@ export interface WorkItem {
   left: boolean
 }
 
+/** Those that do what partners do. */
+export function usualClients({ clients }: RunPlan): Identity[] {
+  return clients.filter(({ name }) => ![HERD, GREEDY, PROBE].includes(name))
+}
+
 /** All that a partner has asked for, and what it asks for next. */
 export class WorkItems {
   readonly all: WorkItem[] = []
@@ -69,7 +74,7 @@ export class WorkItems {
   }
 
   #usual(): Identity[] {
-    return this.#plan.clients.filter(({ name }) => ![HERD, GREEDY, PROBE].includes(name))
+    return usualClients(this.#plan)
   }
 
   #anybody(): Identity {

@@ -135,6 +135,7 @@ function evidence(
     done,
     exchanges: historyOf(written.records),
     words: [{ name: 'node-0.log', text: words }],
+    events: undefined,
   }
 }
 
