@@ -30,7 +30,7 @@ The fast tier:
 The slow tier:
   service-slow    test/slow: what starts servers or many processes of its own: outages, failovers, crashes, poolers,
                   commands, pages in a browser, Postman, 10,000 connections, the benchmark
-  simulation-full, fuzz-full, chaos-full  the same as above at full length; a minute of chaos on each store
+  simulation-full, fuzz-full, chaos-full  the same as above at full length; a minute of chaos on each store, half of one of events
 
 Servers: TEST_REDIS_URL and TEST_DATABASE_URL if set, else private ones from the programs on this
 machine, else Docker, else (root on Debian and Ubuntu) from apt-get. Browser: TEST_CHROMIUM if set, else
@@ -205,6 +205,7 @@ stage_chaos-full() {
   need_servers
   check 'chaos with the keys in Redis' chaos_on redis 60s
   check 'chaos with the keys in PostgreSQL' chaos_on postgres 60s
+  check 'chaos of events and webhooks' chaos_on redis 30s events
 }
 
 need_build() {
@@ -213,22 +214,23 @@ need_build() {
   return 1
 }
 
-# chaos_on STORE DURATION. A run is void when the machine was too busy for its load or its faults: that says nothing, and
+# chaos_on STORE DURATION [MODE]. A run is void when the machine was too busy for its load or its faults: that says nothing, and
 # it has two more tries.
 chaos_on() {
-  local status=0 try out
+  local status=0 try out mode=${3:-orders}
   for try in 1 2 3; do
     status=0
-    out=$output_dir/chaos-$1-$try
-    "${NODE_TS[@]}" test/chaos/chaos.ts --store "$1" --rate 8 --duration "$2" --seed "ci-$try" --out "$out" || status=$?
+    out=$output_dir/chaos-$mode-$1-$try
+    "${NODE_TS[@]}" test/chaos/chaos.ts --mode "$mode" --store "$1" --rate 8 --duration "$2" --seed "ci-$try" --out "$out" ||
+      status=$?
     if [ "$status" != 3 ]; then break; fi
   done
   if [ "$status" != 0 ]; then
     mkdir -p chaos-runs
-    rm -rf "chaos-runs/test-$1"
-    cp -r "$out" "chaos-runs/test-$1"
-    echo "all that was recorded is in chaos-runs/test-$1; what the nodes log about requests that failed:"
-    grep -h '"msg":"request failed"' "chaos-runs/test-$1"/node-*.log | tail -n 10
+    rm -rf "chaos-runs/test-$mode-$1"
+    cp -r "$out" "chaos-runs/test-$mode-$1"
+    echo "all that was recorded is in chaos-runs/test-$mode-$1; what the nodes log about requests that failed:"
+    grep -h '"msg":"request failed"' "chaos-runs/test-$mode-$1"/node-*.log | tail -n 10
   fi
   return "$status"
 }

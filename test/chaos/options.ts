@@ -23,7 +23,7 @@ the invariants of docs/faults.md.
   --store NAME       redis or postgres: where the keys are (redis)
   --duration TIME    load and faults, before the healing (60s)
   --rate N           new keys a second (10)
-  --every TIME       a fault in this time, on average (1500ms; in mode proxy 3s, since all depends on one store there)
+  --every TIME       a fault in this time, on average (1500ms; in mode events 2500ms, in mode proxy 3s)
   --faults LIST      only these, separated by commas; none for no faults at all
   --seed TEXT        the same seed has the same schedule (a new one, which is printed)
   --out DIR          report, timeline, history and logs (chaos-runs/MODE-STORE-SEED)
@@ -88,7 +88,7 @@ const SHORTEST_MS = 5_000
 
 /** On average one fault in this time: at least half of the requests are to succeed in each mode. */
 export function usualEveryMs(mode: Mode): number {
-  return mode === 'proxy' ? 3_000 : 1_500
+  return { orders: 1_500, payments: 1_500, proxy: 3_000, events: 2_500 }[mode]
 }
 
 /** Throws Error that says which option is wrong, and the rule. */
