@@ -31,9 +31,9 @@ export interface FaultKindInfo {
 }
 
 const SERVICE = ['orders', 'payments', 'events'] as const
-/** What is not about events is tried without them. */
-const BUT_EVENTS = ['orders', 'payments', 'proxy'] as const
-const WITHOUT_EVENTS = ['orders', 'payments'] as const
+/** What is about requests and their keys is tried without events. */
+const REQUESTS = ['orders', 'payments', 'proxy'] as const
+const KEYS_ALONE = ['orders', 'payments'] as const
 const WITH_CHARGES = ['payments', 'events'] as const
 const ALL = MODES
 
@@ -80,7 +80,7 @@ export const FAULTS = {
     place: 'node',
     what: 'a node goes on as another version of the service',
     lastsMs: [0, 0],
-    modes: BUT_EVENTS,
+    modes: REQUESTS,
     needs: 'other version',
   },
   'redis-flush': { place: 'redis', what: 'FLUSHALL', lastsMs: [0, 0], modes: SERVICE },
@@ -90,45 +90,40 @@ export const FAULTS = {
     lastsMs: [100, 800],
     modes: ALL,
   },
-  'redis-evict': { place: 'redis', what: 'Redis evicts keys', lastsMs: [300, 1_000], modes: WITHOUT_EVENTS },
+  'redis-evict': { place: 'redis', what: 'Redis evicts keys', lastsMs: [300, 1_000], modes: KEYS_ALONE },
   'redis-pause': { place: 'redis', what: 'Redis hangs (CLIENT PAUSE)', lastsMs: [800, 2_000], modes: ALL },
-  'redis-oom': {
-    place: 'redis',
-    what: 'Redis refuses writes (OOM)',
-    lastsMs: [300, 1_200],
-    modes: BUT_EVENTS,
-  },
-  'redis-readonly': { place: 'redis', what: 'Redis is READONLY', lastsMs: [300, 1_200], modes: BUT_EVENTS },
+  'redis-oom': { place: 'redis', what: 'Redis refuses writes (OOM)', lastsMs: [300, 1_200], modes: REQUESTS },
+  'redis-readonly': { place: 'redis', what: 'Redis is READONLY', lastsMs: [300, 1_200], modes: REQUESTS },
   'redis-role': {
     place: 'redis',
     what: 'the user of Redis may only read',
     lastsMs: [300, 1_200],
-    modes: BUT_EVENTS,
+    modes: REQUESTS,
   },
   'redis-no-connections': {
     place: 'redis',
     what: 'Redis has no connection left (maxclients)',
     lastsMs: [300, 1_200],
-    modes: BUT_EVENTS,
+    modes: REQUESTS,
   },
   'redis-clock': {
     place: 'redis',
     what: 'the clock of Redis steps, and steps back',
     lastsMs: [1_500, 3_000],
-    modes: BUT_EVENTS,
+    modes: REQUESTS,
     needs: 'libfaketime',
   },
   'redis-one-way': {
     place: 'redis wire',
     what: 'one direction to or from Redis is lost, and comes late',
     lastsMs: [800, 2_500],
-    modes: BUT_EVENTS,
+    modes: REQUESTS,
   },
   'redis-reply-lost': {
     place: 'redis wire',
     what: 'Redis executes, its replies are lost',
     lastsMs: [800, 2_500],
-    modes: BUT_EVENTS,
+    modes: REQUESTS,
   },
   'postgres-terminate': {
     place: 'postgres',
@@ -162,17 +157,12 @@ export const FAULTS = {
     lastsMs: [400, 1_500],
     modes: ALL,
   },
-  'postgres-locked': {
-    place: 'postgres',
-    what: 'a table is locked',
-    lastsMs: [2_000, 4_500],
-    modes: ALL,
-  },
+  'postgres-locked': { place: 'postgres', what: 'a table is locked', lastsMs: [2_000, 4_500], modes: ALL },
   'postgres-clock': {
     place: 'postgres',
     what: 'the clock of PostgreSQL steps both ways',
     lastsMs: [1_500, 3_000],
-    modes: BUT_EVENTS,
+    modes: REQUESTS,
     needs: 'libfaketime',
   },
   'postgres-one-way': {
@@ -193,19 +183,19 @@ export const FAULTS = {
     lastsMs: [300, 1_000],
     modes: ALL,
   },
-  'client-leaves': { place: 'partners', what: 'a client leaves midway', lastsMs: [0, 0], modes: BUT_EVENTS },
-  'half-body': { place: 'partners', what: 'a client sends half a body', lastsMs: [0, 0], modes: BUT_EVENTS },
+  'client-leaves': { place: 'partners', what: 'a client leaves midway', lastsMs: [0, 0], modes: REQUESTS },
+  'half-body': { place: 'partners', what: 'a client sends half a body', lastsMs: [0, 0], modes: REQUESTS },
   copies: {
     place: 'partners',
     what: '100 copies of a request at all nodes',
     lastsMs: [0, 0],
-    modes: BUT_EVENTS,
+    modes: REQUESTS,
   },
   'after-ttl': {
     place: 'partners',
     what: 'a retry after the time to live',
     lastsMs: [0, 0],
-    modes: WITHOUT_EVENTS,
+    modes: KEYS_ALONE,
   },
   'gateway-stall': {
     place: 'far side',
@@ -279,12 +269,7 @@ export const FAULTS = {
     lastsMs: [400, 1_500],
     modes: ['proxy'],
   },
-  'never-ends': {
-    place: 'partners',
-    what: 'a handler that never ends',
-    lastsMs: [0, 0],
-    modes: ['proxy'],
-  },
+  'never-ends': { place: 'partners', what: 'a handler that never ends', lastsMs: [0, 0], modes: ['proxy'] },
   ...EVENT_FAULT_KINDS,
 } as const satisfies Record<string, FaultKindInfo>
 
