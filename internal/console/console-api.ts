@@ -1,4 +1,5 @@
 import { z } from 'zod'
+import { clientName, operatorName, operatorReason } from '../core/operator-fields.ts'
 import { parseBody } from '../core/parse-body.ts'
 import { type Middleware, type MiddlewareContext, required } from '../core/request-state.ts'
 import { ServiceError } from '../core/service-error.ts'
@@ -54,19 +55,13 @@ export interface ConsoleApi {
 /** The limits of as many clients are looked at for each overview. */
 const STANDINGS = 8
 
-/** Printable, as everywhere in the audit trail. */
-const note = z
-  .string()
-  .regex(/^[^\p{Cc}\p{Cs}]{1,500}$/u, 'must be 1 to 500 characters, no control characters')
-const operator = z.string().regex(/^[\p{L}\p{N} ._@-]{1,60}$/u, 'must be 1 to 60 letters, digits, . _ @ -')
-const client = z.string().regex(/^[A-Za-z0-9._-]{1,64}$/, 'must be 1 to 64 of A-Z a-z 0-9 . _ -')
 const text = z.string().min(1, 'must not be empty').max(20_000, 'is too long')
 
 /** Or ''. The first slash ends the type, so that a refusal takes one look at each character. */
 const CONTENT_TYPE = /^(?:[!-.0-~]{1,127}\/[ -~]{1,255})?$/
 
 const SEARCH = z.object({
-  client,
+  client: clientName,
   key: z.string().regex(/^[\x21-\x7e]{1,255}$/, 'must be 1 to 255 visible ASCII characters'),
   scope: text.optional(),
 })
@@ -76,8 +71,8 @@ const RESOLVE = z.strictObject({
   scope: text,
   key: text,
   seen: text,
-  by: operator,
-  reason: note,
+  by: operatorName,
+  reason: operatorReason,
   /** undefined: nothing took effect. */
   response: z
     .strictObject({
@@ -89,7 +84,7 @@ const RESOLVE = z.strictObject({
 })
 
 const SETTLE = z.strictObject({
-  client,
+  client: clientName,
   id: z.uuid('must be a transaction id'),
   attempt: z.number().int().min(1),
   state: z.enum(['completed', 'declined']),
@@ -97,8 +92,8 @@ const SETTLE = z.strictObject({
     .string()
     .regex(/^[\x21-\x7e]{1,255}$/, 'must be 1 to 255 visible ASCII characters')
     .optional(),
-  by: operator,
-  reason: note,
+  by: operatorName,
+  reason: operatorReason,
 })
 
 /** What the page of the console asks. Behind signIn, the changes behind jsonBody too. Every change is audited. */

@@ -20,10 +20,12 @@ const FILES: Readonly<Record<string, string>> = {
   'console.html': 'text/html; charset=utf-8',
   'console.css': 'text/css; charset=utf-8',
   'console.js': SCRIPT,
+  'dialog.js': SCRIPT,
   'outcomes.js': SCRIPT,
   'parts.js': SCRIPT,
   'plot.js': SCRIPT,
   'search.js': SCRIPT,
+  'webhooks.js': SCRIPT,
   'icon.svg': 'image/svg+xml',
 }
 

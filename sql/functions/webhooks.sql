@@ -224,11 +224,11 @@ BEGIN
     RETURN 'stale';
   END IF;
   IF p_delivered THEN
-    UPDATE webhook_endpoints SET failing_since = NULL
-      WHERE client = p_client AND id = p_endpoint AND failing_since IS NOT NULL;
+    UPDATE webhook_endpoints SET failing_since = NULL, delivered_at = t WHERE client = p_client AND id = p_endpoint;
     RETURN 'delivered';
   END IF;
-  UPDATE webhook_endpoints SET failing_since = t WHERE client = p_client AND id = p_endpoint AND failing_since IS NULL;
+  UPDATE webhook_endpoints SET failing_since = coalesce(failing_since, t), failed_at = t
+    WHERE client = p_client AND id = p_endpoint;
   IF p_gone OR since < t - p_give_up_ms * interval '1 millisecond' THEN
     PERFORM oncekey_webhook_disable(p_client, p_endpoint, CASE WHEN p_gone THEN 'gone' ELSE 'failing' END);
     RETURN 'disabled';

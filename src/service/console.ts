@@ -6,6 +6,7 @@ import { Traffic } from '../../internal/console/traffic.ts'
 import type { Middleware } from '../../internal/core/request-state.ts'
 import type { Database } from '../../internal/database/database.ts'
 import type { RedisConnection } from '../../internal/database/redis.ts'
+import { operatorWebhooks } from '../../internal/events/operator-webhooks.ts'
 import type { ServedRoute } from '../../internal/http/route-map.ts'
 import { paymentResponse } from '../../internal/payments/payments.ts'
 import { takeUnknown } from '../../internal/payments/read-payments.ts'
@@ -61,6 +62,7 @@ export function operatorConsole(dependencies: ConsoleDependencies): ServedRoute[
     standings: (client) => clientStandings(limits, client),
     settle: (settling) => settle(dependencies, settling),
   })
+  const webhooks = operatorWebhooks(database)
   const page = consolePage()
   const handlers: Readonly<Record<ConsoleOperation, Middleware>> = {
     consolePage: page,
@@ -69,6 +71,10 @@ export function operatorConsole(dependencies: ConsoleDependencies): ServedRoute[
     consoleKey: api.key,
     consoleResolveKey: api.resolveKey,
     consoleSettlePayment: api.settlePayment,
+    consoleWebhooks: webhooks.endpoints,
+    consoleDeliveries: webhooks.deliveries,
+    consoleReplayWebhooks: webhooks.replay,
+    consoleDisableWebhooks: webhooks.disable,
   }
   const gate = consoleGate(config.operatorToken ?? '')
   const byOperation = new Map(Object.entries(handlers))

@@ -210,6 +210,42 @@ const TABLE = [
     json: 'required',
     isOfPage: true,
   },
+  {
+    method: 'GET',
+    path: '/console/api/webhooks',
+    operation: 'consoleWebhooks',
+    when: 'private',
+    auth: 'operator',
+    query: ['client'],
+    isOfPage: true,
+  },
+  {
+    method: 'GET',
+    path: '/console/api/webhooks/deliveries',
+    operation: 'consoleDeliveries',
+    when: 'private',
+    auth: 'operator',
+    query: ['client', 'id'],
+    isOfPage: true,
+  },
+  {
+    method: 'POST',
+    path: '/console/api/webhooks/replay',
+    operation: 'consoleReplayWebhooks',
+    when: 'private',
+    auth: 'operator',
+    json: 'required',
+    isOfPage: true,
+  },
+  {
+    method: 'POST',
+    path: '/console/api/webhooks/disable',
+    operation: 'consoleDisableWebhooks',
+    when: 'private',
+    auth: 'operator',
+    json: 'required',
+    isOfPage: true,
+  },
 ] as const satisfies readonly Route[]
 
 export const ROUTES: readonly Route[] = TABLE

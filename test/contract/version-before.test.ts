@@ -11,7 +11,13 @@ import { emptyDatabase, migratedDatabase } from '../support/migrated-database.ts
 import { migrateAsBefore } from '../support/schema-before.ts'
 import { createDatabase } from '../support/servers.ts'
 
-const UPGRADED = ['012_from_0_1_breaking.sql', '007_events.sql', '008_webhooks.sql', 'functions']
+const UPGRADED = [
+  '012_from_0_1_breaking.sql',
+  '007_events.sql',
+  '008_webhooks.sql',
+  '009_webhook_times.sql',
+  'functions',
+]
 const NEW_FILES = readSchemaFiles(SQL_DIRECTORY).numbered
 const FINGERPRINT = 'aa'.repeat(32)
 

@@ -10,6 +10,8 @@ import { newKey, orderBody, postOrder, send } from '../support/order-client.ts'
 import { startBackend, startProxy } from '../support/proxy.ts'
 import { createDatabase } from '../support/servers.ts'
 import { startService } from '../support/service.ts'
+import { until } from '../support/until.ts'
+import { startWebhookReceiver } from '../support/webhook-receiver.ts'
 
 const TOKEN = 'the-token-of-the-tests'
 const axe = openAxe()
@@ -80,6 +82,22 @@ const VIEWS: Record<string, View> = {
       await page.locator('#found h3').first().waitFor(WAIT)
     },
   },
+  '/console, deliveries of an endpoint': {
+    path: '/console',
+    async show(page) {
+      await signIn(page)
+      await page.locator('#endpoints').getByText('Deliveries').first().click(WAIT)
+      await page.locator('#deliveries tbody tr', { hasText: 'status 500' }).waitFor(WAIT)
+    },
+  },
+  '/console, a replay': {
+    path: '/console',
+    async show(page) {
+      await signIn(page)
+      await page.locator('#endpoints').getByText('Replay…').first().click(WAIT)
+      await page.locator('#dialog input[name=since]').waitFor(WAIT)
+    },
+  },
   '/console, an outcome to resolve': {
     path: '/console',
     async show(page) {
@@ -90,8 +108,35 @@ const VIEWS: Record<string, View> = {
   },
 }
 
+const receiver = await startWebhookReceiver(
+  { after: (close: () => unknown) => after(async () => void (await close())) },
+  (response) => void response.writeHead(500).end('<p>a response that is long '.repeat(12)),
+)
+
+/** An endpoint that fails, and one that is disabled. */
+async function fillWebhooks(): Promise<void> {
+  const json = { 'Content-Type': 'application/json' }
+  const ask = async (path: string, token: string, body: object) =>
+    await send(`${url}${path}`, {
+      method: 'POST',
+      headers: { ...json, Authorization: `Bearer ${token}` },
+      body: JSON.stringify(body),
+    })
+  const paths = ['', 'long-path/'.repeat(20)]
+  const made = await Promise.all(
+    paths.map((path) => ask('/api/v1/webhook-endpoints', 'test-api-key', { url: receiver.url + path })),
+  )
+  const { id } = JSON.parse(made[1]?.body.toString() ?? '').webhook_endpoint
+  const disabling = { client: 'test-user', id, by: 'Ada', reason: 'a test' }
+  const disabled = await ask('/console/api/webhooks/disable', TOKEN, disabling)
+  // The other one gets an event that says so.
+  assert.equal(disabled.body.toString(), '{"done":true}')
+  await until('a webhook fails', () => receiver.received.length > 0)
+}
+
 /** There is something in each part of the console. */
 async function fillConsole(): Promise<void> {
+  await fillWebhooks()
   await postOrder(url, key, orderBody())
   await postOrder(url, key, orderBody())
   await postOrder(url, key, orderBody({ item: 'pen' }))

@@ -11,6 +11,7 @@ import { postgresStore } from '../../internal/idempotency/postgres-store.ts'
 import type { KeyId } from '../../internal/idempotency/store.ts'
 import { paymentStore } from '../../internal/payments/payment-store.ts'
 import { startBrowser } from '../support/chromium.ts'
+import { consoleOf, submit, WAIT } from '../support/console-page.ts'
 import { newKey, orderBody, postOrder, send } from '../support/order-client.ts'
 import { createDatabase, freePort, startRedis } from '../support/servers.ts'
 import { startService } from '../support/service.ts'
@@ -28,6 +29,7 @@ const service = await startService({
   RATE_LIMITS: 'client=90/60s',
 })
 const { url } = service
+const { open, signedIn } = consoleOf(browser, url, TOKEN)
 const database = openDatabase(place.url)
 const keys = postgresStore(database, { ttlMs: 60_000 })
 const records = postgresRecords(database, { ttlMs: 60_000 })
@@ -36,9 +38,6 @@ after(async () => {
   await place.drop()
   rmSync(dirname(clientsFile), { recursive: true })
 })
-
-/** Of a row that is on the page, within what a slow machine needs. */
-const WAIT = { timeout: 30_000 }
 
 const authorized = { Authorization: `Bearer ${TOKEN}` }
 
@@ -84,60 +83,6 @@ async function unknownPayment(key: string): Promise<string> {
   } as const
   assert.ok(await store.leaveOpen(turn, leaving))
   return id
-}
-
-interface Opened {
-  page: Page
-  complaints: string[]
-}
-
-async function open(colorScheme: 'light' | 'dark' = 'light', width = 1_280): Promise<Opened> {
-  const page = await browser.newPage({ colorScheme, viewport: { width, height: 900 } })
-  const complaints: string[] = []
-  page.on('console', (message) => {
-    if (['error', 'warning'].includes(message.type())) complaints.push(message.text())
-  })
-  page.on('pageerror', (error) => complaints.push(error.message))
-  page.on('request', (request) => {
-    if (new URL(request.url()).origin !== url) complaints.push(`asks ${request.url()}`)
-  })
-  await page.goto(`${url}/console`)
-  return { page, complaints }
-}
-
-async function signedIn(colorScheme: 'light' | 'dark' = 'light', width = 1_280): Promise<Opened> {
-  const opened = await open(colorScheme, width)
-  await opened.page.fill('#token', TOKEN)
-  await opened.page.fill('#name', 'Ada')
-  await opened.page.click('#sign-in button')
-  await opened.page.waitForSelector('#plot svg', WAIT)
-  return opened
-}
-
-/**
- * As an operator does: once more if the dialog says that the service cannot do it right now. The first try may have been
- * done all the same; the next one then finds it changed.
- */
-async function submit(page: Page): Promise<void> {
-  const fault = page.locator('#dialog .fault')
-  let isSecond = false
-  await until('the dialog is closed', async () => {
-    await page.click('#dialog button[type=submit]')
-    await page.waitForFunction(
-      "(dialog) => !dialog.open || dialog.querySelector('.fault').textContent !== ''",
-      await page.$('#dialog'),
-      WAIT,
-    )
-    if (!(await fault.isVisible())) return true
-    const said = await fault.innerText()
-    if (isSecond && said.startsWith('It has changed since it was shown')) {
-      await page.keyboard.press('Escape')
-      return true
-    }
-    assert.match(said, /cannot do this right now/)
-    isSecond = true
-    return false
-  })
 }
 
 async function search(page: Page, client: string, key: string): Promise<string> {

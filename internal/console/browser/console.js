@@ -3,6 +3,7 @@ import { showOpen } from './outcomes.js'
 import { element, fill, h, input, span, table } from './parts.js'
 import { drawPlot } from './plot.js'
 import { showLife } from './search.js'
+import { filterWebhooks, forgetWebhooks, showWebhooks } from './webhooks.js'
 
 /** The nodes report every 5 seconds. */
 const REFRESH_MS = 5_000
@@ -16,7 +17,7 @@ let latestAt = ''
 /** @type {number | undefined} */
 let timer
 
-/** @type {import('./outcomes.js').Actions} */
+/** @type {import('./dialog.js').Actions} */
 const actions = { ask, operator: () => operator, changed: () => void refresh() }
 
 element('sign-in').addEventListener('submit', async (event) => {
@@ -31,7 +32,7 @@ element('sign-in').addEventListener('submit', async (event) => {
     input('token').value = ''
     signedIn(true)
     draw()
-    later()
+    await refresh()
   } catch (error) {
     token = ''
     element('sign-in-fault').textContent = messageOf(error)
@@ -41,6 +42,11 @@ element('sign-out').addEventListener('click', signOut)
 element('search').addEventListener('submit', (event) => {
   event.preventDefault()
   void search(input('search-client').value.trim(), input('search-key').value.trim())
+})
+element('webhooks-of').addEventListener('submit', (event) => {
+  event.preventDefault()
+  filterWebhooks(input('webhooks-client').value.trim())
+  void refresh()
 })
 document.addEventListener('visibilitychange', () => {
   if (!document.hidden && token !== '') void refresh()
@@ -75,7 +81,10 @@ async function refresh() {
   clearTimeout(timer)
   try {
     // A page in the background is not looked at: it asks for nothing.
-    if (!document.hidden) show(await readOverview())
+    if (!document.hidden) {
+      show(await readOverview())
+      await showWebhooks(actions)
+    }
     state('', false)
   } catch (error) {
     state(`Not up to date since ${latestAt}: ${messageOf(error)}`, true)
@@ -101,7 +110,20 @@ function signOut() {
   token = ''
   latest = undefined
   clearTimeout(timer)
-  for (const id of ['tiles', 'legend', 'plot', 'open', 'clients', 'locks', 'nodes', 'found']) fill(id)
+  forgetWebhooks()
+  for (const id of [
+    'tiles',
+    'legend',
+    'plot',
+    'open',
+    'clients',
+    'locks',
+    'nodes',
+    'endpoints',
+    'deliveries',
+    'found',
+  ])
+    fill(id)
   const dialog = element('dialog')
   if (dialog instanceof HTMLDialogElement) dialog.close()
   signedIn(false)
@@ -123,6 +145,7 @@ function state(text, isFault) {
  */
 function name({ kind, searchClient }) {
   element('kind').textContent = kind === 'sidecar' ? 'sidecar console' : 'console'
+  element('webhooks-card').hidden = kind === 'sidecar'
   input('search-client').value = searchClient
   input('search-scope').placeholder = kind === 'sidecar' ? 'any' : 'all of this service'
 }

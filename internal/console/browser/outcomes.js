@@ -1,9 +1,10 @@
 // Outcomes that wait for an operator, and the dialogs in which the operator says what happened.
+import { dialog, labelled, textOf } from './dialog.js'
 import { button, element, fill, h, span, table } from './parts.js'
 
 /**
  * @param {Overview} overview
- * @param {Actions} actions
+ * @param {import('./dialog.js').Actions} actions
  */
 export function showOpen({ keys, payments, complete }, actions) {
   const rows = [
@@ -46,7 +47,7 @@ export function showOpen({ keys, payments, complete }, actions) {
 
 /**
  * @param {OpenKey} key
- * @param {Actions} actions
+ * @param {import('./dialog.js').Actions} actions
  */
 export function keyButtons(key, actions) {
   return h(
@@ -59,7 +60,7 @@ export function keyButtons(key, actions) {
 
 /**
  * @param {OpenPayment} payment
- * @param {Actions} actions
+ * @param {import('./dialog.js').Actions} actions
  */
 function paymentButtons(payment, actions) {
   return h(
@@ -71,12 +72,8 @@ function paymentButtons(payment, actions) {
 }
 
 /**
- * @typedef {{ ask: Ask, operator: () => string, changed: () => void }} Actions
- */
-
-/**
  * @param {OpenKey} key
- * @param {Actions} actions
+ * @param {import('./dialog.js').Actions} actions
  */
 function resolveKey({ client, scope, key, seen }, actions) {
   const status = h('input', {
@@ -111,7 +108,7 @@ function resolveKey({ client, scope, key, seen }, actions) {
 
 /**
  * @param {OpenKey} key
- * @param {Actions} actions
+ * @param {import('./dialog.js').Actions} actions
  */
 function releaseKey({ client, scope, key, seen }, actions) {
   const certain = h('input', { type: 'checkbox', required: true })
@@ -137,7 +134,7 @@ function releaseKey({ client, scope, key, seen }, actions) {
 /**
  * @param {OpenPayment} payment
  * @param {'completed' | 'declined'} state
- * @param {Actions} actions
+ * @param {import('./dialog.js').Actions} actions
  */
 function settle({ client, id, key, amount, currency, attempt }, state, actions) {
   const charge = h('input', { name: 'charge', required: true, spellcheck: 'false', maxlength: 255 })
@@ -159,63 +156,4 @@ function settle({ client, id, key, amount, currency, attempt }, state, actions) 
       }),
     actions,
   })
-}
-
-/**
- * @param {{
- *   title: string, of: string, warning: string, fields: HTMLElement[], action: string,
- *   send: (by: string, reason: string) => Promise<unknown>, actions: Actions,
- * }} options
- */
-function dialog({ title, of, warning, fields, action, send, actions }) {
-  const shown = element('dialog')
-  if (!(shown instanceof HTMLDialogElement)) throw new Error('#dialog is no dialog')
-  const reason = h('input', { name: 'reason', required: true, maxlength: 500, spellcheck: 'true' })
-  const fault = h('p.fault', { role: 'alert' })
-  const form = h(
-    'form',
-    {},
-    h('h2', {}, title),
-    h('p.mono', {}, of),
-    h('p.warning', {}, warning),
-    ...fields,
-    labelled('How you know, for the audit trail', reason),
-    h(
-      'div.actions',
-      {},
-      h('button.main', { type: 'submit' }, action),
-      button('Cancel', () => shown.close()),
-    ),
-    fault,
-  )
-  form.addEventListener('submit', async (event) => {
-    event.preventDefault()
-    fault.textContent = ''
-    try {
-      const said = await send(actions.operator(), textOf(reason))
-      if (typeof said === 'object' && said !== null && 'done' in said && said.done === true) shown.close()
-      else
-        fault.textContent =
-          'It has changed since it was shown, and was left alone. Close this and look again.'
-      actions.changed()
-    } catch (error) {
-      fault.textContent = error instanceof Error ? error.message : String(error)
-    }
-  })
-  shown.replaceChildren(form)
-  shown.showModal()
-}
-
-/**
- * @param {string} text
- * @param {HTMLElement} field
- */
-function labelled(text, field) {
-  return h('label', {}, text, field)
-}
-
-/** @param {HTMLElement} field */
-function textOf(field) {
-  if (field instanceof HTMLInputElement || field instanceof HTMLTextAreaElement) return field.value
-  throw new Error('this is no field')
 }

@@ -64,6 +64,39 @@ interface Overview {
   payments: OpenPayment[]
 }
 
+interface EndpointRow {
+  client: string
+  id: string
+  url: string
+  state: 'enabled' | 'disabled'
+  reason?: string
+  failingMs?: number
+  deliveredMs?: number
+  failedMs?: number
+  open: number
+  failed: number
+}
+
+interface Endpoints {
+  endpoints: EndpointRow[]
+  /** false: there are more. */
+  complete: boolean
+}
+
+interface DeliveryRow {
+  event: string
+  type: string
+  at: string
+  state: 'pending' | 'delivered' | 'failed'
+  attempts: number
+  status?: number
+  response?: string
+  error?: string
+  nextMs?: number
+  sending: boolean
+  endedMs?: number
+}
+
 interface ShownResponse {
   status: number
   headers: Record<string, string | string[]>

@@ -4,7 +4,7 @@ import { fill, h, span } from './parts.js'
 
 /**
  * @param {Life} life
- * @param {import('./outcomes.js').Actions} actions
+ * @param {import('./dialog.js').Actions} actions
  */
 export function showLife(life, actions) {
   const { client, key, records, complete, orders, payments, audit, lookedThrough } = life
