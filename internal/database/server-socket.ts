@@ -23,6 +23,8 @@ export class ServerSocket extends Duplex {
   #wire: Socket | undefined
   #begun: (() => void) | undefined
   #written = false
+  /** The server has said something. */
+  #heard = false
   #failure: { error: Error | undefined } | undefined
   /** For the messages of the driver. */
   readonly host: string
@@ -37,7 +39,7 @@ export class ServerSocket extends Duplex {
     this.#raw.setNoDelay(true)
     this.#raw.setKeepAlive(true, KEEP_ALIVE_MS)
     this.#raw.once('error', (error) => this.#fail(error))
-    this.#raw.once('close', () => this.#fail())
+    this.#raw.once('close', () => this.#close())
     this.#raw.once('connect', () => {
       if (tls.use === 'never' || host.startsWith('/')) this.#begin(this.#raw)
       else if (tls.use === 'direct') this.#encrypt(tls)
@@ -64,11 +66,20 @@ export class ServerSocket extends Duplex {
     try {
       const wire = connectTls({ ...tlsOptions(this.host, tls), socket: this.#raw })
       wire.once('error', (error) => this.#fail(error))
-      wire.once('close', () => this.#fail())
+      wire.once('close', () => this.#close())
       wire.once('secureConnect', () => this.#begin(wire))
     } catch (error) {
       this.#fail(error instanceof Error ? error : new Error(String(error)))
     }
+  }
+
+  /**
+   * The driver (postgres.js 3.4.9) takes a connection that closes before the server has said anything for one that it should
+   * open again: at once, without a pause and without an end. What is in front of a server that is away closes like that
+   * (HAProxy, a published port of Docker, a service of Kubernetes without a pod), and would get hundreds a second.
+   */
+  #close(): void {
+    this.#fail(this.#heard ? undefined : failure('ECONNREFUSED', UNHEARD))
   }
 
   /**
@@ -84,10 +95,11 @@ export class ServerSocket extends Duplex {
   #begin(wire: Socket): void {
     this.#wire = wire
     wire.on('data', (chunk: Buffer) => {
+      this.#heard = true
       if (this.#isOpen(chunk)) this.destroy(failure('OPEN_TRANSACTION', OPEN))
       else if (!this.push(chunk)) wire.pause()
     })
-    wire.once('end', () => this.push(null))
+    wire.once('end', () => (this.#heard ? this.push(null) : this.#close()))
     this.#begun?.()
   }
 
@@ -119,6 +131,8 @@ export class ServerSocket extends Duplex {
 const OPEN =
   'the connection is in a transaction that a pooler has opened: nothing is committed. ' +
   'Use a pooler and a mode that docs/engines.md names, or none'
+
+const UNHEARD = 'the connection was closed before the server said anything'
 
 function failure(code: string, message: string): Error {
   return Object.assign(new Error(message), { code })

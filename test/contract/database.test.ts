@@ -4,6 +4,7 @@ import { connect, createServer } from 'node:net'
 import { pipeline } from 'node:stream'
 import { after, before, test } from 'node:test'
 import postgres from 'postgres'
+import type { ServiceError } from '../../internal/core/service-error.ts'
 import { type Database, openDatabase } from '../../internal/database/database.ts'
 import { createDatabase, freePort, type TestDatabase } from '../support/servers.ts'
 
@@ -94,4 +95,37 @@ test('a database that was away answers on every connection as soon as it is back
   for (const { status } of await ask()) assert.equal(status, 'fulfilled')
   // Without the deadline that an unsent statement would have run into.
   assert.ok(performance.now() - startedMs < 9_000)
+})
+
+test('a proxy that closes each connection, since its server is away, is not asked hundreds of times a second', async (t) => {
+  const { hostname, port } = new URL(created.url)
+  for (const close of ['end', 'destroy', 'resetAndDestroy'] as const) {
+    let connections = 0
+    let isAway = true
+    const front = createServer((socket) => {
+      connections++
+      socket.on('error', () => {})
+      if (isAway) socket[close]()
+      else pipeline(socket, connect({ host: hostname, port: Number(port) }), socket, () => {})
+    })
+    t.after(() => front.close())
+    const url = new URL(created.url)
+    url.port = String(await freePort())
+    url.hostname = '127.0.0.1'
+    await once(front.listen(Number(url.port), '127.0.0.1'), 'listening')
+    const away = openDatabase(url.href, { deadlineMs: 10_000, maxConnections: 1 })
+    t.after(() => away.close())
+    const select = () => away.run((sql) => sql`SELECT 1`)
+    for (let n = 0; n < 3; n++) await assert.rejects(select(), { code: 'store_unavailable' }, close)
+    // It rejects long before its deadline, and says why.
+    if (close === 'end') {
+      await assert.rejects(select(), (error: ServiceError) => {
+        assert.match(String(error.cause), /before the server said anything/)
+        return error.effect === 'none'
+      })
+    }
+    assert.ok(connections <= 8, `${connections} connections`)
+    isAway = false
+    await select()
+  }
 })
