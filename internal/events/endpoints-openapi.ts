@@ -4,7 +4,7 @@ import { endpointRequest, rotateRequest } from './endpoint-routes.ts'
 import { MAX_ENDPOINTS } from './endpoints.ts'
 import { EVENT_TYPES } from './event.ts'
 
-const endpoint = z.object({
+export const webhookEndpoint = z.object({
   id: z.uuid(),
   url: z.string(),
   events: z.array(z.enum(EVENT_TYPES)),
@@ -18,7 +18,7 @@ const endpoint = z.object({
     .meta({ description: 'The first failure since the last success' }),
   created_at: z.iso.datetime(),
 })
-const withSecret = endpoint.extend({
+const withSecret = webhookEndpoint.extend({
   secret: z
     .string()
     .regex(/^whsec_[A-Za-z0-9+/]+=*$/)
@@ -34,10 +34,10 @@ export const webhooksApi: RoomApi = {
   schemas: {
     WebhookEndpointRequest: endpointRequest,
     WebhookRotateRequest: rotateRequest,
-    WebhookEndpoint: endpoint,
-    WebhookEndpointResponse: z.object({ webhook_endpoint: endpoint }),
+    WebhookEndpoint: webhookEndpoint,
+    WebhookEndpointResponse: z.object({ webhook_endpoint: webhookEndpoint }),
     WebhookEndpointWithSecret: z.object({ webhook_endpoint: withSecret }),
-    WebhookEndpointList: z.object({ webhook_endpoints: z.array(endpoint) }),
+    WebhookEndpointList: z.object({ webhook_endpoints: z.array(webhookEndpoint) }),
   },
 }
 

@@ -3,7 +3,7 @@ import { DEFAULT_LIMIT, MAX_LIMIT } from '../core/page-limit.ts'
 import type { Operation, RoomApi } from '../openapi/describe.ts'
 import { EVENT_TYPES } from './event.ts'
 
-const event = z
+export const event = z
   .looseObject({
     id: z
       .string()
@@ -38,7 +38,7 @@ export const eventsApi: RoomApi = {
 }
 
 const CURSOR = '52731_019b76daa8007c3e8f6e5d1d2b0a9c11_76baa697'
-const CREATED = {
+export const CREATED_EVENT = {
   id: 'evt_019b76daa8007c3e8f6e5d1d2b0a9c11_created',
   type: 'order.created',
   client: 'default',
@@ -93,7 +93,7 @@ Keep \`next_cursor\` and ask with it again later: what happened since follows, a
           examples: {
             more: {
               summary: 'There are more',
-              value: { events: [CREATED], next_cursor: CURSOR, has_more: true },
+              value: { events: [CREATED_EVENT], next_cursor: CURSOR, has_more: true },
             },
             none: { summary: 'No events yet', value: { events: [], next_cursor: null, has_more: false } },
           },

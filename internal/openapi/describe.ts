@@ -87,6 +87,23 @@ export interface RoomApi {
   schemas: Readonly<Record<string, z.ZodType>>
 }
 
+/** What the service sends to a client. */
+export interface WebhookApi {
+  /** Of the event. */
+  name: string
+  id: string
+  room: RoomApi
+  summary: string
+  description: string
+  /** By their names in the document. */
+  parameters: Readonly<Record<string, Parameter>>
+  /** Beside those of the rooms. */
+  schemas: Readonly<Record<string, z.ZodType>>
+  body: Content & { description: string; schema: string }
+  /** What a status of the receiver means: by status, `2XX` or `default`. */
+  responses: Readonly<Record<string, string>>
+}
+
 /** An operation, and the middleware that a request passes before it, in their order. */
 export interface DescribedRoute {
   id: string

@@ -8,6 +8,7 @@ import type {
   Operation,
   Parameter,
   ResponseApi,
+  WebhookApi,
 } from './describe.ts'
 import {
   problemContent,
@@ -35,11 +36,15 @@ const RETRY_AFTER: Header = {
 }
 
 /** The OpenAPI 3.1 document of these routes. Throws an Error where a route names what is not there. */
-export function openApiDocument(info: ApiInfo, routes: readonly DescribedRoute[]): Json {
+export function openApiDocument(
+  info: ApiInfo,
+  routes: readonly DescribedRoute[],
+  webhooks: readonly WebhookApi[],
+): Json {
   const middlewares = [...new Set(routes.flatMap((route) => route.middlewares))]
   const rooms = [...new Set(routes.map((route) => route.room))]
   const schemas = jsonSchemas({
-    ...Object.assign({}, ...rooms.map((room) => room.schemas)),
+    ...Object.assign({}, ...[...rooms, ...webhooks].map((one) => one.schemas)),
     Problem: problemSchema,
   })
   const headers: Record<string, Header> = Object.assign(
@@ -53,10 +58,11 @@ export function openApiDocument(info: ApiInfo, routes: readonly DescribedRoute[]
     servers: [{ url: '/', description: 'The service that gave this document' }],
     tags: rooms.map((room) => room.tag),
     paths: paths(routes),
+    webhooks: Object.fromEntries(webhooks.map((one) => [one.name, { post: webhook(one) }])),
     components: {
       schemas,
       parameters: mapValues(
-        Object.assign({}, ...middlewares.map((middleware) => middleware.parameters)),
+        Object.assign({}, ...[...middlewares, ...webhooks].map((one) => one.parameters)),
         parameter,
       ),
       headers: mapValues(headers, header),
@@ -112,6 +118,19 @@ function operation(route: DescribedRoute): Json {
     ...(parameters.length === 0 ? {} : { parameters }),
     ...(own.body === undefined ? {} : { requestBody: requestBody(own.body) }),
     responses: describeResponses(route),
+  }
+}
+
+function webhook({ id, room, summary, description, parameters, body, responses }: WebhookApi): Json {
+  return {
+    operationId: id,
+    tags: [room.tag.name],
+    summary,
+    description,
+    security: [],
+    parameters: Object.keys(parameters).map((name) => ({ $ref: `#/components/parameters/${name}` })),
+    requestBody: requestBody(body),
+    responses: mapValues(responses, (text) => ({ description: text })),
   }
 }
 

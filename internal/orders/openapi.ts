@@ -4,7 +4,7 @@ import { listParameters } from '../openapi/list-parameters.ts'
 import { amountNumber } from './money.ts'
 import { name, orderRequest } from './order-request.ts'
 
-const order = z.object({
+export const order = z.object({
   id: z.uuid(),
   user_id: name,
   item: name,

@@ -5,7 +5,7 @@ import { payRequest } from './pay-request.ts'
 import { amountNumber, currency, description, metadata, paymentRequest, plain } from './payment-request.ts'
 import { MAX_COPIES, simulationRequest } from './simulation-request.ts'
 
-const payment = z.object({
+export const payment = z.object({
   transaction_id: z.uuid(),
   status: z.enum(['processing', 'completed', 'declined', 'unknown']).meta({
     description:

@@ -55,6 +55,7 @@ import { authenticateApi, openApi, signatureApi } from '../../internal/signature
 import type { Config } from '../config/config.ts'
 import { isDemo } from '../config/demo-mode.ts'
 import { VERSION } from '../package-root.ts'
+import { describeWebhooks } from './openapi-webhooks.ts'
 import { type DocumentedOperation, isServed, ROUTES, type Route } from './routes.ts'
 
 interface Described {
@@ -129,7 +130,7 @@ export function describeApi({
     description: DESCRIPTION,
     license: { name: 'MIT', identifier: 'MIT' },
   }
-  return openApiDocument(info, routes)
+  return openApiDocument(info, routes, describeWebhooks())
 }
 
 const KEYS = { header: idempotencyApi, 'strict header': strictKeyApi, body: bodyKeyApi }

@@ -2,6 +2,7 @@ import assert from 'node:assert/strict'
 import { after, describe, test } from 'node:test'
 import { Webhook } from 'standardwebhooks'
 import { createClient } from '../../src/client.ts'
+import { ApiDocument } from '../support/api-document.ts'
 import { assertProblem, one } from '../support/raw-http.ts'
 import { startServiceOnDatabase } from '../support/service-on-database.ts'
 import { until } from '../support/until.ts'
@@ -59,6 +60,8 @@ describe('webhook endpoints', () => {
     const [{ headers, body }] = received as [(typeof received)[number]]
     const event = JSON.parse(body)
     assert.deepEqual(event.data, { payment })
+    const document = JSON.parse(await (await fetch(`${baseUrl}/openapi.json`)).text())
+    new ApiDocument(document).assertWebhook(event.type, event)
     assert.deepEqual(new Webhook(secret).verify(body, headers), event)
     assert.deepEqual((await ann.events.page()).events, [event])
 

@@ -26,7 +26,14 @@ const operation = z.object({
   requestBody: z.object({ content: z.record(z.string(), content) }).optional(),
   responses: z.record(z.string(), response),
 })
+const webhook = z.object({
+  post: z.object({
+    parameters: z.array(reference),
+    requestBody: z.object({ content: z.record(z.string(), content) }),
+  }),
+})
 const apiDocument = z.object({
+  webhooks: z.record(z.string(), webhook),
   paths: z.record(z.string(), z.record(z.string(), operation)),
   components: z.object({ parameters: z.record(z.string(), parameter) }),
 })
@@ -55,16 +62,27 @@ const PROBLEM_TYPE = 'application/problem+json'
 /** An OpenAPI document as its own judge: what it says of each operation, and whether something is as it says. */
 export class ApiDocument {
   readonly operations: DescribedOperation[]
+  /** What the service sends: by type of event, the names of the headers and the examples of bodies. */
+  readonly webhooks: { type: string; headers: string[]; examples: unknown[] }[]
   readonly #json: unknown
   readonly #ajv: Ajv2020
   readonly #validators = new Map<string, ValidateFunction>()
 
   constructor(json: object) {
-    const { paths, components } = apiDocument.parse(json)
+    const { paths, webhooks, components } = apiDocument.parse(json)
     this.#json = json
     this.#ajv = new Ajv2020({ strict: false, allErrors: true })
     formats.default(this.#ajv)
     this.#ajv.addSchema(json, 'openapi.json')
+    this.webhooks = Object.entries(webhooks).map(([type, { post }]) => ({
+      type,
+      headers: post.parameters.map(
+        ({ $ref }) => parameter.parse(components.parameters[$ref.split('/').at(-1) ?? '']).name,
+      ),
+      examples: Object.values(post.requestBody.content['application/json']?.examples ?? {}).map((one) =>
+        this.resolve(one),
+      ),
+    }))
     this.operations = Object.entries(paths).flatMap(([path, methods]) =>
       Object.entries(methods).map(([method, one]) => ({
         id: one.operationId,
@@ -90,6 +108,12 @@ export class ApiDocument {
         ),
       })),
     )
+  }
+
+  /** Fails unless a webhook of this type may have this body. */
+  assertWebhook(type: string, body: unknown): void {
+    const content = ['webhooks', type, 'post', 'requestBody', 'content', 'application/json']
+    this.assertValid([...content, 'schema'], body)
   }
 
   operation(id: string): DescribedOperation {

@@ -7,6 +7,7 @@ import { describe, test } from 'node:test'
 import { fileURLToPath } from 'node:url'
 import { promisify } from 'node:util'
 import { PROBLEMS } from '../../internal/core/service-error.ts'
+import { EVENT_TYPES } from '../../internal/events/event.ts'
 import { describeApi } from '../../src/service/openapi.ts'
 import { ROUTES } from '../../src/service/routes.ts'
 import { ApiDocument } from '../support/api-document.ts'
@@ -74,6 +75,20 @@ describe('the OpenAPI document', () => {
       for (const { status, code } of codes) {
         const entry = Object.entries(PROBLEMS).find(([name]) => name === code)?.[1]
         assert.equal(entry?.status, status, `${id}: ${code}`)
+      }
+    }
+  })
+
+  test('describes what is sent for each type of event, with the headers of Standard Webhooks', () => {
+    assert.deepEqual(api.webhooks.map(({ type }) => type).sort(), [...EVENT_TYPES].sort())
+    for (const { type, headers, examples } of api.webhooks) {
+      assert.deepEqual(headers.sort(), ['webhook-id', 'webhook-signature', 'webhook-timestamp'], type)
+      assert.equal(examples.length, 1, type)
+      for (const example of examples) {
+        api.assertWebhook(type, example)
+        assert.throws(() => api.assertWebhook(type, { ...Object(example), data: {} }), type)
+        for (const other of EVENT_TYPES.filter((one) => one !== type))
+          assert.throws(() => api.assertWebhook(other, example), `${type} is no ${other}`)
       }
     }
   })

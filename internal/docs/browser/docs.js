@@ -191,6 +191,14 @@ function ourParts({ React }) {
       ServersContainer: () => () => null,
       InfoContainer: named('section', { 'aria-label': 'About this API' }),
       ExamplesSelect: named('label', { className: 'example-label' }, 'Example'),
+      // Its heading is a level above those that follow it.
+      /** @param {(props: object) => ShownElement | null} Original */
+      Webhooks: (Original) => (/** @type {object} */ props) => {
+        const shown = Original(props)
+        return (
+          shown && h('section', { className: 'webhooks' }, h('h3', null, 'Webhooks'), shown.props.children[1])
+        )
+      },
       /** @param {object} Original */
       TextArea: (Original) => (/** @type {object} */ props) =>
         h(Original, { ...props, 'aria-label': 'Request body' }),

@@ -35,6 +35,10 @@ interface OutgoingRequest {
   body?: string
 }
 
+interface ShownElement {
+  props: { children: unknown[] }
+}
+
 type Component = (props: object) => unknown
 
 interface React {
