@@ -1,4 +1,5 @@
 import { setTimeout as sleep } from 'node:timers/promises'
+import type postgres from 'postgres'
 import { seeded } from '../../src/tools/simulator/seeded.ts'
 import { SHARE } from './far-faults.ts'
 import {
@@ -95,11 +96,10 @@ const away: Inject = async (fault, faultContext) => {
   return { hit: refused > 0, detail: `${refused} deliveries were refused by ${all.length} receivers` }
 }
 
-/** 410 disables the endpoint. Its operator enables it later, with what came since then, or with all of it once more. */
+/** 410 disables the endpoint. Its operator enables it later, mostly with all that had failed by then. */
 const gone: Inject = async (fault, faultContext) => {
   const { all } = receiversOf(faultContext)
   const one = needed(all[Math.floor(fault.roll * all.length)], 'receiver')
-  const since = new Date()
   const isDisabled = async () => {
     const rows = await withPostgres(
       faultContext,
@@ -112,20 +112,17 @@ const gone: Inject = async (fault, faultContext) => {
   const hit = await soon(isDisabled, NOTICE_MS)
   one.mood = 'well'
   await sleep(fault.forMs)
-  const again = fault.roll * 10 - Math.floor(fault.roll * 10) < 0.5 ? since : null
+  const withFailed = fault.roll * 10 - Math.floor(fault.roll * 10) < 0.75
   const { id, client } = one.endpoint
-  const enabled = await soon(
-    () =>
-      withPostgres(
-        faultContext,
-        (sql) => sql`SELECT oncekey_webhook_replay(${client.name}, ${id}, ${again})`,
-      ).then(
-        () => true,
-        () => false,
-      ),
-    ENABLED_MS,
-  )
-  const how = again === null ? 'what waited' : 'all since then'
+  const replay = async (sql: postgres.Sql) => {
+    const [row] = await sql`
+      SELECT min(at) AS at FROM webhook_deliveries WHERE endpoint = ${id} AND error = 'the endpoint was disabled'`
+    const since = withFailed && row?.at instanceof Date ? row.at : null
+    await sql`SELECT oncekey_webhook_replay(${client.name}, ${id}, ${since})`
+    return true
+  }
+  const enabled = await soon(() => withPostgres(faultContext, replay).catch(() => false), ENABLED_MS)
+  const how = withFailed ? 'all that had failed' : 'what waited'
   return { hit: hit && enabled, detail: `endpoint ${one.endpoint.n} was disabled; then ${how} was sent` }
 }
 
@@ -233,15 +230,17 @@ const rotated: Inject = async (fault, faultContext) => {
   return { hit: true, detail: `endpoint ${one.endpoint.n}, overlap ${overlapS} s, ${tries} tries` }
 }
 
-const UNKNOWN_CHECK_MS = 700
-
-/** What a day without a response makes of a payment: its completer writes it down so. */
+/**
+ * What a day without a response makes of a payment: its completer writes it down so. Right after that the gateway responds
+ * again, so that the second event follows the first at once.
+ */
 const paymentUnknown: Inject = async (fault, faultContext) => {
   const far = needed(faultContext.installation.gateway, 'gateway')
   const usual = far.mood
   const random = seeded(`${fault.n}/${fault.roll}`)
   // More in a row would open the circuit breaker.
   far.mood = () => (random() < SHARE ? 'stall' : usual())
+  far.find('fail')
   let count = 0
   try {
     await faultContext.event('fire', { node: fault.node, count: IN_FLIGHT })
@@ -249,16 +248,17 @@ const paymentUnknown: Inject = async (fault, faultContext) => {
       const rows = await withPostgres(
         faultContext,
         (sql) => sql`
-          SELECT oncekey_payment_leave_open(client, id, attempt, 'unknown', ${UNKNOWN_CHECK_MS}, 'no response for a day',
-            'completer', NULL) AS done
+          SELECT oncekey_payment_leave_open(client, id, attempt, 'unknown', 0, 'no response for a day', 'completer', NULL)
+            AS done
           FROM payments WHERE state = 'processing' AND lease_until <= clock_timestamp()`,
       ).catch(() => [])
       count += rows.filter(({ done }) => done === true).length
-      return false
+      return count > 0
     }
-    await soon(look, fault.forMs)
+    await soon(look, fault.forMs + NOTICE_MS)
   } finally {
     far.mood = usual
+    far.find('answer')
   }
   return { hit: count > 0, detail: `${count} payments became unknown` }
 }

@@ -3,7 +3,7 @@ import { chmodSync, mkdtempSync, readFileSync, rmSync, writeFileSync } from 'nod
 import { tmpdir } from 'node:os'
 import { join, resolve } from 'node:path'
 import { FaultProxy } from '../../src/tools/faults/fault-proxy.ts'
-import { type Behaviour, countingGateway } from '../support/counting-gateway.ts'
+import { type Behaviour, type CountingGateway, countingGateway } from '../support/counting-gateway.ts'
 import { query, startPostgres, startRedis, type ThrowawayServer } from '../support/servers.ts'
 import { type Service, type Settings, startService } from '../support/service.ts'
 import { FakeClock, whyNoFakeClock } from './fake-clock.ts'
@@ -39,8 +39,8 @@ export interface Installation {
   disk: SmallDisk | undefined
   /** Between the sidecars and their backend, or the nodes and their gateway. */
   behind: FaultProxy | undefined
-  /** What the payment gateway does with charges now. */
-  gateway: { mood: () => Behaviour } | undefined
+  /** What the payment gateway does with charges now, and with questions about them. */
+  gateway: { mood: () => Behaviour; find: (how: CountingGateway['finds']) => void } | undefined
   /** Of webhooks; undefined where there are none. */
   receivers: Receivers | undefined
   /** Where the gateway or the backend writes down what it has done. */
@@ -234,9 +234,12 @@ function argsOf({ mode }: RunPlan, behind: FaultProxy | undefined): string[] {
 
 async function openGateway(file: string, onOpen: OnOpen) {
   let count = 0
-  const held: { url: string; mood: () => Behaviour } = {
+  const held = {
     url: '',
-    mood: () => (++count % 20 === 0 ? 'decline' : 'answer'),
+    mood: (): Behaviour => (++count % 20 === 0 ? 'decline' : 'answer'),
+    find(how: CountingGateway['finds']) {
+      gateway.finds = how
+    },
   }
   const gateway = await countingGateway({ file, behave: () => held.mood(), lateMs: LATE_MS })
   onOpen(() => gateway.close())
