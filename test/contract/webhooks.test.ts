@@ -12,7 +12,14 @@ import {
   resealEndpoints,
   rotateEndpoint,
 } from '../../internal/events/endpoints.ts'
-import { type EventType, eventId, parseEventId, type ReadObjects } from '../../internal/events/event.ts'
+import {
+  type Event,
+  type EventType,
+  eventId,
+  eventJson,
+  parseEventId,
+  type ReadObjects,
+} from '../../internal/events/event.ts'
 import { readEvents } from '../../internal/events/event-log.ts'
 import { postWebhook } from '../../internal/events/post-webhook.ts'
 import { disableEndpoint, replayEndpoint, replayEvent } from '../../internal/events/replay.ts'
@@ -343,6 +350,75 @@ for (const kind of KINDS) {
       const [delivery] = await deliveries(client)
       assert.deepEqual([delivery?.state, delivery?.status], ['delivered', 200])
       assert.deepEqual(new Set(received.map(({ id }) => id)).size, 1)
+    })
+
+    test('an event of up to 20,000 bytes is sent whole, a longer one with the id of its object alone', async (t) => {
+      const client = newClient()
+      const { received, url } = await startWebhookReceiver(t)
+      const made = await add(client, url)
+      const events = [await place(client), await place(client)]
+      /** The longest event has this many bytes. */
+      const long = async (_: string, [event]: readonly Event[]) => {
+        assert.ok(event)
+        const bytes = eventId(event) === events[0] ? 20_000 : 20_001
+        const data = (text: string) => JSON.stringify({ order: { id: event.object, item: text } })
+        const length = bytes - Buffer.byteLength(eventJson(client, event, data('')))
+        // Two bytes each, and one more where that is needed.
+        const item = 'ü'.repeat(length >> 1) + 'x'.repeat(length % 2)
+        return new Map([[eventId(event), data(item)]])
+      }
+      await rounds(node(t, { readObjects: long }), () => received.length === 2)
+      const bodyOf = (id: string | undefined) => received.find((one) => one.id === id)?.body ?? ''
+      assert.equal(Buffer.byteLength(bodyOf(events[0])), 20_000)
+      const thin = JSON.parse(bodyOf(events[1]))
+      const { object } = parseEventId(events[1] ?? '') ?? assert.fail()
+      assert.deepEqual(
+        [thin.id, thin.type, thin.client, thin.data],
+        [events[1], 'order.created', client, { object_id: object }],
+      )
+      for (const { body, headers } of received) new Webhook(made.secret).verify(body, headers)
+    })
+
+    test('a later event of one payment waits for the first try of the earlier one, whatever node has it', async (t) => {
+      const client = newClient()
+      let release = () => {}
+      const { received, url } = await startWebhookReceiver(t, (response) => {
+        if (received.length === 1) release = () => void response.writeHead(500).end()
+        else response.end()
+      })
+      await add(client, url)
+      const object = randomUUID()
+      for (const type of ['payment.unknown', 'payment.completed'])
+        await database.run(
+          (sql) =>
+            sql`INSERT INTO events (client, object, type) VALUES (${client}, ${object}::uuid, ${type})`,
+        )
+      const [first, second] = [node(t), node(t)]
+      let isHanging = true
+      const hanging = (async () => {
+        while (received.length === 0) await first.round()
+        isHanging = false
+      })()
+      await until('the first node sends', () => received.length === 1)
+      await until('both deliveries are there', async () => {
+        await second.round()
+        return (await deliveries(client)).length === 2
+      })
+      for (let round = 0; round < 3; round++) await second.round()
+      assert.ok(isHanging)
+      assert.deepEqual(
+        received.map(({ body }) => JSON.parse(body).type),
+        ['payment.unknown'],
+      )
+      release()
+      await hanging
+      // It was tried: that it failed keeps the later one waiting no longer.
+      await rounds(second, async () => (await deliveries(client)).every(({ state }) => state === 'delivered'))
+      assert.deepEqual(received.map(({ body }) => JSON.parse(body).type).toSorted(), [
+        'payment.completed',
+        'payment.unknown',
+        'payment.unknown',
+      ])
     })
 
     test('a client has 20 endpoints at most, whatever runs at once, and each URL once', async () => {

@@ -118,14 +118,19 @@ test('a URL for an endpoint is https, without credentials and fragment, at no pr
   assert.ok(endpointUrlFault('http://user@127.0.0.1/', DEMO) !== undefined)
 })
 
+/** Of the 6bone, which ended in 2006: it is public, and nothing is there. */
+const NOWHERE = '3ffe::1'
+
+const found = (address: string) => ({ address, family: address.includes(':') ? 6 : 4 })
+
 describe('the address that is connected to', () => {
-  const post = (url: string, lookup?: LookupAll) =>
+  const post = (url: string, lookup?: LookupAll, timeoutMs = 5_000) =>
     postWebhook({
       ...STRICT,
       url,
       headers: {},
       body: '{}',
-      timeoutMs: 5_000,
+      timeoutMs,
       ...(lookup === undefined ? {} : { lookup }),
     })
 
@@ -143,18 +148,26 @@ describe('the address that is connected to', () => {
     assert.equal(connections.length, 0)
   })
 
-  test('of several addresses only the public ones are tried, and a name is looked up once', async (t) => {
+  for (const [what, addresses] of [
+    ['the private one first', ['127.0.0.1', NOWHERE]],
+    ['the public one first', [NOWHERE, '127.0.0.1']],
+    ['among more of them', ['::1', '10.0.0.1', NOWHERE, '::ffff:127.0.0.1', '127.0.0.1']],
+  ] as const) {
+    test(`of a name with a public and a private address only the public one is tried: ${what}`, async (t) => {
+      const { port, connections } = await tcpServer(t, () => {})
+      const lookup: LookupAll = (_host, _options, done) => done(null, addresses.map(found))
+      const trying = post(`https://partner.example:${port}/`, lookup, 1_500)
+      await assert.rejects(trying, ({ message }: Error) => !message.includes('leads to no public address'))
+      assert.equal(connections.length, 0)
+    })
+  }
+
+  test('a name that leads elsewhere a moment later is looked up once', async (t) => {
     const { port, connections } = await tcpServer(t, () => {})
     let asked = 0
-    // Harmless: a public address that nothing answers at is not connected to within the time.
-    const lookup: LookupAll = (_host, _options, done) => {
-      asked++
-      done(null, [
-        { address: '127.0.0.1', family: 4 },
-        { address: '::1', family: 6 },
-      ])
-    }
-    await assert.rejects(post(`https://partner.example:${port}/`, lookup), /no public address/)
+    const lookup: LookupAll = (_host, _options, done) =>
+      done(null, [found(asked++ === 0 ? NOWHERE : '127.0.0.1')])
+    await assert.rejects(post(`https://partner.example:${port}/`, lookup, 1_500))
     assert.equal(asked, 1)
     assert.equal(connections.length, 0)
   })
