@@ -9,13 +9,18 @@ export interface EndpointRules {
 }
 
 /**
+ * URL takes away white space and control characters, reads a backslash as a slash, and adds slashes that are missing, all in
+ * silence: a reader would see another host than the one that is called.
+ */
+const ABSOLUTE = /^[a-z]+:\/\/(?=[^/])[!-[\]-~]+$/i
+
+/**
  * What is wrong with a URL for an endpoint; undefined: nothing. Names are not looked up: what they lead to is checked when
  * the connection is made, each time.
  */
 export function endpointUrlFault(text: string, { allowLocal }: EndpointRules): string | undefined {
   if (text.length > MAX_URL) return `must have at most ${MAX_URL} characters`
-  // URL takes away white space and control characters in silence.
-  const url = /^[!-~]+$/.test(text) && URL.canParse(text) ? new URL(text) : undefined
+  const url = ABSOLUTE.test(text) && URL.canParse(text) ? new URL(text) : undefined
   if (url === undefined) return 'must be an absolute URL of ASCII characters'
   if (url.protocol !== 'https:' && !(allowLocal && url.protocol === 'http:')) return 'must be an https URL'
   if (url.username !== '' || url.password !== '') return 'must have no user and no password'

@@ -91,6 +91,24 @@ describe('webhook endpoints', () => {
     assert.deepEqual(JSON.parse((await send('GET', PATH)).body), { webhook_endpoints: [] })
   })
 
+  test('a payment of more than 20 KB is sent by its id, and is whole in GET /api/v1/events', async () => {
+    const before = received.length
+    const made = JSON.parse((await send('POST', PATH, { url: hook }, 'key-of-default')).body).webhook_endpoint
+    const metadata = Object.fromEntries(Array.from({ length: 50 }, (_, n) => [`m${n}`, 'x'.repeat(500)]))
+    const client = createClient({ baseUrl, apiKey: 'key-of-default' })
+    const { payment } = await client.payments.create({ ...PAYMENT, metadata })
+    await until('the event', () => received.length > before)
+    const [{ headers, body }] = received.slice(before) as [(typeof received)[number]]
+    const event = JSON.parse(body)
+    assert.deepEqual(event.data, { object_id: payment.transaction_id })
+    new Webhook(made.secret).verify(body, headers)
+    const document = JSON.parse(await (await fetch(`${baseUrl}/openapi.json`)).text())
+    new ApiDocument(document).assertWebhook(event.type, event)
+    const [listed] = (await client.events.page()).events
+    assert.deepEqual(listed, { ...event, data: { payment } })
+    assert.equal((await send('DELETE', `${PATH}/${made.id}`, undefined, 'key-of-default')).status, 200)
+  })
+
   test('what is no endpoint is refused and changes nothing', async () => {
     for (const body of [
       {},

@@ -1,12 +1,15 @@
 import assert from 'node:assert/strict'
+import { readFileSync } from 'node:fs'
 import { createServer } from 'node:http'
+import { createServer as createHttpsServer } from 'node:https'
 import type { AddressInfo } from 'node:net'
-import { createServer as createTcp, type Socket } from 'node:net'
+import { createServer as createTcp, type Server, type Socket } from 'node:net'
 import { describe, type TestContext, test } from 'node:test'
 import { endpointUrlFault } from '../../internal/events/endpoint-url.ts'
 import { type LookupAll, postWebhook } from '../../internal/events/post-webhook.ts'
 import { isPublicAddress } from '../../internal/events/public-address.ts'
 import { retryAfterMs, retryDelayMs } from '../../internal/events/retry-schedule.ts'
+import { createAuthority } from '../support/certificates.ts'
 
 const STRICT = { allowLocal: false }
 const DEMO = { allowLocal: true }
@@ -97,6 +100,12 @@ test('a URL for an endpoint is https, without credentials and fragment, at no pr
     'https://partner.example/\n',
     ' https://partner.example/',
     'https://bücher.example/',
+    'https://partner.example\\@other.example/',
+    'https:\\\\partner.example/',
+    'https:partner.example/',
+    'https:/partner.example/',
+    'https:///partner.example/',
+    'https://partner.example/a\\b',
     'https://127.0.0.1/',
     'https://127.1/',
     'https://2130706433/',
@@ -196,6 +205,32 @@ describe('a receiver', () => {
     assert.equal(other.connections.length, 0)
   })
 
+  test('whose certificate is not trusted, or of another name, gets nothing', async (t) => {
+    const authority = createAuthority('the CA of the tests')
+    const { cert, key } = authority.issue('receiver', 'localhost')
+    let count = 0
+    const server = createHttpsServer(
+      { cert: readFileSync(cert), key: readFileSync(key) },
+      (_, response) => void response.end(String(++count)),
+    )
+    const port = await listen(t, server)
+    const to = (host: string, ca?: string) =>
+      postWebhook({
+        ...DEMO,
+        url: `https://${host}:${port}/`,
+        headers: {},
+        body: '{}',
+        timeoutMs: 10_000,
+        lookup: (_host, _options, done) => done(null, [found('127.0.0.1')]),
+        ...(ca === undefined ? {} : { ca }),
+      })
+    const ca = readFileSync(authority.ca, 'utf8')
+    await assert.rejects(to('localhost'), /certificate/)
+    await assert.rejects(to('other.example', ca), /does not match certificate's altnames/)
+    assert.equal(count, 0)
+    assert.deepEqual(await to('localhost', ca), { status: 200, text: '1', retryAfter: undefined })
+  })
+
   test('that does not answer is given up in time', async (t) => {
     const { port } = await tcpServer(t, () => {})
     await assert.rejects(post(port, 300), /no response within 0\.3 s/)
@@ -271,7 +306,7 @@ async function tcpServer(t: TestContext, onSocket: (socket: Socket) => void) {
   return { port: (server.address() as AddressInfo).port, connections }
 }
 
-async function listen(t: TestContext, server: ReturnType<typeof createServer>): Promise<number> {
+async function listen(t: TestContext, server: Server): Promise<number> {
   await new Promise<void>((resolve) => server.listen(0, '127.0.0.1', resolve))
   t.after(() => server.close())
   return (server.address() as AddressInfo).port
