@@ -88,8 +88,11 @@ export function startDeliverer(options: DelivererOptions): Deliverer {
         .finally(() => {
           inFlight.delete(work)
           const left = (busy.get(delivery.endpoint) ?? 1) - 1
-          if (left === 0) busy.delete(delivery.endpoint)
-          else busy.set(delivery.endpoint, left)
+          if (left > 0) return void busy.set(delivery.endpoint, left)
+          busy.delete(delivery.endpoint)
+          // There may be more for it, also behind a look that has just left it out.
+          hasFreed = true
+          if (timer !== undefined && performance.now() + everyMs / 10 < dueMs) schedule(everyMs / 10)
         })
       inFlight.add(work)
       return work
@@ -166,11 +169,17 @@ export function startDeliverer(options: DelivererOptions): Deliverer {
   }
 
   let closed = false
+  /** undefined: it looks now. */
   let timer: NodeJS.Timeout | undefined
+  /** Of the timer. */
+  let dueMs = 0
+  /** Since the last look began an endpoint has got nothing more on its way. */
+  let hasFreed = false
   let looking: Promise<void> = Promise.resolve()
   /** Sending goes on beside it: an endpoint that is slow keeps no other one waiting. */
   const look = async () => {
     let works: Promise<void>[] = []
+    hasFreed = false
     try {
       await fanOut(database)
       works = await take()
@@ -178,16 +187,17 @@ export function startDeliverer(options: DelivererOptions): Deliverer {
     } catch (error) {
       options.onTrouble?.(error)
     }
-    schedule(works.length > 0 ? everyMs / 10 : everyMs)
+    schedule(works.length > 0 || hasFreed ? everyMs / 10 : everyMs)
   }
   const schedule = (ms: number) => {
     if (closed) return
-    timer = setTimeout(
-      () => {
-        looking = look()
-      },
-      ms * (0.75 + random() / 2),
-    )
+    clearTimeout(timer)
+    const pauseMs = ms * (0.75 + random() / 2)
+    dueMs = performance.now() + pauseMs
+    timer = setTimeout(() => {
+      timer = undefined
+      looking = look()
+    }, pauseMs)
     timer.unref()
   }
   schedule(everyMs)

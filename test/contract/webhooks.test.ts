@@ -30,6 +30,8 @@ import { until } from '../support/until.ts'
 import { type ReceivedWebhook, startWebhookReceiver } from '../support/webhook-receiver.ts'
 import { placement } from './order-store.ts'
 
+/** To one endpoint at once from one node. */
+const EACH = 4
 const KEY = newKey()
 const OTHER_KEY = newKey()
 const PRODUCTION = { production: true, host: '0.0.0.0', secretsKeyOld: undefined }
@@ -181,6 +183,17 @@ for (const kind of KINDS) {
       )
       assert.equal((await listEndpoints(database, client))[0]?.failingSince, undefined)
       assert.equal(good.received.length, 1)
+    })
+
+    test('an endpoint that has responded gets its next events soon, although a look had left it out', async (t) => {
+      const client = newClient()
+      const { received, url } = await startWebhookReceiver(t)
+      await add(client, url)
+      for (let n = 0; n < EACH + 1; n++) await place(client)
+      // By its timer alone it would look after 30 s.
+      const deliverer = node(t, { everyMs: 40_000 })
+      await rounds(deliverer, () => received.length > 0)
+      await until('the others', () => received.length === EACH + 1, 20_000)
     })
 
     test('after the last attempt a delivery is on record as failed; replaying since a time sends it again', async (t) => {
