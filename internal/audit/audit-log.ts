@@ -1,5 +1,6 @@
 import { type Database, isRowFault } from '../database/database.ts'
 import { groupCommit } from '../database/group-commit.ts'
+import { groupedByShard } from '../database/shards.ts'
 
 /** What `event_type` may be: lower-case words, joined by dots. The same as in sql/005_audit_log.sql. */
 export const EVENT_TYPE = /^[a-z_]+(\.[a-z_]+)*$/
@@ -53,6 +54,8 @@ export function auditLog(database: Database): AuditLog {
   return {
     append: groupCommit((entries: readonly NewEntry[]) => appendAll(database, entries), {
       isItemFault: isRowFault,
+      // One statement after the other: those of one client keep their order.
+      groupOf: groupedByShard(database, ({ client }: NewEntry) => client).groupOf,
     }),
     async list(client, { eventType, limit, before }) {
       const rows = await database.run(
@@ -82,8 +85,10 @@ async function appendAll(database: Database, entries: readonly NewEntry[]): Prom
       .sort((a, b) => (a.client < b.client ? -1 : a.client > b.client ? 1 : 0)),
   )
   // One row after the other, in the order of the array: nothing in the statement sorts or joins.
-  const written = await database.run(
-    (sql) => sql`
+  const written = await database.run((sql) =>
+    database.shards !== undefined
+      ? sql`SELECT * FROM oncekey_audit_all(${entries[0]?.client ?? ''}, ${rows})`
+      : sql`
       SELECT n, CASE WHEN again THEN oncekey_audit_again(client, event_type, entry)
         ELSE oncekey_audit(client, event_type, entry) END AS seq
       FROM json_to_recordset(${rows}::text::json) AS r(n int, client text, event_type text, entry text, again boolean)`,

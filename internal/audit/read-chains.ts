@@ -28,29 +28,10 @@ export async function* chainEnds(database: Database, only?: string): AsyncGenera
   }
 }
 
-/** One statement, so that an entry and the head that it moved are both there or both not. */
 async function endsAfter(database: Database, after: string, only: string | undefined): Promise<ChainEnd[]> {
   const rows = await database.run(
-    // The recursion looks up one client after the other: DISTINCT would read every entry.
-    (sql) => sql`
-      WITH RECURSIVE writers(client, n) AS (
-        SELECT min(client), 1 FROM audit_log WHERE client > ${after}
-        UNION ALL
-        SELECT (SELECT min(l.client) FROM audit_log l WHERE l.client > w.client), n + 1 FROM writers w
-        WHERE w.client IS NOT NULL AND n < ${CLIENTS_IN_PAGE}
-      ), known AS (
-        SELECT client FROM writers WHERE client IS NOT NULL
-        UNION
-        (SELECT client FROM audit_heads WHERE client > ${after} ORDER BY client LIMIT ${CLIENTS_IN_PAGE})
-        ORDER BY client LIMIT ${CLIENTS_IN_PAGE}
-      )
-      SELECT k.client, h.seq, encode(h.hash, 'hex') AS hash,
-        (SELECT max(l.seq) FROM audit_log l WHERE l.client = k.client) AS last
-      FROM ${only === undefined ? sql`known` : sql`(SELECT ${only}::text COLLATE "C" AS client)`} AS k
-      LEFT JOIN audit_heads h ON h.client = k.client
-      WHERE k.client > ${after} AND (h.client IS NOT NULL
-        OR EXISTS (SELECT FROM audit_log l WHERE l.client = k.client))
-      ORDER BY k.client`,
+    (sql) =>
+      sql`SELECT * FROM oncekey_audit_ends(${after}, ${only ?? null}::text, ${CLIENTS_IN_PAGE}::integer)`,
     DEADLINE_MS,
   )
   return rows.map((row) => ({

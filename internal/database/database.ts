@@ -6,6 +6,7 @@ import { storeUnavailable, withDeadline } from './deadline.ts'
 import { findPrimary } from './find-primary.ts'
 import { codeOf, isOutage, losesHost, nothingHappened } from './outage.ts'
 import { createPool, type Pool, type Sql } from './pool.ts'
+import type { Shards } from './shards.ts'
 
 export { isRowFault } from './outage.ts'
 export type { Sql } from './pool.ts'
@@ -26,6 +27,8 @@ export interface Database {
   /** Statements in flight, those that wait for a connection among them, and how many connections there are. */
   load(): { inFlight: number; connections: number }
   close(): Promise<void>
+  /** Set by `migrate` where the tables are distributed over several servers. */
+  shards?: Shards
 }
 
 export interface DatabaseOptions {

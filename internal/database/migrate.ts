@@ -1,6 +1,15 @@
 import type { Database } from './database.ts'
 import { explainRefusal } from './explain-refusal.ts'
-import { FUNCTIONS, isNewer, readSchemaFiles, type SchemaFiles, UPGRADE } from './schema-files.ts'
+import {
+  DISTRIBUTED,
+  FUNCTIONS,
+  type Functions,
+  isNewer,
+  readSchemaFiles,
+  type SchemaFiles,
+  UPGRADE,
+} from './schema-files.ts'
+import { openShards } from './shards.ts'
 
 /** Any number: it only has to be the same in every process that migrates. */
 export const ADVISORY_LOCK = 7_261_083_244
@@ -29,6 +38,8 @@ interface Applied {
  * takes away what the version before uses has a name that ends in `_breaking.sql`; a program that does not know it
  * throws a plain Error and changes nothing. So does one that finds a schema from before version 0.1.
  *
+ * Where the tables are distributed it lets `database` know.
+ *
  * @throws Error for a file that fails, a database that is too new, or one from before version 0.1; ServiceError
  *   `store_unavailable`.
  * @example await migrate(database, SQL_DIRECTORY)
@@ -49,6 +60,7 @@ export async function migrate(database: Database, directory: string): Promise<st
     if (await applyFile(database, files, name)) done.push(name)
   }
   if (await applyFunctions(database, files)) done.push(FUNCTIONS)
+  noteShards(database, before)
   return done
 }
 
@@ -57,10 +69,11 @@ export async function newerMigrations(database: Database, directory: string): Pr
   return newerThan(readSchemaFiles(directory), await readApplied(database))
 }
 
-/** What `migrate` would apply. */
+/** What `migrate` would apply. Where the tables are distributed it lets `database` know, too. */
 export async function pendingMigrations(database: Database, directory: string): Promise<string[]> {
   const files = readSchemaFiles(directory)
   const applied = await readApplied(database)
+  noteShards(database, applied)
   const old = hasOldMigrations(applied) ? [UPGRADE] : []
   const numbered = files.numbered.filter((name) => !applied.names.has(name))
   return [...old, ...numbered, ...(wantsFunctions(files, applied) ? [FUNCTIONS] : [])]
@@ -68,15 +81,24 @@ export async function pendingMigrations(database: Database, directory: string): 
 
 function newerThan(files: SchemaFiles, applied: Applied): string[] {
   if (hasOldMigrations(applied)) return []
-  const unknown = [...applied.names].filter((name) => name !== UPGRADE && !files.numbered.includes(name))
+  const known = [UPGRADE, DISTRIBUTED, ...files.numbered]
+  const unknown = [...applied.names].filter((name) => !known.includes(name))
   const newer = applied.functions !== undefined && isNewer(applied.functions.version, files.version)
   return [...unknown.sort(), ...(newer ? [FUNCTIONS] : [])]
 }
 
-function wantsFunctions({ functions, version }: SchemaFiles, { functions: applied }: Applied): boolean {
-  if (functions.text === '') return false
-  if (applied === undefined) return true
-  return applied.checksum !== functions.checksum && !isNewer(applied.version, version)
+const functionsFor = (files: SchemaFiles, { names }: Applied): Functions =>
+  names.has(DISTRIBUTED) ? files.distributedFunctions : files.functions
+
+function wantsFunctions(files: SchemaFiles, applied: Applied): boolean {
+  const { text, checksum } = functionsFor(files, applied)
+  if (text === '') return false
+  if (applied.functions === undefined) return true
+  return applied.functions.checksum !== checksum && !isNewer(applied.functions.version, files.version)
+}
+
+function noteShards(database: Database, { names }: Applied): void {
+  if (names.has(DISTRIBUTED)) database.shards ??= openShards(database)
 }
 
 /** The first migration of version 0.1 and of what came before it. */
@@ -100,19 +122,25 @@ async function upgrade(database: Database, files: SchemaFiles, { names }: Applie
 async function applyFile(database: Database, files: SchemaFiles, name: string): Promise<boolean> {
   const isThere = async () => (await readApplied(database)).names.has(name)
   if (await isThere()) return false
+  const { names } = await readApplied(database)
+  const text = names.has(DISTRIBUTED) ? oneByOne(files.text(name)) : files.text(name)
   return await applyText(
     database,
     name,
-    `${TABLE} INSERT INTO schema_migrations (name) VALUES ('${name}'); ${files.text(name)}`,
+    `${TABLE} INSERT INTO schema_migrations (name) VALUES ('${name}'); ${text}`,
     isThere,
   )
 }
 
+/** Citus sends the text of the whole query to the shards for each ALTER TABLE in it: here each is a query of its own. */
+const oneByOne = (text: string) => `DO $oncekey_migration$ BEGIN ${text} END $oncekey_migration$`
+
 /** true: applied; false: they are there, or those of a newer version are. */
 async function applyFunctions(database: Database, files: SchemaFiles): Promise<boolean> {
   const areThere = async () => !wantsFunctions(files, await readApplied(database))
-  if (await areThere()) return false
-  const { text, checksum } = files.functions
+  const applied = await readApplied(database)
+  if (!wantsFunctions(files, applied)) return false
+  const { text, checksum } = functionsFor(files, applied)
   // Another process that was faster has left the same checksum: the division by zero ends this transaction.
   const row = `
     SELECT 1 / (checksum <> '${checksum}')::integer FROM schema_migrations WHERE name = '${FUNCTIONS}';

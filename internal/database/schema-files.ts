@@ -5,8 +5,19 @@ import { join } from 'node:path'
 /** The name under which `schema_migrations` has the functions. */
 export const FUNCTIONS = 'functions'
 
+/**
+ * The name under which `schema_migrations` has that the tables are distributed. A program that does not know it does not
+ * work with such a database.
+ */
+export const DISTRIBUTED = 'distributed_breaking.sql'
+
 /** Brings a database with the migrations of version 0.1 to the state of the files 001 to 006. */
 export const UPGRADE = '012_from_0_1_breaking.sql'
+
+export interface Functions {
+  text: string
+  checksum: string
+}
 
 export interface SchemaFiles {
   /** Names of the numbered files, in order. Each is applied once. */
@@ -16,7 +27,9 @@ export interface SchemaFiles {
    * The functions and views of `functions/`, and the comments on tables and columns, which stand in the numbered files:
    * applied again when one of them has changed.
    */
-  functions: { text: string; checksum: string }
+  functions: Functions
+  /** The same for a database that is distributed: those of `distributed/` take the place of others. */
+  distributedFunctions: Functions
   /** Of the package whose folder `sql` this is. A program of an older version does not put its functions back. */
   version: string
 }
@@ -27,21 +40,30 @@ export function readSchemaFiles(directory: string): SchemaFiles {
     .filter((name) => /^\d{3}_\w+\.sql$/.test(name))
     .sort()
   const comments = numbered.flatMap((name) => text(name).match(/^COMMENT ON [\s\S]*?';$/gm) ?? [])
-  const functions = [...functionFiles(directory).map(text), ...comments].join('\n')
+  const functions = filesIn(directory, 'functions')
+  const distributed = [...filesIn(directory, 'distributed'), join('distributing', 'functions.sql')]
   return {
     numbered,
     text: (name) => text(name === UPGRADE ? join('upgrade', name) : name),
-    functions: { text: functions, checksum: createHash('sha256').update(functions).digest('hex') },
+    functions: withChecksum([...functions.map(text), ...comments]),
+    get distributedFunctions() {
+      return withChecksum([...functions.map(text), ...comments, ...distributed.map(text)])
+    },
     version: versionBeside(directory),
   }
 }
 
-function functionFiles(directory: string): string[] {
-  if (!existsSync(join(directory, 'functions'))) return []
-  return readdirSync(join(directory, 'functions'))
+function withChecksum(texts: readonly string[]): Functions {
+  const text = texts.join('\n')
+  return { text, checksum: createHash('sha256').update(text).digest('hex') }
+}
+
+function filesIn(directory: string, folder: string): string[] {
+  if (!existsSync(join(directory, folder))) return []
+  return readdirSync(join(directory, folder))
     .filter((name) => name.endsWith('.sql'))
     .sort()
-    .map((name) => join('functions', name))
+    .map((name) => join(folder, name))
 }
 
 function versionBeside(directory: string): string {

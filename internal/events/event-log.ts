@@ -33,9 +33,9 @@ export async function readEvents(
   return found.map(parseEvent)
 }
 
-/** Behind every event that can be read now, of whatever client. */
-export async function lastPlace(database: Database): Promise<EventPlace> {
-  const [row] = await database.run((sql) => sql`SELECT (oncekey_events_horizon() - 1)::text AS position`)
+/** Behind every event of the client that can be read now. */
+export async function lastPlace(database: Database, client: string): Promise<EventPlace> {
+  const [row] = await database.run((sql) => sql`SELECT oncekey_events_end(${client})::text AS position`)
   return { position: String(row?.position), object: 'ffffffff-ffff-ffff-ffff-ffffffffffff' }
 }
 

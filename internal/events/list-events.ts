@@ -26,7 +26,7 @@ export function listEvents(database: Database, readObjects: ReadObjects): Middle
     const { client } = required(ctx, 'caller', 'authentication')
     const limit = parseLimit(ctx.query.limit)
     const { cursor } = ctx.query
-    const after = cursor === NOW ? await lastPlace(database) : parseEventCursor(client, cursor)
+    const after = cursor === NOW ? await lastPlace(database, client) : parseEventCursor(client, cursor)
     const type = parseType(ctx.query.type)
     // One more than asked for tells whether there is another page.
     const found = await readEvents(database, client, { after, type, limit: limit + 1 })

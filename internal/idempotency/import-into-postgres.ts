@@ -28,7 +28,10 @@ export async function importIntoPostgres(
 ): Promise<ImportOutcome[]> {
   const rows = rowsOf(keys)
   const results = await database.run(
-    (sql) => sql`
+    (sql) =>
+      database.shards !== undefined
+        ? sql`SELECT * FROM oncekey_import_all(${rows}, ${by}, ${ttlMs}::bigint, ${dryRun}::boolean)`
+        : sql`
       WITH given AS MATERIALIZED (
         SELECT n, client, scope, key, decode(fingerprint, 'hex') AS fingerprint, decode(token, 'hex') AS token, status,
           headers, decode(body, 'base64') AS body,

@@ -1,6 +1,7 @@
 import { batchJson, type Row, resultsByNumber } from '../database/batch.ts'
 import { type Database, isRowFault } from '../database/database.ts'
 import { groupCommit } from '../database/group-commit.ts'
+import { groupedByShard } from '../database/shards.ts'
 import { boundedScope } from './bounded-scope.ts'
 import { resolutionEntry } from './key-records.ts'
 import { parseHeaders } from './response-headers.ts'
@@ -47,6 +48,7 @@ interface CompleteItem {
  */
 export function postgresStore(database: Database, options: PostgresStoreOptions = {}): IdempotencyStore {
   const { ttlMs = DEFAULT_TTL_MS, onBatch } = options
+  const { groupOf, inFlight } = groupedByShard(database, ({ id }: { id: KeyId }) => id.client)
   const claim = groupCommit(
     async (items: readonly ClaimItem[]): Promise<Claim[]> => {
       const rows = inKeyOrder(items, ({ fingerprint, token, leaseMs }) => ({
@@ -54,8 +56,10 @@ export function postgresStore(database: Database, options: PostgresStoreOptions 
         token,
         lease_ms: leaseMs,
       }))
-      const responses = await database.run(
-        (sql) => sql`
+      const responses = await database.run((sql) =>
+        database.shards !== undefined
+          ? sql`SELECT * FROM oncekey_claim_all(${clientOf(items)}, ${rows}, ${ttlMs}::bigint)`
+          : sql`
         SELECT r.n, c.*, CASE WHEN c.outcome = 'mismatch' THEN (
           SELECT encode(k.fingerprint, 'hex') FROM idempotency_keys AS k
             WHERE k.client = r.client AND k.scope = r.scope AND k.key = r.key) END AS fingerprint
@@ -66,14 +70,22 @@ export function postgresStore(database: Database, options: PostgresStoreOptions 
       )
       return resultsByNumber(responses, items.length, parseClaim)
     },
-    { stallMs: database.stallMs, isItemFault: isRowFault, onBatch: (items) => onBatch?.('claim', items) },
+    {
+      stallMs: database.stallMs,
+      isItemFault: isRowFault,
+      onBatch: (items) => onBatch?.('claim', items),
+      groupOf,
+      inFlight,
+    },
   )
 
   const dispatch = groupCommit(
     async (items: readonly DispatchItem[]): Promise<boolean[]> => {
       const rows = inKeyOrder(items, ({ token }) => ({ token }))
-      const responses = await database.run(
-        (sql) => sql`
+      const responses = await database.run((sql) =>
+        database.shards !== undefined
+          ? sql`SELECT * FROM oncekey_dispatch_all(${clientOf(items)}, ${rows})`
+          : sql`
         SELECT r.n, oncekey_dispatch(r.client, r.scope, r.key, decode(r.token, 'hex')) AS done
         FROM json_to_recordset(${rows}::text::json) AS r(n integer, client text, scope text, key text, token text)`,
       )
@@ -83,6 +95,8 @@ export function postgresStore(database: Database, options: PostgresStoreOptions 
       stallMs: database.stallMs,
       isItemFault: isRowFault,
       onBatch: (items) => onBatch?.('dispatch', items),
+      groupOf,
+      inFlight,
     },
   )
 
@@ -94,8 +108,10 @@ export function postgresStore(database: Database, options: PostgresStoreOptions 
         headers: JSON.stringify(response.headers),
         body: response.body.toString('base64'),
       }))
-      const responses = await database.run(
-        (sql) => sql`
+      const responses = await database.run((sql) =>
+        database.shards !== undefined
+          ? sql`SELECT * FROM oncekey_complete_all(${clientOf(items)}, ${rows}, ${ttlMs}::bigint)`
+          : sql`
         SELECT r.n, oncekey_complete(r.client, r.scope, r.key, decode(r.token, 'hex'), r.status, r.headers,
           decode(r.body, 'base64'), ${ttlMs}::bigint) AS done
         FROM json_to_recordset(${rows}::text::json)
@@ -107,6 +123,8 @@ export function postgresStore(database: Database, options: PostgresStoreOptions 
       isItemFault: isRowFault,
       bytesOf: ({ response }) => response.body.length,
       onBatch: (items) => onBatch?.('complete', items),
+      groupOf,
+      inFlight,
     },
   )
 
@@ -147,6 +165,9 @@ export function postgresStore(database: Database, options: PostgresStoreOptions 
     },
   }
 }
+
+/** Of any of them: where they are distributed, they are of one shard. */
+const clientOf = (items: readonly { id: KeyId }[]) => items[0]?.id.client ?? ''
 
 function inKeyOrder<Item extends { id: KeyId }>(items: readonly Item[], row: (item: Item) => object): string {
   return batchJson(

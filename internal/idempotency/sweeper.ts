@@ -77,17 +77,8 @@ export class Sweeper {
  * @example while ((await sweepExpired(database)) > 0) {}
  */
 export async function sweepExpired(database: Database, batch = BATCH): Promise<number> {
-  const removed = await database.run(
-    (sql) => sql`
-      WITH over AS MATERIALIZED (
-        SELECT client, scope, key FROM idempotency_keys
-        WHERE expires_at <= now() AND (state <> 'in_progress' OR lease_until <= now())
-        ORDER BY expires_at LIMIT ${batch}::integer FOR UPDATE SKIP LOCKED
-      )
-      DELETE FROM idempotency_keys AS k USING over
-      WHERE k.client = over.client AND k.scope = over.scope AND k.key = over.key`,
-  )
-  return removed.count
+  const [row] = await database.run((sql) => sql`SELECT oncekey_sweep(${batch}::integer) AS removed`)
+  return Number(row?.removed)
 }
 
 /**

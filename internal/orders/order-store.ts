@@ -4,6 +4,7 @@ import { ServiceError } from '../core/service-error.ts'
 import { type Database, isRowFault, type Sql } from '../database/database.ts'
 import { storeUnavailable } from '../database/deadline.ts'
 import { groupCommit } from '../database/group-commit.ts'
+import { groupedByShard } from '../database/shards.ts'
 import type { Order } from './order.ts'
 import { CREATED, placeAll } from './place-orders.ts'
 import type { OrderKey, Placed, Placement, Standing } from './placement.ts'
@@ -37,10 +38,17 @@ export interface OrderStoreOptions {
 export function orderStore(database: Database, { onBatch, recordsOf }: OrderStoreOptions = {}): OrderStore {
   // The same statement again finds out what became of the first: the constraint makes it a no-op where that one got
   // through, or is still getting through.
+  const { groupOf, inFlight } = groupedByShard(database, ({ client }: Placement) => client)
   const placeGrouped = groupCommit(
     (items: readonly Placement[]) =>
       retryOnceIfUnknown((deadlineMs) => placeAll(database, items, recordsOf, deadlineMs)),
-    { stallMs: database.stallMs, isItemFault: isRowFault, onBatch: onBatch ?? (() => {}) },
+    {
+      stallMs: database.stallMs,
+      isItemFault: isRowFault,
+      onBatch: onBatch ?? (() => {}),
+      groupOf,
+      inFlight,
+    },
   )
   /** There was no order, and none was written: another one was committed meanwhile, or a record stands in the way. */
   const whatElse = async (placement: Placement): Promise<Placed> => {

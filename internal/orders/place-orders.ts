@@ -16,6 +16,7 @@ export async function placeAll(
   recordsOf: string | undefined,
   deadlineMs?: number,
 ): Promise<(Placed | 'neither')[]> {
+  if (database.shards !== undefined) return await placeOnShard(database, items, recordsOf, deadlineMs)
   const rows = rowsOf(items)
   const count = items.length
   const [row] = await database.run(
@@ -56,11 +57,34 @@ export async function placeAll(
   })
 }
 
+/** The same for items of one shard of a distributed database. */
+async function placeOnShard(
+  database: Database,
+  items: readonly Placement[],
+  recordsOf: string | undefined,
+  deadlineMs: number | undefined,
+): Promise<(Placed | 'neither')[]> {
+  const { client = '' } = items[0] ?? {}
+  const others = await database.run(
+    (sql) => sql`SELECT * FROM oncekey_place_orders(${client}, ${rowsOf(items)}, ${recordsOf ?? null})`,
+    deadlineMs,
+  )
+  const placed: (Placed | 'neither')[] = items.map(() => CREATED)
+  for (const { n, id, fingerprint, status, body } of others) {
+    const item = items[Number(n)]
+    if (id === null) placed[Number(n)] = 'neither'
+    else if (id !== item?.order.id)
+      placed[Number(n)] = fingerprint === item?.fingerprint ? existing(id, status, body) : MISMATCH
+  }
+  return placed
+}
+
 function rowsOf(items: readonly Placement[]): string {
   return batchJson(
     items,
     ({ client, order }) => nameOf(client, order.key),
-    ({ client, order, fingerprint, response }) => ({
+    ({ client, order, fingerprint, response }, n) => ({
+      n,
       client,
       id: order.id,
       key: order.key,

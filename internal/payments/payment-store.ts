@@ -2,6 +2,7 @@ import { retryOnceIfUnknown } from '../core/retry-once-if-unknown.ts'
 import { batchJson, type Row, resultsByNumber } from '../database/batch.ts'
 import { type Database, isRowFault, type Sql } from '../database/database.ts'
 import { groupCommit } from '../database/group-commit.ts'
+import { groupedByShard } from '../database/shards.ts'
 import type { Payment } from './payment.ts'
 
 /** A new payment as it would begin, and who asks for it. */
@@ -79,10 +80,17 @@ export interface PaymentStoreOptions {
 }
 
 export function paymentStore(database: Database, { settleMs, onBatch }: PaymentStoreOptions): PaymentStore {
+  const { groupOf, inFlight } = groupedByShard(database, (client: string) => client)
   const begin = groupCommit(
     (items: readonly BeginRequest[]) =>
       retryOnceIfUnknown((deadlineMs) => beginAll(database, items, settleMs, deadlineMs)),
-    { stallMs: database.stallMs, isItemFault: isRowFault, onBatch: (items) => onBatch?.('begin', items) },
+    {
+      stallMs: database.stallMs,
+      isItemFault: isRowFault,
+      onBatch: (items) => onBatch?.('begin', items),
+      groupOf: ({ payment }) => groupOf(payment.client),
+      inFlight,
+    },
   )
   const settle = groupCommit(
     (items: readonly SettleItem[]) =>
@@ -91,6 +99,8 @@ export function paymentStore(database: Database, { settleMs, onBatch }: PaymentS
       stallMs: database.stallMs,
       isItemFault: isRowFault,
       onBatch: (items) => onBatch?.('settle', items),
+      groupOf: ({ ref }) => groupOf(ref.client),
+      inFlight,
     },
   )
   const done = async (step: (sql: Sql) => PromiseLike<readonly Row[]>) => {
@@ -156,7 +166,11 @@ async function beginAll(
     }),
   )
   const responses = await database.run(
-    (sql) => sql`
+    (sql) =>
+      database.shards !== undefined
+        ? sql`
+      SELECT * FROM oncekey_payment_begin_all(${items[0]?.payment.client ?? ''}, ${rows}, ${settleMs}::integer)`
+        : sql`
       SELECT r.n, b.*
       FROM json_to_recordset(${rows}::text::json)
         AS r(n integer, client text, scope text, key text, fingerprint text, id uuid, amount numeric, currency text,
@@ -200,7 +214,10 @@ async function settleAll(
     }),
   )
   const responses = await database.run(
-    (sql) => sql`
+    (sql) =>
+      database.shards !== undefined
+        ? sql`SELECT * FROM oncekey_payment_settle_all(${items[0]?.ref.client ?? ''}, ${rows})`
+        : sql`
       SELECT r.n, s.done
       FROM json_to_recordset(${rows}::text::json)
         AS r(n integer, client text, id uuid, attempt integer, request_id text, state text, charge_id text,

@@ -120,19 +120,8 @@ export async function takeDue(
 ): Promise<DuePayment[]> {
   const rows = await database.run(
     (sql) => sql`
-      WITH due AS MATERIALIZED (
-        SELECT client, id FROM payments
-        WHERE (check_at <= clock_timestamp() AND lease_until <= clock_timestamp())
-          OR check_at > clock_timestamp() + make_interval(secs => ${PUT_BACK_MS / 1000})
-        ORDER BY check_at LIMIT ${limit} FOR UPDATE SKIP LOCKED)
-      UPDATE payments AS p
-      SET attempt = p.attempt + 1, checks = p.checks + 1,
-        lease_until = clock_timestamp() + make_interval(secs => ${leaseMs / 1000}),
-        check_at = clock_timestamp() + make_interval(secs => ${leaseMs / 1000})
-      FROM due WHERE p.client = due.client AND p.id = due.id
-      RETURNING p.client, p.id, scope, idempotency_key, state, trim_scale(amount)::text AS amount, currency, user_id,
-        description, payment_method, metadata, gateway_key, created_at, attempt, checks,
-        sent_at <= clock_timestamp() - make_interval(secs => ${expiryMs / 1000}) AS expired`,
+      SELECT * FROM oncekey_payment_take_due(
+        ${limit}::integer, ${leaseMs}::float8, ${expiryMs}::float8, ${PUT_BACK_MS}::float8)`,
   )
   return rows.map((row) => ({
     payment: parsePayment(row),
@@ -154,9 +143,9 @@ export async function takeUnknown(
   const [row] = await database.run(
     (sql) => sql`
       UPDATE payments SET attempt = attempt + 1,
-        lease_until = clock_timestamp() + make_interval(secs => ${leaseMs / 1000})
+        lease_until = now() + make_interval(secs => ${leaseMs / 1000})
       WHERE client = ${client} AND id = ${id} AND attempt = ${seen} AND state = 'unknown'
-        AND lease_until <= clock_timestamp()
+        AND lease_until <= now()
       RETURNING ${columns(sql)}, attempt`,
   )
   return row === undefined ? undefined : { payment: parsePayment(row), attempt: Number(row.attempt) }

@@ -58,3 +58,27 @@ BEGIN
     WHERE event_type = p_event_type AND entry = p_entry LIMIT 1;
   RETURN coalesce(found_seq, oncekey_audit(p_client, p_event_type, p_entry));
 END $$;
+
+-- Where the chains end, of clients behind p_after in the order of their names, or of p_only alone. One statement, so that
+-- an entry and the head that it moved are both there or both not. hash is NULL without a head.
+CREATE OR REPLACE FUNCTION oncekey_audit_ends(p_after text, p_only text, p_limit integer)
+RETURNS TABLE (client text, seq bigint, hash text, last bigint) LANGUAGE sql STABLE AS $$
+  -- The recursion looks up one client after the other: DISTINCT would read every entry.
+  WITH RECURSIVE writers(client, n) AS (
+    SELECT min(client), 1 FROM audit_log WHERE client > p_after
+    UNION ALL
+    SELECT (SELECT min(l.client) FROM audit_log l WHERE l.client > w.client), n + 1 FROM writers w
+    WHERE w.client IS NOT NULL AND n < p_limit
+  ), known AS (
+    SELECT client FROM writers WHERE client IS NOT NULL
+    UNION
+    (SELECT client FROM audit_heads WHERE client > p_after ORDER BY client LIMIT p_limit)
+    ORDER BY client LIMIT p_limit
+  )
+  SELECT k.client, h.seq, encode(h.hash, 'hex') AS hash,
+    (SELECT max(l.seq) FROM audit_log l WHERE l.client = k.client) AS last
+  FROM (SELECT client FROM known WHERE p_only IS NULL UNION ALL SELECT p_only WHERE p_only IS NOT NULL) AS k
+  LEFT JOIN audit_heads h ON h.client = k.client
+  WHERE k.client > p_after AND (h.client IS NOT NULL OR EXISTS (SELECT FROM audit_log l WHERE l.client = k.client))
+  ORDER BY k.client
+$$;

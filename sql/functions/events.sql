@@ -3,6 +3,11 @@ CREATE OR REPLACE FUNCTION oncekey_events_horizon() RETURNS bigint LANGUAGE sql 
   SELECT pg_snapshot_xmin(pg_current_snapshot())::text::bigint + shift FROM events_shift
 $$;
 
+-- The place behind every event of a client that can be read now.
+CREATE OR REPLACE FUNCTION oncekey_events_end(p_client text) RETURNS bigint LANGUAGE sql STABLE AS $$
+  SELECT oncekey_events_horizon() - 1
+$$;
+
 -- Names the database: another one after a restore from a dump, the same one after a failover.
 CREATE OR REPLACE FUNCTION oncekey_events_origin() RETURNS text LANGUAGE sql STABLE AS $$
   SELECT concat_ws('/', (SELECT system_identifier FROM pg_control_system()),

@@ -5,12 +5,15 @@ CREATE OR REPLACE FUNCTION oncekey_resolve(
   p_client text, p_scope text, p_key text, p_token bytea, p_status smallint, p_headers text, p_body bytea,
   p_ttl_ms bigint, p_by text, p_event_type text, p_entry text
 ) RETURNS text LANGUAGE plpgsql AS $$
+DECLARE
+  t timestamptz;
 BEGIN
   PERFORM oncekey_audit_lock(p_client);
+  t := clock_timestamp();
   PERFORM FROM idempotency_keys
     WHERE client = p_client AND scope = p_scope AND key = p_key AND token = p_token
       AND (state = 'unknown'
-        OR (state = 'in_progress' AND dispatched_at IS NOT NULL AND lease_until <= clock_timestamp()))
+        OR (state = 'in_progress' AND dispatched_at IS NOT NULL AND lease_until <= t))
     FOR UPDATE;
   IF NOT FOUND THEN
     RETURN 'changed';
@@ -20,7 +23,7 @@ BEGIN
   ELSE
     UPDATE idempotency_keys
       SET state = 'completed', status = p_status, headers = p_headers, body = p_body, resolved_by = p_by,
-          expires_at = clock_timestamp() + p_ttl_ms * interval '1 millisecond'
+          expires_at = t + p_ttl_ms * interval '1 millisecond'
       WHERE client = p_client AND scope = p_scope AND key = p_key;
   END IF;
   PERFORM oncekey_audit(p_client, p_event_type, p_entry);

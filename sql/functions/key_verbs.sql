@@ -3,9 +3,11 @@
 -- The lease ends p_lease_ms from now.
 CREATE OR REPLACE FUNCTION oncekey_renew(p_client text, p_scope text, p_key text, p_token bytea, p_lease_ms integer)
 RETURNS boolean LANGUAGE plpgsql AS $$
+DECLARE
+  t timestamptz := clock_timestamp();
 BEGIN
   UPDATE idempotency_keys
-    SET lease_until = clock_timestamp() + p_lease_ms * interval '1 millisecond', lease_ms = p_lease_ms
+    SET lease_until = t + p_lease_ms * interval '1 millisecond', lease_ms = p_lease_ms
     WHERE client = p_client AND scope = p_scope AND key = p_key AND token = p_token AND state = 'in_progress';
   RETURN FOUND;
 END $$;
@@ -13,9 +15,11 @@ END $$;
 -- From now on the outcome is unknown unless the key is completed.
 CREATE OR REPLACE FUNCTION oncekey_dispatch(p_client text, p_scope text, p_key text, p_token bytea)
 RETURNS boolean LANGUAGE plpgsql AS $$
+DECLARE
+  t timestamptz := clock_timestamp();
 BEGIN
   UPDATE idempotency_keys
-    SET dispatched_at = coalesce(dispatched_at, clock_timestamp()), expires_at = 'infinity'
+    SET dispatched_at = coalesce(dispatched_at, t), expires_at = 'infinity'
     WHERE client = p_client AND scope = p_scope AND key = p_key AND token = p_token AND state = 'in_progress';
   RETURN FOUND;
 END $$;
@@ -27,11 +31,12 @@ CREATE OR REPLACE FUNCTION oncekey_complete(
   p_client text, p_scope text, p_key text, p_token bytea, p_status smallint, p_headers text, p_body bytea,
   p_ttl_ms bigint
 ) RETURNS boolean LANGUAGE plpgsql AS $$
+DECLARE
+  ends timestamptz := clock_timestamp() + p_ttl_ms * interval '1 millisecond';
 BEGIN
   UPDATE idempotency_keys
     SET state = 'completed', status = p_status, headers = p_headers, body = p_body,
-        expires_at = CASE WHEN dispatched_at IS NULL THEN expires_at
-          ELSE clock_timestamp() + p_ttl_ms * interval '1 millisecond' END
+        expires_at = CASE WHEN dispatched_at IS NULL THEN expires_at ELSE ends END
     WHERE client = p_client AND scope = p_scope AND key = p_key AND token = p_token AND state = 'in_progress';
   RETURN FOUND OR EXISTS (
     SELECT FROM idempotency_keys
@@ -43,13 +48,15 @@ END $$;
 CREATE OR REPLACE FUNCTION oncekey_release(
   p_client text, p_scope text, p_key text, p_token bytea, p_outcome text, p_reason text
 ) RETURNS boolean LANGUAGE plpgsql AS $$
+DECLARE
+  t timestamptz := clock_timestamp();
 BEGIN
   IF p_outcome = 'not_executed' THEN
     DELETE FROM idempotency_keys
       WHERE client = p_client AND scope = p_scope AND key = p_key AND token = p_token AND state = 'in_progress';
   ELSE
     UPDATE idempotency_keys
-      SET state = 'unknown', reason = p_reason, unknown_at = clock_timestamp(), expires_at = 'infinity'
+      SET state = 'unknown', reason = p_reason, unknown_at = t, expires_at = 'infinity'
       WHERE client = p_client AND scope = p_scope AND key = p_key AND token = p_token AND state = 'in_progress';
   END IF;
   RETURN FOUND;

@@ -41,11 +41,13 @@ CREATE OR REPLACE FUNCTION oncekey_payment_settle(
 ) RETURNS boolean LANGUAGE plpgsql AS $$
 DECLARE
   p payments;
+  t timestamptz;
 BEGIN
   PERFORM oncekey_audit_lock(p_client);
+  t := clock_timestamp();
   UPDATE payments
     SET state = p_state, charge_id = p_charge_id, response_status = p_status, response_body = p_body, check_at = NULL,
-        settled_at = clock_timestamp(), lease_until = clock_timestamp()
+        settled_at = t, lease_until = t
     WHERE client = p_client AND id = p_id AND attempt = p_attempt AND state IN ('processing', 'unknown')
     RETURNING * INTO p;
   IF oncekey_payment_audit(p, p_event, p_request_id, json_build_object(

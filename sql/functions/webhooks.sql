@@ -15,7 +15,7 @@ BEGIN
       RETURN 'full';
     END IF;
     INSERT INTO webhook_endpoints (client, id, slot, url, types, position)
-      VALUES (p_client, p_id, free, p_url, p_types, oncekey_events_horizon() - 1) ON CONFLICT DO NOTHING;
+      VALUES (p_client, p_id, free, p_url, p_types, oncekey_events_end(p_client)) ON CONFLICT DO NOTHING;
     IF FOUND THEN
       INSERT INTO webhook_secrets (client, endpoint, id, sealed, key_id)
         VALUES (p_client, p_id, p_secret, p_sealed, p_key_id);

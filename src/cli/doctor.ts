@@ -1,5 +1,6 @@
 import { parseArgs } from 'node:util'
 import { type Database, openDatabase } from '../../internal/database/database.ts'
+import { clusterNodes } from '../../internal/database/distribute.ts'
 import { examineServer } from '../../internal/database/examine-server.ts'
 import { explainRefusal } from '../../internal/database/explain-refusal.ts'
 import { BREAKING, newerMigrations, pendingMigrations } from '../../internal/database/migrate.ts'
@@ -90,7 +91,7 @@ async function checkDatabase(config: Config): Promise<Finding[]> {
     findings.push(migrations(pending, await newerMigrations(database, SQL_DIRECTORY)))
     if (pending.length > 0) return findings
     const missing = await missingGrants(database)
-    findings.push(rights(missing), await orders(database))
+    findings.push(rights(missing), await orders(database), ...(await shards(database)))
     if (missing.length === 0) findings.push(await clients(database, config))
     return findings
   } catch (error) {
@@ -143,6 +144,23 @@ async function orders(database: Database): Promise<Finding> {
   } catch (error) {
     return { ok: false, check, detail: `cannot be placed: ${explainRefusal(error)}` }
   }
+}
+
+/** Where the rows are, if the tables are distributed. */
+async function shards(database: Database): Promise<Finding[]> {
+  if (database.shards === undefined) return []
+  const check = 'shards'
+  const workers = (await clusterNodes(database))?.filter((node) => node.holdsShards || node.shards > 0) ?? []
+  const away = workers.filter(({ isActive }) => !isActive)
+  if (away.length > 0)
+    return [
+      { ok: false, check, detail: `workers are not active: ${away.map(({ name }) => name).join(', ')}` },
+    ]
+  const used = workers.filter((node) => node.shards > 0)
+  const all = used.reduce((sum, node) => sum + node.shards, 0)
+  const places = used.map(({ name, shards: own }) => `${own} on ${name}`).join(', ')
+  const detail = `${all} of each table, by client, on ${used.length} of ${workers.length} workers: ${places}`
+  return [{ ok: true, check, detail }]
 }
 
 /** Whether the secrets in the database can be opened, and no client is defined in the settings too. */

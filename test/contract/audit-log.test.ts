@@ -6,6 +6,8 @@ import type { Database } from '../../internal/database/database.ts'
 import { audit, newClient, reportOf, tampered } from '../support/audit.ts'
 import { KINDS, type OpenedDatabase, openMigrated } from '../support/clients.ts'
 
+const onCitus = process.env.TEST_CITUS_WORKERS !== undefined
+
 for (const kind of KINDS) {
   describe(kind, () => {
     let opened: OpenedDatabase
@@ -97,22 +99,29 @@ function suite(database: () => Database): void {
     await log().append(entry(client, 2))
     for (const statement of [
       "UPDATE audit_log SET entry = '{}'",
-      'UPDATE audit_log SET seq = seq WHERE false',
       'DELETE FROM audit_log',
-      'DELETE FROM audit_log WHERE false',
       'TRUNCATE audit_log',
       `DELETE FROM audit_heads WHERE client = '${client}'`,
       'TRUNCATE audit_heads',
       `UPDATE audit_heads SET seq = 1 WHERE client = '${client}'`,
       `UPDATE audit_heads SET hash = sha256('') WHERE client = '${client}'`,
-      `UPDATE audit_heads SET client = 'other', seq = 3 WHERE client = '${client}'`,
       "SET session_replication_role = replica; UPDATE audit_log SET entry = '{}'",
+      // Citus sends the first two to no shard, and refuses the third by itself.
+      ...(onCitus
+        ? []
+        : [
+            'UPDATE audit_log SET seq = seq WHERE false',
+            'DELETE FROM audit_log WHERE false',
+            `UPDATE audit_heads SET client = 'other', seq = 3 WHERE client = '${client}'`,
+          ]),
     ]) {
       await assert.rejects(
         database().run((sql) => sql.unsafe(statement)),
         (error: Error) =>
           error.cause instanceof Error &&
-          /audit_(log|heads) is append-only: (UPDATE|DELETE|TRUNCATE) refused/.test(error.cause.message),
+          /audit_(log|heads)(_\d+)? is append-only: (UPDATE|DELETE|TRUNCATE) refused/.test(
+            error.cause.message,
+          ),
         statement,
       )
     }
@@ -133,6 +142,8 @@ function suite(database: () => Database): void {
     assert.equal(newest?.entry, '{"amount" : 19.90}')
   })
 
+  // On Citus the triggers of a table cannot be taken away as they are here: npm run test:citus changes a shard instead.
+  if (onCitus) return
   describe('verify', () => {
     const COLUMNS = 'at, event_type, entry, hash'
     const cases: [what: string, sql: (client: string) => string, kind: string, seq: number][] = [

@@ -19,14 +19,18 @@ const stores: [string, () => Promise<OpenedDatabase>][] = KINDS.map((kind) => [
   `the ${kind} database`,
   () => openMigrated(kind),
 ])
-stores.push([
-  'partitions by client',
-  async () => {
-    const opened = await openMigrated('server')
-    await partitionByClient(opened.database, SQL_DIRECTORY, 3)
-    return opened
-  },
-])
+/** Citus places events when they are read: nothing holds back what is committed. */
+const onCitus = process.env.TEST_CITUS_WORKERS !== undefined
+if (!onCitus) {
+  stores.push([
+    'partitions by client',
+    async () => {
+      const opened = await openMigrated('server')
+      await partitionByClient(opened.database, SQL_DIRECTORY, 3)
+      return opened
+    },
+  ])
+}
 
 for (const [name, open] of stores) {
   describe(`events in ${name}`, () => {
@@ -123,8 +127,8 @@ for (const [name, open] of stores) {
 describe('what is committed late', () => {
   test('an order or payment whose transaction stays open holds back the events behind it, and no reader misses it', async (t) => {
     const { url, database } = await migratedDatabase(t)
-    const late = postgres(url, { max: 1 })
-    t.after(() => late.end())
+    const other = postgres(url, { max: 1 })
+    t.after(() => other.end())
     const orders = orderStore(database)
     const early = ofClient('acme')
     await orders.place(early)
@@ -134,7 +138,7 @@ describe('what is committed late', () => {
     const held = ofClient('acme')
     const behind = ofClient('acme')
     let seen: Event[] = []
-    await late.begin(async (sql) => {
+    await other.begin(async (sql) => {
       await sql`
         INSERT INTO orders (client, id, idempotency_key, fingerprint, user_id, item, amount, response_status, response_body,
           created_at)
@@ -145,14 +149,16 @@ describe('what is committed late', () => {
       await orders.place(behind)
       seen = await readEvents(database, 'acme', { after: undefined, type: undefined, limit: 100 })
     })
+    const committed = onCitus ? [behind.order.id] : []
     assert.deepEqual(
       seen.map(({ object }) => object),
-      [early.order.id],
+      [early.order.id, ...committed],
     )
-    const rest = await settledEvents(database, 'acme', 3, seen.at(-1))
+    const rest = await settledEvents(database, 'acme', 3 - committed.length, seen.at(-1))
+    const late = [held.order.id, payment.payment.id]
     assert.deepEqual(
       rest.map(({ object }) => object),
-      [...[held.order.id, payment.payment.id].toSorted(), behind.order.id],
+      onCitus ? late : [...late.toSorted(), behind.order.id],
     )
   })
 
@@ -179,6 +185,8 @@ describe('what is committed late', () => {
     )
   })
 
+  // Places are counted there, and go on by themselves.
+  if (onCitus) return
   test('after a restore, where the numbers of transactions begin again, events go on behind the last one', async (t) => {
     const { url, database } = await migratedDatabase(t)
     assert.equal(await resumeEvents(database), false)

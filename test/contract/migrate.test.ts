@@ -4,6 +4,7 @@ import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import { type TestContext, test } from 'node:test'
 import { openDatabase } from '../../internal/database/database.ts'
+import { distributeByClient } from '../../internal/database/distribute.ts'
 import { migrate, newerMigrations, pendingMigrations } from '../../internal/database/migrate.ts'
 import { SQL_DIRECTORY } from '../../src/package-root.ts'
 import { emptyDatabase, migratedDatabase } from '../support/migrated-database.ts'
@@ -113,6 +114,16 @@ test('functions and comments are applied again when their text changes, but not 
   writeFileSync(join(directory, 'functions', 'wrong.sql'), 'SELECT 1 / 0;')
   await assert.rejects(migrate(database, directory), /migration functions failed: .*division by zero/)
   assert.deepEqual(await state(), [2, 'two'])
+})
+
+test('a server without Citus is refused by migrate --distribute in one sentence, and nothing has changed', async (t) => {
+  const { database } = await migratedDatabase(t)
+  await assert.rejects(
+    distributeByClient(database, SQL_DIRECTORY),
+    /^Error: the tables cannot be distributed: the database has no extension citus; --distribute needs/,
+  )
+  assert.deepEqual(await pendingMigrations(database, SQL_DIRECTORY), [])
+  assert.equal(database.shards, undefined)
 })
 
 /** Columns whose name says all. */

@@ -1,7 +1,9 @@
 import assert from 'node:assert/strict'
 import { describe, test } from 'node:test'
 import { openDatabase } from '../../internal/database/database.ts'
+import { migrate } from '../../internal/database/migrate.ts'
 import { paymentStore } from '../../internal/payments/payment-store.ts'
+import { SQL_DIRECTORY } from '../../src/package-root.ts'
 import { KINDS, openMigrated } from '../support/clients.ts'
 import { beginning, paymentStoreContract, ref, SCOPE, SETTLE_MS, settlement } from './payment-store.ts'
 import { paymentsIn, trailOf } from './payments-in.ts'
@@ -49,6 +51,7 @@ test('many nodes that begin and settle payments of the same clients at once do n
   const opened = await openMigrated('server')
   const databases = Array.from({ length: 4 }, () => openDatabase(opened.url))
   try {
+    await Promise.all(databases.map((database) => migrate(database, SQL_DIRECTORY)))
     const nodes = databases.map((database) => paymentStore(database, { settleMs: SETTLE_MS }))
     const clients = ['a', 'b', 'c', 'd', 'e']
     const work = nodes.flatMap((node, n) =>
@@ -76,6 +79,7 @@ test('an attempt that ends while another one takes over waits for it, and they d
   const opened = await openMigrated('server')
   const other = openDatabase(opened.url)
   try {
+    await migrate(other, SQL_DIRECTORY)
     const [one, two] = [opened.database, other].map((database) =>
       paymentStore(database, { settleMs: SETTLE_MS }),
     )
@@ -84,7 +88,7 @@ test('an attempt that ends while another one takes over waits for it, and they d
     for (let round = 0; round < 20; round++) {
       const all = Array.from({ length: 10 }, () => beginning())
       await Promise.all(all.map((each) => one.begin(each)))
-      await opened.database.run((sql) => sql`UPDATE payments SET lease_until = clock_timestamp()`)
+      await opened.database.run((sql) => sql`UPDATE payments SET lease_until = now()`)
       await Promise.all(
         all.flatMap((each) => [
           one.settle(ref(each), settlement()).then((done) => {

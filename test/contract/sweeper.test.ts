@@ -73,30 +73,42 @@ test('the database itself refuses a dispatched or unknown record that would be f
   }
 })
 
-test('two sweeps at once do not wait for each other and remove each row once', async () => {
+test('two sweeps at once remove each row once', async () => {
   await expired(300)
-  const other = postgres(created.url, { max: 1 })
-  let release = () => {}
-  const released = new Promise<void>((resolve) => {
-    release = resolve
-  })
-  // Another process in the middle of its sweep: it has taken a hundred rows.
-  const taken = new Promise<void>((resolve, reject) => {
-    other
-      .begin(async (held) => {
-        await held`SELECT FROM idempotency_keys ORDER BY expires_at, key LIMIT 100 FOR UPDATE`
-        resolve()
-        await released
-      })
-      .catch(reject)
-  })
-  await taken
-  assert.equal(await sweepExpired(database, 1_000), 200)
-  release()
-  await other.end()
-  const [one, two] = await Promise.all([sweepExpired(database, 60), sweepExpired(database, 60)])
-  assert.equal((one ?? 0) + (two ?? 0), 100)
+  let removed = 0
+  const sweep = async () => {
+    for (let n = await sweepExpired(database, 60); n > 0; n = await sweepExpired(database, 60)) removed += n
+  }
+  await Promise.all([sweep(), sweep()])
+  assert.equal(removed, 300)
 })
+
+// Citus locks no rows over shards: there they wait, and look at the same rows.
+if (process.env.TEST_CITUS_WORKERS === undefined)
+  test('two sweeps at once do not wait for each other', async () => {
+    await expired(300)
+    const other = postgres(created.url, { max: 1 })
+    let release = () => {}
+    const released = new Promise<void>((resolve) => {
+      release = resolve
+    })
+    // Another process in the middle of its sweep: it has taken a hundred rows.
+    const taken = new Promise<void>((resolve, reject) => {
+      other
+        .begin(async (held) => {
+          await held`SELECT FROM idempotency_keys ORDER BY expires_at, key LIMIT 100 FOR UPDATE`
+          resolve()
+          await released
+        })
+        .catch(reject)
+    })
+    await taken
+    assert.equal(await sweepExpired(database, 1_000), 200)
+    release()
+    await other.end()
+    const [one, two] = await Promise.all([sweepExpired(database, 60), sweepExpired(database, 60)])
+    assert.equal((one ?? 0) + (two ?? 0), 100)
+  })
 
 test('the sweeper goes on in small batches until nothing is left, then waits', async (t) => {
   await expired(1_050)

@@ -17,6 +17,7 @@ import { connect, createServer } from 'node:net'
 import { dirname, join } from 'node:path'
 import { setTimeout as sleep } from 'node:timers/promises'
 import postgres from 'postgres'
+import { distribute, dropOnWorkers } from './distributed-database.ts'
 import { inPath } from './programs.ts'
 import { endProcessesIn, type ServerCommand, ServerProcess, type User } from './server-process.ts'
 
@@ -24,6 +25,8 @@ import { endProcessesIn, type ServerCommand, ServerProcess, type User } from './
 export const redisUrl = process.env.TEST_REDIS_URL ?? 'redis://127.0.0.1:6379'
 /** What new databases on the shared server are copies of: empty ones, unless a run of tests is to meet another schema. */
 const template = process.env.TEST_TEMPLATE ?? 'template0'
+/** Workers of the shared server, which then is a coordinator of Citus: new databases are distributed over them. */
+const citusWorkers = (process.env.TEST_CITUS_WORKERS ?? '').split(',').filter((url) => url !== '')
 export const databaseUrl = process.env.TEST_DATABASE_URL ?? 'postgres://postgres@127.0.0.1:5432/postgres'
 
 /** A server of one test's own. Whatever is not stopped ends with the test process. */
@@ -171,7 +174,9 @@ export async function createDatabase(server: string = databaseUrl): Promise<Test
   const drop = async () => {
     if (!forgotten.delete(drop)) return
     await query(server, (sql) => sql`DROP DATABASE IF EXISTS ${sql(name)} WITH (FORCE)`)
+    if (server === databaseUrl) await dropOnWorkers(citusWorkers, name)
   }
+  if (server === databaseUrl && citusWorkers.length > 0) await distribute(url.href, citusWorkers)
   if (server === databaseUrl) forgotten.add(drop)
   return { url: url.href, drop }
 }
