@@ -1,8 +1,26 @@
 import assert from 'node:assert/strict'
 import { describe, test } from 'node:test'
+import { retryDelayMs } from '../../internal/events/retry-schedule.ts'
 import { patched } from '../chaos/build-mutant.ts'
 import { applies } from '../chaos/fault-kinds.ts'
+import { quickPauses, RETRIES } from '../chaos/quick-pauses.ts'
 import { SABOTAGES } from '../chaos/sabotages.ts'
+
+test('the pauses of webhooks can be made short in the product as it is, and are as many', () => {
+  const patches = quickPauses('events')
+  assert.equal(patches.length, 3)
+  for (const file of new Set(patches.map((one) => one.file))) {
+    assert.ok(
+      patched(
+        file,
+        patches.filter((one) => one.file === file),
+      ) !== '',
+    )
+  }
+  assert.notEqual(retryDelayMs(RETRIES - 1, 0), undefined)
+  assert.equal(retryDelayMs(RETRIES, 0), undefined)
+  assert.deepEqual(quickPauses('orders'), [])
+})
 
 describe('the bugs that chaos runs must find', () => {
   test('are at least 15', () => {
