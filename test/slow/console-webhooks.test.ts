@@ -71,7 +71,7 @@ describe('the webhooks of the console', () => {
     const { page, complaints } = await signedIn()
     const row = (to: string) => page.locator('#endpoints tbody tr').filter({ hasText: to })
     await row(bad.url)
-      .filter({ hasText: /fails for/ })
+      .filter({ hasText: /failing for/ })
       .waitFor(WAIT)
     assert.match(await row(bad.url).innerText(), /^ann\s[\s\S]*never\s+\d[^\n]* ago\s+1\s+0\s/)
     const healthy = page.locator('#endpoints tbody tr', { hasText: 'ann' }).filter({ hasText: 'enabled' })
@@ -80,7 +80,7 @@ describe('the webhooks of the console', () => {
     )
     assert.equal(await page.locator('#endpoints tbody tr').count(), 3)
     // What fails stands first.
-    assert.match(await page.locator('#endpoints tbody tr').first().innerText(), /fails for/)
+    assert.match(await page.locator('#endpoints tbody tr').first().innerText(), /failing for/)
     await page.fill('#webhooks-client', 'bob')
     await page.click('#webhooks-of button')
     await until('only the one of bob', async () => (await page.locator('#endpoints tbody tr').count()) === 1)
@@ -108,6 +108,28 @@ describe('the webhooks of the console', () => {
     await page.locator('#deliveries tbody tr', { hasText: 'delivered' }).waitFor(WAIT)
     assert.ok((await page.innerText('#deliveries')).includes(MARKUP))
     assert.equal(await page.locator('#deliveries img').count(), 0)
+    assert.deepEqual(complaints, [])
+    await page.close()
+  })
+
+  test('a phone that has scrolled to a button, and the keyboard that has reached one, stay there', async () => {
+    const { page, complaints } = await signedIn('light', 390)
+    const button = page.locator('#endpoints tr', { hasText: bad.url }).getByText('Disable…')
+    await button.waitFor(WAIT)
+    await button.focus()
+    const scrolled = "document.querySelector('#endpoints .scroll')"
+    const before = await page.evaluate<number>(
+      `${scrolled}.classList.add('before'), ${scrolled}.scrollLeft = 10_000, ${scrolled}.scrollLeft`,
+    )
+    assert.ok(before > 100, `scrolled by ${before}`)
+    // The page is filled anew every five seconds.
+    await page.locator('#endpoints .before').waitFor({ state: 'detached', ...WAIT })
+    // The widths of its columns change with the times in it.
+    assert.ok((await page.evaluate<number>(`${scrolled}.scrollLeft`)) > before / 2)
+    const focused = "[document.activeElement.textContent, document.activeElement.closest('tr')?.innerText]"
+    const [text, row] = await page.evaluate<string[]>(focused)
+    assert.equal(text, 'Disable…')
+    assert.ok(row?.includes(bad.url), row)
     assert.deepEqual(complaints, [])
     await page.close()
   })

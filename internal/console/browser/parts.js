@@ -70,13 +70,30 @@ export function element(id) {
 }
 
 /**
+ * The page is filled anew every few seconds: what an operator has scrolled to, and the button that has the focus, stay.
  * @param {string} id
  * @param {Child[]} children
  */
 export function fill(id, ...children) {
-  element(id).replaceChildren(
-    ...children.filter((child) => child !== undefined && child !== false).map(asNode),
-  )
+  const place = element(id)
+  const places = Array.from(place.querySelectorAll('.scroll'), ({ scrollLeft }) => scrollLeft)
+  const focused = place.contains(document.activeElement) ? nameOf(document.activeElement) : undefined
+  place.replaceChildren(...children.filter((child) => child !== undefined && child !== false).map(asNode))
+  place.querySelectorAll('.scroll').forEach((scrolled, n) => {
+    scrolled.scrollLeft = places[n] ?? 0
+  })
+  if (focused === undefined) return
+  const again = Array.from(place.querySelectorAll('button')).find((one) => nameOf(one) === focused)
+  again?.focus({ preventScroll: true })
+}
+
+/**
+ * Of a button, with what its row is about.
+ * @param {Element | null} control
+ */
+function nameOf(control) {
+  const row = control?.closest('tr')
+  return [control, row?.cells[0], row?.querySelector('.mono')].map((one) => one?.textContent).join('\n')
 }
 
 /** @param {string} id */

@@ -67,7 +67,7 @@ function state({ state: now, reason, failingMs }) {
   if (now === 'disabled') return h('span.bad', {}, `disabled: ${reason ?? 'not known'}`)
   return failingMs === undefined
     ? h('span.good', {}, 'enabled')
-    : h('span.bad', {}, `fails for ${span(failingMs)}`)
+    : h('span.bad', {}, `failing for ${span(failingMs)}`)
 }
 
 /** @param {number | undefined} ms */
