@@ -21,26 +21,21 @@ import { faultOf, outcomeOf, unreachable } from './upstream-failure.ts'
  */
 export function streamThrough(backend: Backend, call: Call, res: ServerResponse): Promise<void> {
   return new Promise((resolve, reject) => {
-    const passing = new Passing({
-      backend,
-      call,
-      res,
-      added: () => [],
-      onEnd: (error) => (error === undefined ? resolve() : reject(error)),
+    const passing = new Passing(backend, call, res, {
+      addHeaders() {},
+      ended: (error) => (error === undefined ? resolve() : reject(error)),
     })
     res.once('close', () => passing.left())
     passing.begin()
   })
 }
 
-export interface PassingOptions {
-  backend: Backend
-  call: Call
-  res: ServerResponse
-  /** Further header lines of the response. */
-  added: () => HeaderLines
+/** Whose request it is. */
+export interface PassingOwner {
+  /** Adds lines of its own to those of the backend's response. */
+  addHeaders(headers: HeaderLines): void
   /** Called once, with what streamThrough rejects with or nothing. */
-  onEnd: (error?: unknown) => void
+  ended(error?: unknown): void
 }
 
 /** Beyond it, copying costs more than the call that it saves. */
@@ -54,8 +49,10 @@ const LEFT = new Error('the client has gone')
  */
 export class Passing implements Dispatcher.DispatchHandler {
   readonly #startedMs = performance.now()
-  readonly #options: PassingOptions
+  readonly #backend: Backend
+  readonly #call: Call
   readonly #res: ServerResponse
+  readonly #owner: PassingOwner
   #abort: ((error?: Error) => void) | undefined
   #resume: (() => void) | undefined
   #status = 0
@@ -63,13 +60,15 @@ export class Passing implements Dispatcher.DispatchHandler {
   #whole: Buffer | undefined
   #ended = false
 
-  constructor(options: PassingOptions) {
-    this.#options = options
-    this.#res = options.res
+  constructor(backend: Backend, call: Call, res: ServerResponse, owner: PassingOwner) {
+    this.#backend = backend
+    this.#call = call
+    this.#res = res
+    this.#owner = owner
   }
 
   begin(): void {
-    this.#options.backend.send(this.#options.call, this)
+    this.#backend.send(this.#call, this)
   }
 
   /** The response has gone, or its client has. */
@@ -97,7 +96,7 @@ export class Passing implements Dispatcher.DispatchHandler {
     const lines = headerLines(rawHeaders)
     checkHead(status, lines)
     const headers = responseHeaders(lines)
-    for (const part of this.#options.added()) headers.push(part)
+    this.#owner.addHeaders(headers)
     this.#res.writeHead(status, headers)
     const length = headerOf(headers, 'content-length')
     if (length !== undefined) this.#length = Number(length)
@@ -120,10 +119,10 @@ export class Passing implements Dispatcher.DispatchHandler {
     if (this.#ended) return
     this.#ended = true
     this.#dropBody()
-    this.#options.backend.ended(outcomeOf(this.#status), this.#startedMs)
+    this.#backend.ended(outcomeOf(this.#status), this.#startedMs)
     if (this.#whole === undefined) this.#res.end()
     else endInOneWrite(this.#res, this.#whole)
-    this.#options.onEnd()
+    this.#owner.ended()
   }
 
   onError(error: Error): void {
@@ -132,16 +131,16 @@ export class Passing implements Dispatcher.DispatchHandler {
     this.#dropBody()
     const left = this.#res.destroyed
     const fault = faultOf(error, this.#abort !== undefined, this.#status > 0)
-    this.#options.backend.ended(left ? 'left' : fault, this.#startedMs)
+    this.#backend.ended(left ? 'left' : fault, this.#startedMs)
     if (left || this.#res.headersSent) {
       cutResponse(this.#res, this.#length !== undefined)
-      this.#options.onEnd()
-    } else this.#options.onEnd(unreachable(fault, error, { method: this.#options.call.method, keyed: false }))
+      this.#owner.ended()
+    } else this.#owner.ended(unreachable(fault, error, { method: this.#call.method, keyed: false }))
   }
 
   /** The rest of it is not read: undici leaves that to us where it never began to send it. */
   #dropBody(reason?: Error): void {
-    const { body } = this.#options.call
+    const { body } = this.#call
     if (body instanceof Readable) body.destroy(reason)
   }
 }

@@ -1,21 +1,21 @@
 import type { IncomingMessage, RequestListener, ServerResponse } from 'node:http'
 import Koa from 'koa'
 import type { Traffic } from '../../internal/console/traffic.ts'
-import { ofResponse, watchTraffic } from '../../internal/console/watch-traffic.ts'
+import { watchTraffic } from '../../internal/console/watch-traffic.ts'
 import { compose, middleware } from '../../internal/core/compose.ts'
 import { KEY_HEADERS } from '../../internal/core/header-values.ts'
 import type { Middleware, MiddlewareContext, RequestState } from '../../internal/core/request-state.ts'
-import { type CrossOriginOptions, crossOriginHeaders } from '../../internal/http/cross-origin.ts'
-import { guard, requestCheck } from '../../internal/http/guard.ts'
+import type { CrossOriginOptions } from '../../internal/http/cross-origin.ts'
+import { guard } from '../../internal/http/guard.ts'
 import { health, livez, readyz } from '../../internal/http/health.ts'
-import { problemResponse, problems, renderProblem, turnEnd } from '../../internal/http/problems.ts'
+import { problems, renderProblem, turnEnd } from '../../internal/http/problems.ts'
 import { rawBody } from '../../internal/http/raw-body.ts'
 import { requestId, requestIdOf } from '../../internal/http/request-id.ts'
 import { RouteMap, type ServedRoute } from '../../internal/http/route-map.ts'
 import { idempotency } from '../../internal/idempotency/idempotency.ts'
 import { keyInHeader } from '../../internal/idempotency/idempotency-key.ts'
 import type { Lookup } from '../../internal/idempotency/lookups.ts'
-import { type Backend, bodyStream } from '../../internal/proxy/backend.ts'
+import type { Backend } from '../../internal/proxy/backend.ts'
 import { decodeReplay } from '../../internal/proxy/decode-replay.ts'
 import { forward, forwardOnce } from '../../internal/proxy/forward.ts'
 import { lookUp } from '../../internal/proxy/lookup.ts'
@@ -23,22 +23,23 @@ import { lookupAddress } from '../../internal/proxy/lookup-address.ts'
 import { boundCredentials, nameCaller } from '../../internal/proxy/name-caller.ts'
 import { isSafe, selectorsOf } from '../../internal/proxy/request-selectors.ts'
 import { isRecorded } from '../../internal/proxy/response-headers.ts'
-import { Passing } from '../../internal/proxy/stream-through.ts'
 import { checkForwardable, splitTarget } from '../../internal/proxy/target.ts'
 import type { OwnLimits } from '../../internal/ratelimit/client-limits.ts'
 import type { Limiter } from '../../internal/ratelimit/limiter.ts'
 import type { ClientRegistry } from '../../internal/signature/client-registry.ts'
-import { observe, observer } from '../../internal/telemetry/observe.ts'
+import { observe } from '../../internal/telemetry/observe.ts'
 import { type Spans, traced } from '../../internal/telemetry/spans.ts'
-import { trace as traceMiddleware, traceOf } from '../../internal/telemetry/trace.ts'
+import { trace as traceMiddleware } from '../../internal/telemetry/trace.ts'
 import { idsOf, type ServingDependencies } from '../runtime/dependencies.ts'
 import { engine } from '../runtime/key-engine.ts'
 import { limited } from '../runtime/limits.ts'
 import { metricsPage } from '../runtime/metrics-app.ts'
 import { BODY_TIMEOUT_MS, signatures } from '../runtime/signatures.ts'
 import { ownCrossOrigin } from './own-cross-origin.ts'
+import { passOn, ROUTE } from './pass-on.ts'
 import type { ProxyConfig, SidecarSettings } from './proxy-config.ts'
 import { ADMIN_PREFIX } from './proxy-prefix.ts'
+import { sendProblem } from './send-problem.ts'
 
 /** What the sidecar is made of. */
 export interface ProxyDependencies extends ServingDependencies {
@@ -58,8 +59,6 @@ export interface ProxyDependencies extends ServingDependencies {
   traffic: Traffic | undefined
 }
 
-const ROUTE = 'proxy'
-
 /**
  * The sidecar: what has a key, or must be checked first, passes the middleware; everything else is passed on at
  * once, with the same checks of its form, the same log line and the same metrics.
@@ -67,14 +66,14 @@ const ROUTE = 'proxy'
 export function proxyListener(dependencies: ProxyDependencies): RequestListener {
   const { proxy, drain, clients, config } = dependencies
   const staged = middlewares(dependencies).callback()
-  const plain = passOn(dependencies)
   const pages = pagesOf(config)
+  const { backend, logger, metrics, traffic } = dependencies
+  const plain = passOn({ backend, drain, logger, metrics, traffic, pages })
   const admin = proxy.adminPort === undefined ? adminApp(dependencies, ADMIN_PREFIX).callback() : undefined
   // A span ends when its request does, which only the middleware waits for.
   const allStaged =
     dependencies.spans !== undefined || clients !== undefined || (config.rateLimits ?? []).length > 0
   // Each request is counted until its response has gone and its work is done: a client that leaves does not end the work.
-  const leave = () => drain.leave()
   async function throughMiddleware(req: IncomingMessage, res: ServerResponse): Promise<void> {
     const gone = new Promise<void>((resolve) => res.once('close', resolve))
     try {
@@ -97,7 +96,7 @@ export function proxyListener(dependencies: ProxyDependencies): RequestListener 
       proxy.requireKey.has(req.method ?? '') ||
       (pages !== undefined && req.method === 'OPTIONS')
     if (isStaged) void throughMiddleware(req, res)
-    else plain(req, res, leave)
+    else plain(req, res)
   }
 }
 
@@ -178,71 +177,6 @@ function lookupOf({ lookupUrl: url, maxDurationMs }: ProxyConfig, maxResponseByt
   const lookup: Lookup = (id, unknown, signal) =>
     lookUp({ addressOf, maxResponseBytes, maxDurationMs }, { ...id, ...unknown }, signal)
   return { lookup }
-}
-
-/** Requests that no middleware needs to see. `onEnd` is called when the response has gone and its work is done. */
-function passOn({ backend, config, drain, logger, metrics, traffic }: ProxyDependencies) {
-  const pages = pagesOf(config)
-  const check = requestCheck({ checkTarget: checkForwardable })
-  const observed = observer(metrics, logger)
-  return function passOn(req: IncomingMessage, res: ServerResponse, onEnd: () => void): void {
-    const startedMs = observed.begin()
-    const counted = traffic?.begin(() => undefined)
-    const requestId = requestIdOf(req)
-    const trace = traceOf(req)
-    let passing: Passing | undefined
-    let isGone = false
-    let isDone = false
-    res.on('close', () => {
-      passing?.left()
-      const { method = '', url } = req
-      // As other proxies say it: the client left before there was a response.
-      const status = res.headersSent ? res.statusCode : 499
-      if (counted !== undefined)
-        traffic?.end(counted, res.headersSent ? ofResponse(status) : 'failed', undefined)
-      observed.end(startedMs, { requestId, trace, method, route: ROUTE, target: url, status })
-      isGone = true
-      if (isDone) onEnd()
-    })
-    const finish = (error?: unknown) => {
-      if (isDone) return
-      isDone = true
-      if (error !== undefined) {
-        const { status } = sendProblem(res, error, requestId, pages)
-        if (status >= 500) logger.error({ ...idsOf({ requestId, trace }), err: error }, 'request failed')
-      }
-      if (isGone) onEnd()
-    }
-    try {
-      check(req)
-      const call = backend.callFor(req, { requestId, trace }, bodyStream(req))
-      const added = () =>
-        drain.stopping ? ['X-Request-Id', requestId, 'Connection', 'close'] : ['X-Request-Id', requestId]
-      passing = new Passing({ backend, call, res, added, onEnd: finish })
-      passing.begin()
-    } catch (error) {
-      finish(error)
-    }
-  }
-}
-
-function sendProblem(
-  res: ServerResponse,
-  thrown: unknown,
-  requestId: string,
-  pages: CrossOriginOptions | undefined,
-): { status: number } {
-  const { status, headers, body } = problemResponse(thrown, requestId)
-  if (!res.headersSent) {
-    const length = Buffer.byteLength(body)
-    if (pages !== undefined) {
-      Object.assign(headers, crossOriginHeaders(res.req, pages))
-      headers.Vary = 'Origin'
-    }
-    res.writeHead(status, { ...headers, 'X-Request-Id': requestId, 'Content-Length': length }).end(body)
-  }
-  res.req.resume()
-  return { status }
 }
 
 /** The pages that may read what the sidecar says by itself; they send cookies to the backend behind it. */
