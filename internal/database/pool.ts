@@ -49,12 +49,16 @@ const SESSION = {
   standard_conforming_strings: 'on',
 }
 
+/** In Citus, of all that a worker says; its own routine is lost. Our functions warn of nothing. */
+const FROM_WORKER = 'DefaultCitusNoticeReceiver'
+
 /** Connections to the server of a URL, or over the wire of the embedded database. */
 export function createPool(server: DatabaseServer | (() => Duplex), options: PoolOptions): Pool {
   let doubts = 0
   const onnotice = (notice: postgres.Notice) => {
     // The text is in the language of the server; the routine is not.
-    if (notice.routine === 'SyncRepWaitForLSN') doubts++
+    const { routine, severity } = notice
+    if (routine === 'SyncRepWaitForLSN' || (routine === FROM_WORKER && severity === 'WARNING')) doubts++
   }
   const common = { fetch_types: false, onnotice, types: TYPES }
   if (typeof server === 'function') {

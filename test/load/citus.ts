@@ -10,7 +10,9 @@ import { join } from 'node:path'
 import { after, before, describe, test } from 'node:test'
 import { openDatabase } from '../../internal/database/database.ts'
 import { migrate } from '../../internal/database/migrate.ts'
+import { orderStore } from '../../internal/orders/order-store.ts'
 import { SQL_DIRECTORY } from '../../src/package-root.ts'
+import { placement } from '../contract/order-store.ts'
 import { checkOrders, readOrdersAt } from '../support/check-orders.ts'
 import { type CitusCluster, startCitus, whatCitusLacks } from '../support/citus.ts'
 import { type History, type Load, met, startLoad, summary } from '../support/order-load.ts'
@@ -78,8 +80,10 @@ test('migrate --distribute may be run again, and doctor says where the shards ar
 
 test('later migrations and functions reach every shard and every worker', async (t) => {
   const url = await cluster.createDatabase()
-  const directory = temporaryDirectory()
+  const root = temporaryDirectory()
+  const directory = join(root, 'sql')
   cpSync(SQL_DIRECTORY, directory, { recursive: true })
+  writeFileSync(join(root, 'package.json'), '{"version":"99.0.0"}')
   const tables = ['orders', 'payments', 'idempotency_keys', 'events', 'audit_heads', 'audit_log']
   // Citus takes a column and its CHECK in two statements alone.
   const later = tables.map(
@@ -141,6 +145,43 @@ test('the audit trail is append-only in every shard, on its worker too, and afte
   assert.equal(verified.code, 0, verified.stdout + verified.stderr)
 })
 
+test('an order whose worker gave up waiting for its synchronous standby is not acknowledged', async (t) => {
+  const url = await cluster.createDatabase()
+  const database = openDatabase(url)
+  const setStandby = async (names: string) => {
+    for (const worker of cluster.workers) {
+      await query(worker.url, (sql) => sql.unsafe(`ALTER SYSTEM SET synchronous_standby_names = '${names}'`))
+      await query(worker.url, (sql) => sql`SELECT pg_reload_conf()`)
+    }
+  }
+  t.after(async () => {
+    await setStandby('')
+    await database.close()
+  })
+  await migrate(database, SQL_DIRECTORY)
+  const store = orderStore(database)
+  assert.equal((await store.place(placement())).outcome, 'created')
+  await setStandby('nobody')
+  const placing = assert.rejects(store.place(placement()), { code: 'store_unavailable', effect: 'unknown' })
+  // The statement is sent a second time, and waits again.
+  let waits = 0
+  await Promise.race([
+    placing,
+    until('both waits were cut short', async () => {
+      for (const worker of cluster.workers) {
+        const cut = await query(
+          worker.url,
+          (sql) => sql`SELECT pg_cancel_backend(pid) FROM pg_stat_activity WHERE wait_event = 'SyncRep'`,
+        )
+        waits += cut.length
+      }
+      return waits > 2
+    }),
+  ])
+  await placing
+  assert.ok(waits > 0)
+})
+
 for (const keys of ['redis', 'postgres'] as const) {
   describe(`under load, keys in ${keys}`, () => {
     let redis: ThrowawayServer
@@ -190,6 +231,8 @@ for (const keys of ['redis', 'postgres'] as const) {
       await load.more(SOME)
       await worker.kill()
       await until('a request met the outage', () => met(load.history, '503 store_unavailable') > 0)
+      // The clients of the other worker are served.
+      for (const node of nodes) assert.equal((await fetch(`${node.url}/readyz`)).status, 200)
       await worker.restart()
       await load.more(SOME)
       t.diagnostic(summary(await check(load)))
