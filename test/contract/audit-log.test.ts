@@ -142,7 +142,7 @@ function suite(database: () => Database): void {
     assert.equal(newest?.entry, '{"amount" : 19.90}')
   })
 
-  // On Citus the triggers of a table cannot be taken away as they are here: npm run test:citus changes a shard instead.
+  // On Citus the triggers of a table cannot be taken away as they are here: npm run test:citus shows that a shard refuses a change.
   if (onCitus) return
   describe('verify', () => {
     const COLUMNS = 'at, event_type, entry, hash'
