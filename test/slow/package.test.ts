@@ -14,7 +14,7 @@ const installed = install(packed, ['@types/koa', '@types/node'])
 /** Everything that may be in the package. What the build lays beside its output for others is in the last line. */
 const ALLOWED = [
   /^(package\.json|README\.md|LICENSE|src\/oncekey\.js)$/,
-  /^sql\/(\d{3}_\w+|functions\/\w+|partitioning\/by_client|upgrade\/012_from_0_1_breaking)\.sql$/,
+  /^sql\/(\d{3}_\w+|functions\/\w+|partitioning\/by_client|distributed\/\w+|distributing\/\w+|upgrade\/012_from_0_1_breaking)\.sql$/,
   /^dist\/initial-data\.br$/,
   /^dist\/(src|internal)\/[\w/-]+\.(js|d\.ts|lua)$/,
   /^dist\/internal\/(?:docs|console)\/browser\/[\w-]+\.(html|css|svg)$/,

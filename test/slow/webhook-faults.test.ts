@@ -102,11 +102,11 @@ async function run(t: TestContext, planted: Planted): Promise<{ faults: number; 
     place(database, committed, state),
     pay(database, committed, state),
     commitLate(url, committed, state),
-    // What would take days.
+    // What would take days. Only what is not due: rows that are written again and again slow down all that reads them.
     everyMoment(state, () =>
       database.run(
         (sql) => sql`UPDATE webhook_deliveries SET next_at = clock_timestamp(), failures = 0
-          WHERE state = 'pending' AND lease_until IS NULL`,
+          WHERE state = 'pending' AND lease_until IS NULL AND next_at > clock_timestamp()`,
       ),
     ),
     everyMoment(state, () => readOn(database, cursor)),
@@ -143,7 +143,8 @@ async function run(t: TestContext, planted: Planted): Promise<{ faults: number; 
   const settled = async () => {
     await database.run(
       (sql) =>
-        sql`UPDATE webhook_deliveries SET next_at = clock_timestamp() WHERE state = 'pending' AND lease_until IS NULL`,
+        sql`UPDATE webhook_deliveries SET next_at = clock_timestamp()
+          WHERE state = 'pending' AND lease_until IS NULL AND next_at > clock_timestamp()`,
     )
     await readOn(database, cursor)
     broken = await check(database, { committed, receivers, seen: cursor.seen })
@@ -153,7 +154,7 @@ async function run(t: TestContext, planted: Planted): Promise<{ faults: number; 
   await until(
     'every event is delivered',
     settled,
-    bug === undefined && planted.body === undefined ? 30_000 : 4_000,
+    isPlanted ? 4_000 : 90_000,
   ).catch(() => {})
   await Promise.all(nodes.map((node) => node.kill()))
   return { faults: sum(counts), broken }
