@@ -18,12 +18,13 @@ export function paymentsIn(database: Database, close: () => Promise<void>): Paym
       (await trailOf(database, id)).map(({ type, entry: { reason } }) => ({ type, reason })),
     async elapse(id, ms) {
       // In two steps: Citus computes no times in an UPDATE.
-      const earlier = `- interval '${ms} milliseconds')::text`
-      const [row] = await database.run((sql) =>
-        sql.unsafe(
-          `SELECT client, (lease_until ${earlier} AS lease, (sent_at ${earlier} AS sent, (check_at ${earlier} AS checked
-            FROM payments WHERE id = '${id}'`,
-        ),
+      const past = ms / 1000
+      const [row] = await database.run(
+        (sql) => sql`
+          SELECT client, (lease_until - make_interval(secs => ${past}))::text AS lease,
+            (sent_at - make_interval(secs => ${past}))::text AS sent,
+            (check_at - make_interval(secs => ${past}))::text AS checked
+          FROM payments WHERE id = ${id}`,
       )
       assert.ok(row)
       await database.run(

@@ -151,11 +151,7 @@ async function run(t: TestContext, planted: Planted): Promise<{ faults: number; 
     return broken.length === 0 && (await pending()) === 0
   }
   // A planted bug never becomes right: then the time is over with what is broken.
-  await until(
-    'every event is delivered',
-    settled,
-    isPlanted ? 4_000 : 90_000,
-  ).catch(() => {})
+  await until('every event is delivered', settled, isPlanted ? 4_000 : 90_000).catch(() => {})
   await Promise.all(nodes.map((node) => node.kill()))
   return { faults: sum(counts), broken }
 }
