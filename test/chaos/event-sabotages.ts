@@ -18,7 +18,7 @@ export const EVENT_SABOTAGES: Record<string, Sabotage> = {
         find: 'return resultsByNumber(responses, items.length, (row) => row.done === true)',
         replace:
           // biome-ignore lint/suspicious/noTemplateCurlyInString: it is the text of a program
-          'for (const { turn, settlement } of items) await database.run((sql) => sql`INSERT INTO events (client, object, type) SELECT client, id, ${`payment.${settlement.state}`} FROM payments WHERE client = ${turn.client} AND id = ${turn.id}::uuid`)\n  return resultsByNumber(responses, items.length, (row) => row.done === true)',
+          'const done = resultsByNumber(responses, items.length, (row) => row.done === true)\n  for (const [n, { ref, settlement }] of items.entries()) if (done[n]) await database.run((sql) => sql`INSERT INTO events (client, object, type) VALUES (${ref.client}, ${ref.id}::uuid, ${`payment.${settlement.state}`})`)\n  return done',
       },
     ],
     faults: ['postgres-terminate', 'postgres-reply-lost', 'kill-after-commit'],

@@ -15,7 +15,7 @@ export const NEWEST_SABOTAGES: Record<string, Sabotage> = {
       {
         file: CACHE,
         find: 'if (one.fingerprint === fingerprint) return one.replay',
-        replace: 'if (one) return one.replay',
+        replace: "if (one.fingerprint !== '') return one.replay",
       },
     ],
     faults: ['client-leaves'],

@@ -124,7 +124,7 @@ export const ORDER_SABOTAGES: Record<string, Sabotage> = {
         file: VERIFY,
         find: CALLER,
         replace:
-          "ctx.state.caller = { client: verdict.client ?? ctx.get('X-Client-Id'), scheme: verdict.scheme }",
+          "ctx.state.caller = { client: verdict.ok ? verdict.client : ctx.get('X-Client-Id'), scheme: verdict.scheme }",
       },
     ],
     faults: ['client-leaves'],
@@ -148,7 +148,8 @@ export const ORDER_SABOTAGES: Record<string, Sabotage> = {
       {
         file: VERIFY,
         find: CALLER,
-        replace: "ctx.state.caller = { client: verdict.client ?? ctx.get('X-Client-Id'), scheme: 'v1' }",
+        replace:
+          "ctx.state.caller = { client: verdict.ok ? verdict.client : ctx.get('X-Client-Id'), scheme: 'v1' }",
       },
     ],
     faults: ['client-leaves'],

@@ -25,7 +25,7 @@ export const PAYMENT_SABOTAGES: Record<string, Sabotage> = {
       {
         file: 'internal/payments/guarded-gateway.ts',
         find: "return outcomeOf(result) === 'unsent'",
-        replace: "return ['unsent', 'error'].includes(outcomeOf(result))",
+        replace: "return ['unsent', 'error'].some((one) => one === outcomeOf(result))",
       },
     ],
     faults: ['gateway-reset', 'gateway-truncate'],
@@ -39,7 +39,7 @@ export const PAYMENT_SABOTAGES: Record<string, Sabotage> = {
         file: PAY_ONCE,
         find: "async function next(work: Work, begun: BeginResult & { outcome: 'taken_over' }): Promise<Paid> {\n    const found = await ask(work.payment)",
         replace:
-          "async function next(work: Work, begun: BeginResult & { outcome: 'taken_over' }): Promise<Paid> {\n    const found = { outcome: 'none' }",
+          "async function next(work: Work, begun: BeginResult & { outcome: 'taken_over' }): Promise<Paid> {\n    const found = { outcome: 'none' } as Awaited<ReturnType<typeof ask>>",
       },
       { file: PAY_ONCE, find: 'if (begun.waitMs > 0) return', replace: 'if (begun.waitMs < 0) return' },
     ],
@@ -60,7 +60,7 @@ export const PAYMENT_SABOTAGES: Record<string, Sabotage> = {
         find: 'return resultsByNumber(responses, items.length, (row) => row.done === true)',
         replace:
           // biome-ignore lint/suspicious/noTemplateCurlyInString: it is the text of a program
-          'for (const { turn, settlement } of items) await database.run((sql) => sql`SELECT oncekey_audit(${turn.client}, ${settlement.event}, ${JSON.stringify({ transaction_id: turn.id })})`)\n  return resultsByNumber(responses, items.length, (row) => row.done === true)',
+          'for (const { ref, settlement } of items) await database.run((sql) => sql`SELECT oncekey_audit(${ref.client}, ${settlement.event}, ${JSON.stringify({ transaction_id: ref.id })})`)\n  return resultsByNumber(responses, items.length, (row) => row.done === true)',
       },
     ],
     faults: ['postgres-terminate', 'postgres-reply-lost', 'kill-after-commit'],
