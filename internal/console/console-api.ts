@@ -1,7 +1,8 @@
 import { z } from 'zod'
+import { requestJson, respondJson } from '../core/json-content.ts'
 import { clientName, operatorName, operatorReason } from '../core/operator-fields.ts'
 import { parseBody } from '../core/parse-body.ts'
-import { type Middleware, type MiddlewareContext, required } from '../core/request-state.ts'
+import type { Middleware } from '../core/request-state.ts'
 import { ServiceError } from '../core/service-error.ts'
 import type { Resolver, StoredResponse } from '../idempotency/store.ts'
 import { type LifeOptions, lifeOfKey } from './life-of-key.ts'
@@ -111,7 +112,7 @@ export function consoleApi(options: ConsoleOptions): ConsoleApi {
           standings: place < STANDINGS ? await standings(one.client).catch(() => undefined) : undefined,
         })),
       )
-      response(ctx, { kind, searchClient, ...seen, clients, ...outcomes })
+      respondJson(ctx, { kind, searchClient, ...seen, clients, ...outcomes })
     },
     async key(ctx) {
       const query = new URL(ctx.url, 'http://console').searchParams
@@ -124,20 +125,20 @@ export function consoleApi(options: ConsoleOptions): ConsoleApi {
         },
         'search',
       )
-      response(ctx, await lifeOfKey(options, client, key, scope))
+      respondJson(ctx, await lifeOfKey(options, client, key, scope))
     },
     async resolveKey(ctx) {
-      const { seen, by, reason, response: said, ...id } = parseBody(RESOLVE, json(ctx), 'resolution')
+      const { seen, by, reason, response: said, ...id } = parseBody(RESOLVE, requestJson(ctx), 'resolution')
       const record = await records.show(id)
       const done =
         record?.state === 'unknown' &&
         seenOf(record) === seen &&
         (await records.resolve(id, record.held, outcome(said), { by, reason } satisfies Resolver))
       open.forget()
-      response(ctx, { done })
+      respondJson(ctx, { done })
     },
     async settlePayment(ctx) {
-      const settling = parseBody(SETTLE, json(ctx), 'settlement')
+      const settling = parseBody(SETTLE, requestJson(ctx), 'settlement')
       const { state, chargeId } = settling
       if ((state === 'completed') !== (chargeId !== undefined)) {
         const rule = state === 'completed' ? 'is needed: what the gateway calls it' : 'is for a completed one'
@@ -147,7 +148,7 @@ export function consoleApi(options: ConsoleOptions): ConsoleApi {
       }
       const done = settle !== undefined && (await settle({ ...settling, chargeId }))
       open.forget()
-      response(ctx, { done })
+      respondJson(ctx, { done })
     },
   }
 }
@@ -157,13 +158,4 @@ function outcome(said: z.infer<typeof RESOLVE>['response']): StoredResponse | 'n
   const { status, contentType, body } = said
   const headers: StoredResponse['headers'] = contentType === '' ? {} : { 'Content-Type': contentType }
   return { status, headers, body: Buffer.from(body) }
-}
-
-function json(ctx: MiddlewareContext): unknown {
-  return required(ctx, 'json', 'jsonBody').value
-}
-
-function response(ctx: MiddlewareContext, value: object): void {
-  ctx.set('Content-Type', 'application/json; charset=utf-8')
-  ctx.body = JSON.stringify(value)
 }

@@ -121,8 +121,8 @@ async function upgrade(database: Database, files: SchemaFiles, { names }: Applie
 /** true: applied; false: it was applied before. */
 async function applyFile(database: Database, files: SchemaFiles, name: string): Promise<boolean> {
   const isThere = async () => (await readApplied(database)).names.has(name)
-  if (await isThere()) return false
   const { names } = await readApplied(database)
+  if (names.has(name)) return false
   const text = names.has(DISTRIBUTED) ? oneByOne(files.text(name)) : files.text(name)
   return await applyText(
     database,

@@ -23,9 +23,10 @@ export function groupedByShard<Item>(database: Database, clientOf: (item: Item) 
 
 export function openShards(database: Database): Shards {
   const shards = new LRUCache<string, number>({ max: MAX_CLIENTS })
-  let unknown = new Set<string>()
+  const unknown = new Set<string>()
   const lookUp = async () => {
     const clients = [...unknown]
+    unknown.clear()
     const rows = await database.run(
       (sql) => sql`
         SELECT client, get_shard_id_for_distribution_column('orders', client)::float8 AS shard
@@ -38,14 +39,8 @@ export function openShards(database: Database): Shards {
       const shard = shards.get(client)
       if (shard !== undefined) return shard
       unknown.add(client)
-      if (unknown.size === 1) {
-        setImmediate(() => {
-          // One that fails is asked for again with the next item.
-          const done = lookUp().catch(() => {})
-          unknown = new Set()
-          void done
-        })
-      }
+      // One that fails is asked for again with the next item.
+      if (unknown.size === 1) setImmediate(() => void lookUp().catch(() => {}))
       return client
     },
   }

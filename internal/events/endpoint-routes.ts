@@ -1,5 +1,6 @@
 import { validate } from 'uuid'
 import { z } from 'zod'
+import { requestJson, respondJson } from '../core/json-content.ts'
 import { parseBody, validationFailed } from '../core/parse-body.ts'
 import { type Middleware, type MiddlewareContext, required } from '../core/request-state.ts'
 import { ServiceError } from '../core/service-error.ts'
@@ -23,8 +24,6 @@ export interface EndpointRoutes extends EndpointRules {
   /** Unix milliseconds. */
   now: () => number
 }
-
-const TYPE = 'application/json; charset=utf-8'
 
 export const endpointRequest = z.strictObject(
   {
@@ -63,7 +62,7 @@ export const rotateRequest = z.strictObject(
 export function addWebhookEndpoint({ database, sealing, now, allowLocal }: EndpointRoutes): Middleware {
   return async function addWebhookEndpoint(ctx) {
     const { client } = required(ctx, 'caller', 'authentication')
-    const { url, events } = parseBody(endpointRequest, required(ctx, 'json', 'jsonBody').value, 'endpoint')
+    const { url, events } = parseBody(endpointRequest, requestJson(ctx), 'endpoint')
     const fault = endpointUrlFault(url, { allowLocal })
     if (fault !== undefined) throw validationFailed([{ pointer: '/url', detail: fault }], 'endpoint')
     requireSealing(sealing)
@@ -79,7 +78,7 @@ export function addWebhookEndpoint({ database, sealing, now, allowLocal }: Endpo
     }
     ctx.status = 201
     ctx.set('Location', `/api/v1/webhook-endpoints/${added.endpoint.id}`)
-    respond(ctx, { webhook_endpoint: { ...endpointObject(added.endpoint), secret: added.secret } })
+    respondJson(ctx, { webhook_endpoint: { ...endpointObject(added.endpoint), secret: added.secret } })
   }
 }
 
@@ -87,13 +86,13 @@ export function addWebhookEndpoint({ database, sealing, now, allowLocal }: Endpo
 export function listWebhookEndpoints({ database }: EndpointRoutes): Middleware {
   return async function listWebhookEndpoints(ctx) {
     const { client } = required(ctx, 'caller', 'authentication')
-    respond(ctx, { webhook_endpoints: (await listEndpoints(database, client)).map(endpointObject) })
+    respondJson(ctx, { webhook_endpoints: (await listEndpoints(database, client)).map(endpointObject) })
   }
 }
 
 export function getWebhookEndpoint({ database }: EndpointRoutes): Middleware {
   return async function getWebhookEndpoint(ctx) {
-    respond(ctx, { webhook_endpoint: endpointObject(await ownEndpoint(ctx, database)) })
+    respondJson(ctx, { webhook_endpoint: endpointObject(await ownEndpoint(ctx, database)) })
   }
 }
 
@@ -102,20 +101,20 @@ export function removeWebhookEndpoint({ database }: EndpointRoutes): Middleware 
   return async function removeWebhookEndpoint(ctx) {
     const endpoint = await ownEndpoint(ctx, database)
     if (!(await removeEndpoint(database, endpoint.client, endpoint.id))) throw notFound()
-    respond(ctx, { webhook_endpoint: endpointObject(endpoint) })
+    respondJson(ctx, { webhook_endpoint: endpointObject(endpoint) })
   }
 }
 
 /** `POST /api/v1/webhook-endpoints/:id/rotate {overlap_seconds?}`: a new secret; the old one signs beside it for a while. */
 export function rotateWebhookEndpoint({ database, sealing }: EndpointRoutes): Middleware {
   return async function rotateWebhookEndpoint(ctx) {
-    const body = parseBody(rotateRequest, required(ctx, 'json', 'jsonBody').value, 'rotation')
+    const body = parseBody(rotateRequest, requestJson(ctx), 'rotation')
     requireSealing(sealing)
     const endpoint = await ownEndpoint(ctx, database)
     const overlapMs = (body.overlap_seconds ?? DEFAULT_OVERLAP_S) * 1_000
     const secret = await rotateEndpoint(database, sealing, { ...endpoint, overlapMs })
     if (secret === undefined) throw notFound()
-    respond(ctx, { webhook_endpoint: { ...endpointObject(endpoint), secret } })
+    respondJson(ctx, { webhook_endpoint: { ...endpointObject(endpoint), secret } })
   }
 }
 
@@ -134,9 +133,4 @@ function requireSealing({ keyId }: Sealing): void {
 
 function notFound(): ServiceError {
   return new ServiceError('not_found', 'There is no webhook endpoint with this id among yours.')
-}
-
-function respond(ctx: MiddlewareContext, value: object): void {
-  ctx.set('Content-Type', TYPE)
-  ctx.body = JSON.stringify(value)
 }

@@ -1,9 +1,10 @@
 import { randomUUID } from 'node:crypto'
 import { z } from 'zod'
+import { requestJson, respondJson } from '../core/json-content.ts'
 import { clientName, operatorName, operatorReason } from '../core/operator-fields.ts'
 import { parseBody, validationFailed } from '../core/parse-body.ts'
 import { parseTime, TIME_RULE } from '../core/parse-time.ts'
-import { type Middleware, type MiddlewareContext, required } from '../core/request-state.ts'
+import type { Middleware } from '../core/request-state.ts'
 import { ServiceError } from '../core/service-error.ts'
 import type { Database } from '../database/database.ts'
 import { deliveryBoard, endpointBoard } from './endpoint-board.ts'
@@ -13,21 +14,9 @@ import { disableEndpoint, REPLAY_FAULTS, replayEndpoint, replayEvent } from './r
 const endpointId = z.uuid('must be the id of an endpoint')
 const LIST = z.object({ client: clientName.optional() })
 const ONE = z.object({ client: clientName, id: endpointId })
-const DISABLE = z.strictObject({
-  client: clientName,
-  id: endpointId,
-  by: operatorName,
-  reason: operatorReason,
-})
-const REPLAY = z.strictObject({
-  client: clientName,
-  id: endpointId,
-  /** Neither of the two: what waits. */
-  since: z.string().optional(),
-  event: z.string().optional(),
-  by: operatorName,
-  reason: operatorReason,
-})
+const DISABLE = z.strictObject({ ...ONE.shape, by: operatorName, reason: operatorReason })
+/** Without `since` and `event`: what waits. */
+const REPLAY = DISABLE.extend({ since: z.string().optional(), event: z.string().optional() })
 
 /** What the console asks about webhooks, behind signIn and jsonBody. Every change is audited. */
 export interface OperatorWebhooks {
@@ -45,30 +34,32 @@ export function operatorWebhooks(database: Database): OperatorWebhooks {
   return {
     async endpoints(ctx) {
       const { client } = parseBody(LIST, { client: ctx.query.client }, 'request')
-      respond(ctx, await endpointBoard(database, client))
+      respondJson(ctx, await endpointBoard(database, client))
     },
     async deliveries(ctx) {
       const { client, id } = parseBody(ONE, { client: ctx.query.client, id: ctx.query.id }, 'request')
-      respond(ctx, { deliveries: await deliveryBoard(database, client, id) })
+      respondJson(ctx, { deliveries: await deliveryBoard(database, client, id) })
     },
     async replay(ctx) {
-      const { client, id, since, event, by, reason } = parseBody(REPLAY, json(ctx), 'replay')
+      const { client, id, since, event, by, reason } = parseBody(REPLAY, requestJson(ctx), 'replay')
       const note = { id: randomUUID(), by, reason }
       if (event === undefined) {
         const time = since === undefined ? undefined : parseTime(since)
         if (since !== undefined && time === undefined) throw fault('/since', `must be ${TIME_RULE}`)
-        return respond(ctx, { done: await replayEndpoint(database, { client, id, since: time }, note) })
+        return respondJson(ctx, { done: await replayEndpoint(database, { client, id, since: time }, note) })
       }
       if (since !== undefined) throw fault('/since', 'is not for one event')
       const name = parseEventId(event)
       if (name === undefined) throw fault('/event', 'must be the id of an event')
       const outcome = await replayEvent(database, { client, id, event: name }, note)
       if (outcome !== 'replayed' && outcome !== 'gone') throw notReplayed(REPLAY_FAULTS[outcome])
-      respond(ctx, { done: outcome === 'replayed' })
+      respondJson(ctx, { done: outcome === 'replayed' })
     },
     async disable(ctx) {
-      const { client, id, by, reason } = parseBody(DISABLE, json(ctx), 'request')
-      respond(ctx, { done: await disableEndpoint(database, client, id, { id: randomUUID(), by, reason }) })
+      const { client, id, by, reason } = parseBody(DISABLE, requestJson(ctx), 'request')
+      respondJson(ctx, {
+        done: await disableEndpoint(database, client, id, { id: randomUUID(), by, reason }),
+      })
     },
   }
 }
@@ -80,13 +71,4 @@ function fault(pointer: string, detail: string) {
 function notReplayed(why: string): ServiceError {
   const detail = `The event is not sent again: ${why}.`
   return new ServiceError('validation_failed', detail, { errors: [{ pointer: '/event', detail: why }] })
-}
-
-function json(ctx: MiddlewareContext): unknown {
-  return required(ctx, 'json', 'jsonBody').value
-}
-
-function respond(ctx: MiddlewareContext, value: object): void {
-  ctx.set('Content-Type', 'application/json; charset=utf-8')
-  ctx.body = JSON.stringify(value)
 }

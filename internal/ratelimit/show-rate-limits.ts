@@ -1,4 +1,5 @@
 import { clientAddress } from '../core/client-address.ts'
+import { respondJson } from '../core/json-content.ts'
 import { type Middleware, required } from '../core/request-state.ts'
 import { limitsByClient } from './client-limits.ts'
 import type { LimitStatus } from './limiter.ts'
@@ -33,8 +34,7 @@ export function showRateLimits({
       return status === undefined ? [] : [show(limit, status)]
     })
     // True of this caller at this moment only.
-    ctx.set('Content-Type', 'application/json; charset=utf-8')
-    ctx.body = JSON.stringify({ limits: shown, tightest: tightest?.name ?? null })
+    respondJson(ctx, { limits: shown, tightest: tightest?.name ?? null })
   }
 }
 

@@ -25,6 +25,6 @@ export interface ServiceDependencies extends ServingDependencies {
   ownLimits: OwnLimits
   /** The routes of the operator's console; none: it is not served. */
   console: readonly ServedRoute[]
-  /** What the console is told of this process. */
+  /** Counts requests for the console. */
   traffic: Traffic | undefined
 }

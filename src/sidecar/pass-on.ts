@@ -24,7 +24,7 @@ export interface PassOnOptions {
   drain: Drain
   logger: Logger
   metrics: Metrics
-  /** What the console is told of this process. */
+  /** Counts requests for the console. */
   traffic: Traffic | undefined
   /** The pages that may read a problem. */
   pages: CrossOriginOptions | undefined

@@ -55,7 +55,7 @@ export interface ProxyDependencies extends ServingDependencies {
   ownLimits: OwnLimits | undefined
   /** The routes of the operator's console; none: it is not served. */
   console: readonly ServedRoute[]
-  /** What the console is told of this process. */
+  /** Counts requests for the console. */
   traffic: Traffic | undefined
 }
 
