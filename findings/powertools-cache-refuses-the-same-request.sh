@@ -6,7 +6,7 @@
 # What happens: the record in progress has the hash of the payload. When the call ends, CachePersistenceLayer writes the record
 #   again without it. From then on each call with the key is refused, also the retry of the very same request. While the
 #   first call is in progress the comparison works.
-# Why it matters: a client whose response was lost is told that it has changed its request. Compare payloads in the handler.
+# Why it matters: a client whose response was lost gets the error for a changed request. Compare payloads in the handler.
 # Needs redis-server, Node.js 20 or newer and npm. Fails when the behaviour changes.
 set -euo pipefail
 

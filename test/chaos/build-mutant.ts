@@ -15,15 +15,19 @@ if (process.env.NODE_ENV === 'production') {
 }
 `
 
-/** The file's text with its patches made. Throws when a patch does not fit exactly once. */
-export function patched(file: string, patches: readonly Patch[]): string {
-  let text = readFileSync(join(ROOT, file), 'utf8')
-  for (const { find, replace } of patches) {
+/** The files that the patches change, as they are then. Throws when a patch does not fit exactly once. */
+export function patchedFiles(patches: readonly Patch[]): { file: string; text: string }[] {
+  const texts = new Map<string, string>()
+  for (const { file, find, replace } of patches) {
+    const text = texts.get(file) ?? readFileSync(join(ROOT, file), 'utf8')
     const count = text.split(find).length - 1
     if (count !== 1) throw new Error(`${file} has this ${count} times instead of once: ${find}`)
-    text = text.replace(find, () => replace)
+    texts.set(
+      file,
+      text.replace(find, () => replace),
+    )
   }
-  return text
+  return [...texts].map(([file, text]) => ({ file, text }))
 }
 
 /**
@@ -42,11 +46,7 @@ export function buildMutant(patches: readonly Patch[] = []): string {
   mkdirSync(dirname(program))
   const [first, ...rest] = readFileSync(join(ROOT, 'src/oncekey.js'), 'utf8').split('\n')
   writeFileSync(program, [first, ...(patches.length > 0 ? [GUARD] : []), ...rest].join('\n'))
-  for (const file of new Set(patches.map((one) => one.file))) {
-    const text = patched(
-      file,
-      patches.filter((one) => one.file === file),
-    )
+  for (const { file, text } of patchedFiles(patches)) {
     if (file.endsWith('.ts')) compile(directory, file, text)
     else writeFileSync(join(directory, file.startsWith('sql/') ? file : `dist/${file}`), text)
   }

@@ -1,6 +1,6 @@
 import type { Evidence } from './evidence.ts'
+import { hasCharges } from './fault-kinds.ts'
 import type { Violation } from './invariants.ts'
-import { hasCharges } from './traffic.ts'
 
 const SETTLED = new Set(['payment.completed', 'payment.declined', 'payment.recovered'])
 

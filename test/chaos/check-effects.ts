@@ -1,10 +1,11 @@
 import { gatewayKeyOf } from '../../internal/payments/payment.ts'
 import { ranAgain } from './check-runs.ts'
 import { byName, type Evidence, isGenuine, nameOf } from './evidence.ts'
+import { hasCharges } from './fault-kinds.ts'
 import type { Exchange } from './history.ts'
 import type { Violation } from './invariants.ts'
 import { isLateOrder } from './late-commits.ts'
-import { hasCharges, isFinal } from './traffic.ts'
+import { isFinal } from './traffic.ts'
 
 /** What took effect for one client and key. */
 interface Effect {

@@ -1,8 +1,8 @@
 import { byName, type Evidence, heldSinceStep, isGenuine } from './evidence.ts'
-import { infoOf } from './fault-kinds.ts'
+import { hasCharges, infoOf } from './fault-kinds.ts'
 import type { Answered, Exchange } from './history.ts'
 import type { Violation } from './invariants.ts'
-import { hasCharges, isFinal } from './traffic.ts'
+import { isFinal } from './traffic.ts'
 
 /** What a process that stood still, or a machine that is busy, adds to the life of a request without a response, ms. */
 const AFTERLIFE_MS = 15_000

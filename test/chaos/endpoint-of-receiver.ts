@@ -36,7 +36,7 @@ export class EndpointOfReceiver {
     this.#secrets.push({ secret, from, until: null })
   }
 
-  /** As often as it takes; a response that was lost may have had a secret that nobody knows. Returns how often. */
+  /** Repeats it until a response arrives; the secret in a lost response is lost with it. Returns the number of requests. */
   async rotate(urls: readonly string[], node: number, overlapS: number): Promise<number> {
     const from = monotonicMs()
     let tries = 1

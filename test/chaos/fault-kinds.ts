@@ -37,6 +37,11 @@ const KEYS_ALONE = ['orders', 'payments'] as const
 const WITH_CHARGES = ['payments', 'events'] as const
 const ALL = MODES
 
+/** There is a gateway that charges. */
+export function hasCharges(mode: Mode): boolean {
+  return WITH_CHARGES.some((one) => one === mode)
+}
+
 /** The rows of the fault table in docs/faults.md, as they can strike one after the other and at once. */
 export const FAULTS = {
   kill: { place: 'node', what: 'kill -9 of a node under load', lastsMs: [100, 500], modes: ALL },

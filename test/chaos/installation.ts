@@ -7,10 +7,10 @@ import { type Behaviour, type CountingGateway, countingGateway } from '../suppor
 import { query, startPostgres, startRedis, type ThrowawayServer } from '../support/servers.ts'
 import { type Service, type Settings, startService } from '../support/service.ts'
 import { FakeClock, whyNoFakeClock } from './fake-clock.ts'
+import { hasCharges } from './fault-kinds.ts'
 import { Receivers } from './receivers.ts'
 import { GATEWAY_TIMEOUT_MS, GRACE_MS, MAX_DURATION_MS, type RunPlan } from './run-plan.ts'
 import { openSmallDisk, type SmallDisk, whyNoSmallDisk } from './small-disk.ts'
-import { hasCharges } from './traffic.ts'
 
 export interface InstalledNode {
   n: number

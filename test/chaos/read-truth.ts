@@ -3,9 +3,9 @@ import postgres from 'postgres'
 import { z } from 'zod'
 import { openDatabase } from '../../internal/database/database.ts'
 import { audit as chains } from '../support/audit.ts'
-import type { Mode } from './fault-kinds.ts'
+import { hasCharges, type Mode } from './fault-kinds.ts'
 import type { Done, Rows } from './outcome.ts'
-import { hasCharges, sha256 } from './traffic.ts'
+import { sha256 } from './traffic.ts'
 
 /** Reads the tables of the service directly. */
 export async function readRows(url: string): Promise<Rows> {

@@ -1,6 +1,6 @@
 import { z } from 'zod'
 import { seeded } from '../../src/tools/simulator/seeded.ts'
-import { MODES, type Mode, STORES } from './fault-kinds.ts'
+import { hasCharges, MODES, type Mode, STORES } from './fault-kinds.ts'
 
 /** Everything about a run that partners and checker must know; written beside the history. */
 export const runPlan = z.strictObject({
@@ -88,9 +88,7 @@ export function planRun({ newSecret, ttlMs, windowMs = WINDOW_MS, ...given }: Pl
     leaseMs: LEASE_MS,
     ttlMs: ttlMs ?? usualTtlMs(mode, seed),
     limit: mode === 'proxy' ? null : { quota: Math.max(MIN_QUOTA, 3 * given.rate), windowMs },
-    holdMs:
-      LEASE_MS +
-      (mode === 'payments' || mode === 'events' ? PAYMENT_HOLD_MS : mode === 'proxy' ? MAX_DURATION_MS : 0),
+    holdMs: LEASE_MS + (hasCharges(mode) ? PAYMENT_HOLD_MS : mode === 'proxy' ? MAX_DURATION_MS : 0),
     deadlineMs: DEADLINES_MS[mode],
     clients: [
       ...names.map((name) => ({ name, secret: newSecret(), bearer: false })),

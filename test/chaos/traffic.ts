@@ -58,11 +58,6 @@ export function lookup(plan: RunPlan): Wanted {
   return { method: 'GET', path, body: '', value: {} }
 }
 
-/** There is a gateway that charges. */
-export function hasCharges(mode: Mode): boolean {
-  return mode === 'payments' || mode === 'events'
-}
-
 /** The response that every retry of a key gets from then on. */
 export function isFinal(mode: Mode, status: number, code: string): boolean {
   if (mode === 'orders') return status === 201

@@ -61,7 +61,7 @@ export class WorkItems {
 
   /** The same key of another client: another request. */
   twin(item: WorkItem): WorkItem {
-    const others = this.#usual().filter(({ name }) => name !== item.identity.name)
+    const others = usualClients(this.#plan).filter(({ name }) => name !== item.identity.name)
     const twin = { ...this.other(item), identity: others[0] ?? item.identity, endedAt: undefined }
     this.all.push(twin)
     return twin
@@ -73,12 +73,8 @@ export class WorkItems {
     return { identity, key: '', n: -1, wanted: lookup(this.#plan), endedAt: undefined, left: true }
   }
 
-  #usual(): Identity[] {
-    return usualClients(this.#plan)
-  }
-
   #anybody(): Identity {
-    const usual = this.#usual()
+    const usual = usualClients(this.#plan)
     return this.#identity(usual[Math.floor(this.#random() * usual.length)]?.name ?? '')
   }
 

@@ -342,11 +342,7 @@ for (const kind of KINDS) {
 
     test('a node that dies leaves its deliveries to another one, and what it records late changes nothing', async (t) => {
       const client = newClient()
-      let release = () => {}
-      const { received, url } = await startWebhookReceiver(t, (response) => {
-        if (received.length === 1) release = () => void response.writeHead(500).end()
-        else response.end()
-      })
+      const { received, url, release } = await startHoldingReceiver(t)
       await add(client, url)
       await place(client)
       // Two nodes; the first hangs until its lease is over.
@@ -394,11 +390,7 @@ for (const kind of KINDS) {
 
     test('a later event of one payment waits for the first try of the earlier one, whatever node has it', async (t) => {
       const client = newClient()
-      let release = () => {}
-      const { received, url } = await startWebhookReceiver(t, (response) => {
-        if (received.length === 1) release = () => void response.writeHead(500).end()
-        else response.end()
-      })
+      const { received, url, release } = await startHoldingReceiver(t)
       await add(client, url)
       const object = randomUUID()
       for (const type of ['payment.unknown', 'payment.completed'])
@@ -475,4 +467,14 @@ for (const kind of KINDS) {
       assert.deepEqual(await deliveries(client), [])
     })
   })
+}
+
+/** Its first webhook gets its response, 500, with `release`; each later one gets 200 at once. */
+async function startHoldingReceiver(t: TestContext) {
+  let respondToFirst = () => {}
+  const { received, url } = await startWebhookReceiver(t, (response) => {
+    if (received.length === 1) respondToFirst = () => void response.writeHead(500).end()
+    else response.end()
+  })
+  return { received, url, release: () => respondToFirst() }
 }

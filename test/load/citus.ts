@@ -13,7 +13,7 @@ import { migrate } from '../../internal/database/migrate.ts'
 import { orderStore } from '../../internal/orders/order-store.ts'
 import { SQL_DIRECTORY } from '../../src/package-root.ts'
 import { placement } from '../contract/order-store.ts'
-import { checkOrders, readOrdersAt } from '../support/check-orders.ts'
+import { checkOrders, readOrdersAt, rowsOf } from '../support/check-orders.ts'
 import { type CitusCluster, startCitus, whatCitusLacks } from '../support/citus.ts'
 import { type History, type Load, met, startLoad, summary } from '../support/order-load.ts'
 import { rerun } from '../support/rerun.ts'
@@ -215,11 +215,7 @@ for (const keys of ['redis', 'postgres'] as const) {
     /** Every acknowledged order is there, once, and every retry got the same response. */
     const check = async (load: Load): Promise<History> => {
       const history = await load.finish()
-      const sent = new Set(history.sent.map(({ key }) => key))
-      checkOrders(
-        (await readOrdersAt(url)).filter((row) => sent.has(row.idempotency_key)),
-        history.sent,
-      )
+      checkOrders(rowsOf(await readOrdersAt(url), history.sent), history.sent)
       return history
     }
 

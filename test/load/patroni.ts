@@ -6,7 +6,7 @@
 import assert from 'node:assert/strict'
 import { after, before, describe, test } from 'node:test'
 import { setTimeout as sleep } from 'node:timers/promises'
-import { checkOrders, readOrdersAt } from '../support/check-orders.ts'
+import { checkOrders, readOrdersAt, rowsOf } from '../support/check-orders.ts'
 import { type History, type Load, met, startLoad, summary } from '../support/order-load.ts'
 import { type PatroniCluster, startPatroni } from '../support/patroni.ts'
 import { startRedis, type ThrowawayServer } from '../support/servers.ts'
@@ -63,11 +63,7 @@ for (const failsafe of [true, false]) {
         const check = async (load: Load): Promise<History> => {
           const history = await load.finish()
           const rows = await readOrdersAt(await cluster.onLeader(name))
-          const sent = new Set(history.sent.map(({ key }) => key))
-          checkOrders(
-            rows.filter((row) => sent.has(row.idempotency_key)),
-            history.sent,
-          )
+          checkOrders(rowsOf(rows, history.sent), history.sent)
           assert.ok(history.slowestMs < RESPONSE_MS, `a response took ${history.slowestMs} ms`)
           return history
         }

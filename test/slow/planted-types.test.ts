@@ -5,7 +5,7 @@ import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import { test } from 'node:test'
 import { fileURLToPath } from 'node:url'
-import { patched } from '../chaos/build-mutant.ts'
+import { patchedFiles } from '../chaos/build-mutant.ts'
 import { SABOTAGES } from '../chaos/sabotages.ts'
 
 const ROOT = fileURLToPath(new URL('../..', import.meta.url))
@@ -19,10 +19,9 @@ test('the planted bugs use names that the product has', (t) => {
   // Chaos runs compile a planted file without its types. Here all of them lie beside the originals, for one look.
   let count = 0
   for (const [name, { patches }] of Object.entries(SABOTAGES)) {
-    for (const file of new Set(patches.map((one) => one.file))) {
+    for (const { file, text } of patchedFiles(patches)) {
       if (!file.endsWith('.ts')) continue
-      const own = patches.filter((one) => one.file === file)
-      writeFileSync(join(directory, file.replace(/\.ts$/, `.${name}.ts`)), patched(file, own))
+      writeFileSync(join(directory, file.replace(/\.ts$/, `.${name}.ts`)), text)
       count++
     }
   }

@@ -45,6 +45,12 @@ export async function readOrdersAt(url: string): Promise<OrderRow[]> {
   }
 }
 
+/** Of the rows those of these requests: a run may share its database with others. */
+export function rowsOf(rows: readonly OrderRow[], history: readonly Sent[]): OrderRow[] {
+  const keys = new Set(history.map(({ key }) => key))
+  return rows.filter((row) => keys.has(row.idempotency_key))
+}
+
 /**
  * The promise, against what the database holds: each key has exactly one order, with the values that were sent,
  * no other order is there, and every response that a client ever got for a key is that order, byte for byte.
