@@ -1,5 +1,5 @@
 // Writes the data directory of a new embedded database into one file, which internal/database/initial-data.ts unpacks.
-// initdb takes 5 to 7 s of CPU: the build spends them once, and no first start does.
+// initdb takes 3 to 5 s of CPU: the build spends them once, and no first start does.
 // Usage: node --liftoff-only src/make-initial-data.js FILE VERSION_OF_PGLITE
 import { createHash } from 'node:crypto'
 import { writeFileSync } from 'node:fs'

@@ -20,7 +20,10 @@ async function start(buildOnly) {
     const { bringUpToDate } = await import('./tools/bring-up-to-date.js')
     const { fileURLToPath } = await import('node:url')
     try {
-      await bringUpToDate(fileURLToPath(new URL('..', here)))
+      await bringUpToDate(fileURLToPath(new URL('..', here)), () => {
+        // It takes half a second. What is wrong is said when it is loaded again, below.
+        if (process.argv[2] === 'serve') import(new URL('../dist/src/service/service.js', here).href).catch(() => {})
+      })
     } catch (error) {
       console.error(`oncekey: ${error.message}`)
       process.exit(1)

@@ -1,10 +1,12 @@
-import { parentPort, workerData } from 'node:worker_threads'
+import { once } from 'node:events'
+import { parentPort } from 'node:worker_threads'
 import { PGlite } from '@electric-sql/pglite'
 
 /**
  * The embedded PostgreSQL (PGlite, WASM) in a thread of its own, so that a query never blocks the event loop of
- * the service. In: whole messages of the PostgreSQL wire protocol, or 'close'. Out: 'ready' or {failed} once, then
- * chunks of responses. JavaScript, because a worker thread is started by file name and tests run the sources.
+ * the service. In: {open: directory} once, then whole messages of the PostgreSQL wire protocol, or 'close'. Out: 'ready'
+ * or {failed} once, then chunks of responses. JavaScript, because a worker thread is started by file name and tests run
+ * the sources.
  */
 const port = parentPort
 if (port === null) throw new Error('this file runs as a worker thread')
@@ -38,8 +40,9 @@ function reasonOf(error) {
   return error.errno === DISK_FULL ? 'the disk is full' : `its files cannot be used (errno ${error.errno})`
 }
 
+const [{ open }] = await once(port, 'message')
 try {
-  serve(await PGlite.create(workerData.directory))
+  serve(await PGlite.create(open))
   port.postMessage('ready')
 } catch (error) {
   port.postMessage({ failed: reasonOf(error) })

@@ -42,13 +42,20 @@ export async function openEmbedded(
     const directory = join(root, 'postgres')
     const isNew = !existsSync(directory)
     const first: Opening = { isNew: true, deadlineMs: createDeadlineMs }
-    if (isNew) {
-      onProgress?.(`creating the embedded database in ${directory} (a few seconds, once)`)
-      await create(directory, first)
+    // It loads PGlite while its files are made.
+    const worker = newWorker()
+    try {
+      if (isNew) {
+        onProgress?.(`creating the embedded database in ${directory} (a few seconds, once)`)
+        await create(directory, first)
+      }
+      makePrivate(directory)
+      checkVersion(directory)
+      await open(worker, directory, isNew ? first : { isNew, deadlineMs: OPEN_DEADLINE_MS })
+    } catch (error) {
+      await worker.terminate()
+      throw error
     }
-    makePrivate(directory)
-    checkVersion(directory)
-    const worker = await start(directory, isNew ? first : { isNew, deadlineMs: OPEN_DEADLINE_MS })
     const database = openDatabase(undefined, {
       deadlineMs: STATEMENT_DEADLINE_MS,
       socket: () => new WorkerSocket(worker),
@@ -77,13 +84,13 @@ async function create(directory: string, opening: Opening): Promise<void> {
   const draft = `${directory}.new`
   rmSync(draft, { recursive: true, force: true })
   const unpacked = unpackInitialData(draft)
-  if (unpacked === 'none') await stop(await start(draft, opening))
+  if (unpacked === 'none') await initialise(draft, opening)
   if (unpacked === 'older') {
     try {
-      await stop(await start(draft, opening))
+      await initialise(draft, opening)
     } catch {
       rmSync(draft, { recursive: true, force: true })
-      await stop(await start(draft, opening))
+      await initialise(draft, opening)
     }
   }
   renameSync(draft, directory)
@@ -128,22 +135,38 @@ interface Opening {
 
 const WORKER = new URL('./embedded-worker.js', import.meta.url)
 
-async function start(directory: string, { isNew, deadlineMs }: Opening): Promise<Worker> {
+function newWorker(): Worker {
+  return new Worker(WORKER, { stdout: true, stderr: true })
+}
+
+/** Throws an Error for the operator when the worker cannot open `directory`. */
+async function open(worker: Worker, directory: string, { isNew, deadlineMs }: Opening): Promise<void> {
   const failed = isNew ? notCreated : damaged
-  const worker = new Worker(WORKER, { workerData: { directory }, stdout: true, stderr: true })
   const deadline = AbortSignal.timeout(deadlineMs)
+  const responded = Promise.race([
+    once(worker, 'message', { signal: deadline }),
+    once(worker, 'exit', { signal: deadline }).then(([code]) => [{ failed: `it ended with code ${code}` }]),
+  ])
+  worker.postMessage({ open: directory })
+  let message: unknown
   try {
-    const [message]: unknown[] = await Promise.race([
-      once(worker, 'message', { signal: deadline }),
-      once(worker, 'exit', { signal: deadline }).then(([code]) => [{ failed: `it ended with code ${code}` }]),
-    ])
-    if (message === 'ready') return worker
-    throw failed(directory, failure(message))
+    const parts: unknown[] = await responded
+    message = parts[0]
+  } catch (error) {
+    throw failed(directory, deadline.aborted ? `it did not open within ${deadlineMs / 1000} s` : String(error))
+  }
+  if (message !== 'ready') throw failed(directory, failure(message))
+}
+
+/** Makes the files of a new database by initdb. */
+async function initialise(directory: string, opening: Opening): Promise<void> {
+  const worker = newWorker()
+  try {
+    await open(worker, directory, opening)
+    await stop(worker)
   } catch (error) {
     await worker.terminate()
-    if (error instanceof Error && error.message.startsWith('the embedded database')) throw error
-    const reason = deadline.aborted ? `it did not open within ${deadlineMs / 1000} s` : String(error)
-    throw failed(directory, reason)
+    throw error
   }
 }
 

@@ -37,17 +37,18 @@ const STAMP = '.built-from'
 
 /**
  * Afterwards the dependencies in `root` are those of its package-lock.json and `dist` is built from its sources.
- * Any number of processes may call this at once: one works, the others wait. `dist` is replaced in one piece,
- * so that no process finds half of one. Rejects with an Error whose message is for the person who started it.
+ * Any number of processes may call this at once: one works, the others wait until all of it is done.
+ * `onCompiled` is called when the modules in `dist` can be loaded, while the first embedded database is still made.
+ * Rejects with an Error whose message is for the person who started it.
  */
-export async function bringUpToDate(root) {
+export async function bringUpToDate(root, onCompiled = () => {}) {
   if (isInstalled(root) && isBuilt(root)) return
   const release = await takeLock(join(root, '.dist-lock'))
   try {
     const compiler = join(root, 'node_modules/typescript/bin/tsc')
     // The compiler is missing where someone installed without the development dependencies.
     if (!isInstalled(root) || !(isBuilt(root) || existsSync(compiler))) await install(root)
-    if (!isBuilt(root)) await compile(root, compiler)
+    if (!isBuilt(root)) await build(root, compiler, onCompiled)
   } finally {
     release()
   }
@@ -80,39 +81,44 @@ function readIfThere(file) {
   }
 }
 
-async function compile(root, compiler) {
+async function build(root, compiler, onCompiled) {
   const dist = join(root, 'dist')
-  const fresh = join(root, `.dist-new-${process.pid}`)
-  const stale = join(root, `.dist-old-${process.pid}`)
+  const [fresh, stale, data] = ['new', 'old', 'data'].map((name) => join(root, `.dist-${name}-${process.pid}`))
   // Taken before the compiler reads: what is edited from now on is built by the next start.
   const found = sources(root)
   // Types are checked by `npm run types`: checking them takes longer than all the rest, at each first start.
   const args = [compiler, '-p', 'tsconfig.json', '--outDir', fresh, '--noCheck']
   try {
     mkdirSync(fresh, { recursive: true })
-    const made = Promise.all([
-      runQuietly('building', process.execPath, args, root),
-      makeInitialData(root, join(fresh, INITIAL_DATA)),
-    ])
-    // While the two work: it compresses in this process.
+    const compiled = runQuietly('building', process.execPath, args, root)
+    const made = makeInitialData(root, data)
+    // It is awaited last, and the compiler may fail before.
     made.catch(() => {})
+    await compiled
     vendor(root, join(fresh, VENDORED.to))
-    await made
     for (const { name } of found.filter((source) => !NOT_COPIED.test(source.name))) {
       mkdirSync(dirname(join(fresh, name)), { recursive: true })
       copyFileSync(join(root, name), join(fresh, name))
     }
-    writeFileSync(join(fresh, STAMP), stampOf(found))
     if (existsSync(dist)) renameSync(dist, stale)
     renameSync(fresh, dist)
+    onCompiled()
+    const version = await made
+    renameSync(data, join(dist, INITIAL_DATA))
+    writeFileSync(join(dist, `${INITIAL_DATA}.version`), version)
+    // Last: without it the next start builds again.
+    writeFileSync(join(dist, STAMP), stampOf(found))
   } finally {
-    for (const name of readdirSync(root).filter((entry) => /^\.dist-(new|old)-/.test(entry))) {
+    for (const name of readdirSync(root).filter((entry) => /^\.dist-(new|old|data)-/.test(entry))) {
       rmSync(join(root, name), { recursive: true, force: true })
     }
   }
 }
 
-/** In a process of its own, beside the compiler. Once for each version of PGlite: it takes 5 s of CPU. */
+/**
+ * In a process of its own, beside the compiler. Once for each version of PGlite: it takes 3 s of CPU. Resolves to what
+ * the file beside the data says.
+ */
 async function makeInitialData(root, file) {
   const { version } = JSON.parse(
     readFileSync(join(root, 'node_modules/@electric-sql/pglite/package.json'), 'utf8'),
@@ -122,11 +128,11 @@ async function makeInitialData(root, file) {
   if (readIfThere(`${before}.version`) === note) {
     copyFileSync(before, file)
   } else {
-    // What runs once is not worth optimising: 5 s in place of 8.
+    // What runs once is not worth optimising: 3 s in place of 5.
     const args = ['--liftoff-only', join(root, 'src/make-initial-data.js'), file, version]
     await runQuietly('creating the first embedded database', process.execPath, args, root)
   }
-  writeFileSync(`${file}.version`, note)
+  return note
 }
 
 function vendor(root, directory) {
