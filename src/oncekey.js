@@ -22,7 +22,8 @@ async function start(buildOnly) {
     try {
       await bringUpToDate(fileURLToPath(new URL('..', here)), () => {
         // It takes half a second. What is wrong is said when it is loaded again, below.
-        if (process.argv[2] === 'serve') import(new URL('../dist/src/service/service.js', here).href).catch(() => {})
+        if (process.argv[2] === 'serve')
+          import(new URL('../dist/src/service/service.js', here).href).catch(() => {})
       })
     } catch (error) {
       console.error(`oncekey: ${error.message}`)

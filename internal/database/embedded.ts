@@ -153,7 +153,10 @@ async function open(worker: Worker, directory: string, { isNew, deadlineMs }: Op
     const parts: unknown[] = await responded
     message = parts[0]
   } catch (error) {
-    throw failed(directory, deadline.aborted ? `it did not open within ${deadlineMs / 1000} s` : String(error))
+    throw failed(
+      directory,
+      deadline.aborted ? `it did not open within ${deadlineMs / 1000} s` : String(error),
+    )
   }
   if (message !== 'ready') throw failed(directory, failure(message))
 }

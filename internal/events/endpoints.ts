@@ -194,7 +194,10 @@ export function endpointObject(endpoint: Endpoint): Record<string, unknown> {
   }
 }
 
-/** What the event `webhook_endpoint.disabled` shows: the endpoint as it is now; only its id if it was removed. */
+/**
+ * What the event `webhook_endpoint.disabled` shows: the endpoint as it was then. Of an event of before migration 010 as it
+ * is now, and only its id if it was removed.
+ */
 export async function disabledEndpoint(
   database: Database,
   client: string,
@@ -202,10 +205,22 @@ export async function disabledEndpoint(
 ): Promise<string> {
   const [row] = await database.run(
     (sql) => sql`
-      SELECT endpoint::text FROM events
+      SELECT endpoint::text, endpoint_row::text AS shown FROM events
       WHERE client = ${client} AND position = ${place.position}::text::bigint AND object = ${place.object}::uuid`,
   )
   const id = String(row?.endpoint)
-  const endpoint = row === undefined ? undefined : await findEndpoint(database, client, id)
+  const endpoint =
+    typeof row?.shown === 'string' ? endpointAsItWas(row.shown) : await findEndpoint(database, client, id)
   return JSON.stringify({ webhook_endpoint: endpoint === undefined ? { id } : endpointObject(endpoint) })
+}
+
+/** PostgreSQL writes times in JSON as ISO 8601, whatever DateStyle is. */
+function endpointAsItWas(json: string): Endpoint {
+  const row: Record<string, unknown> = JSON.parse(json)
+  const time = (value: unknown) => (typeof value === 'string' ? new Date(value) : null)
+  return parseEndpoint({
+    ...row,
+    created_at: time(row.created_at),
+    failing_since: time(row.failing_since),
+  })
 }

@@ -52,17 +52,19 @@ END $$;
 -- Nothing is sent to it any more; what was to be sent has failed, and its client has an event. false: it was not enabled.
 CREATE OR REPLACE FUNCTION oncekey_webhook_disable(p_client text, p_id uuid, p_reason text)
 RETURNS boolean LANGUAGE plpgsql AS $$
+DECLARE
+  shown jsonb;
 BEGIN
-  UPDATE webhook_endpoints SET state = 'disabled', reason = p_reason
-    WHERE client = p_client AND id = p_id AND state = 'enabled';
+  UPDATE webhook_endpoints AS e SET state = 'disabled', reason = p_reason
+    WHERE client = p_client AND id = p_id AND state = 'enabled' RETURNING to_jsonb(e) INTO shown;
   IF NOT FOUND THEN
     RETURN false;
   END IF;
   UPDATE webhook_deliveries SET state = 'failed', error = 'the endpoint was disabled', lease_until = NULL,
       attempts = attempts + 1, ended_at = clock_timestamp()
     WHERE client = p_client AND endpoint = p_id AND state = 'pending';
-  INSERT INTO events (client, object, type, endpoint)
-    VALUES (p_client, gen_random_uuid(), 'webhook_endpoint.disabled', p_id);
+  INSERT INTO events (client, object, type, endpoint, endpoint_row)
+    VALUES (p_client, gen_random_uuid(), 'webhook_endpoint.disabled', p_id, shown);
   RETURN true;
 END $$;
 

@@ -83,7 +83,9 @@ function readIfThere(file) {
 
 async function build(root, compiler, onCompiled) {
   const dist = join(root, 'dist')
-  const [fresh, stale, data] = ['new', 'old', 'data'].map((name) => join(root, `.dist-${name}-${process.pid}`))
+  const [fresh, stale, data] = ['new', 'old', 'data'].map((name) =>
+    join(root, `.dist-${name}-${process.pid}`),
+  )
   // Taken before the compiler reads: what is edited from now on is built by the next start.
   const found = sources(root)
   // Types are checked by `npm run types`: checking them takes longer than all the rest, at each first start.

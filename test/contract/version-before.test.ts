@@ -16,6 +16,7 @@ const UPGRADED = [
   '007_events.sql',
   '008_webhooks.sql',
   '009_webhook_times.sql',
+  '010_disabled_endpoint.sql',
   'functions',
 ]
 const NEW_FILES = readSchemaFiles(SQL_DIRECTORY).numbered

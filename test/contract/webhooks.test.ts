@@ -7,8 +7,11 @@ import { type Deliverer, startDeliverer } from '../../internal/events/deliverer.
 import { sweepDeliveries } from '../../internal/events/delivery-table.ts'
 import {
   addEndpoint,
+  disabledEndpoint,
+  endpointObject,
   findEndpoint,
   listEndpoints,
+  removeEndpoint,
   resealEndpoints,
   rotateEndpoint,
 } from '../../internal/events/endpoints.ts'
@@ -316,6 +319,30 @@ for (const kind of KINDS) {
       assert.ok(await replayEndpoint(database, { client, id: endpoint.id, since: undefined }, changeNote()))
       await rounds(deliverer, () => gone.received.length === 2)
       assert.equal(await disableEndpoint(database, client, endpoint.id, changeNote()), false)
+    })
+
+    test('the event of a disabled endpoint shows it as it was, whatever becomes of it', async (t) => {
+      const client = newClient()
+      const gone = await startWebhookReceiver(t, (response) => void response.writeHead(410).end())
+      const { endpoint } = await add(client, gone.url, ['order.created'])
+      await place(client)
+      await rounds(
+        node(t),
+        async () => (await findEndpoint(database, client, endpoint.id))?.state === 'disabled',
+      )
+      const [event] = await database.run(
+        (sql) => sql`SELECT position::text, object::text FROM events WHERE client = ${client}`,
+      )
+      const eventPlace = { position: String(event?.position), object: String(event?.object) }
+      const shown = () => disabledEndpoint(database, client, eventPlace)
+      const first = await shown()
+      const found = await findEndpoint(database, client, endpoint.id)
+      assert.ok(found?.failingSince !== undefined)
+      assert.deepEqual(JSON.parse(first), { webhook_endpoint: endpointObject(found) })
+      assert.ok(await replayEndpoint(database, { client, id: endpoint.id, since: undefined }, changeNote()))
+      assert.equal(await shown(), first)
+      assert.ok(await removeEndpoint(database, client, endpoint.id))
+      assert.equal(await shown(), first)
     })
 
     test('an endpoint that has failed for five days is disabled', async (t) => {
