@@ -110,9 +110,10 @@ function readWire(req: IncomingMessage, limits: BodyLimits): Promise<Buffer> {
       const detail = `The body was not there within ${timeoutMs} ms.`
       refuse(new ServiceError('request_timeout', detail, { headers: { Connection: 'close' } }))
     }
-    // Mostly the body came with the headers, and all of it is parsed by then: that needs no timer.
+    // Mostly the body came with the headers, and all of it has been read by then: that needs no timer. `req.complete` is
+    // not yet true: Node.js parses the end of the request after the callbacks of this tick.
     process.nextTick(() => {
-      if (!isSettled && !req.complete) timer = setTimeout(late, timeoutMs)
+      if (!isSettled && size !== Number(length)) timer = setTimeout(late, timeoutMs)
     })
   })
 }
