@@ -1,6 +1,6 @@
 import { z } from 'zod'
-import { DEFAULT_LIMIT, MAX_LIMIT } from '../core/page-limit.ts'
 import type { Operation, RoomApi } from '../openapi/describe.ts'
+import { cursorParameter, jsonContent, limitParameter } from '../openapi/parts.ts'
 import { EVENT_TYPE } from './audit-log.ts'
 
 const entry = z
@@ -70,33 +70,16 @@ export const listAuditLogsOperation: Operation = {
       schema: { type: 'string', pattern: EVENT_TYPE.source, maxLength: 64 },
       examples: { completed: 'payment.completed', conflict: 'payment.conflict' },
     },
-    limit: {
-      in: 'query',
-      name: 'limit',
-      description: 'How many entries a page has at most.',
-      schema: { type: 'integer', minimum: 1, maximum: MAX_LIMIT, default: DEFAULT_LIMIT },
-      examples: { two: 2, most: MAX_LIMIT },
-    },
-    cursor: {
-      in: 'query',
-      name: 'cursor',
-      description: 'The `next_cursor` of the page before; the first page without it.',
-      schema: { type: 'string' },
-      examples: { next: '12' },
-    },
+    limit: limitParameter('entries'),
+    cursor: cursorParameter({ type: 'string' }, '12'),
   },
   responses: {
     200: {
       description: 'A page.',
-      content: {
-        'application/json': {
-          schema: 'AuditPage',
-          examples: {
-            more: { summary: 'There are more', value: { entries: [ENTRY], next_cursor: '12' } },
-            none: { summary: 'No entries (any more)', value: { entries: [], next_cursor: null } },
-          },
-        },
-      },
+      content: jsonContent('AuditPage', {
+        more: { summary: 'There are more', value: { entries: [ENTRY], next_cursor: '12' } },
+        none: { summary: 'No entries (any more)', value: { entries: [], next_cursor: null } },
+      }),
     },
   },
   problems: ['invalid_request', 'store_unavailable'],

@@ -2,6 +2,7 @@ import { z } from 'zod'
 import { PROBLEM_TEXTS } from '../core/problem-texts.ts'
 import { PROBLEMS } from '../core/service-error.ts'
 import type { Operation, RoomApi } from '../openapi/describe.ts'
+import { jsonContent } from '../openapi/parts.ts'
 import { PROBLEM_CODES } from '../openapi/problem-responses.ts'
 
 const entry = z.object({
@@ -97,12 +98,9 @@ export const openApiOperation: Operation = {
     200: {
       description: 'The document.',
       headers: { ETag: ETAG },
-      content: {
-        'application/json': {
-          schema: 'OpenApi',
-          examples: { document: { summary: 'Shortened', value: { openapi: '3.1.1', info: {}, paths: {} } } },
-        },
-      },
+      content: jsonContent('OpenApi', {
+        document: { summary: 'Shortened', value: { openapi: '3.1.1', info: {}, paths: {} } },
+      }),
     },
   },
   problems: [],

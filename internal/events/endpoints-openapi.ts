@@ -1,5 +1,6 @@
 import { z } from 'zod'
-import type { Operation, Parameter, RoomApi } from '../openapi/describe.ts'
+import type { Operation, RoomApi } from '../openapi/describe.ts'
+import { idParameter, jsonContent, locationHeader } from '../openapi/parts.ts'
 import { endpointRequest, rotateRequest } from './endpoint-routes.ts'
 import { MAX_ENDPOINTS } from './endpoints.ts'
 import { EVENT_TYPES } from './event.ts'
@@ -53,16 +54,7 @@ const ENDPOINT = {
 }
 const SECRET = 'whsec_MfKQ9r8GKYqrTwjUPD8ILPZIo2LaLaSwMfKQ9r8GKYo='
 
-const idParameter: Readonly<Record<string, Parameter>> = {
-  id: {
-    in: 'path',
-    name: 'id',
-    required: true,
-    description: 'The `id` of the endpoint.',
-    schema: { type: 'string', format: 'uuid' },
-    examples: { id: ID },
-  },
-}
+const parameters = idParameter('id', 'endpoint', ID)
 
 export const addWebhookEndpointOperation: Operation = {
   summary: 'Have your events sent to a URL',
@@ -77,21 +69,10 @@ export const addWebhookEndpointOperation: Operation = {
   responses: {
     201: {
       description: 'The endpoint, with its secret.',
-      headers: {
-        Location: {
-          description: 'The path of the endpoint.',
-          schema: { type: 'string', format: 'uri-reference' },
-          example: `/api/v1/webhook-endpoints/${ID}`,
-        },
-      },
-      content: {
-        'application/json': {
-          schema: 'WebhookEndpointWithSecret',
-          examples: {
-            added: { summary: 'An endpoint', value: { webhook_endpoint: { ...ENDPOINT, secret: SECRET } } },
-          },
-        },
-      },
+      headers: locationHeader('endpoint', `/api/v1/webhook-endpoints/${ID}`),
+      content: jsonContent('WebhookEndpointWithSecret', {
+        added: { summary: 'An endpoint', value: { webhook_endpoint: { ...ENDPOINT, secret: SECRET } } },
+      }),
     },
   },
   problems: ['validation_failed', 'store_unavailable'],
@@ -103,12 +84,9 @@ export const listWebhookEndpointsOperation: Operation = {
   responses: {
     200: {
       description: 'The endpoints.',
-      content: {
-        'application/json': {
-          schema: 'WebhookEndpointList',
-          examples: { some: { summary: 'One endpoint', value: { webhook_endpoints: [ENDPOINT] } } },
-        },
-      },
+      content: jsonContent('WebhookEndpointList', {
+        some: { summary: 'One endpoint', value: { webhook_endpoints: [ENDPOINT] } },
+      }),
     },
   },
   problems: ['store_unavailable'],
@@ -117,19 +95,16 @@ export const listWebhookEndpointsOperation: Operation = {
 const one: Operation['responses'] = {
   200: {
     description: 'The endpoint.',
-    content: {
-      'application/json': {
-        schema: 'WebhookEndpointResponse',
-        examples: { found: { summary: 'An endpoint', value: { webhook_endpoint: ENDPOINT } } },
-      },
-    },
+    content: jsonContent('WebhookEndpointResponse', {
+      found: { summary: 'An endpoint', value: { webhook_endpoint: ENDPOINT } },
+    }),
   },
 }
 
 export const getWebhookEndpointOperation: Operation = {
   summary: 'One of your webhook endpoints',
   description: "Another client's is not found.",
-  parameters: idParameter,
+  parameters,
   responses: one,
   problems: ['not_found', 'store_unavailable'],
 }
@@ -137,7 +112,7 @@ export const getWebhookEndpointOperation: Operation = {
 export const removeWebhookEndpointOperation: Operation = {
   summary: 'Remove a webhook endpoint',
   description: 'With its secrets and deliveries; what is being sent at this moment may still arrive.',
-  parameters: idParameter,
+  parameters,
   responses: one,
   problems: ['not_found', 'store_unavailable'],
 }
@@ -146,7 +121,7 @@ export const rotateWebhookEndpointOperation: Operation = {
   summary: 'A new secret for a webhook endpoint',
   description:
     'Shown this once. The old secret signs beside it for `overlap_seconds` (a day without it), so that nothing fails while you change over. If the response was lost, rotate again.',
-  parameters: idParameter,
+  parameters,
   body: {
     description: 'May be left out.',
     schema: 'WebhookRotateRequest',
@@ -158,14 +133,9 @@ export const rotateWebhookEndpointOperation: Operation = {
   responses: {
     200: {
       description: 'The endpoint, with its new secret.',
-      content: {
-        'application/json': {
-          schema: 'WebhookEndpointWithSecret',
-          examples: {
-            rotated: { summary: 'An endpoint', value: { webhook_endpoint: { ...ENDPOINT, secret: SECRET } } },
-          },
-        },
-      },
+      content: jsonContent('WebhookEndpointWithSecret', {
+        rotated: { summary: 'An endpoint', value: { webhook_endpoint: { ...ENDPOINT, secret: SECRET } } },
+      }),
     },
   },
   problems: ['validation_failed', 'not_found', 'store_unavailable'],

@@ -1,6 +1,6 @@
 import { z } from 'zod'
-import { DEFAULT_LIMIT, MAX_LIMIT } from '../core/page-limit.ts'
 import type { Operation, RoomApi } from '../openapi/describe.ts'
+import { jsonContent, limitParameter } from '../openapi/parts.ts'
 import { EVENT_TYPES } from './event.ts'
 
 export const event = z
@@ -61,13 +61,7 @@ export const listEventsOperation: Operation = {
 
 Keep \`next_cursor\` and ask with it again later: what happened since follows, and nothing is missed, also not what was committed late.`,
   parameters: {
-    limit: {
-      in: 'query',
-      name: 'limit',
-      description: 'How many events a page has at most.',
-      schema: { type: 'integer', minimum: 1, maximum: MAX_LIMIT, default: DEFAULT_LIMIT },
-      examples: { two: 2, most: MAX_LIMIT },
-    },
+    limit: limitParameter('events'),
     cursor: {
       in: 'query',
       name: 'cursor',
@@ -87,18 +81,13 @@ Keep \`next_cursor\` and ask with it again later: what happened since follows, a
   responses: {
     200: {
       description: 'A page.',
-      content: {
-        'application/json': {
-          schema: 'EventPage',
-          examples: {
-            more: {
-              summary: 'There are more',
-              value: { events: [CREATED_EVENT], next_cursor: CURSOR, has_more: true },
-            },
-            none: { summary: 'No events yet', value: { events: [], next_cursor: null, has_more: false } },
-          },
+      content: jsonContent('EventPage', {
+        more: {
+          summary: 'There are more',
+          value: { events: [CREATED_EVENT], next_cursor: CURSOR, has_more: true },
         },
-      },
+        none: { summary: 'No events yet', value: { events: [], next_cursor: null, has_more: false } },
+      }),
     },
   },
   problems: ['invalid_request', 'store_unavailable'],

@@ -1,5 +1,6 @@
 import { z } from 'zod'
 import type { MiddlewareApi, Operation, RoomApi } from '../openapi/describe.ts'
+import { jsonContent } from '../openapi/parts.ts'
 
 /** What stands before every route: the server itself, request id, problems and guard. */
 export const edgeApi: MiddlewareApi = {
@@ -86,27 +87,20 @@ export const healthOperation: Operation = {
   responses: {
     200: {
       description: 'Every store responds.',
-      content: {
-        'application/json': { schema: 'Health', examples: { up: { summary: 'All is well', value: up } } },
-      },
+      content: jsonContent('Health', { up: { summary: 'All is well', value: up } }),
     },
     503: {
       description: 'A store does not respond, or the service is shutting down.',
-      content: {
-        'application/json': {
-          schema: 'Health',
-          examples: {
-            down: {
-              summary: 'The database is away',
-              value: {
-                ...up,
-                status: 'down',
-                services: { database: { status: 'down', latency_ms: 1000.4 } },
-              },
-            },
+      content: jsonContent('Health', {
+        down: {
+          summary: 'The database is away',
+          value: {
+            ...up,
+            status: 'down',
+            services: { database: { status: 'down', latency_ms: 1000.4 } },
           },
         },
-      },
+      }),
     },
   },
   problems: [],

@@ -1,6 +1,6 @@
 import { z } from 'zod'
 import type { Operation, RoomApi } from '../openapi/describe.ts'
-import { listParameters } from '../openapi/list-parameters.ts'
+import { idParameter, jsonContent, listParameters, locationHeader, nextPageLink } from '../openapi/parts.ts'
 import { amountNumber } from './money.ts'
 import { name, orderRequest } from './order-request.ts'
 
@@ -61,25 +61,14 @@ export const placeOrderOperation: Operation = {
   responses: {
     201: {
       description: 'The order is placed, now or by an earlier request with this key.',
-      headers: {
-        Location: {
-          description: 'The path of the order.',
-          schema: { type: 'string', format: 'uri-reference' },
-          example: `/orders/${ID}`,
+      headers: locationHeader('order', `/orders/${ID}`),
+      content: jsonContent('OrderResponse', {
+        placed: { summary: 'An order', value: { order: PLACED } },
+        amountAsText: {
+          summary: 'An amount comes back as a number without trailing zeros',
+          value: { order: { ...PLACED, item: 'pen', amount: 19.9 } },
         },
-      },
-      content: {
-        'application/json': {
-          schema: 'OrderResponse',
-          examples: {
-            placed: { summary: 'An order', value: { order: PLACED } },
-            amountAsText: {
-              summary: 'An amount comes back as a number without trailing zeros',
-              value: { order: { ...PLACED, item: 'pen', amount: 19.9 } },
-            },
-          },
-        },
-      },
+      }),
       links: {
         getOrder: {
           operationId: 'getOrder',
@@ -95,25 +84,11 @@ export const placeOrderOperation: Operation = {
 export const getOrderOperation: Operation = {
   summary: 'One of your orders',
   description: "Another client's order is not found.",
-  parameters: {
-    id: {
-      in: 'path',
-      name: 'id',
-      required: true,
-      description: 'The `id` of the order.',
-      schema: { type: 'string', format: 'uuid' },
-      examples: { id: ID },
-    },
-  },
+  parameters: idParameter('id', 'order', ID),
   responses: {
     200: {
       description: 'The order.',
-      content: {
-        'application/json': {
-          schema: 'OrderResponse',
-          examples: { found: { summary: 'An order', value: { order: PLACED } } },
-        },
-      },
+      content: jsonContent('OrderResponse', { found: { summary: 'An order', value: { order: PLACED } } }),
     },
   },
   problems: ['not_found', 'store_unavailable'],
@@ -127,22 +102,11 @@ export const listOrdersOperation: Operation = {
   responses: {
     200: {
       description: 'A page.',
-      content: {
-        'application/json': {
-          schema: 'OrderPage',
-          examples: {
-            first: { summary: 'There are more', value: { orders: [PLACED], next_cursor: ID } },
-            empty: { summary: 'No orders (any more)', value: { orders: [], next_cursor: null } },
-          },
-        },
-      },
-      links: {
-        nextPage: {
-          operationId: 'listOrders',
-          description: 'The next page, unless `next_cursor` is null.',
-          parameters: { cursor: '$response.body#/next_cursor' },
-        },
-      },
+      content: jsonContent('OrderPage', {
+        first: { summary: 'There are more', value: { orders: [PLACED], next_cursor: ID } },
+        empty: { summary: 'No orders (any more)', value: { orders: [], next_cursor: null } },
+      }),
+      links: { nextPage: nextPageLink('listOrders') },
     },
   },
   problems: ['invalid_request', 'store_unavailable'],

@@ -1,6 +1,6 @@
 import { z } from 'zod'
 import type { Operation, RoomApi } from '../openapi/describe.ts'
-import { listParameters } from '../openapi/list-parameters.ts'
+import { idParameter, jsonContent, listParameters, locationHeader, nextPageLink } from '../openapi/parts.ts'
 import { payRequest } from './pay-request.ts'
 import { amountNumber, currency, description, metadata, paymentRequest, plain } from './payment-request.ts'
 import { MAX_COPIES, simulationRequest } from './simulation-request.ts'
@@ -111,11 +111,7 @@ const copy = (number: number, outcome: string, attempts: number) => ({
   duration_ms: 71.3,
 })
 
-const LOCATION = {
-  description: 'The path of the payment.',
-  schema: { type: 'string', format: 'uri-reference' },
-  example: `/api/v1/payments/${ID}`,
-}
+const LOCATION = locationHeader('payment', `/api/v1/payments/${ID}`)
 
 const CHARGE_PROBLEMS = [
   'validation_failed',
@@ -148,13 +144,10 @@ export const createPaymentOperation: Operation = {
   responses: {
     200: {
       description: 'It is charged, now or by an earlier request with this key.',
-      headers: { Location: LOCATION },
-      content: {
-        'application/json': {
-          schema: 'PaymentResponse',
-          examples: { completed: { summary: 'A payment', value: { payment: COMPLETED } } },
-        },
-      },
+      headers: LOCATION,
+      content: jsonContent('PaymentResponse', {
+        completed: { summary: 'A payment', value: { payment: COMPLETED } },
+      }),
       links: {
         getPayment: {
           operationId: 'getPayment',
@@ -165,13 +158,10 @@ export const createPaymentOperation: Operation = {
     },
     402: {
       description: 'It was declined. A retry gets this response again; another attempt needs a new key.',
-      headers: { Location: LOCATION },
-      content: {
-        'application/json': {
-          schema: 'PaymentResponse',
-          examples: { declined: { summary: 'A declined payment', value: { payment: DECLINED } } },
-        },
-      },
+      headers: LOCATION,
+      content: jsonContent('PaymentResponse', {
+        declined: { summary: 'A declined payment', value: { payment: DECLINED } },
+      }),
     },
   },
   problems: CHARGE_PROBLEMS,
@@ -194,22 +184,11 @@ export const listPaymentsOperation: Operation = {
   responses: {
     200: {
       description: 'A page.',
-      content: {
-        'application/json': {
-          schema: 'PaymentPage',
-          examples: {
-            first: { summary: 'There are more', value: { payments: [COMPLETED], next_cursor: ID } },
-            empty: { summary: 'No payments (any more)', value: { payments: [], next_cursor: null } },
-          },
-        },
-      },
-      links: {
-        nextPayments: {
-          operationId: 'listPayments',
-          description: 'The next page, unless `next_cursor` is null.',
-          parameters: { cursor: '$response.body#/next_cursor' },
-        },
-      },
+      content: jsonContent('PaymentPage', {
+        first: { summary: 'There are more', value: { payments: [COMPLETED], next_cursor: ID } },
+        empty: { summary: 'No payments (any more)', value: { payments: [], next_cursor: null } },
+      }),
+      links: { nextPayments: nextPageLink('listPayments') },
     },
   },
   problems: ['invalid_request', 'store_unavailable'],
@@ -218,25 +197,13 @@ export const listPaymentsOperation: Operation = {
 export const getPaymentOperation: Operation = {
   summary: 'One of your payments',
   description: "In whatever state it is. Another client's payment is not found.",
-  parameters: {
-    transaction_id: {
-      in: 'path',
-      name: 'transaction_id',
-      required: true,
-      description: 'The `transaction_id` of the payment.',
-      schema: { type: 'string', format: 'uuid' },
-      examples: { id: ID },
-    },
-  },
+  parameters: idParameter('transaction_id', 'payment', ID),
   responses: {
     200: {
       description: 'The payment.',
-      content: {
-        'application/json': {
-          schema: 'PaymentResponse',
-          examples: { found: { summary: 'A payment', value: { payment: COMPLETED } } },
-        },
-      },
+      content: jsonContent('PaymentResponse', {
+        found: { summary: 'A payment', value: { payment: COMPLETED } },
+      }),
     },
   },
   problems: ['not_found', 'store_unavailable'],
@@ -260,26 +227,16 @@ export const payOperation: Operation = {
   responses: {
     200: {
       description: 'It is charged, now or by an earlier request with this key.',
-      content: {
-        'application/json': {
-          schema: 'PaymentResponse',
-          examples: { paid: { summary: 'A payment', value: { payment: PAID } } },
-        },
-      },
+      content: jsonContent('PaymentResponse', { paid: { summary: 'A payment', value: { payment: PAID } } }),
     },
     402: {
       description: 'It was declined. A retry gets this response again; another attempt needs a new key.',
-      content: {
-        'application/json': {
-          schema: 'PaymentResponse',
-          examples: {
-            refused: {
-              summary: 'A payment that was declined',
-              value: { payment: { ...PAID, status: 'declined' } },
-            },
-          },
+      content: jsonContent('PaymentResponse', {
+        refused: {
+          summary: 'A payment that was declined',
+          value: { payment: { ...PAID, status: 'declined' } },
         },
-      },
+      }),
     },
   },
   problems: CHARGE_PROBLEMS,
@@ -310,29 +267,24 @@ export const simulateConcurrentOperation: Operation = {
   responses: {
     200: {
       description: 'What became of the copies.',
-      content: {
-        'application/json': {
-          schema: 'Simulation',
-          examples: {
-            five: {
-              summary: 'Five copies of a payment',
-              value: {
-                requests: 5,
-                idempotency_key: 'simulation-0f1e2d3c4b5a-0001',
-                executed: 1,
-                replayed: 4,
-                conflicted: 4,
-                rate_limited: 0,
-                failed: 0,
-                transaction_id: ID,
-                identical_answers: true,
-                duration_ms: 1132.8,
-                copies: [copy(1, 'executed', 1), copy(2, 'replayed', 2)],
-              },
-            },
+      content: jsonContent('Simulation', {
+        five: {
+          summary: 'Five copies of a payment',
+          value: {
+            requests: 5,
+            idempotency_key: 'simulation-0f1e2d3c4b5a-0001',
+            executed: 1,
+            replayed: 4,
+            conflicted: 4,
+            rate_limited: 0,
+            failed: 0,
+            transaction_id: ID,
+            identical_answers: true,
+            duration_ms: 1132.8,
+            copies: [copy(1, 'executed', 1), copy(2, 'replayed', 2)],
           },
         },
-      },
+      }),
     },
   },
   problems: ['validation_failed', 'rate_limited'],

@@ -1,5 +1,6 @@
 import { z } from 'zod'
 import type { MiddlewareApi, Operation, RoomApi } from '../openapi/describe.ts'
+import { jsonContent } from '../openapi/parts.ts'
 import { ALGORITHMS, SCOPES } from './rate-limits.ts'
 
 const count = { type: 'integer', minimum: 0 }
@@ -91,45 +92,40 @@ export const rateLimitsOperation: Operation = {
     200: {
       description: 'The limits, in the order of `RateLimit-Policy`.',
       headers: rateLimitApi.headers ?? {},
-      content: {
-        'application/json': {
-          schema: 'RateLimits',
-          examples: {
-            standing: {
-              summary: 'A window that was used, and a full bucket',
-              value: {
-                limits: [
-                  {
-                    name: 'endpoint',
-                    scope: 'endpoint',
-                    algorithm: 'sliding-window',
-                    quota: 10,
-                    window_ms: 60_000,
-                    remaining: 7,
-                    ...ALL,
-                    reset_at: RESET,
-                    reset_after_ms: 42_000,
-                  },
-                  {
-                    name: 'client-1s',
-                    scope: 'client',
-                    algorithm: 'token-bucket',
-                    quota: 20,
-                    window_ms: 1_000,
-                    burst: 50,
-                    remaining: 50,
-                    ...ALL,
-                    reset_at: '2026-01-01T00:00:18.000Z',
-                    reset_after_ms: 0,
-                  },
-                ],
-                tightest: 'endpoint',
+      content: jsonContent('RateLimits', {
+        standing: {
+          summary: 'A window that was used, and a full bucket',
+          value: {
+            limits: [
+              {
+                name: 'endpoint',
+                scope: 'endpoint',
+                algorithm: 'sliding-window',
+                quota: 10,
+                window_ms: 60_000,
+                remaining: 7,
+                ...ALL,
+                reset_at: RESET,
+                reset_after_ms: 42_000,
               },
-            },
-            unlimited: { summary: 'Nothing is limited', value: { limits: [], tightest: null } },
+              {
+                name: 'client-1s',
+                scope: 'client',
+                algorithm: 'token-bucket',
+                quota: 20,
+                window_ms: 1_000,
+                burst: 50,
+                remaining: 50,
+                ...ALL,
+                reset_at: '2026-01-01T00:00:18.000Z',
+                reset_after_ms: 0,
+              },
+            ],
+            tightest: 'endpoint',
           },
         },
-      },
+        unlimited: { summary: 'Nothing is limited', value: { limits: [], tightest: null } },
+      }),
     },
   },
   problems: ['store_unavailable'],
@@ -149,32 +145,27 @@ export const retryConfigOperation: Operation = {
           example: '"0YEkgSzUc8NfIJe3cvU8Ew"',
         },
       },
-      content: {
-        'application/json': {
-          schema: 'RetryConfig',
-          examples: {
-            recommended: {
-              summary: 'What is recommended',
-              value: {
-                max_attempts: 10,
-                base_delay_ms: 200,
-                max_delay_ms: 10_000,
-                multiplier: 2,
-                jitter: 'full',
-                attempt_timeout_ms: 15_000,
-                deadline_ms: 60_000,
-                honour_retry_after: true,
-                retry_on: {
-                  statuses: [408, 425, 429, 500, 502, 503, 504],
-                  codes: ['network_error', 'timeout', 'request_in_progress', 'outcome_unknown'],
-                },
-                example_delays_ms: [200, 400, 800, 1_600, 3_200, 6_400, 10_000, 10_000, 10_000],
-                example_delays_with_jitter_ms: [124, 94, 683, 755, 289, 4_533, 3_262, 9_443, 5_623],
-              },
+      content: jsonContent('RetryConfig', {
+        recommended: {
+          summary: 'What is recommended',
+          value: {
+            max_attempts: 10,
+            base_delay_ms: 200,
+            max_delay_ms: 10_000,
+            multiplier: 2,
+            jitter: 'full',
+            attempt_timeout_ms: 15_000,
+            deadline_ms: 60_000,
+            honour_retry_after: true,
+            retry_on: {
+              statuses: [408, 425, 429, 500, 502, 503, 504],
+              codes: ['network_error', 'timeout', 'request_in_progress', 'outcome_unknown'],
             },
+            example_delays_ms: [200, 400, 800, 1_600, 3_200, 6_400, 10_000, 10_000, 10_000],
+            example_delays_with_jitter_ms: [124, 94, 683, 755, 289, 4_533, 3_262, 9_443, 5_623],
           },
         },
-      },
+      }),
     },
   },
   problems: [],
