@@ -1,4 +1,4 @@
-import { type Listing, listing, nextCursorOf, type Page, type PageOptions } from './pages.ts'
+import { type Listing, listing, type Page, type PageOptions, pageOf } from './pages.ts'
 import { isObject } from './read-response.ts'
 import type { SendRequest } from './request.ts'
 import { type About, read, withQuery } from './result.ts'
@@ -36,18 +36,14 @@ export function createAuditLogs(request: SendRequest): AuditLogs {
   const page = async (options: AuditOptions = {}): Promise<AuditPage> => {
     const { eventType, limit, cursor } = options
     const path = withQuery('api/v1/audit-logs', { event_type: eventType, limit, cursor })
-    const { value, about } = await read(request, path, options, pageOf)
-    return { ...value, ...about }
+    return read(request, path, options, entriesOf)
   }
   return { page, list: (options = {}) => listing(page, ({ entries }) => entries, options) }
 }
 
-function pageOf(value: unknown): { entries: AuditEntry[]; nextCursor: string | null } | undefined {
-  if (!isObject(value) || !Array.isArray(value.entries)) return undefined
-  const nextCursor = nextCursorOf(value)
-  const entries = value.entries.filter(isEntry)
-  if (entries.length !== value.entries.length) return undefined
-  return nextCursor === undefined ? undefined : { entries, nextCursor }
+function entriesOf(value: unknown): { entries: AuditEntry[]; nextCursor: string | null } | undefined {
+  const page = pageOf(value, 'entries', isEntry)
+  return page && { entries: page.items, nextCursor: page.nextCursor }
 }
 
 function isEntry(value: unknown): value is AuditEntry {

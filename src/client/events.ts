@@ -1,4 +1,4 @@
-import { nextCursorOf, type Page, type PageOptions } from './pages.ts'
+import { type Page, type PageOptions, pageOf } from './pages.ts'
 import { isObject } from './read-response.ts'
 import type { SendRequest } from './request.ts'
 import { type About, read, withQuery } from './result.ts'
@@ -43,8 +43,7 @@ export function createEvents(request: SendRequest): Events {
   const page = async (options: EventOptions = {}): Promise<EventPage> => {
     const { type, limit, cursor } = options
     const path = withQuery('api/v1/events', { type, limit, cursor })
-    const { value, about } = await read(request, path, options, pageOf)
-    return { ...value, ...about }
+    return read(request, path, options, eventsOf)
   }
   return {
     page,
@@ -66,13 +65,10 @@ export function createEvents(request: SendRequest): Events {
   }
 }
 
-function pageOf(value: unknown): Omit<EventPage, keyof About> | undefined {
-  if (!isObject(value) || !Array.isArray(value.events) || typeof value.has_more !== 'boolean')
-    return undefined
-  const nextCursor = nextCursorOf(value)
-  const events = value.events.filter(isEvent)
-  if (events.length !== value.events.length || nextCursor === undefined) return undefined
-  return { events, nextCursor, hasMore: value.has_more }
+function eventsOf(value: unknown): Omit<EventPage, keyof About> | undefined {
+  const page = pageOf(value, 'events', isEvent)
+  if (page === undefined || !isObject(value) || typeof value.has_more !== 'boolean') return undefined
+  return { events: page.items, nextCursor: page.nextCursor, hasMore: value.has_more }
 }
 
 export function isEvent(value: unknown): value is Event {

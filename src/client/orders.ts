@@ -5,8 +5,8 @@ import {
   type ListOptions,
   listing,
   listQuery,
-  nextCursorOf,
   type Page,
+  pageOf,
 } from './pages.ts'
 import { isObject } from './read-response.ts'
 import type { SendRequest } from './request.ts'
@@ -66,10 +66,8 @@ export interface Orders {
 }
 
 export function createOrders(request: SendRequest): Orders {
-  const page = async (options: ListOptions = {}): Promise<OrderPage> => {
-    const { value, about } = await read(request, withQuery('orders', listQuery(options)), options, pageOf)
-    return { ...value, ...about }
-  }
+  const page = async (options: ListOptions = {}): Promise<OrderPage> =>
+    read(request, withQuery('orders', listQuery(options)), options, ordersOf)
 
   return {
     async create(input, options = {}) {
@@ -79,41 +77,30 @@ export function createOrders(request: SendRequest): Orders {
       // have the same bytes, or the key would stand for another request.
       const body = JSON.stringify({ user_id, item, amount, ...rest })
       const sent = await request('orders', { method: 'POST', body, key, signal, deadlineMs })
-      const order = parsed(sent, key, orderResponse)
+      const { order } = parsed(sent, key, orderOf)
       return { order, key, replayed: sent.replayed, ...aboutOf(sent) }
     },
-    async get(id, options = {}) {
-      const path = `orders/${encodeURIComponent(id)}`
-      const { value, about } = await read(request, path, options, orderResponse)
-      return { order: value, ...about }
-    },
+    get: async (id, options = {}) => read(request, `orders/${encodeURIComponent(id)}`, options, orderOf),
     async find(options) {
       const path = withQuery('orders', { idempotency_key: options.key })
-      const { value } = await read(request, path, options, pageOf)
-      return value.orders[0]
+      const { orders } = await read(request, path, options, ordersOf)
+      return orders[0]
     },
     page,
     list: (options = {}) => listing(page, ({ orders }) => orders, options),
   }
 }
 
-function orderResponse(value: unknown): Order | undefined {
-  return isObject(value) ? orderOf(value.order) : undefined
+function orderOf(value: unknown): { order: Order } | undefined {
+  return isObject(value) && isOrder(value.order) ? { order: value.order } : undefined
 }
 
-function pageOf(value: unknown): { orders: Order[]; nextCursor: string | null } | undefined {
-  if (!isObject(value) || !Array.isArray(value.orders)) return undefined
-  const nextCursor = nextCursorOf(value)
-  const orders = value.orders.flatMap((one: unknown) => orderOf(one) ?? [])
-  if (orders.length !== value.orders.length) return undefined
-  return nextCursor === undefined ? undefined : { orders, nextCursor }
+function ordersOf(value: unknown): { orders: Order[]; nextCursor: string | null } | undefined {
+  const page = pageOf(value, 'orders', isOrder)
+  return page && { orders: page.items, nextCursor: page.nextCursor }
 }
 
 /** Members that a later service adds are passed on. */
-function orderOf(value: unknown): Order | undefined {
-  return isOrder(value) ? value : undefined
-}
-
 function isOrder(value: unknown): value is Order {
   if (!isObject(value) || typeof value.amount !== 'number') return false
   return ['id', 'user_id', 'item', 'idempotency_key', 'created_at'].every(

@@ -1,3 +1,4 @@
+import { arrayOf, isObject } from './read-response.ts'
 import type { Effort } from './transport.ts'
 
 export interface PageOptions extends Effort {
@@ -64,8 +65,15 @@ export function listing<T, P extends Page, O extends PageOptions>(
   return { pages, [Symbol.asyncIterator]: items }
 }
 
-/** `next_cursor` of a response; undefined: it is none. */
-export function nextCursorOf(value: Record<string, unknown>): string | null | undefined {
-  const cursor = value.next_cursor
-  return typeof cursor === 'string' || cursor === null ? cursor : undefined
+/** The items in the member `name` of a page, and `next_cursor`; undefined: it is no page of such items. */
+export function pageOf<T>(
+  value: unknown,
+  name: string,
+  isItem: (item: unknown) => item is T,
+): { items: T[]; nextCursor: string | null } | undefined {
+  if (!isObject(value)) return undefined
+  const items = arrayOf(value[name], isItem)
+  const nextCursor = value.next_cursor
+  if (items === undefined || (typeof nextCursor !== 'string' && nextCursor !== null)) return undefined
+  return { items, nextCursor }
 }

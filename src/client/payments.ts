@@ -5,8 +5,8 @@ import {
   type ListOptions,
   listing,
   listQuery,
-  nextCursorOf,
   type Page,
+  pageOf,
 } from './pages.ts'
 import { isObject } from './read-response.ts'
 import type { SendRequest } from './request.ts'
@@ -86,11 +86,8 @@ export interface Payments {
 }
 
 export function createPayments(request: SendRequest): Payments {
-  const page = async (options: PaymentListOptions = {}): Promise<PaymentPage> => {
-    const path = withQuery(PATH, { ...listQuery(options), status: options.status })
-    const { value, about } = await read(request, path, options, pageOf)
-    return { ...value, ...about }
-  }
+  const page = async (options: PaymentListOptions = {}): Promise<PaymentPage> =>
+    read(request, withQuery(PATH, { ...listQuery(options), status: options.status }), options, paymentsOf)
 
   return {
     async create(input, options = {}) {
@@ -106,18 +103,15 @@ export function createPayments(request: SendRequest): Payments {
         deadlineMs,
         outcomes: [DECLINED],
       })
-      const payment = parsed(sent, key, paymentResponse)
+      const { payment } = parsed(sent, key, paymentOf)
       return { payment, key, replayed: sent.replayed, ...aboutOf(sent) }
     },
-    async get(transactionId, options = {}) {
-      const path = `${PATH}/${encodeURIComponent(transactionId)}`
-      const { value, about } = await read(request, path, options, paymentResponse)
-      return { payment: value, ...about }
-    },
+    get: async (transactionId, options = {}) =>
+      read(request, `${PATH}/${encodeURIComponent(transactionId)}`, options, paymentOf),
     async find(options) {
       const path = withQuery(PATH, { idempotency_key: options.key })
-      const { value } = await read(request, path, options, pageOf)
-      return value.payments[0]
+      const { payments } = await read(request, path, options, paymentsOf)
+      return payments[0]
     },
     page,
     list: (options = {}) => listing(page, ({ payments }) => payments, options),
@@ -129,16 +123,13 @@ function sorted(metadata: Record<string, string> | undefined): Record<string, st
   return Object.fromEntries(Object.entries(metadata).sort(([a], [b]) => (a < b ? -1 : 1)))
 }
 
-function pageOf(value: unknown): { payments: Payment[]; nextCursor: string | null } | undefined {
-  if (!isObject(value) || !Array.isArray(value.payments)) return undefined
-  const nextCursor = nextCursorOf(value)
-  const payments = value.payments.flatMap((one: unknown) => (isPayment(one) ? [one] : []))
-  if (payments.length !== value.payments.length) return undefined
-  return nextCursor === undefined ? undefined : { payments, nextCursor }
+function paymentsOf(value: unknown): { payments: Payment[]; nextCursor: string | null } | undefined {
+  const page = pageOf(value, 'payments', isPayment)
+  return page && { payments: page.items, nextCursor: page.nextCursor }
 }
 
-function paymentResponse(value: unknown): Payment | undefined {
-  return isObject(value) && isPayment(value.payment) ? value.payment : undefined
+function paymentOf(value: unknown): { payment: Payment } | undefined {
+  return isObject(value) && isPayment(value.payment) ? { payment: value.payment } : undefined
 }
 
 /** Members that a later service adds are passed on. */

@@ -1,4 +1,4 @@
-import { isObject } from './read-response.ts'
+import { arrayOf, isObject } from './read-response.ts'
 import type { SendRequest } from './request.ts'
 import { type About, read } from './result.ts'
 import type { Effort } from './transport.ts'
@@ -31,16 +31,15 @@ export interface RateLimits extends About {
   tightest: string | null
 }
 
-export async function readRateLimits(request: SendRequest, options: Effort = {}): Promise<RateLimits> {
-  const { value, about } = await read(request, 'api/v1/rate-limits', options, rateLimitsOf)
-  return { ...value, ...about }
+export function readRateLimits(request: SendRequest, options: Effort = {}): Promise<RateLimits> {
+  return read(request, 'api/v1/rate-limits', options, rateLimitsOf)
 }
 
 function rateLimitsOf(value: unknown): { limits: RateLimit[]; tightest: string | null } | undefined {
-  if (!isObject(value) || !Array.isArray(value.limits)) return undefined
+  if (!isObject(value)) return undefined
+  const limits = arrayOf(value.limits, isRateLimit)
   const { tightest } = value
-  const limits = value.limits.filter(isRateLimit)
-  if (limits.length !== value.limits.length) return undefined
+  if (limits === undefined) return undefined
   return typeof tightest === 'string' || tightest === null ? { limits, tightest } : undefined
 }
 

@@ -122,6 +122,11 @@ export function parseJson(bytes: Uint8Array): unknown {
   }
 }
 
+/** undefined: it is no array of such items. */
+export function arrayOf<T>(value: unknown, isItem: (item: unknown) => item is T): T[] | undefined {
+  return Array.isArray(value) && value.every(isItem) ? value : undefined
+}
+
 export function isObject(value: unknown): value is Record<string, unknown> {
   return typeof value === 'object' && value !== null && !Array.isArray(value)
 }

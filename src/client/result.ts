@@ -31,14 +31,14 @@ export function parsed<T>(sent: Sent, key: string | undefined, parse: (value: un
 }
 
 /** Reads a route with GET. */
-export async function read<T>(
+export async function read<T extends object>(
   request: SendRequest,
   path: string,
   { signal, deadlineMs }: Effort,
   parse: (value: unknown) => T | undefined,
-): Promise<{ value: T; about: About }> {
+): Promise<T & About> {
   const sent = await request(path, { signal, deadlineMs })
-  return { value: parsed(sent, undefined, parse), about: aboutOf(sent) }
+  return { ...parsed(sent, undefined, parse), ...aboutOf(sent) }
 }
 
 /** A path with those parameters that are given. */

@@ -40,9 +40,11 @@ const READ_MS = 3_000
 /** A service that could not say is not asked again with every request. */
 const ASK_AGAIN_MS = 60_000
 
-export async function readRetryConfig(request: SendRequest, options: Effort = {}): Promise<FoundRetryConfig> {
-  const { value, about } = await read(request, PATH, options, retryConfigOf)
-  return { config: value, ...about }
+export function readRetryConfig(request: SendRequest, options: Effort = {}): Promise<FoundRetryConfig> {
+  return read(request, PATH, options, (value) => {
+    const config = retryConfigOf(value)
+    return config && { config }
+  })
 }
 
 /**
