@@ -6,7 +6,6 @@ import { migrate, newerMigrations } from '../../internal/database/migrate.ts'
 import { connectRedis, type RedisConnection } from '../../internal/database/redis.ts'
 import { isSupported, MIN_REDIS } from '../../internal/database/redis-version.ts'
 import { missingGrants } from '../../internal/database/service-rights.ts'
-import type { HealthOptions } from '../../internal/http/health.ts'
 import type { Logger } from '../../internal/telemetry/logger.ts'
 import type { Config, ConfigOf } from '../config/config.ts'
 import { SQL_DIRECTORY, VERSION } from '../package-root.ts'
@@ -108,14 +107,6 @@ async function requireSupported(redis: RedisConnection): Promise<void> {
   throw new Error(
     `the Redis of REDIS_URL is ${old.engine?.name}: Redis ${MIN_REDIS.join('.')} or newer is needed`,
   )
-}
-
-/** Says once why a service behind this one cannot be used, and once that it can be used again. */
-export function logReadiness(logger: Logger): HealthOptions['onChange'] & {} {
-  return (name, status, cause) => {
-    if (status === 'up') logger.info({ service: name }, 'a service behind this one can be used again')
-    else logger.error({ service: name, err: cause }, `not ready: ${name}: ${explainRefusal(cause)}`)
-  }
 }
 
 /**

@@ -1,25 +1,21 @@
 import { DatabaseClock } from '../../internal/database/database-clock.ts'
 import { PLAIN_PREFIX } from '../../internal/database/deployment.ts'
-import { publicReason } from '../../internal/database/public-reason.ts'
 import { rehearseDatabase, rehearseRedis } from '../../internal/database/rehearse.ts'
 import { resumeEvents } from '../../internal/events/event-log.ts'
 import { Drain } from '../../internal/http/drain.ts'
-import type { HealthOptions } from '../../internal/http/health.ts'
 import { createServer, listen } from '../../internal/http/server.ts'
 import { Sweeper } from '../../internal/idempotency/sweeper.ts'
-import { createLogger, type Logger } from '../../internal/telemetry/logger.ts'
-import { createMetrics } from '../../internal/telemetry/metrics.ts'
+import type { Logger } from '../../internal/telemetry/logger.ts'
 import { watchStores } from '../../internal/telemetry/watch-stores.ts'
 import type { Config } from '../config/config.ts'
 import { VERSION } from '../package-root.ts'
 import { clientLimits } from '../runtime/client-limits.ts'
+import { countRefusals, healthBy, openInstruments } from '../runtime/instruments.ts'
 import { openLimiter } from '../runtime/limits.ts'
 import { metricsApp } from '../runtime/metrics-app.ts'
 import { openClients } from '../runtime/open-clients.ts'
-import { openSpans } from '../runtime/open-spans.ts'
 import {
   bringUpToDate,
-  logReadiness,
   openRedis,
   reachableDatabase,
   redisClockMs,
@@ -46,8 +42,8 @@ export async function openService(
   context: WorkerContext = {},
 ): Promise<Running> {
   const { worker } = context
-  const logger = createLogger({ level: settings.logLevel, file: settings.logFile, worker })
-  const spans = await openSpans(settings, logger)
+  const instruments = await openInstruments(settings, context)
+  const { logger, metrics, scrape, spans } = instruments
   const clientsIn = openClients(settings, logger)
   const database = await reachableDatabase(settings, progress, (text) => logger.warn(text))
   await bringUpToDate(database, logger)
@@ -59,8 +55,6 @@ export async function openService(
   const redis = await openRedis(config, logger)
 
   const drain = new Drain()
-  const metrics = createMetrics()
-  const scrape = context.shareMetrics?.(metrics.registry) ?? (() => metrics.registry.metrics())
   metrics.buildInfo.set({ version: VERSION }, 1)
   watchStores(metrics.registry, {
     stores: {
@@ -71,18 +65,11 @@ export async function openService(
     ...(redis === undefined ? {} : { evictionPolicy: () => unsafePolicy(redis) }),
     now: Date.now,
   })
-  const health: HealthOptions = {
-    probes: {
-      database: () => rehearseDatabase(database, 'orders'),
-      ...(redis === undefined
-        ? {}
-        : { redis: () => rehearseRedis(redis, config.redisPrefix ?? PLAIN_PREFIX) }),
-    },
-    reasonOf: publicReason,
-    onChange: logReadiness(logger),
-    stopping: () => drain.stopping,
-    version: VERSION,
+  const probes = {
+    database: () => rehearseDatabase(database, 'orders'),
+    ...(redis === undefined ? {} : { redis: () => rehearseRedis(redis, config.redisPrefix ?? PLAIN_PREFIX) }),
   }
+  const health = healthBy(probes, drain, logger)
   const gateway = openGateway(config, logger, metrics)
   const observations = openObservations(database, logger, metrics)
   const limiter = openLimiter({ config, redis, logger })
@@ -91,10 +78,7 @@ export async function openService(
   const stores = { clients, database, now: clock.now, redis, gateway, observations, limiter, ownLimits }
   const dependencies = { config, ...stores, drain, health, logger, metrics, scrape, spans, ...operating }
   const server = createServer(pipeline(dependencies).callback(), {
-    onRefused(reason, fault) {
-      metrics.requestsRefused.inc({ reason })
-      logger.info({ reason, fault }, 'request refused')
-    },
+    onRefused: countRefusals(instruments),
   })
   const port = await listen(server, config.host, context.port ?? config.port)
   const metricsServer =

@@ -1,20 +1,15 @@
 import { PLAIN_PREFIX } from '../../internal/database/deployment.ts'
-import { publicReason } from '../../internal/database/public-reason.ts'
 import { rehearseDatabase, rehearseRedis } from '../../internal/database/rehearse.ts'
 import { Drain } from '../../internal/http/drain.ts'
-import type { HealthOptions } from '../../internal/http/health.ts'
 import { createServer, listen } from '../../internal/http/server.ts'
 import { Sweeper } from '../../internal/idempotency/sweeper.ts'
 import { Backend } from '../../internal/proxy/backend.ts'
-import { createLogger } from '../../internal/telemetry/logger.ts'
-import { createMetrics } from '../../internal/telemetry/metrics.ts'
-import { VERSION } from '../package-root.ts'
 import { clientLimits } from '../runtime/client-limits.ts'
+import { countRefusals, healthBy, openInstruments } from '../runtime/instruments.ts'
 import { keyRecords } from '../runtime/key-records.ts'
 import { openLimiter } from '../runtime/limits.ts'
 import { openClients, openSettingsClients } from '../runtime/open-clients.ts'
-import { openSpans } from '../runtime/open-spans.ts'
-import { bringUpToDate, logReadiness, openRedis, reachableDatabase } from '../runtime/open-stores.ts'
+import { bringUpToDate, openRedis, reachableDatabase } from '../runtime/open-stores.ts'
 import { refuseForgetting, withRedisPrefix } from '../runtime/redis-prefix.ts'
 import type { Running, WorkerContext } from '../runtime/running.ts'
 import { closeServers, finishRequests } from '../runtime/stop-serving.ts'
@@ -32,8 +27,8 @@ export async function openProxy(
   context: WorkerContext = {},
 ): Promise<Running> {
   const { settings } = proxy
-  const logger = createLogger({ level: settings.logLevel, file: settings.logFile, worker: context.worker })
-  const spans = await openSpans(settings, logger)
+  const instruments = await openInstruments(settings, context)
+  const { logger, metrics, scrape, spans } = instruments
   const keysInRedis = settings.idempotencyStore === 'redis'
   const clientsInTable = proxy.verify && settings.databaseUrl !== undefined
   const database =
@@ -52,8 +47,6 @@ export async function openProxy(
       : await openClients(config, logger)(database)
 
   const drain = new Drain()
-  const metrics = createMetrics()
-  const scrape = context.shareMetrics?.(metrics.registry) ?? (() => metrics.registry.metrics())
   watchUnknownKeys(metrics.registry, keyRecords({ config, database, redis }))
   const backend = new Backend({
     target: proxy.target,
@@ -65,20 +58,13 @@ export async function openProxy(
     timeoutMs: proxy.timeoutMs,
     onOutcome: (outcome, seconds) => metrics.upstreamDuration.add({ outcome }, seconds),
   })
-  const health: HealthOptions = {
-    probes: {
-      ...(database === undefined
-        ? {}
-        : { database: () => (keysInRedis ? database.ping() : rehearseDatabase(database, 'keys')) }),
-      ...(redis === undefined
-        ? {}
-        : { redis: () => rehearseRedis(redis, config.redisPrefix ?? PLAIN_PREFIX) }),
-    },
-    reasonOf: publicReason,
-    onChange: logReadiness(logger),
-    stopping: () => drain.stopping,
-    version: VERSION,
+  const probes = {
+    ...(database === undefined
+      ? {}
+      : { database: () => (keysInRedis ? database.ping() : rehearseDatabase(database, 'keys')) }),
+    ...(redis === undefined ? {} : { redis: () => rehearseRedis(redis, config.redisPrefix ?? PLAIN_PREFIX) }),
   }
+  const health = healthBy(probes, drain, logger)
   const limiter = openLimiter({ config, redis, logger })
   const ownLimits = clients === undefined ? undefined : clientLimits(clients, logger)
   const { operatorToken: token } = config
@@ -115,10 +101,7 @@ export async function openProxy(
   }
   const server = createServer(proxyListener(dependencies), {
     requestTimeoutMs: UPLOAD_TIMEOUT_MS,
-    onRefused(reason, fault) {
-      metrics.requestsRefused.inc({ reason })
-      logger.info({ reason, fault }, 'request refused')
-    },
+    onRefused: countRefusals(instruments),
   })
   const port = await listen(server, config.host, context.port ?? config.port)
   const adminServer =

@@ -1,0 +1,54 @@
+import { explainRefusal } from '../../internal/database/explain-refusal.ts'
+import { publicReason } from '../../internal/database/public-reason.ts'
+import type { Drain } from '../../internal/http/drain.ts'
+import type { HealthOptions } from '../../internal/http/health.ts'
+import type { ServerOptions } from '../../internal/http/server.ts'
+import { createLogger, type Logger } from '../../internal/telemetry/logger.ts'
+import { createMetrics, type Metrics } from '../../internal/telemetry/metrics.ts'
+import type { Spans } from '../../internal/telemetry/spans.ts'
+import type { Config } from '../config/config.ts'
+import { VERSION } from '../package-root.ts'
+import type { Scrape } from './metrics-app.ts'
+import { openSpans } from './open-spans.ts'
+import type { WorkerContext } from './running.ts'
+
+/** With what a process shows what it does. */
+export interface Instruments {
+  logger: Logger
+  metrics: Metrics
+  /** Of all workers. */
+  scrape: Scrape
+  spans: Spans | undefined
+}
+
+export async function openInstruments(
+  settings: Pick<Config, 'logLevel' | 'logFile' | 'tracing'>,
+  { worker, shareMetrics }: WorkerContext,
+): Promise<Instruments> {
+  const logger = createLogger({ level: settings.logLevel, file: settings.logFile, worker })
+  const metrics = createMetrics()
+  const scrape = shareMetrics?.(metrics.registry) ?? (() => metrics.registry.metrics())
+  return { logger, metrics, scrape, spans: await openSpans(settings, logger) }
+}
+
+/** The log says once why a service behind this one cannot be used, and once that it can be used again. */
+export function healthBy(probes: HealthOptions['probes'], drain: Drain, logger: Logger): HealthOptions {
+  return {
+    probes,
+    reasonOf: publicReason,
+    onChange(name, status, cause) {
+      if (status === 'up') logger.info({ service: name }, 'a service behind this one can be used again')
+      else logger.error({ service: name, err: cause }, `not ready: ${name}: ${explainRefusal(cause)}`)
+    },
+    stopping: () => drain.stopping,
+    version: VERSION,
+  }
+}
+
+/** For what the server refuses before any middleware sees it. */
+export function countRefusals({ metrics, logger }: Instruments): NonNullable<ServerOptions['onRefused']> {
+  return (reason, fault) => {
+    metrics.requestsRefused.inc({ reason })
+    logger.info({ reason, fault }, 'request refused')
+  }
+}
