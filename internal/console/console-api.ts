@@ -10,17 +10,7 @@ import type { NodeBoard } from './node-board.ts'
 import type { NodeKind } from './node-report.ts'
 import { openOutcomes, seenOf } from './open-outcomes.ts'
 import { overview } from './overview.ts'
-
-/** Where a client stands in one of its limits. */
-export interface ClientStanding {
-  /** Of which routes. */
-  group: string
-  name: string
-  quota: number
-  remaining: number
-  allowed: boolean
-  resetAfterMs: number
-}
+import type { ClientStanding } from './shown.ts'
 
 /** What an operator says of a payment that the gateway did not tell about. */
 export interface Settling {

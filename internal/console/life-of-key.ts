@@ -1,7 +1,8 @@
 import type { Database } from '../database/database.ts'
 import type { KeyRecord, KeyRecords } from '../idempotency/key-records.ts'
 import type { StoredResponse } from '../idempotency/store.ts'
-import { type OpenKey, openKey } from './open-outcomes.ts'
+import { openKey } from './open-outcomes.ts'
+import type { OpenKey } from './shown.ts'
 
 export interface LifeOptions {
   /** Where orders, payments and their audit trail are; undefined: there are none. */

@@ -1,40 +1,7 @@
 import { createHash } from 'node:crypto'
 import type { Database } from '../database/database.ts'
 import type { KeyRecord, KeyRecords } from '../idempotency/key-records.ts'
-
-/** A key whose outcome is unknown. */
-export interface OpenKey {
-  client: string
-  scope: string
-  key: string
-  attempt: number
-  reason: string | undefined
-  sinceMs: number | undefined
-  /** Names what was seen, so that a change is made to that and to nothing else. */
-  seen: string
-}
-
-/** A payment that the gateway has not told about. */
-export interface OpenPayment {
-  client: string
-  id: string
-  scope: string
-  key: string
-  /** `unknown`: the gateway did not say for a day. Only then an operator may say it. */
-  state: 'processing' | 'unknown'
-  attempt: number
-  checks: number
-  amount: string
-  currency: string | undefined
-  ageMs: number
-}
-
-export interface OpenOutcomes {
-  keys: OpenKey[]
-  /** false: there are more, or there was no time to look at all. */
-  complete: boolean
-  payments: OpenPayment[]
-}
+import type { OpenKey, OpenOutcomes, OpenPayment } from './shown.ts'
 
 /** In Redis each look walks through all keys: it ends after this long, */
 const LOOK_MS = 3_000

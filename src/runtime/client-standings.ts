@@ -1,4 +1,4 @@
-import type { ClientStanding } from '../../internal/console/console-api.ts'
+import type { ClientStanding } from '../../internal/console/shown.ts'
 import { limitsByClient, type OwnLimits } from '../../internal/ratelimit/client-limits.ts'
 import type { Limiter } from '../../internal/ratelimit/limiter.ts'
 import type { CountedLimits } from './limits.ts'

@@ -240,13 +240,13 @@ function showClients({ clients }) {
 
 /**
  * Of limits that are untouched there is nothing to tell.
- * @param {Standing} standing
+ * @param {ClientStanding} standing
  */
 function isTelling({ remaining, quota }) {
   return remaining < quota
 }
 
-/** @param {Standing} standing */
+/** @param {ClientStanding} standing */
 function limit({ group, name, quota, remaining }) {
   const meter = h('meter', { min: 0, max: quota, low: quota / 5, optimum: quota, value: remaining })
   const title = `${remaining} of ${quota} left of ${group} ${name}`

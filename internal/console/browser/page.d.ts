@@ -1,36 +1,9 @@
 // What the service responds to the page. Only the compiler reads it.
 
-interface Standing {
-  group: string
-  name: string
-  quota: number
-  remaining: number
-  allowed: boolean
-  resetAfterMs: number
-}
-
-interface OpenKey {
-  client: string
-  scope: string
-  key: string
-  attempt: number
-  reason?: string
-  sinceMs?: number
-  seen: string
-}
-
-interface OpenPayment {
-  client: string
-  id: string
-  scope: string
-  key: string
-  state: 'processing' | 'unknown'
-  attempt: number
-  checks: number
-  amount: string
-  currency?: string
-  ageMs: number
-}
+type ClientStanding = import('../shown.ts').ClientStanding
+type OpenOutcomes = import('../shown.ts').OpenOutcomes
+type OpenKey = import('../shown.ts').OpenKey
+type OpenPayment = import('../shown.ts').OpenPayment
 
 interface NodeRow {
   id: string
@@ -45,7 +18,7 @@ interface NodeRow {
   circuits?: Record<string, string>
 }
 
-interface Overview {
+interface Overview extends OpenOutcomes {
   kind: 'service' | 'sidecar'
   /** The client whose keys a search begins with. */
   searchClient: string
@@ -56,12 +29,9 @@ interface Overview {
   requestsPerS: number
   inFlight: number
   circuit?: string
-  clients: { client: string; requests: number; limited: number; standings?: Standing[] }[]
+  clients: { client: string; requests: number; limited: number; standings?: ClientStanding[] }[]
   locks: { client: string; scope: string; key: string; attempt: number; ageMs: number }[]
   nodes: NodeRow[]
-  keys: OpenKey[]
-  complete: boolean
-  payments: OpenPayment[]
 }
 
 interface EndpointRow {
