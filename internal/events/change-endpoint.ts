@@ -1,4 +1,5 @@
 import { type ChangeNote, changeEntry } from '../core/change-note.ts'
+import { changeAudited } from '../database/audited-change.ts'
 import type { Database, Sql } from '../database/database.ts'
 
 export interface EndpointChange {
@@ -21,12 +22,5 @@ export async function changeEndpoint(
   call: (sql: Sql) => ReturnType<Sql>,
 ): Promise<string> {
   const entry = note === undefined ? null : changeEntry(note, { endpoint: id, ...about })
-  const [row] = await database.run(
-    (sql) => sql`
-      WITH changed AS MATERIALIZED (SELECT (${call(sql)})::text AS outcome)
-      SELECT outcome, CASE WHEN outcome = ${done} AND ${entry}::text IS NOT NULL
-        THEN oncekey_audit_again(${client}, ${`webhook_endpoint.${verb}`}, ${entry}::text) END AS seq
-      FROM changed`,
-  )
-  return String(row?.outcome)
+  return await changeAudited(database, { client, eventType: `webhook_endpoint.${verb}`, entry, done }, call)
 }

@@ -1,5 +1,5 @@
 import { LRUCache } from 'lru-cache'
-import type { Claim, IdempotencyStore, KeyId, StoredResponse } from './store.ts'
+import { type Claim, type IdempotencyStore, type KeyId, type StoredResponse, withClaim } from './store.ts'
 
 export interface ReplayCacheOptions {
   /** How long the store replays a response. */
@@ -62,21 +62,13 @@ export class ReplayCache {
 
 /** The same store, with the replays that are in the cache. Everything else is asked. */
 export function withReplayCache(store: IdempotencyStore, cache: ReplayCache): IdempotencyStore {
-  return {
-    claim(id, fingerprint, token, leaseMs) {
-      const kept = cache.find(id, fingerprint)
-      if (kept !== undefined) return Promise.resolve(kept)
-      return store.claim(id, fingerprint, token, leaseMs).then((claim) => {
-        if (claim.outcome === 'replay') cache.keep(id, fingerprint, claim.response)
-        return claim
-      })
-    },
-    dispatch: (id, token) => store.dispatch(id, token),
-    renew: (id, token, leaseMs) => store.renew(id, token, leaseMs),
-    complete: (id, token, response) => store.complete(id, token, response),
-    release: (id, token, outcome) => store.release(id, token, outcome),
-    resolve: (id, held, outcome, resolver) => store.resolve(id, held, outcome, resolver),
-  }
+  return withClaim(store, async (id, fingerprint, token, leaseMs) => {
+    const kept = cache.find(id, fingerprint)
+    if (kept !== undefined) return kept
+    const claim = await store.claim(id, fingerprint, token, leaseMs)
+    if (claim.outcome === 'replay') cache.keep(id, fingerprint, claim.response)
+    return claim
+  })
 }
 
 /** Clients have no line breaks in their names, nor have scopes: routes, or methods with a path on the wire. */

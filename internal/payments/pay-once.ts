@@ -4,28 +4,16 @@ import { uuidV7 } from '../core/uuid-v7.ts'
 import { storeUnavailable } from '../database/deadline.ts'
 import type { Charge, Charged, ChargeResult, FindResult } from './gateway.ts'
 import type { GuardedGateway } from './guarded-gateway.ts'
-import { gatewayKeyOf, maskPaymentMethod, type Payment } from './payment.ts'
+import { gatewayKeyOf, maskPaymentMethod, type Payment, type PaymentTerms } from './payment.ts'
 import type { AttemptRef, BeginResult, OpenEnd, PaymentStore, SettledResponse } from './payment-store.ts'
 import type { ReadKey } from './read-payments.ts'
 import { inProgress, RETRY_SOON_MS, resting, timedOut, unknown } from './refusals.ts'
 
 /** What a request asks for, whatever its route. */
-export interface PaymentIntent {
-  client: string
-  /** Method and route, e.g. `POST /api/v1/payments`: keys of different routes never meet. */
-  scope: string
-  key: string
+export interface PaymentIntent extends PaymentTerms {
   /** 64 hex digits. */
   fingerprint: string
   requestId: string | undefined
-  /** Exact decimal text. */
-  amount: string
-  currency: string | undefined
-  userId: string | undefined
-  description: string | undefined
-  paymentMethod: string | undefined
-  /** A JSON object. */
-  metadata: string | undefined
   /** To be sent to the gateway with the charge, such as `traceparent`. */
   headers?: Readonly<Record<string, string>>
 }

@@ -5,23 +5,27 @@ export const PAY_SCOPE = 'POST /pay'
 
 export type PaymentState = 'processing' | 'completed' | 'declined' | 'unknown'
 
-/** A payment as the service keeps it. `amount` is a plain decimal text, exact. */
-export interface Payment {
+/** What is asked for, and is kept. */
+export interface PaymentTerms {
   client: string
-  /** Its transaction id. */
-  id: string
-  /** The route that it came by, e.g. `POST /api/v1/payments`. */
+  /** Method and route that it came by, e.g. `POST /api/v1/payments`: keys of different routes never meet. */
   scope: string
   key: string
-  state: PaymentState
+  /** Plain decimal text, exact. */
   amount: string
   currency: string | undefined
   userId: string | undefined
   description: string | undefined
-  /** Masked. */
   paymentMethod: string | undefined
   /** A JSON object. */
   metadata: string | undefined
+}
+
+/** A payment as the service keeps it: its payment method is masked. */
+export interface Payment extends PaymentTerms {
+  /** Its transaction id. */
+  id: string
+  state: PaymentState
   /** What the gateway knows the charge by. */
   gatewayKey: string
   createdAt: Date

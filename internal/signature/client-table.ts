@@ -1,4 +1,5 @@
 import { type ChangeNote, changeEntry } from '../core/change-note.ts'
+import { changeAudited } from '../database/audited-change.ts'
 import type { Database } from '../database/database.ts'
 import { SCHEMES, type Scheme } from './client-registry.ts'
 import type { Sealed } from './seal.ts'
@@ -75,16 +76,18 @@ export async function addClient(
   minScheme: Scheme | undefined,
   note: ChangeNote,
 ): Promise<'added' | 'exists'> {
-  const entry = changeEntry(note, { secret_id: secretId, min_scheme: minScheme })
-  const [row] = await database.run(
-    (sql) => sql`
-      WITH changed AS MATERIALIZED (
-        SELECT oncekey_add_client(${client}, ${minScheme ?? null}, ${secretId}, ${sealed.bytes}, ${sealed.keyId})
-          AS outcome)
-      SELECT outcome, CASE WHEN outcome = 'added' THEN oncekey_audit_again(${client}, 'client.added', ${entry}) END AS seq
-      FROM changed`,
+  const outcome = await changeAudited(
+    database,
+    {
+      client,
+      eventType: 'client.added',
+      entry: changeEntry(note, { secret_id: secretId, min_scheme: minScheme }),
+      done: 'added',
+    },
+    (sql) =>
+      sql`oncekey_add_client(${client}, ${minScheme ?? null}, ${secretId}, ${sealed.bytes}, ${sealed.keyId})`,
   )
-  return row?.outcome === 'added' ? 'added' : 'exists'
+  return outcomeOf(outcome, ['added', 'exists'] as const)
 }
 
 /** May be asked again with the same secret when the response was lost. `full`: three secrets are in force. */
@@ -94,16 +97,18 @@ export async function rotateClient(
   overlapMs: number,
   note: ChangeNote,
 ): Promise<'rotated' | 'unknown_client' | 'full'> {
-  const entry = changeEntry(note, { secret_id: secretId, overlap_ms: overlapMs })
-  const [row] = await database.run(
-    (sql) => sql`
-      WITH changed AS MATERIALIZED (
-        SELECT oncekey_rotate_client(${client}, ${secretId}, ${sealed.bytes}, ${sealed.keyId}, ${overlapMs}::bigint)
-          AS outcome)
-      SELECT outcome, CASE WHEN outcome = 'rotated' THEN oncekey_audit_again(${client}, 'client.rotated', ${entry}) END AS seq
-      FROM changed`,
+  const outcome = await changeAudited(
+    database,
+    {
+      client,
+      eventType: 'client.rotated',
+      entry: changeEntry(note, { secret_id: secretId, overlap_ms: overlapMs }),
+      done: 'rotated',
+    },
+    (sql) =>
+      sql`oncekey_rotate_client(${client}, ${secretId}, ${sealed.bytes}, ${sealed.keyId}, ${overlapMs}::bigint)`,
   )
-  return outcomeOf(row?.outcome, ['rotated', 'unknown_client', 'full'] as const)
+  return outcomeOf(outcome, ['rotated', 'unknown_client', 'full'] as const)
 }
 
 /** Without a secret id: all of them. Revoking again changes nothing. */
@@ -114,13 +119,12 @@ export async function revokeClient(
   note: ChangeNote,
 ): Promise<'revoked' | 'unknown_client' | 'unknown_secret'> {
   const entry = changeEntry(note, { secret_id: secretId ?? 'all' })
-  const [row] = await database.run(
-    (sql) => sql`
-      WITH changed AS MATERIALIZED (SELECT oncekey_revoke_client(${client}, ${secretId ?? null}) AS outcome)
-      SELECT outcome, CASE WHEN outcome = 'revoked' THEN oncekey_audit_again(${client}, 'client.revoked', ${entry}) END AS seq
-      FROM changed`,
+  const outcome = await changeAudited(
+    database,
+    { client, eventType: 'client.revoked', entry, done: 'revoked' },
+    (sql) => sql`oncekey_revoke_client(${client}, ${secretId ?? null})`,
   )
-  return outcomeOf(row?.outcome, ['revoked', 'unknown_client', 'unknown_secret'] as const)
+  return outcomeOf(outcome, ['revoked', 'unknown_client', 'unknown_secret'] as const)
 }
 
 /** Undefined: the common limits. Setting the same again changes nothing. */

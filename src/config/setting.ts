@@ -55,17 +55,10 @@ const MASK = '********'
 /** A setting that always has a value. */
 export function setting<T, C extends Command>(entry: Entry<T, C, string>): Setting<T, C> {
   const fallbackText = defaultOf(entry)
-  return {
-    name: entry.name,
-    defaultText: describeDefault(entry),
-    help: entry.help,
-    secret: entry.secret === true,
-    usedBy: entry.usedBy,
-    parse: entry.parse,
+  return inTable<T, C>(entry, {
     fallback: (given) => (entry.parseDefault ?? entry.parse)(fallbackText(given)),
     show: (value, given) => shown(entry, value, given.text(entry.name) ?? fallbackText(given)),
-    notes: (value) => entry.notes?.(value) ?? [],
-  }
+  })
 }
 
 /** A setting whose value is undefined while it is not set and has no default. */
@@ -73,13 +66,7 @@ export function optional<T, C extends Command>(
   entry: Entry<T, C, string | undefined>,
 ): Setting<T | undefined, C> {
   const fallbackText = defaultOf(entry)
-  return {
-    name: entry.name,
-    defaultText: describeDefault(entry),
-    help: entry.help,
-    secret: entry.secret === true,
-    usedBy: entry.usedBy,
-    parse: entry.parse,
+  return inTable<T | undefined, C>(entry, {
     fallback(given) {
       const text = fallbackText(given)
       return text === undefined ? undefined : (entry.parseDefault ?? entry.parse)(text)
@@ -88,6 +75,23 @@ export function optional<T, C extends Command>(
       if (value === undefined) return ''
       return shown(entry, value, given.text(entry.name) ?? fallbackText(given) ?? '')
     },
+  })
+}
+
+/** `V`: undefined too, where there may be no value. */
+function inTable<V, C extends Command>(
+  entry: Omit<Entry<V, C, string | undefined>, 'show'>,
+  { fallback, show }: Pick<Setting<V, C>, 'fallback' | 'show'>,
+): Setting<V, C> {
+  return {
+    name: entry.name,
+    defaultText: describeDefault(entry),
+    help: entry.help,
+    secret: entry.secret === true,
+    usedBy: entry.usedBy,
+    parse: entry.parse,
+    fallback,
+    show,
     notes: (value) => entry.notes?.(value) ?? [],
   }
 }
