@@ -1,7 +1,8 @@
 /*
  * npm run test:patroni: the service on two members of PostgreSQL that Patroni leads with one etcd, under load, with the keys in
- * Redis and in PostgreSQL: a switchover, SIGKILL to the leader, and etcd away. Needs patroni, etcd-server and PostgreSQL of
- * Debian (apt-get install patroni python3-etcd etcd-server postgresql). Takes six minutes. docs/engines.md has the results.
+ * Redis and in PostgreSQL: a switchover, SIGKILL to the leader, and etcd away; the first two also with HAProxy in front of the
+ * members. Needs patroni, etcd-server, haproxy and PostgreSQL of Debian (apt-get install patroni python3-etcd etcd-server haproxy
+ * postgresql). Takes eight minutes. docs/engines.md has the results.
  */
 import assert from 'node:assert/strict'
 import { after, before, describe, test } from 'node:test'
@@ -20,6 +21,16 @@ const RESPONSE_MS = 6_000
 const AWAY_MS = 40_000
 const SOME = 300
 
+/** How the services reach the leader, and where their keys are. */
+const DIRECT = [
+  ['both members in DATABASE_URL', 'redis'],
+  ['both members in DATABASE_URL', 'postgres'],
+] as const
+const BY_HAPROXY = [
+  ['HAProxy', 'redis'],
+  ['HAProxy', 'postgres'],
+] as const
+
 let redis: ThrowawayServer
 before(async () => {
   redis = await startRedis()
@@ -34,16 +45,19 @@ for (const failsafe of [true, false]) {
     })
     after(() => cluster?.stop())
 
-    for (const keys of ['redis', 'postgres'] as const) {
-      describe(`keys in ${keys}`, () => {
-        const name = `orders_${keys}`
+    for (const [by, keys] of failsafe ? [...DIRECT, ...BY_HAPROXY] : DIRECT) {
+      describe(`${by}, keys in ${keys}`, () => {
+        const name = `orders_${by === 'HAProxy' ? 'haproxy_' : ''}${keys}`
         let nodes: [Service, Service]
         before(async () => {
+          const members = await cluster.createDatabase(name)
           const settings = {
-            DATABASE_URL: await cluster.createDatabase(name),
+            DATABASE_URL: by === 'HAProxy' ? await cluster.behindHaproxy(name) : members,
             RATE_LIMITS: 'none',
             LOG_LEVEL: 'error',
-            ...(keys === 'redis' ? { REDIS_URL: redis.url, REDIS_PREFIX: `${failsafe}` } : {}),
+            ...(keys === 'redis'
+              ? { REDIS_URL: redis.url, REDIS_PREFIX: `${failsafe}${by === 'HAProxy'}` }
+              : {}),
           }
           const first = await startService(settings)
           nodes = [first, await startService(settings)]
@@ -94,6 +108,7 @@ for (const failsafe of [true, false]) {
           })
         }
 
+        if (by === 'HAProxy') return
         test(`etcd away: ${failsafe ? 'the leader goes on' : 'the leader gives up, and leads again when it is back'}`, async (t) => {
           const load = start()
           await load.more(SOME)

@@ -2,6 +2,7 @@ import { execFile } from 'node:child_process'
 import { chownSync, mkdirSync, writeFileSync } from 'node:fs'
 import { join } from 'node:path'
 import { promisify } from 'node:util'
+import { type MemberAddress, startPrimaryProxy } from './patroni-haproxy.ts'
 import { needProgram } from './programs.ts'
 import { endProcessesIn, ServerProcess } from './server-process.ts'
 import { freePort, postgresDirectory, query, temporaryDirectory, unprivileged } from './servers.ts'
@@ -12,6 +13,8 @@ export interface PatroniCluster {
   createDatabase(name: string): Promise<string>
   /** One database on the member that is the leader now, without the others. */
   onLeader(name: string): Promise<string>
+  /** One database by way of HAProxy, which is started for it. */
+  behindHaproxy(name: string): Promise<string>
   /** Resolves when another member is the leader, and the old one follows it. */
   switchOver(): Promise<void>
   /** SIGKILL to the leader's Patroni and PostgreSQL at once. Returns what starts it again. */
@@ -35,10 +38,7 @@ const TIMES = { ttl: 20, loop_wait: 5, retry_timeout: 5 }
 const PATIENCE_MS = 120_000
 const ASK_MS = 2_000
 
-interface Member {
-  name: string
-  host: string
-  rest: string
+interface Member extends MemberAddress {
   start(): Promise<void>
   kill(): Promise<void>
   stop(): Promise<void>
@@ -145,8 +145,17 @@ export async function startPatroni({ failsafe }: PatroniOptions): Promise<Patron
   const control = async (...args: string[]) =>
     (await run(needProgram('patronictl', 'patroni'), ['-c', file, ...args])).stdout
 
+  let proxy: Awaited<ReturnType<typeof startPrimaryProxy>> | undefined
+
   return {
     leaders,
+    async behindHaproxy(name) {
+      proxy ??= await startPrimaryProxy(
+        members,
+        (host, database) => `postgres://postgres:${PASSWORD}@${host}/${database}`,
+      )
+      return proxy.urlOf(name)
+    },
     async createDatabase(name) {
       const { host } = await leader()
       await query(urlAt(host, 'postgres'), (sql) => sql`CREATE DATABASE ${sql(name)}`)
@@ -172,6 +181,7 @@ export async function startPatroni({ failsafe }: PatroniOptions): Promise<Patron
     },
     etcd,
     async stop() {
+      await proxy?.stop()
       await Promise.all(members.map((one) => one.stop()))
       await etcd.stop()
     },
