@@ -1,7 +1,7 @@
 import { BUCKET_MS, BUCKETS, type HeldLock, type NodeReport, OUTCOMES, type Outcome } from './node-report.ts'
 
 /** A request that is being worked on. `lock`: the key that it holds, once it does. */
-export interface InFlight {
+interface InFlight {
   startedMs: number
   lock: () => Omit<HeldLock, 'ageMs'> | undefined
 }
@@ -23,7 +23,7 @@ export class Traffic {
   readonly #now: () => number
   readonly #buckets = new Map<number, number[]>()
   readonly #clients = new Map<number, Map<string, Count>>()
-  readonly #inFlight = new Set<InFlight>()
+  readonly #inFlight = new Map<object, InFlight>()
   #total = 0
 
   /** `now`: Unix milliseconds. */
@@ -36,13 +36,12 @@ export class Traffic {
     return this.#total
   }
 
-  begin(lock: InFlight['lock']): InFlight {
-    const request = { startedMs: this.#now(), lock }
-    this.#inFlight.add(request)
-    return request
+  /** `request`: any object that stands for it until its end. */
+  begin(request: object, lock: InFlight['lock']): void {
+    this.#inFlight.set(request, { startedMs: this.#now(), lock })
   }
 
-  end(request: InFlight, outcome: Outcome, client: string | undefined): void {
+  end(request: object, outcome: Outcome, client: string | undefined): void {
     this.#inFlight.delete(request)
     this.#total++
     const number = Math.floor(this.#now() / BUCKET_MS)
@@ -89,7 +88,7 @@ export class Traffic {
   /** They were begun in the order of their age. */
   #locks(): HeldLock[] {
     const locks: HeldLock[] = []
-    for (const { startedMs, lock } of this.#inFlight) {
+    for (const { startedMs, lock } of this.#inFlight.values()) {
       const held = lock()
       if (held !== undefined) locks.push({ ...held, ageMs: this.#now() - startedMs })
       if (locks.length === SHOWN_LOCKS) break

@@ -1,3 +1,4 @@
+import { middleware } from '../core/compose.ts'
 import type { Middleware, MiddlewareContext } from '../core/request-state.ts'
 import { ServiceError } from '../core/service-error.ts'
 import type { Outcome } from './node-report.ts'
@@ -5,27 +6,25 @@ import type { Traffic } from './traffic.ts'
 
 /** Counts what comes behind it. `scopeOf` names where a key belongs, such as `POST /orders`. */
 export function watchTraffic(traffic: Traffic, scopeOf: (ctx: MiddlewareContext) => string): Middleware {
-  return async function watchTraffic(ctx, next) {
-    const request = traffic.begin(() => {
-      const { caller, attempt } = ctx.state
-      if (caller === undefined || attempt === undefined) return undefined
-      const { key, number } = attempt
-      return { client: caller.client, scope: scopeOf(ctx), key, attempt: number }
-    })
-    let outcome: Outcome = 'failed'
-    try {
-      await next()
-      outcome = outcomeOf(ctx)
-    } catch (error) {
-      if (error instanceof ServiceError) outcome = ofProblem(error.status)
-      throw error
-    } finally {
-      traffic.end(request, outcome, ctx.state.caller?.client)
-    }
-  }
+  return middleware(
+    function watchTraffic(ctx) {
+      traffic.begin(ctx, () => {
+        const { caller, attempt } = ctx.state
+        if (caller === undefined || attempt === undefined) return undefined
+        const { key, number } = attempt
+        return { client: caller.client, scope: scopeOf(ctx), key, attempt: number }
+      })
+      return undefined
+    },
+    function watched(ctx, thrown) {
+      traffic.end(ctx, outcomeOf(ctx, thrown), ctx.state.caller?.client)
+      return thrown
+    },
+  )
 }
 
-function outcomeOf(ctx: MiddlewareContext): Outcome {
+function outcomeOf(ctx: MiddlewareContext, thrown: unknown): Outcome {
+  if (thrown !== undefined) return thrown instanceof ServiceError ? ofProblem(thrown.status) : 'failed'
   if (ctx.res.hasHeader('Idempotent-Replayed')) return 'replayed'
   return ctx.state.problem === undefined ? ofResponse(ctx.status) : ofProblem(ctx.status)
 }

@@ -1,5 +1,5 @@
 import type { IncomingMessage, ServerResponse } from 'node:http'
-import type { InFlight, Traffic } from '../../internal/console/traffic.ts'
+import type { Traffic } from '../../internal/console/traffic.ts'
 import { ofResponse } from '../../internal/console/watch-traffic.ts'
 import type { CrossOriginOptions } from '../../internal/http/cross-origin.ts'
 import type { Drain } from '../../internal/http/drain.ts'
@@ -53,7 +53,6 @@ class PassedOn implements RequestIds, PassingOwner {
   readonly #req: IncomingMessage
   readonly #res: ServerResponse
   readonly #startedMs: number
-  readonly #counted: InFlight | undefined
   #passing: Passing | undefined
   #isGone = false
   #isDone = false
@@ -63,7 +62,7 @@ class PassedOn implements RequestIds, PassingOwner {
     this.#req = req
     this.#res = res
     this.#startedMs = shared.observed.begin()
-    this.#counted = shared.traffic?.begin(noLock)
+    shared.traffic?.begin(this, noLock)
     this.requestId = requestIdOf(req)
     this.trace = traceOf(req)
     res.on('close', () => this.#gone())
@@ -104,8 +103,7 @@ class PassedOn implements RequestIds, PassingOwner {
     const { headersSent } = this.#res
     // As other proxies say it: the client left before there was a response.
     const status = headersSent ? this.#res.statusCode : 499
-    if (this.#counted !== undefined)
-      traffic?.end(this.#counted, headersSent ? ofResponse(status) : 'failed', undefined)
+    traffic?.end(this, headersSent ? ofResponse(status) : 'failed', undefined)
     observed.end(this.#startedMs, { requestId, trace, method, route: ROUTE, target, status })
     this.#isGone = true
     if (this.#isDone) drain.leave()

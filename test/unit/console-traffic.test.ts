@@ -20,12 +20,11 @@ function world() {
       nowMs += ms
     },
     now: () => nowMs,
-    once: (outcome: (typeof OUTCOMES)[number], client?: string) =>
-      traffic.end(
-        traffic.begin(() => undefined),
-        outcome,
-        client,
-      ),
+    once: (outcome: (typeof OUTCOMES)[number], client?: string) => {
+      const request = {}
+      traffic.begin(request, () => undefined)
+      traffic.end(request, outcome, client)
+    },
   }
 }
 
@@ -103,7 +102,8 @@ test('a key in flight is told with its age once it is held, and no more when the
   const { traffic, pass } = world()
   const lock = { client: 'a', scope: 'POST /orders', key: 'k', attempt: 1 }
   let held = false
-  const request = traffic.begin(() => (held ? lock : undefined))
+  const request = {}
+  traffic.begin(request, () => (held ? lock : undefined))
   pass(250)
   assert.deepEqual(traffic.report().locks, [])
   assert.equal(traffic.report().inFlight, 1)
@@ -120,7 +120,7 @@ test('the report of the busiest minute and the longest names fits into its row',
     for (let c = 0; c < 20; c++) once('answered', `${c}`.padStart(64, 'c'))
   }
   for (let i = 0; i < 50; i++) {
-    traffic.begin(() => ({
+    traffic.begin({}, () => ({
       client: 'c'.repeat(64),
       scope: 'POST /x'.padEnd(600),
       key: 'k'.repeat(255),
