@@ -58,34 +58,41 @@ export function postWebhook(options: WebhookPost): Promise<WebhookResponse> {
     if (options.ca !== undefined) request.ca = options.ca
     if (options.signal !== undefined) request.signal = options.signal
     const outgoing = (url.protocol === 'https:' ? requestHttps : requestHttp)(url, request)
+    const fail = (error: Error) => {
+      clearTimeout(timer)
+      outgoing.destroy()
+      reject(error)
+    }
+    const succeed = ({ statusCode: status = 0, headers }: IncomingMessage, bytes: Buffer) => {
+      clearTimeout(timer)
+      resolve({ status, text: readable(bytes), retryAfter: headers['retry-after'] })
+      outgoing.destroy()
+    }
     /** Once the status is known: a body that does not end is cut. */
     let finish: (() => void) | undefined
     const timer = setTimeout(() => {
-      if (finish === undefined) outgoing.destroy(new Error(`no response within ${timeoutMs / 1_000} s`))
+      if (finish === undefined) fail(new Error(`no response within ${timeoutMs / 1_000} s`))
       else finish()
     }, timeoutMs)
+    // Also of what follows a response, such as a body that is longer than its length, or one of a 204.
     outgoing.on('error', (error) => {
-      clearTimeout(timer)
-      reject(error)
+      if (finish === undefined) fail(error)
+      else finish()
     })
     outgoing.once('socket', (socket) => {
       socket.once('connect', () => {
         // Whatever made the connection: nothing has been sent yet.
-        if (!allowLocal && !isPublicAddress(socket.remoteAddress ?? ''))
-          outgoing.destroy(notPublic(hostOf(url)))
+        if (!allowLocal && !isPublicAddress(socket.remoteAddress ?? '')) fail(notPublic(hostOf(url)))
         else outgoing.end(body)
       })
     })
     outgoing.once('response', (response) => {
-      finish = read(response, (bytes) => {
-        clearTimeout(timer)
-        resolve({
-          status: response.statusCode ?? 0,
-          text: readable(bytes),
-          retryAfter: response.headers['retry-after'],
-        })
-        outgoing.destroy()
-      })
+      finish = read(response, (bytes) => succeed(response, bytes))
+    })
+    // 101 Switching Protocols: without this listener Node.js closes the connection, and no event comes any more.
+    outgoing.once('upgrade', (response, socket) => {
+      socket.destroy()
+      succeed(response, Buffer.alloc(0))
     })
   })
 }

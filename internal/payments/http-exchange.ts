@@ -74,6 +74,11 @@ export function httpExchange(options: HttpRequest): Promise<HttpResult> {
         send()
       })
     })
+    // 101 Switching Protocols: without this listener Node.js closes the connection, and no event comes any more.
+    outgoing.once('upgrade', (_, socket) => {
+      socket.destroy()
+      fail(new Error('the response is 101 Switching Protocols, which was not asked for'))
+    })
     outgoing.once('response', (response) => {
       read(response, options.maxBytes).then(
         (bytes) => {

@@ -129,6 +129,7 @@ describe('a charge', () => {
     ['too much', respond(200, `{"id":"ch_1","status":"completed","x":"${'x'.repeat(70_000)}"}`)],
     ['a reset', cutBeforeResponse],
     ['half a response', cutWithinResponse],
+    ['another protocol', respond(101, '', { Upgrade: 'websocket', Connection: 'Upgrade' })],
   ]
   for (const [what, step] of UNKNOWN) {
     test(`that gets ${what} may have been made`, async (t) => {

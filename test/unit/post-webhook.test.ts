@@ -248,13 +248,38 @@ describe('a receiver', () => {
     }
   })
 
+  test('that switches protocols is known by its status', { timeout: 30_000 }, async (t) => {
+    for (const end of [true, false]) {
+      const { port } = await tcpServer(t, (socket) =>
+        socket.once('data', () => {
+          socket.write(
+            'HTTP/1.1 101 Switching Protocols\r\nUpgrade: websocket\r\nConnection: Upgrade\r\n\r\n',
+          )
+          if (end) socket.end()
+        }),
+      )
+      assert.deepEqual(await post(port), { status: 101, text: '', retryAfter: undefined })
+    }
+  })
+
   test('that sends a body without end, cut off, or of another length is known by its status', async (t) => {
-    for (const answer of [
-      `HTTP/1.1 200 OK\r\nContent-Length: 1000\r\n\r\nshort`,
-      `HTTP/1.1 200 OK\r\nTransfer-Encoding: chunked\r\n\r\n5\r\nshort\r\n`,
+    for (const [head, body] of [
+      ['Content-Length: 1000', 'short'],
+      ['Transfer-Encoding: chunked', '5\r\nshort\r\n'],
     ]) {
+      const answer = `HTTP/1.1 200 OK\r\n${head}\r\n\r\n${body}`
       const { port } = await tcpServer(t, (socket) => socket.once('data', () => socket.end(answer)))
       assert.deepEqual(await post(port), { status: 200, text: 'short', retryAfter: undefined })
+    }
+    for (const [status, head, body] of [
+      [200, 'Content-Length: 5', 'longer than that'],
+      [200, 'Transfer-Encoding: chunked', '5\r\nshort\r\n0\r\n\r\nmore'],
+      [204, 'Content-Length: 5', 'short'],
+      [410, 'Content-Length: 0', 'gone'],
+    ] as const) {
+      const answer = `HTTP/1.1 ${status} Text\r\n${head}\r\n\r\n${body}`
+      const { port } = await tcpServer(t, (socket) => socket.once('data', () => socket.end(answer)))
+      assert.equal((await post(port)).status, status, `${head} ${body}`)
     }
     const endless = await tcpServer(t, (socket) =>
       socket.once('data', () => {
