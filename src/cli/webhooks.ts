@@ -39,8 +39,8 @@ Where partners have their events sent, for the operator; partners do the same wi
   list     endpoints, whether they work, and how many deliveries wait or have failed
   rotate   a new secret, shown this once; the old one signs beside it for --overlap more (default 24h, at most 168h)
   disable  nothing is sent any more; what was to be sent is on record as failed, and what happens waits
-  replay   enables the endpoint, and sends everything since --since (RFC 3339) again. With --event it sends this one event again,
-           to an endpoint that is enabled
+  replay   enables the endpoint, and sends at once what waits, also what waits for its next attempt; with --since (RFC 3339)
+           everything since then again. With --event it sends this one event again, to an endpoint that is enabled
   remove   the endpoint with its deliveries
 
 Each change is an entry in the audit trail of its client (webhook_endpoint.added, rotated, disabled, replayed, removed) with --by,
