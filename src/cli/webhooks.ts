@@ -118,6 +118,9 @@ function parseChange(name: Exclude<Verb, 'list'>, first: string, url: string, op
   })
 }
 
+const NO_CLIENT =
+  'The database has no client of this name: right only for one of HMAC_SECRET, CLIENTS_FILE or API_KEYS.\n'
+
 const add =
   (
     client: string,
@@ -134,8 +137,10 @@ const add =
     if (added.outcome === 'exists')
       throw new Error(`client ${client} has an endpoint with this URL already, see list`)
     const { endpoint, secret } = added
+    const [known] = await database.run((sql) => sql`SELECT FROM clients WHERE id = ${client}`)
+    const doubt = known === undefined ? NO_CLIENT : ''
     return {
-      text: `added ${endpoint.id} of ${client}\nsecret ${secret}\n`,
+      text: `added ${endpoint.id} of ${client}\nsecret ${secret}\n${doubt}`,
       json: { client, ...endpointObject(endpoint), secret },
     }
   }
