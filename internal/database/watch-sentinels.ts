@@ -26,7 +26,6 @@ export function watchSentinels(
       retryStrategy,
       maxRetriesPerRequest: null,
       enableReadyCheck: false,
-      disableClientInfo: true,
       ...tls,
     }
     const client = new Redis(port, host, options)

@@ -1,8 +1,12 @@
 import { explainRefusal } from '../../internal/database/explain-refusal.ts'
-import { findRedisProxy } from '../../internal/database/find-redis-proxy.ts'
-import { connectRedis, type RedisConnection, type RedisServer } from '../../internal/database/redis.ts'
+import {
+  connectRedis,
+  type RedisConnection,
+  type RedisEngine,
+  type RedisServer,
+} from '../../internal/database/redis.ts'
 import type { RedisTls } from '../../internal/database/redis-client.ts'
-import { engineFault, type RedisEngine } from '../../internal/database/redis-engine.ts'
+import { isSupported, MIN_REDIS } from '../../internal/database/redis-version.ts'
 import { rehearseRedis } from '../../internal/database/rehearse.ts'
 import { type RedisSettings, redisPrefixOf } from '../runtime/redis-prefix.ts'
 import { type RedisTlsSettings, redisTlsOf } from '../runtime/redis-tls.ts'
@@ -31,8 +35,7 @@ export async function checkRedis(config: RedisSettings & RedisTlsSettings): Prom
     })
     return [...findings, await scripts(redis, url, config), ...failover]
   } catch (error) {
-    const why = (await findRedisProxy(url, tls)) ?? explainRefusal(error)
-    return [{ ok: false, check: 'redis', detail: `REDIS_URL: ${why}` }, ...failover]
+    return [{ ok: false, check: 'redis', detail: `REDIS_URL: ${explainRefusal(error)}` }, ...failover]
   } finally {
     await redis.close()
   }
@@ -91,6 +94,6 @@ async function readyRedis(url: string, tls: RedisTls): Promise<RedisConnection> 
 export function redisEngine(engine: RedisEngine | undefined): Finding {
   const check = 'redis'
   if (engine === undefined) return { ok: true, check, detail: 'its version cannot be read here' }
-  const fault = engineFault(engine)
-  return { ok: fault === undefined, check, detail: [engine.name, fault].filter(Boolean).join(', ') }
+  if (isSupported(engine)) return { ok: true, check, detail: engine.name }
+  return { ok: false, check, detail: `${engine.name}, Redis ${MIN_REDIS.join('.')} or newer is needed` }
 }

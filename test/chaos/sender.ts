@@ -1,6 +1,7 @@
+import { Agent } from 'node:http'
 import { connect } from 'node:net'
 import { setTimeout as sleep } from 'node:timers/promises'
-import { Connections, type WireResponse } from './connections.ts'
+import { type Reply, send } from '../support/order-client.ts'
 import { monotonicMs, type SendKind } from './history.ts'
 import type { Recorder } from './recorder.ts'
 import type { RunPlan } from './run-plan.ts'
@@ -27,13 +28,13 @@ export interface SendResult {
 /** A request is given up this long after its deadline, so that one that is late can be told from one that never ends. */
 const PATIENCE_MS = 12_000
 const REFUSED_MS = 2_000
+/** A request that has been written down leaves at once: one that waits for a connection would count as late. */
+const AGENT = new Agent({ keepAlive: true, maxSockets: Number.POSITIVE_INFINITY })
 
 /** Sends single requests and writes down what becomes of them; knows nothing of retries. */
 export class Sender {
   readonly tally = { sent: 0, ended: 0, lost: 0 }
   readonly #plan: RunPlan
-  /** A request that has been written down leaves at once: one that waits for a connection would count as late. */
-  readonly #connections = new Connections()
   readonly #recorder: Recorder
   readonly #urls: readonly string[]
   readonly #name: string
@@ -86,24 +87,27 @@ export class Sender {
     }
   }
 
-  async #send({ kind, node, wanted, signed, leaveMs }: SendRequest): Promise<WireResponse> {
+  async #send({ kind, node, wanted, signed, leaveMs }: SendRequest): Promise<Reply> {
     const { method, path, body } = wanted
-    const url = new URL(this.#urls[node % this.#urls.length] ?? '')
+    const url = this.#urls[node % this.#urls.length] ?? ''
     if (kind === 'half') {
-      await halfABody(url, wanted, signed.headers, leaveMs ?? 0)
+      await halfABody(new URL(url), wanted, signed.headers, leaveMs ?? 0)
       throw Object.assign(new Error('left'), { code: 'LEFT' })
     }
     const timeoutMs = leaveMs ?? this.#plan.deadlineMs + PATIENCE_MS
-    const { headers } = signed
-    return await this.#connections.send({ port: Number(url.port), method, path, headers, body, timeoutMs })
+    return await send(`${url}${path}`, {
+      method,
+      headers: signed.headers,
+      timeoutMs,
+      agent: AGENT,
+      ...(body === '' ? {} : { body }),
+    })
   }
 
-  async #answered(id: string, { status, headers, body }: WireResponse): Promise<SendResult> {
+  async #answered(id: string, { status, headers, body, code }: Reply): Promise<SendResult> {
     const text = body.toString()
-    const one = (name: string) => headers.get(name) ?? ''
-    const remaining = headers.get('x-ratelimit-remaining')
-    const { code, detail } =
-      one('content-type') === 'application/problem+json' ? problemOf(text) : { code: '', detail: '' }
+    const one = (name: string) => String(headers[name] ?? '')
+    const remaining = headers['x-ratelimit-remaining']
     this.tally.ended++
     await this.#recorder.write({
       t: 'answered',
@@ -111,25 +115,23 @@ export class Sender {
       id,
       status,
       code,
-      detail,
+      detail: detailOf(code, text),
       sha: sha256(body),
-      replayed: one('idempotent-replayed') === 'true',
+      replayed: headers['idempotent-replayed'] === 'true',
       retryAfter: one('retry-after'),
       type: one('content-type'),
       location: one('location'),
       remaining: remaining === undefined ? null : Number(remaining),
       leaked: this.#secrets.some((secret) => text.includes(secret)),
     })
-    return { status, code, retryAfter: Number(one('retry-after')) }
+    return { status, code, retryAfter: Number(headers['retry-after'] ?? 0) }
   }
 }
 
-function problemOf(text: string): { code: string; detail: string } {
+function detailOf(code: string, text: string): string {
+  if (code === '') return ''
   const parsed: unknown = JSON.parse(text)
-  if (typeof parsed !== 'object' || parsed === null || !('code' in parsed)) {
-    throw new Error(`a problem without a code: ${text}`)
-  }
-  return { code: String(parsed.code), detail: 'detail' in parsed ? String(parsed.detail) : '' }
+  return typeof parsed === 'object' && parsed !== null && 'detail' in parsed ? String(parsed.detail) : ''
 }
 
 /** The head and half of the body, a pause, and a connection that is gone. */

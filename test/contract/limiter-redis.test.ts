@@ -1,8 +1,9 @@
 import assert from 'node:assert/strict'
 import { randomUUID } from 'node:crypto'
-import { test } from 'node:test'
+import { after, test } from 'node:test'
 import { setTimeout as sleep } from 'node:timers/promises'
 import fc from 'fast-check'
+import { Redis } from 'ioredis'
 import { ServiceError } from '../../internal/core/service-error.ts'
 import { connectRedis } from '../../internal/database/redis.ts'
 import { loadScript } from '../../internal/database/redis-script.ts'
@@ -10,12 +11,19 @@ import { decide, freshState, type LimitState, settle, take } from '../../interna
 import { type Decision, decision, type Subject, stateKey } from '../../internal/ratelimit/limiter.ts'
 import { ALGORITHMS, type Limit, parseRateLimits } from '../../internal/ratelimit/rate-limits.ts'
 import { RedisLimiter } from '../../internal/ratelimit/redis-limiter.ts'
-import { startOwnRedis } from '../support/own-redis.ts'
 import { vectors } from '../support/ratelimit-vectors.ts'
 import { connected } from '../support/redis-ready.ts'
 import { startRedis } from '../support/servers.ts'
 
-const { redis, raw } = await startOwnRedis()
+// A Redis of its own: it is flushed, stopped and killed here.
+const own = await startRedis()
+const redis = await connected(connectRedis(own.url))
+const raw = new Redis(own.url)
+after(async () => {
+  raw.disconnect()
+  await redis.close()
+  await own.stop()
+})
 
 const subject = () => ({
   client: `c-${randomUUID()}`,
