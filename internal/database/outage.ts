@@ -21,8 +21,12 @@ const NOTHING_HAPPENED =
 const OUTAGE =
   /^(08...|53...|57...|40...|25006|CONNECTION_.*|ECONNRESET|EPIPE|ETIMEDOUT|EHOSTUNREACH|ENETUNREACH|ECONNABORTED|OPEN_TRANSACTION|ERR_SSL_.*)$/
 
+/** A coordinator of Citus whose server was killed says so without a code of its own, and in English only. */
+const CITUS_ENDS = 'postmaster was shut down, exiting'
+
 export function isOutage(error: unknown): boolean {
-  return nothingHappened(error) || OUTAGE.test(codeOf(error))
+  if (nothingHappened(error) || OUTAGE.test(codeOf(error))) return true
+  return codeOf(error) === 'XX000' && error instanceof Error && error.message === CITUS_ENDS
 }
 
 export function nothingHappened(error: unknown): boolean {

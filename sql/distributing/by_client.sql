@@ -9,6 +9,15 @@ CREATE TABLE IF NOT EXISTS event_heads (
   position bigint NOT NULL
 ) WITH (fillfactor = 50);
 COMMENT ON TABLE event_heads IS 'The last place that an event of the client has: functions oncekey_events_*() of sql/distributed';
+-- While a worker hangs, a statement that waits for it does not see that its client has given up: within a minute every connection
+-- of the coordinator is taken. So the server looks. The settings of a database belong to its owner, who may not be the one of the
+-- tables; Windows has no such look.
+DO $$
+BEGIN
+  EXECUTE format('ALTER DATABASE %I SET client_connection_check_interval = %L', current_database(), '1s');
+EXCEPTION WHEN insufficient_privilege OR invalid_parameter_value THEN
+  RAISE NOTICE 'client_connection_check_interval is not set for this database: %', SQLERRM;
+END $$;
 DO $$
 DECLARE
   name text;

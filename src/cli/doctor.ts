@@ -156,6 +156,14 @@ async function shards(database: Database): Promise<Finding[]> {
     return [
       { ok: false, check, detail: `workers are not active: ${away.map(({ name }) => name).join(', ')}` },
     ]
+  const [look] = await database.run(
+    (sql) =>
+      sql`SELECT current_setting('client_connection_check_interval') AS every, current_database() AS name`,
+  )
+  if (look?.every === '0') {
+    const detail = `client_connection_check_interval is 0, so that a worker that hangs takes every connection: ALTER DATABASE ${look.name} SET client_connection_check_interval = '1s'`
+    return [{ ok: false, check, detail }]
+  }
   const used = workers.filter((node) => node.shards > 0)
   const all = used.reduce((sum, node) => sum + node.shards, 0)
   const places = used.map(({ name, shards: own }) => `${own} on ${name}`).join(', ')

@@ -5,8 +5,7 @@ import { type AuditLog, auditLog, type NewEntry } from '../../internal/audit/aud
 import type { Database } from '../../internal/database/database.ts'
 import { audit, newClient, reportOf, tampered } from '../support/audit.ts'
 import { KINDS, type OpenedDatabase, openMigrated } from '../support/clients.ts'
-
-const onCitus = process.env.TEST_CITUS_WORKERS !== undefined
+import { onCitus } from '../support/servers.ts'
 
 for (const kind of KINDS) {
   describe(kind, () => {

@@ -11,6 +11,7 @@ import { paymentStore } from '../../internal/payments/payment-store.ts'
 import { SQL_DIRECTORY } from '../../src/package-root.ts'
 import { KINDS, type OpenedDatabase, openMigrated } from '../support/clients.ts'
 import { migratedDatabase } from '../support/migrated-database.ts'
+import { onCitus } from '../support/servers.ts'
 import { until } from '../support/until.ts'
 import { placement } from './order-store.ts'
 import { beginning, ref, SETTLE_MS, settlement } from './payment-store.ts'
@@ -19,8 +20,6 @@ const stores: [string, () => Promise<OpenedDatabase>][] = KINDS.map((kind) => [
   `the ${kind} database`,
   () => openMigrated(kind),
 ])
-/** Citus places events when they are read: nothing holds back what is committed. */
-const onCitus = process.env.TEST_CITUS_WORKERS !== undefined
 if (!onCitus) {
   stores.push([
     'partitions by client',
@@ -149,6 +148,7 @@ describe('what is committed late', () => {
       await orders.place(behind)
       seen = await readEvents(database, 'acme', { after: undefined, type: undefined, limit: 100 })
     })
+    // Citus places events when they are read: nothing holds back what is committed.
     const committed = onCitus ? [behind.order.id] : []
     assert.deepEqual(
       seen.map(({ object }) => object),

@@ -9,7 +9,7 @@ import { postgresStore } from '../../internal/idempotency/postgres-store.ts'
 import type { UnknownReason } from '../../internal/idempotency/store.ts'
 import { Sweeper, sweepExpired } from '../../internal/idempotency/sweeper.ts'
 import { SQL_DIRECTORY } from '../../src/package-root.ts'
-import { createDatabase, type TestDatabase } from '../support/servers.ts'
+import { createDatabase, onCitus, type TestDatabase } from '../support/servers.ts'
 
 let created: TestDatabase
 let database: Database
@@ -84,7 +84,7 @@ test('two sweeps at once remove each row once', async () => {
 })
 
 // Citus locks no rows over shards: there they wait, and look at the same rows.
-if (process.env.TEST_CITUS_WORKERS === undefined)
+if (!onCitus)
   test('two sweeps at once do not wait for each other', async () => {
     await expired(300)
     const other = postgres(created.url, { max: 1 })

@@ -13,35 +13,26 @@ import { migrate } from '../../internal/database/migrate.ts'
 import { orderStore } from '../../internal/orders/order-store.ts'
 import { SQL_DIRECTORY } from '../../src/package-root.ts'
 import { placement } from '../contract/order-store.ts'
-import { checkOrders, readOrdersAt, rowsOf } from '../support/check-orders.ts'
 import { type CitusCluster, startCitus, whatCitusLacks } from '../support/citus.ts'
-import { type History, type Load, met, startLoad, summary } from '../support/order-load.ts'
 import { rerun } from '../support/rerun.ts'
 import { oncekey } from '../support/run-command.ts'
-import {
-  createDatabase,
-  query,
-  startRedis,
-  type ThrowawayServer,
-  temporaryDirectory,
-} from '../support/servers.ts'
-import { type Service, startService } from '../support/service.ts'
+import { createDatabase, query, temporaryDirectory } from '../support/servers.ts'
 import { until } from '../support/until.ts'
+import { underLoad } from './citus-load.ts'
 
 const CONTRACTS = [
   'keys-on-postgres',
   'order-store',
   'payment-store',
   'audit-log',
+  'audit-concurrency',
   'client-table',
+  'table-registry',
   'sweeper',
   'event-log',
   'webhooks',
 ]
-/** Of the load: that of the demo mode. */
-const CLIENT = 'default'
-const PATIENCE_MS = 120_000
-const SOME = 200
+const CLIENT = 'acme'
 
 const missing = whatCitusLacks()
 if (missing !== undefined) {
@@ -76,6 +67,13 @@ test('migrate --distribute may be run again, and doctor says where the shards ar
     assert.ok(stdout.split('\n').includes(line), stdout)
   const doctor = await oncekey(['doctor'], { DATABASE_URL })
   assert.match(doctor.stdout, /^ok {4}shards: 8 of each table, by client, on 2 of 2 workers: /m)
+  await query(
+    DATABASE_URL,
+    (sql) =>
+      sql`ALTER DATABASE ${sql(new URL(DATABASE_URL).pathname.slice(1))} RESET client_connection_check_interval`,
+  )
+  const without = await oncekey(['doctor'], { DATABASE_URL })
+  assert.match(without.stdout, /^FAULT shards: client_connection_check_interval is 0, /m)
 })
 
 test('later migrations and functions reach every shard and every worker', async (t) => {
@@ -118,7 +116,7 @@ test('later migrations and functions reach every shard and every worker', async 
 test('the audit trail is append-only in every shard, on its worker too, and after a shard was moved', async () => {
   const url = await cluster.createDatabase()
   await query(url, (sql) => sql`SELECT oncekey_audit(${CLIENT}, 'a.test', '{}')`)
-  const { shard, from, to } = await placeOf(url, CLIENT, 'audit_log')
+  const { shard, from, to } = await cluster.placeOf(url, CLIENT, 'audit_log')
   const attempts = async () => {
     await assert.rejects(
       query(url, (sql) => sql`UPDATE audit_log SET entry = '{"n":1}' WHERE client = ${CLIENT}`),
@@ -139,7 +137,7 @@ test('the audit trail is append-only in every shard, on its worker too, and afte
     }
   }
   await attempts()
-  await move(url, shard, from, to)
+  await cluster.move(url, shard, from, to)
   await attempts()
   const verified = await oncekey(['audit', 'verify'], { DATABASE_URL: url })
   assert.equal(verified.code, 0, verified.stdout + verified.stderr)
@@ -182,108 +180,7 @@ test('an order whose worker gave up waiting for its synchronous standby is not a
   assert.ok(waits > 0)
 })
 
-for (const keys of ['redis', 'postgres'] as const) {
-  describe(`under load, keys in ${keys}`, () => {
-    let redis: ThrowawayServer
-    let url: string
-    let nodes: Service[] = []
-    before(async () => {
-      redis = await startRedis()
-      url = await cluster.createDatabase()
-      const settings = {
-        DATABASE_URL: url,
-        RATE_LIMITS: 'none',
-        LOG_LEVEL: 'error',
-        ...(keys === 'redis' ? { REDIS_URL: redis.url } : {}),
-      }
-      nodes = [await startService(settings), await startService(settings)]
-    })
-    after(async () => {
-      await Promise.all(nodes.map((node) => node.kill()))
-      await redis?.stop()
-    })
-
-    const start = () =>
-      startLoad({
-        urls: nodes.map((node) => node.url),
-        clients: 8,
-        copies: 2,
-        maxKeys: 20_000,
-        patienceMs: PATIENCE_MS,
-      })
-
-    /** Every acknowledged order is there, once, and every retry got the same response. */
-    const check = async (load: Load): Promise<History> => {
-      const history = await load.finish()
-      checkOrders(rowsOf(await readOrdersAt(url), history.sent), history.sent)
-      return history
-    }
-
-    test('a worker gets SIGKILL: 503 until it is back, and nothing is lost or done twice', async (t) => {
-      const { from } = await placeOf(url, CLIENT, 'orders')
-      const worker = cluster.workers.find((one) => Number(new URL(one.url).port) === from)
-      assert.ok(worker)
-      const load = start()
-      await load.more(SOME)
-      await worker.kill()
-      await until('a request met the outage', () => met(load.history, '503 store_unavailable') > 0)
-      // The clients of the other worker are served.
-      for (const node of nodes) assert.equal((await fetch(`${node.url}/readyz`)).status, 200)
-      await worker.restart()
-      await load.more(SOME)
-      t.diagnostic(summary(await check(load)))
-    })
-
-    test('a shard is moved to the other worker and back: nothing is lost or done twice', async (t) => {
-      const load = start()
-      await load.more(SOME)
-      const { shard, from, to } = await placeOf(url, CLIENT, 'orders')
-      await move(url, shard, from, to)
-      assert.equal((await placeOf(url, CLIENT, 'orders')).from, to)
-      await load.more(SOME)
-      await move(url, shard, to, from)
-      await load.more(SOME)
-      t.diagnostic(summary(await check(load)))
-    })
-
-    test('a worker is added and gets the shard: nothing is lost or done twice', async (t) => {
-      const load = start()
-      await load.more(SOME)
-      const added = await cluster.addWorker(url)
-      const { shard, from } = await placeOf(url, CLIENT, 'orders')
-      const to = Number(new URL(added.url).port)
-      await move(url, shard, from, to)
-      await load.more(SOME)
-      t.diagnostic(summary(await check(load)))
-      await move(url, shard, to, from)
-    })
-  })
-}
-
-/** The shard of a client, the port of its worker, and that of another one. */
-async function placeOf(
-  url: string,
-  client: string,
-  table: string,
-): Promise<{ shard: string; from: number; to: number }> {
-  const [row] = await query(
-    url,
-    (sql) => sql`
-      SELECT s.shardid::text AS shard, s.nodeport AS at FROM citus_shards AS s
-      WHERE s.shardid = get_shard_id_for_distribution_column(${table}::text::regclass, ${client}::text)`,
-  )
-  const from = Number(row?.at)
-  const to = cluster.workers.map((worker) => Number(new URL(worker.url).port)).find((port) => port !== from)
-  return { shard: String(row?.shard), from, to: to ?? 0 }
-}
-
-async function move(url: string, shard: string, from: number, to: number): Promise<void> {
-  await query(
-    url,
-    (sql) => sql`
-      SELECT citus_move_shard_placement(${shard}::text::bigint, '127.0.0.1', ${from}::integer, '127.0.0.1', ${to}::integer)`,
-  )
-}
+underLoad(() => cluster)
 
 test('a server without Citus is refused in one sentence', async () => {
   const { url, drop } = await createDatabase(cluster.coordinator.url)

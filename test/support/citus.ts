@@ -1,8 +1,8 @@
 import { execFileSync } from 'node:child_process'
 import { existsSync } from 'node:fs'
 import { join } from 'node:path'
-import { addNode, distribute } from './distributed-database.ts'
-import { besideInitdb, createDatabase, startPostgres, type ThrowawayServer } from './servers.ts'
+import { addNode, addNodes, distribute } from './distributed-database.ts'
+import { besideInitdb, createDatabase, query, startPostgres, type ThrowawayServer } from './servers.ts'
 
 /** A coordinator and workers of Citus, each a PostgreSQL server of its own. */
 export interface CitusCluster {
@@ -12,6 +12,13 @@ export interface CitusCluster {
   createDatabase(): Promise<string>
   /** Another server, as a node of that database. */
   addWorker(database: string): Promise<ThrowawayServer>
+  /** The shard of a client in a table, the port of its worker, and that of another one. */
+  placeOf(
+    database: string,
+    client: string,
+    table: string,
+  ): Promise<{ shard: string; from: number; to: number }>
+  move(database: string, shard: string, from: number, to: number): Promise<void>
   stop(): Promise<void>
 }
 
@@ -38,8 +45,11 @@ export async function startCitus(): Promise<CitusCluster> {
     workers,
     async createDatabase() {
       const { url } = await createDatabase(coordinator.url)
-      const urls = workers.map((worker) => worker.url)
-      await distribute(url, urls)
+      await addNodes(
+        url,
+        workers.map((worker) => worker.url),
+      )
+      await distribute(url)
       return url
     },
     async addWorker(database) {
@@ -47,6 +57,24 @@ export async function startCitus(): Promise<CitusCluster> {
       workers.push(worker)
       await addNode(database, worker.url)
       return worker
+    },
+    async placeOf(database, client, table) {
+      const [row] = await query(
+        database,
+        (sql) => sql`
+          SELECT s.shardid::text AS shard, s.nodeport AS at FROM citus_shards AS s
+          WHERE s.shardid = get_shard_id_for_distribution_column(${table}::text::regclass, ${client}::text)`,
+      )
+      const from = Number(row?.at)
+      const to = workers.map((worker) => Number(new URL(worker.url).port)).find((port) => port !== from)
+      return { shard: String(row?.shard), from, to: to ?? 0 }
+    },
+    async move(database, shard, from, to) {
+      await query(
+        database,
+        (sql) => sql`
+          SELECT citus_move_shard_placement(${shard}::text::bigint, '127.0.0.1', ${from}::integer, '127.0.0.1', ${to}::integer)`,
+      )
     },
     async stop() {
       await Promise.all([coordinator, ...workers].map((server) => server.stop()))

@@ -7,12 +7,16 @@ import { SQL_DIRECTORY } from '../../src/package-root.ts'
 /** Enough for several on each worker. */
 const SHARDS = 8
 
-/** Migrates a new database of a coordinator of Citus, and distributes it over these workers. */
-export async function distribute(url: string, workers: readonly string[]): Promise<void> {
+/** Gives a new database of a coordinator of Citus these workers. */
+export async function addNodes(url: string, workers: readonly string[]): Promise<void> {
   const { hostname, port } = new URL(url)
   await on(url, (sql) => sql`CREATE EXTENSION citus`)
   await on(url, (sql) => sql`SELECT citus_set_coordinator_host(${hostname}, ${Number(port)}::integer)`)
   for (const worker of workers) await addNode(url, worker)
+}
+
+/** Migrates such a database, and distributes it over its workers. */
+export async function distribute(url: string): Promise<void> {
   const database = openDatabase(url, { maxConnections: 1 })
   try {
     await database.run((sql) => sql.unsafe(`SET citus.shard_count = ${SHARDS}`))

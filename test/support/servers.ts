@@ -17,7 +17,7 @@ import { connect, createServer } from 'node:net'
 import { dirname, join } from 'node:path'
 import { setTimeout as sleep } from 'node:timers/promises'
 import postgres from 'postgres'
-import { distribute, dropOnWorkers } from './distributed-database.ts'
+import { addNodes, distribute, dropOnWorkers } from './distributed-database.ts'
 import { inPath } from './programs.ts'
 import { endProcessesIn, type ServerCommand, ServerProcess, type User } from './server-process.ts'
 
@@ -27,6 +27,8 @@ export const redisUrl = process.env.TEST_REDIS_URL ?? 'redis://127.0.0.1:6379'
 const template = process.env.TEST_TEMPLATE ?? 'template0'
 /** Workers of the shared server, which then is a coordinator of Citus: new databases are distributed over them. */
 const citusWorkers = (process.env.TEST_CITUS_WORKERS ?? '').split(',').filter((url) => url !== '')
+/** The shared server is a coordinator of Citus: some things are there in another way. */
+export const onCitus = citusWorkers.length > 0
 export const databaseUrl = process.env.TEST_DATABASE_URL ?? 'postgres://postgres@127.0.0.1:5432/postgres'
 
 /** A server of one test's own. Whatever is not stopped ends with the test process. */
@@ -161,10 +163,13 @@ export interface TestDatabase {
 }
 
 /**
- * An empty database on the shared server. Dropped with drop(), and what was forgotten when the tests are over.
- * On a server of the test's own it simply goes with that server.
+ * An empty database on the shared server; on Citus it has its tables, unless it is not to be `distributed`. Dropped with drop(),
+ * and what was forgotten when the tests are over. On a server of the test's own it simply goes with that server.
  */
-export async function createDatabase(server: string = databaseUrl): Promise<TestDatabase> {
+export async function createDatabase(
+  server: string = databaseUrl,
+  { distributed = true } = {},
+): Promise<TestDatabase> {
   const name = `oncekey_test_${randomBytes(8).toString('hex')}`
   // No client is connected to the template: several may be created at once.
   const like = server === databaseUrl ? template : 'template0'
@@ -176,7 +181,10 @@ export async function createDatabase(server: string = databaseUrl): Promise<Test
     await query(server, (sql) => sql`DROP DATABASE IF EXISTS ${sql(name)} WITH (FORCE)`)
     if (server === databaseUrl) await dropOnWorkers(citusWorkers, name)
   }
-  if (server === databaseUrl && citusWorkers.length > 0) await distribute(url.href, citusWorkers)
+  if (server === databaseUrl && onCitus) {
+    await addNodes(url.href, citusWorkers)
+    if (distributed) await distribute(url.href)
+  }
   if (server === databaseUrl) forgotten.add(drop)
   return { url: url.href, drop }
 }

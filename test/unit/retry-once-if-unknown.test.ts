@@ -36,12 +36,21 @@ test('when the second call fails the outcome is still unknown, unless the call c
   await assert.rejects(retryOnceIfUnknown(calls(first, rowFault).call), rowFault)
 })
 
-test('only the second call has a shorter deadline', async () => {
-  const deadlines: unknown[] = []
-  const call = async (deadlineMs?: number) => {
-    deadlines.push(deadlineMs)
-    throw unknown('lost')
+test('only the second call has a shorter deadline, and a shorter one yet when the first has missed its own', async () => {
+  for (const [firstMs, secondMs] of [
+    [5, 1_000],
+    [2_200, 600],
+    [2_500, 300],
+    [9_000, 300],
+  ] as const) {
+    let nowMs = 70
+    const deadlines: unknown[] = []
+    const call = async (deadlineMs?: number) => {
+      deadlines.push(deadlineMs)
+      nowMs += firstMs
+      throw unknown('lost')
+    }
+    await assert.rejects(retryOnceIfUnknown(call, () => nowMs))
+    assert.deepEqual(deadlines, [undefined, secondMs])
   }
-  await assert.rejects(retryOnceIfUnknown(call))
-  assert.deepEqual(deadlines, [undefined, 1_000])
 })
