@@ -87,7 +87,7 @@ class Collecting implements Dispatcher.DispatchHandler {
     this.#status = status
     const lines = headerLines(controller.rawHeaders)
     checkHead(status, lines)
-    this.#headers = responseHeaders(lines)
+    this.#headers = responseHeaders(status, lines)
     this.#outcome = headerOf(lines, 'idempotency-outcome')
     if (hasNoBody(status)) this.onResponseEnd()
     else if (

@@ -53,7 +53,7 @@ export async function lookUp(
   const status = statusOf(one(headers['idempotency-status']))
   if (statusCode !== 200 || bytes === undefined) return 'unknown'
   if (status === undefined || meaningOf(status, undefined, 'replay') !== 'completed') return 'unknown'
-  return { status, headers: recorded(headers), body: bytes }
+  return { status, headers: recorded(status, headers), body: bytes }
 }
 
 /** Backends act before they respond. A connection that is lost earlier says nothing: the backend need not notice. */
@@ -84,13 +84,16 @@ function statusOf(text: string | undefined): number | undefined {
 }
 
 /** By the same rules as those of a response to a forwarded request. */
-function recorded(headers: Record<string, string | string[] | undefined>): FoundResponse['headers'] {
+function recorded(
+  status: number,
+  headers: Record<string, string | string[] | undefined>,
+): FoundResponse['headers'] {
   const lines: HeaderLines = Object.entries(headers).flatMap(([name, value]) =>
     [value ?? []].flat().flatMap((line) => [name, line]),
   )
   // Without a prototype: a header may have any name.
   const found: FoundResponse['headers'] = Object.create(null)
-  const kept = responseHeaders(lines)
+  const kept = responseHeaders(status, lines)
   for (let i = 0; i + 1 < kept.length; i += 2) {
     const name = kept[i] ?? ''
     const value = kept[i + 1] ?? ''

@@ -22,9 +22,12 @@ const kindOf = bySpelling((name): 'connection' | 'coding' | 'dropped' | 'kept' =
   return isHopByHop(name) || FOR_US.has(name) || OURS.has(name) ? 'dropped' : 'kept'
 })
 
+/** A 204 must not have one (RFC 9110, 8.6): a client might wait for as many bytes. */
+const NOT_OF_204 = 'content-length'
+
 /** What of the backend's response goes to the client: everything but what belongs to the connection. */
-export function responseHeaders(lines: readonly string[]): HeaderLines {
-  let dropped: Set<string> | undefined
+export function responseHeaders(status: number, lines: readonly string[]): HeaderLines {
+  let dropped = status === 204 ? new Set([NOT_OF_204]) : undefined
   const kept: HeaderLines = []
   for (let i = 0; i + 1 < lines.length; i += 2) {
     const name = lines[i] ?? ''

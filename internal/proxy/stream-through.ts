@@ -95,7 +95,7 @@ export class Passing implements Dispatcher.DispatchHandler {
     this.#resume = resume
     const lines = headerLines(rawHeaders)
     checkHead(status, lines)
-    const headers = responseHeaders(lines)
+    const headers = responseHeaders(status, lines)
     this.#owner.addHeaders(headers)
     this.#res.writeHead(status, headers)
     const length = headerOf(headers, 'content-length')

@@ -68,6 +68,17 @@ describe('a backend that', () => {
     })
   }
 
+  test('declares a length for a 204: it does not get to the client, and nothing of what follows', async () => {
+    script = { pieces: ['HTTP/1.1 204 No Content\r\nContent-Length: 2\r\nX-A: 1\r\n\r\n', 'ok'] }
+    for (const headers of [{}, { 'Idempotency-Key': newKey() }]) {
+      const reply = await send(proxy.url, { method: 'POST', headers })
+      assert.deepEqual([reply.status, reply.body.length], [204, 0])
+      assert.deepEqual([reply.headers['content-length'], reply.headers['x-a']], [undefined, '1'])
+    }
+    script = { pieces: [OK] }
+    assert.equal(say(await send(proxy.url, { method: 'GET' })), '200 ok')
+  })
+
   test('has what looks like an interim response in its body: the body stays as it is', async () => {
     const body = CONTINUE + OK + CONTINUE
     script = {
