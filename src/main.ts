@@ -34,7 +34,7 @@ const COMMANDS: Record<string, Command | undefined> = {
     run: async (args) => (await import('./cli/migrate.ts')).migrate(args),
   },
   clients: {
-    does: 'partners and their secrets: add, list, rotate, revoke, reseal',
+    does: 'partners and their secrets: add, list, rotate, revoke, limit, reseal',
     run: async (args) => (await import('./cli/clients.ts')).clients(args),
   },
   listen: {
@@ -42,11 +42,11 @@ const COMMANDS: Record<string, Command | undefined> = {
     run: async (args) => (await import('./cli/listen.ts')).listen(args),
   },
   webhooks: {
-    does: 'where partners have their events sent: add, list, rotate, disable, replay',
+    does: 'where partners have their events sent: add, list, rotate, disable, replay, remove',
     run: async (args) => (await import('./cli/webhooks.ts')).webhooks(args),
   },
   keys: {
-    does: 'requests whose outcome is unknown: list, show, resolve, release, log',
+    does: 'keys and what became of their requests: list, show, resolve, release, import, log',
     run: async (args) => (await import('./cli/keys.ts')).keys(args),
   },
   audit: {
@@ -55,9 +55,11 @@ const COMMANDS: Record<string, Command | undefined> = {
   },
   export: {
     does: 'export audit: the same as audit export',
-    async run([what, ...args]) {
-      if (what !== 'audit') throw new Error('say what: oncekey export audit; see oncekey audit --help')
-      return await (await import('./cli/audit.ts')).audit(['export', ...args])
+    async run([what = '', ...args]) {
+      const isHelp = what === '--help' || what === '-h'
+      if (what !== 'audit' && !isHelp)
+        throw new Error('say what: oncekey export audit; see oncekey audit --help')
+      return await (await import('./cli/audit.ts')).audit(isHelp ? ['--help'] : ['export', ...args])
     },
   },
   backend: {

@@ -1,4 +1,5 @@
 import { codeOf } from './outage.ts'
+import { LACKS_COMMAND, LACKS_RIGHT } from './redis-refusals.ts'
 
 const NAME_THE_CA = 'name the CA that signed it: sslrootcert=FILE in DATABASE_URL, for Redis REDIS_TLS_CA'
 
@@ -45,9 +46,10 @@ const TLS_ADVICE: readonly (readonly [RegExp, string])[] = [
 const REDIS_ADVICE: readonly (readonly [RegExp, string])[] = [
   [/^READONLY/, 'it is a replica, which takes no writes: name the primary, or the sentinels'],
   [/^(MOVED|CROSSSLOT|ASK)/, 'it is one node of a cluster: name several of its nodes, in a comma list'],
+  [LACKS_RIGHT, 'the user lacks a right: docs/engines.md has the ACL'],
   [
-    /^(NOPERM|ERR ACL failure|ERR The user executing the script)/,
-    'the user lacks a right: docs/engines.md has the ACL',
+    LACKS_COMMAND,
+    'an order needs this command: REDIS_URL must name Redis itself and no proxy that leaves it out, nor may rename-command',
   ],
   [/^(NOAUTH|WRONGPASS)/, 'correct user and password in REDIS_URL'],
   [/^OOM/, 'raise maxmemory: the policy noeviction throws nothing away'],

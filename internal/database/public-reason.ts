@@ -1,4 +1,5 @@
 import { codeOf } from './outage.ts'
+import { LACKS_COMMAND, LACKS_RIGHT } from './redis-refusals.ts'
 
 const BY_CODE: Record<string, string | undefined> = {
   '25006': 'takes no writes',
@@ -18,7 +19,8 @@ const BY_CODE: Record<string, string | undefined> = {
 const BY_WORD: readonly (readonly [RegExp, string])[] = [
   [/^READONLY/, 'takes no writes: it is a replica'],
   [/^(MOVED|CROSSSLOT|ASK)/, 'is one node of a cluster whose other nodes are not named'],
-  [/^(NOPERM|ERR ACL failure|ERR The user executing the script)/, 'refuses a right that an order needs'],
+  [LACKS_RIGHT, 'refuses a right that an order needs'],
+  [LACKS_COMMAND, 'lacks a command that an order needs'],
   [/^(NOAUTH|WRONGPASS)/, 'refuses the password'],
   [/^OOM/, 'has no memory left'],
   [/^(MISCONF|NOREPLICAS)/, 'refuses writes'],

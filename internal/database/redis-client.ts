@@ -1,6 +1,7 @@
 import { readFileSync } from 'node:fs'
 import type { ConnectionOptions } from 'node:tls'
 import { Cluster, Redis, type RedisOptions } from 'ioredis'
+import { refusalText } from './redis-refusals.ts'
 
 /** Soon enough to be back within a second, slow enough not to hammer a Redis that is loading. */
 const RECONNECT_MS = 200
@@ -21,6 +22,8 @@ export function createClient(url: string, deadlineMs: number, files: RedisTls = 
     socketTimeout: deadlineMs,
     autoResendUnfulfilledCommands: false,
     maxRetriesPerRequest: 0,
+    // CLIENT SETINFO: a user with the rights of docs/engines.md would have each connection in the ACL LOG.
+    disableClientInfo: true,
     ...(tls === undefined ? {} : { tls }),
   } satisfies RedisOptions
   // No auto-pipelining: calls of a script that come together are one command already, and it would wrap each of them
@@ -30,7 +33,7 @@ export function createClient(url: string, deadlineMs: number, files: RedisTls = 
     enableOfflineQueue: false,
     retryStrategy: () => RECONNECT_MS,
     // A failover leaves us on a replica: a new connection finds the new primary.
-    reconnectOnError: (error: Error) => error.message.startsWith('READONLY'),
+    reconnectOnError: (error: Error) => refusalText(error.message).startsWith('READONLY'),
   } satisfies RedisOptions
   if (hasSentinels(url)) return new Redis({ ...alone, ...sentinel(url, deadlineMs, tls) })
   const nodes = url.split(',').map((node) => node.trim())

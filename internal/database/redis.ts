@@ -4,6 +4,8 @@ import { storeUnavailable, withDeadline } from './deadline.ts'
 import { groupCommit } from './group-commit.ts'
 import { keySlot } from './key-slot.ts'
 import { createClient, encryption, hasSentinels, type RedisTls } from './redis-client.ts'
+import { parseInfo, type RedisEngine } from './redis-engine.ts'
+import { LACKS_COMMAND, LACKS_RIGHT, refusalText } from './redis-refusals.ts'
 import { callAll, type RedisScript, responsesOf, type ScriptCall } from './redis-script.ts'
 import { watchSentinels } from './watch-sentinels.ts'
 
@@ -41,16 +43,6 @@ export interface RedisServer {
   clockMs: number
   /** `maxmemory-policy`, or undefined where CONFIG is not allowed (managed services). */
   evictionPolicy: string | undefined
-}
-
-export interface RedisEngine {
-  /** As it calls itself: Redis, Valkey, KeyDB, Redict or Dragonfly, each with its own version. */
-  name: string
-  /** The version of Redis that it speaks. */
-  redisVersion: string
-  isReplica: boolean
-  /** One node of several, or of itself alone. */
-  isClusterNode: boolean
 }
 
 export interface RedisConnectionOptions {
@@ -225,24 +217,6 @@ async function describe(node: Redis): Promise<RedisServer> {
   }
 }
 
-function parseInfo(info: string): RedisEngine {
-  const field = (name: string) => new RegExp(`^${name}:(\\S+)`, 'm').exec(info)?.[1]
-  const redisVersion = field('redis_version') ?? 'unknown'
-  const own = [
-    ['Valkey', field('valkey_version')],
-    ['Redict', field('redict_version')],
-    ['Dragonfly', field('dragonfly_version')],
-    ['KeyDB', /keydb|^mvcc_depth:/m.test(info) ? redisVersion : undefined],
-  ] as const
-  const [name, version] = own.find(([, one]) => one !== undefined) ?? ['Redis', redisVersion]
-  return {
-    name: `${name} ${version}`,
-    redisVersion,
-    isReplica: field('role') === 'slave',
-    isClusterNode: field('cluster_enabled') === '1',
-  }
-}
-
 type SendScript = (
   text: string,
   keyCount: number,
@@ -288,14 +262,15 @@ const REFUSED = [
   'CROSSSLOT',
 ]
 
-/** Of a command inside a script, which may have done a part before: the right to it is missing. */
-const REFUSED_INSIDE = /^ERR (ACL failure|The user executing the script)/
-
 function asStoreError(error: unknown): unknown {
   if (!(error instanceof Error) || error.name === 'ServiceError' || error instanceof SplitSlotError)
     return error
   if (error instanceof NoNodeError) return storeUnavailable(error, 'none')
-  if (REFUSED_INSIDE.test(error.message)) return storeUnavailable(error, 'unknown')
+  if (error.name === 'ReplyError') error.message = refusalText(error.message)
+  // Of a command inside a script, which may have done a part before.
+  const isInside =
+    isReply(error, 'ERR') && (LACKS_RIGHT.test(error.message) || LACKS_COMMAND.test(error.message))
+  if (isInside) return storeUnavailable(error, 'unknown')
   // A script that Redis itself could not compile or run is a defect of ours, not an outage.
   if (error.name === 'ReplyError' && !REFUSED.some((code) => isReply(error, code))) return error
   return storeUnavailable(error, error.name === 'ReplyError' ? 'none' : 'unknown')

@@ -26,6 +26,7 @@ export function watchSentinels(
       retryStrategy,
       maxRetriesPerRequest: null,
       enableReadyCheck: false,
+      disableClientInfo: true,
       ...tls,
     }
     const client = new Redis(port, host, options)

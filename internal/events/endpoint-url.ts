@@ -22,7 +22,8 @@ export function endpointUrlFault(text: string, { allowLocal }: EndpointRules): s
   if (text.length > MAX_URL) return `must have at most ${MAX_URL} characters`
   const url = ABSOLUTE.test(text) && URL.canParse(text) ? new URL(text) : undefined
   if (url === undefined) return 'must be an absolute URL of ASCII characters'
-  if (url.protocol !== 'https:' && !(allowLocal && url.protocol === 'http:')) return 'must be an https URL'
+  if (url.protocol !== 'https:' && !(allowLocal && url.protocol === 'http:'))
+    return allowLocal ? 'must be an http or https URL' : 'must be an https URL'
   if (url.username !== '' || url.password !== '') return 'must have no user and no password'
   if (url.hash !== '' || text.includes('#')) return 'must have no fragment'
   const host = hostOf(url)

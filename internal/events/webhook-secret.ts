@@ -25,6 +25,14 @@ export function newWebhookSecret(): string {
   return `${PREFIX}${randomBytes(SECRET_BYTES).toString('base64')}`
 }
 
+export function isWebhookSecret(text: string): boolean {
+  return text.startsWith(PREFIX) && keyOf(text).length >= MIN_SECRET_BYTES
+}
+
+function keyOf(secret: string): Buffer {
+  return Buffer.from(secret.slice(PREFIX.length), 'base64')
+}
+
 /**
  * `webhook-signature` of Standard Webhooks: one `v1,<base64>` for each secret.
  * @param seconds Unix time
@@ -37,10 +45,8 @@ export function webhookSignature(
 ): string {
   return secrets
     .map((secret) => {
-      const key = Buffer.from(secret.slice(PREFIX.length), 'base64')
-      if (!secret.startsWith(PREFIX) || key.length < MIN_SECRET_BYTES)
-        throw new Error('no secret of an endpoint')
-      return `v1,${createHmac('sha256', key).update(`${id}.${seconds}.${body}`).digest('base64')}`
+      if (!isWebhookSecret(secret)) throw new Error('no secret of an endpoint')
+      return `v1,${createHmac('sha256', keyOf(secret)).update(`${id}.${seconds}.${body}`).digest('base64')}`
     })
     .join(' ')
 }

@@ -68,8 +68,8 @@ BEGIN
   RETURN true;
 END $$;
 
--- Sends what happened since p_since again, in order. NULL: nothing, only what waits. It enables the endpoint.
--- false: there is no such endpoint.
+-- Sends what happened since p_since again, in order. NULL: nothing, only what waits, be it for its next attempt. It enables
+-- the endpoint. false: there is no such endpoint.
 CREATE OR REPLACE FUNCTION oncekey_webhook_replay(p_client text, p_id uuid, p_since timestamptz)
 RETURNS boolean LANGUAGE plpgsql AS $$
 DECLARE
@@ -86,6 +86,9 @@ BEGIN
       position = least(position, since),
       object = CASE WHEN since < position THEN 'ffffffff-ffff-ffff-ffff-ffffffffffff' ELSE object END
     WHERE client = p_client AND id = p_id;
+  UPDATE webhook_deliveries SET failures = 0, next_at = clock_timestamp()
+    WHERE client = p_client AND endpoint = p_id AND state = 'pending'
+      AND (lease_until IS NULL OR lease_until < clock_timestamp());
   RETURN true;
 END $$;
 
@@ -177,7 +180,8 @@ BEGIN
 END $$;
 
 -- Takes deliveries that are due: p_each of an endpoint, one of an endpoint that fails, none of those in p_busy, p_limit in
--- all. A later event about the same object waits until the earlier one was tried. Any number of nodes may call it.
+-- all. A later event about the same object waits until the earlier one was tried since it was made or replayed. Any number
+-- of nodes may call it.
 CREATE OR REPLACE FUNCTION oncekey_webhook_take(p_busy text, p_each integer, p_limit integer, p_lease_ms integer)
 RETURNS SETOF webhook_deliveries LANGUAGE plpgsql AS $$
 DECLARE
@@ -191,7 +195,7 @@ BEGIN
         WHERE p.client = e.client AND p.endpoint = e.id AND p.state = 'pending' AND p.next_at <= t
           AND NOT EXISTS (SELECT FROM webhook_deliveries AS o
             WHERE o.client = p.client AND o.endpoint = p.endpoint AND o.object = p.object AND o.position < p.position
-              AND o.state = 'pending' AND (o.attempts = 0 OR o.lease_until > t))
+              AND o.state = 'pending' AND (o.failures = 0 OR o.lease_until > t))
         ORDER BY p.next_at, p.position LIMIT CASE WHEN e.failing_since IS NULL THEN p_each ELSE 1 END
         FOR UPDATE SKIP LOCKED) AS d
       WHERE e.state = 'enabled' AND e.id::text <> ALL (string_to_array(p_busy, ','))

@@ -61,7 +61,7 @@ export async function audit(args: string[]): Promise<number> {
   const noted = parseNoted(rest.head ?? [], rest.heads, client)
   const since = parseSince(rest.since)
   if (file !== undefined) return await verifyAudit({ file }, { client, noted, json })
-  const database = await openCommandDatabase(readConfig('audit'))
+  const database = await openCommandDatabase(readConfig('audit'), '')
   try {
     if (verb === 'verify') return await verifyAudit({ database }, { client, noted, json })
     if (verb === 'heads') return await printHeads(database, client, json)

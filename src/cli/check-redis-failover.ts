@@ -73,6 +73,7 @@ const ONE_TRY = {
   lazyConnect: true,
   retryStrategy: () => null,
   maxRetriesPerRequest: 0,
+  disableClientInfo: true,
   connectTimeout: RESPONSE_MS,
   commandTimeout: RESPONSE_MS,
 }

@@ -36,7 +36,7 @@ export async function missingRights(url: string, prefix: string, tls: RedisTls):
       const given = args.map((arg) => (arg === 'KEY' ? `${prefix}:rights:{doctor}` : arg))
       const refusal = await client.call(command, ...given).then(() => '', String)
       if (/NOPERM.*\bkeys?\b/.test(refusal)) missing.add(`the names ${prefix}:*`)
-      else if (refusal.includes('NOPERM')) missing.add(`the command ${command.toLowerCase()}`)
+      else if (/NOPERM|unknown command/i.test(refusal)) missing.add(`the command ${command.toLowerCase()}`)
     }
     return [...missing]
   } finally {

@@ -1,12 +1,8 @@
 import { explainRefusal } from '../../internal/database/explain-refusal.ts'
-import {
-  connectRedis,
-  type RedisConnection,
-  type RedisEngine,
-  type RedisServer,
-} from '../../internal/database/redis.ts'
+import { findRedisProxy } from '../../internal/database/find-redis-proxy.ts'
+import { connectRedis, type RedisConnection, type RedisServer } from '../../internal/database/redis.ts'
 import type { RedisTls } from '../../internal/database/redis-client.ts'
-import { isSupported, MIN_REDIS } from '../../internal/database/redis-version.ts'
+import { engineFault, type RedisEngine } from '../../internal/database/redis-engine.ts'
 import { rehearseRedis } from '../../internal/database/rehearse.ts'
 import { type RedisSettings, redisPrefixOf } from '../runtime/redis-prefix.ts'
 import { type RedisTlsSettings, redisTlsOf } from '../runtime/redis-tls.ts'
@@ -35,7 +31,8 @@ export async function checkRedis(config: RedisSettings & RedisTlsSettings): Prom
     })
     return [...findings, await scripts(redis, url, config), ...failover]
   } catch (error) {
-    return [{ ok: false, check: 'redis', detail: `REDIS_URL: ${explainRefusal(error)}` }, ...failover]
+    const why = (await findRedisProxy(url, tls)) ?? explainRefusal(error)
+    return [{ ok: false, check: 'redis', detail: `REDIS_URL: ${why}` }, ...failover]
   } finally {
     await redis.close()
   }
@@ -94,6 +91,6 @@ async function readyRedis(url: string, tls: RedisTls): Promise<RedisConnection> 
 export function redisEngine(engine: RedisEngine | undefined): Finding {
   const check = 'redis'
   if (engine === undefined) return { ok: true, check, detail: 'its version cannot be read here' }
-  if (isSupported(engine)) return { ok: true, check, detail: engine.name }
-  return { ok: false, check, detail: `${engine.name}, Redis ${MIN_REDIS.join('.')} or newer is needed` }
+  const fault = engineFault(engine)
+  return { ok: fault === undefined, check, detail: [engine.name, fault].filter(Boolean).join(', ') }
 }

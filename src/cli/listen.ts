@@ -1,7 +1,8 @@
 import { setTimeout as sleep } from 'node:timers/promises'
 import { parseArgs } from 'node:util'
+import { endpointUrlFault } from '../../internal/events/endpoint-url.ts'
 import { postWebhook } from '../../internal/events/post-webhook.ts'
-import { newWebhookSecret, webhookSignature } from '../../internal/events/webhook-secret.ts'
+import { isWebhookSecret, newWebhookSecret, webhookSignature } from '../../internal/events/webhook-secret.ts'
 import { type Client, createClient, type Event, ProblemError } from '../client.ts'
 import { DEMO_SECRET } from '../config/demo-credentials.ts'
 import { secretFromEnv } from '../config/secret-from-env.ts'
@@ -24,6 +25,8 @@ on this machine, signed as a webhook of the service is; one that fails is report
 `
 
 const FORWARD_TIMEOUT_MS = 15_000
+/** It looks again by itself, and tells at once why nothing is seen. */
+const RETRY = { maxAttempts: 1 }
 
 export async function listen(args: string[]): Promise<number> {
   const { values } = parseArgs({
@@ -48,10 +51,11 @@ export async function listen(args: string[]): Promise<number> {
   const everyMs = /^\d{3,5}$/.test(values.every) ? Number(values.every) : 0
   if (everyMs < 200 || everyMs > 60_000) throw new Error(`--every ${values.every}: must be 200 to 60000`)
   const { forward } = values
-  if (forward !== undefined && !/^https?:\/\//.test(forward))
-    throw new Error(`--forward ${forward}: must be an http or https URL`)
+  const fault = forward === undefined ? undefined : endpointUrlFault(forward, { allowLocal: true })
+  if (fault !== undefined) throw new Error(`--forward ${forward}: ${fault}`)
   const secret = values['webhook-secret'] ?? newWebhookSecret()
-  webhookSignature([secret], 'check', 0, '')
+  if (!isWebhookSecret(secret))
+    throw new Error('--webhook-secret: must be whsec_ and at least 24 bytes in base64')
   const client = clientOf(values)
   if (forward !== undefined) process.stderr.write(`forwarding to ${forward}, signed with ${secret}\n`)
 
@@ -60,22 +64,30 @@ export async function listen(args: string[]): Promise<number> {
     isStopped = true
   })
   let { cursor } = values
+  let said = ''
+  const say = (text: string) => {
+    if (text !== said) process.stderr.write(`${text}\n`)
+    said = text
+  }
   while (!isStopped) {
-    let more = false
+    let pauseMs = everyMs
     try {
       const page = await client.events.page({ cursor, type: values.type })
+      say(`waiting for events of ${values.url}, until Ctrl-C`)
       for (const event of page.events) {
         const sent = forward === undefined ? '' : `  ${await send(event, forward, secret)}`
         process.stdout.write(`${event.timestamp}  ${event.type}  ${event.id}${sent}\n`)
       }
       cursor = page.nextCursor ?? cursor
-      more = page.hasMore
+      if (page.hasMore) pauseMs = 0
     } catch (error) {
+      if (!(error instanceof ProblemError)) throw error
       // A cursor or a secret that is wrong stays wrong.
-      if (error instanceof ProblemError && error.status >= 400 && error.status < 429) throw error
-      process.stderr.write(`oncekey listen: ${error instanceof Error ? error.message : String(error)}\n`)
+      if (error.status >= 400 && error.status < 429) throw new Error(error.message)
+      say(`oncekey listen: ${error.detail} [${error.code}]`)
+      pauseMs = Math.max(everyMs, error.retryAfterMs ?? 0)
     }
-    if (!more) await Promise.race([stopped, sleep(everyMs)])
+    if (pauseMs > 0) await Promise.race([stopped, sleep(pauseMs)])
   }
   return 0
 }
@@ -115,9 +127,10 @@ interface Values {
 function clientOf({ url, client, secret, 'api-key': given }: Values): Client {
   const apiKey =
     given ?? (secret === undefined && client === undefined ? secretFromEnv('ONCEKEY_API_KEY') : undefined)
-  if (apiKey !== undefined) return createClient({ baseUrl: url, apiKey })
+  if (apiKey !== undefined) return createClient({ baseUrl: url, apiKey, retry: RETRY })
   return createClient({
     baseUrl: url,
+    retry: RETRY,
     client: client ?? 'default',
     secret: secret ?? secretFromEnv('ONCEKEY_SECRET') ?? DEMO_SECRET,
   })

@@ -39,8 +39,8 @@ Where partners have their events sent, for the operator; partners do the same wi
   list     endpoints, whether they work, and how many deliveries wait or have failed
   rotate   a new secret, shown this once; the old one signs beside it for --overlap more (default 24h, at most 168h)
   disable  nothing is sent any more; what was to be sent is on record as failed, and what happens waits
-  replay   enables the endpoint, and sends everything since --since (RFC 3339) again. With --event it sends this one event again,
-           to an endpoint that is enabled
+  replay   enables the endpoint, and sends at once what waits, also what waits for its next attempt; with --since (RFC 3339)
+           everything since then again. With --event it sends this one event again, to an endpoint that is enabled
   remove   the endpoint with its deliveries
 
 Each change is an entry in the audit trail of its client (webhook_endpoint.added, rotated, disabled, replayed, removed) with --by,
@@ -118,6 +118,9 @@ function parseChange(name: Exclude<Verb, 'list'>, first: string, url: string, op
   })
 }
 
+const NO_CLIENT =
+  'The database has no client of this name: right only for one of HMAC_SECRET, CLIENTS_FILE or API_KEYS.\n'
+
 const add =
   (
     client: string,
@@ -134,8 +137,10 @@ const add =
     if (added.outcome === 'exists')
       throw new Error(`client ${client} has an endpoint with this URL already, see list`)
     const { endpoint, secret } = added
+    const [known] = await database.run((sql) => sql`SELECT FROM clients WHERE id = ${client}`)
+    const doubt = known === undefined ? NO_CLIENT : ''
     return {
-      text: `added ${endpoint.id} of ${client}\nsecret ${secret}\n`,
+      text: `added ${endpoint.id} of ${client}\nsecret ${secret}\n${doubt}`,
       json: { client, ...endpointObject(endpoint), secret },
     }
   }

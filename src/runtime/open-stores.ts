@@ -2,9 +2,11 @@ import { setTimeout as sleep } from 'node:timers/promises'
 import { type Database, openDatabase } from '../../internal/database/database.ts'
 import { examineServer } from '../../internal/database/examine-server.ts'
 import { explainRefusal, isLasting } from '../../internal/database/explain-refusal.ts'
+import { findRedisProxy } from '../../internal/database/find-redis-proxy.ts'
 import { migrate, newerMigrations } from '../../internal/database/migrate.ts'
 import { connectRedis, type RedisConnection } from '../../internal/database/redis.ts'
-import { isSupported, MIN_REDIS } from '../../internal/database/redis-version.ts'
+import type { RedisTls } from '../../internal/database/redis-client.ts'
+import { engineFault } from '../../internal/database/redis-engine.ts'
 import { missingGrants } from '../../internal/database/service-rights.ts'
 import type { Logger } from '../../internal/telemetry/logger.ts'
 import type { Config, ConfigOf } from '../config/config.ts'
@@ -94,19 +96,24 @@ export async function openRedis(
     },
   })
   await connected(redis)
-  await requireSupported(redis)
-  return redis
+  const fault = await redisFault(redis, config.redisUrl, redisTlsOf(config))
+  if (fault === undefined) return redis
+  await redis.close()
+  throw new Error(`the Redis of REDIS_URL ${fault}`)
 }
 
-/** Throws a plain Error if it is too old: `doctor` says the same. One that is away now is not asked. */
-async function requireSupported(redis: RedisConnection): Promise<void> {
-  const servers = await redis.servers().catch(() => [])
-  const old = servers.find(({ engine }) => engine !== undefined && !isSupported(engine))
-  if (old === undefined) return
-  await redis.close()
-  throw new Error(
-    `the Redis of REDIS_URL is ${old.engine?.name}: Redis ${MIN_REDIS.join('.')} or newer is needed`,
-  )
+/** Why the service cannot work with it, as `doctor` says it. One that is away now gives no reason. */
+async function redisFault(redis: RedisConnection, url: string, tls: RedisTls): Promise<string | undefined> {
+  const servers = await redis.servers().catch(() => undefined)
+  if (servers === undefined) {
+    const proxy = await findRedisProxy(url, tls)
+    return proxy && `cannot be used: ${proxy}`
+  }
+  const faults = servers.flatMap(({ engine }) => {
+    const fault = engine && engineFault(engine)
+    return fault === undefined ? [] : [`is ${engine?.name}: ${fault}`]
+  })
+  return faults[0]
 }
 
 /**

@@ -19,7 +19,8 @@ function cut({ plan, outcome, exchanges }: Evidence): Violation[] {
     if (sigterm === undefined || !sigterm.inTime) continue
     for (const { sent, response, endAt, error } of exchanges) {
       if (sent.node !== node % plan.nodes || STOPS_ITSELF.has(sent.kind) || response !== undefined) continue
-      if (sent.at > sigterm.at - ARRIVAL_MS || endAt < sigterm.at || endAt > sigterm.at + GRACE_MS) continue
+      if (sent.at > sigterm.arrivedAt - ARRIVAL_MS || endAt < sigterm.at || endAt > sigterm.at + GRACE_MS)
+        continue
       found.push({ invariant: 13, what: `${sent.id} was cut by SIGTERM: ${error ?? 'without an end'}` })
     }
   }
@@ -75,23 +76,17 @@ function stuck(evidence: Evidence): Violation[] {
 }
 
 function leaked({ plan, exchanges, words, events }: Evidence): Violation[] {
-  const found: Violation[] = []
+  const found = new Map<string, Violation>()
+  const say = (what: string) => found.set(what, { invariant: 12, what })
   const ofEndpoints = events?.receivers.flatMap(({ secrets }) => secrets.map(({ secret }) => secret)) ?? []
   const secrets = [...plan.clients.map(({ secret }) => secret), plan.methodCanary, ...ofEndpoints]
   const signatures = new Set(exchanges.map(({ sent }) => sent.signature).filter((one) => one !== ''))
   for (const { name, text } of words) {
-    for (const secret of secrets) {
-      if (text.includes(secret)) found.push({ invariant: 12, what: `a secret is in ${name}` })
-    }
-    for (const [hex] of text.matchAll(HEX)) {
-      if (!signatures.has(hex)) continue
-      found.push({ invariant: 12, what: `a signature is in ${name}` })
-      break
-    }
+    if (secrets.some((secret) => text.includes(secret))) say(`a secret is in ${name}`)
+    for (const [hex] of text.matchAll(HEX)) if (signatures.has(hex)) say(`a signature is in ${name}`)
   }
   for (const { sent, response } of exchanges) {
-    if (response?.leaked === true)
-      found.push({ invariant: 12, what: `a secret is in the response to ${sent.id}` })
+    if (response?.leaked === true) say(`a secret is in the response to ${sent.id}`)
   }
-  return found
+  return [...found.values()]
 }

@@ -23,15 +23,11 @@ function tooMany({ plan, outcome, exchanges }: Evidence): Violation[] {
   const { quota, windowMs } = limit
   const losses = outcome.faults.filter(({ kind }) => LOSSES.has(kind))
   for (const [client, own] of admittedByClient(exchanges)) {
+    const counts = countsWithin(own, windowMs)
     for (let i = 0; i < own.length; i++) {
       const from = own[i]?.sent.at ?? 0
       const to = from + windowMs
-      let count = 0
-      for (let j = i; j < own.length; j++) {
-        const one = own[j]
-        if (one === undefined || one.sent.at > to) break
-        if (one.endAt <= to) count++
-      }
+      const count = counts[i] ?? 0
       if (count <= quota) continue
       const overlaps = (begin: number, end: number) => begin < to && end > from - windowMs
       const lost = losses.filter(({ beganAt, endedAt }) => overlaps(beganAt, endedAt)).length
@@ -48,6 +44,26 @@ function tooMany({ plan, outcome, exchanges }: Evidence): Violation[] {
     }
   }
   return found
+}
+
+/**
+ * For each of them, how many were sent and had ended within a window that begins with its sending. Both ends of the window
+ * only move on, so that each is added once, when the window reaches its end, and taken away once, when it leaves its beginning.
+ */
+export function countsWithin(own: readonly Exchange[], windowMs: number): number[] {
+  const byEnd = own.map((_, n) => n).sort((a, b) => (own[a]?.endAt ?? 0) - (own[b]?.endAt ?? 0))
+  let [reached, count] = [0, 0]
+  return own.map(({ sent, endAt }, i) => {
+    const to = sent.at + windowMs
+    for (; reached < byEnd.length; reached++) {
+      const n = byEnd[reached] ?? 0
+      if ((own[n]?.endAt ?? 0) > to) break
+      if (n >= i) count++
+    }
+    const within = count
+    if (endAt <= to) count--
+    return within
+  })
 }
 
 function admittedByClient(exchanges: readonly Exchange[]): Map<string, Exchange[]> {

@@ -19,7 +19,7 @@ import { withPostgres } from './postgres-faults.ts'
 import type { Held, Mood, Receivers } from './receivers.ts'
 import type { PlannedFault } from './schedule.ts'
 import { portsOf } from './socket-owner.ts'
-import { usualClients } from './work-items.ts'
+import { clientsOfEvents } from './work-items.ts'
 
 const NONE = {}
 const IN_FLIGHT = 8
@@ -195,7 +195,7 @@ class RolledBack extends Error {}
 
 const commitLate: Inject = async (fault, faultContext) =>
   await withPostgres(faultContext, async (sql) => {
-    const clients = usualClients(faultContext.installation.plan)
+    const clients = clientsOfEvents(faultContext.installation.plan)
     const client = clients[Math.floor(fault.roll * clients.length)]?.name ?? ''
     const commits = fault.roll * 100 - Math.floor(fault.roll * 100) < 0.7
     let passed = 0

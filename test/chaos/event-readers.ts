@@ -7,7 +7,7 @@ import { JsonLines, type PageRecord } from './event-records.ts'
 import { monotonicMs } from './history.ts'
 import type { RunPlan } from './run-plan.ts'
 import { type Identity, sha256, signedHeaders } from './traffic.ts'
-import { usualClients } from './work-items.ts'
+import { clientsOfEvents } from './work-items.ts'
 
 const PATH = '/api/v1/events'
 const EVERY_MS = 500
@@ -47,7 +47,7 @@ export class EventReaders {
     this.#urls = urls
     this.#lines = new JsonLines(join(directory, 'pages.jsonl'))
     this.#random = seeded(`${plan.seed}/readers`)
-    this.#clients = usualClients(plan)
+    this.#clients = clientsOfEvents(plan)
     this.#readers = this.#clients.map((client) => reader(`${client.name}-all`, client, '', undefined))
     for (const client of this.#clients.slice(0, 1)) {
       this.#readers.push(reader(`${client.name}-completed`, client, '', 'payment.completed'))

@@ -3,6 +3,7 @@ import { join } from 'node:path'
 import { type EventEvidence, readEventEvidence } from './event-evidence.ts'
 import { type Exchange, readHistory } from './history.ts'
 import { type Done, type Outcome, outcome, type Rows, rows } from './outcome.ts'
+import { piecesOf } from './read-lines.ts'
 import { readLedger } from './read-truth.ts'
 import { type RunPlan, runPlan } from './run-plan.ts'
 
@@ -15,8 +16,8 @@ export interface Evidence {
   done: readonly Done[]
   /** In the order of sending. */
   exchanges: readonly Exchange[]
-  /** Names and texts of logs, metrics and health pages. */
-  words: readonly { name: string; text: string }[]
+  /** Logs, metrics and health pages, a piece at a time. */
+  words: Iterable<{ name: string; text: string }>
   /** undefined in other modes. */
   events: EventEvidence | undefined
 }
@@ -32,9 +33,14 @@ export async function readEvidence(directory: string): Promise<Evidence> {
     rows: rows.parse(json('rows.json')),
     done: readLedger(at('ledger'), plan.mode),
     exchanges: await readHistory(names.filter((name) => /^partner-\d+\.jsonl$/.test(name)).map(at)),
-    words: names
-      .filter((name) => /^(node|pages|said)-\d+\.(log|txt)$/.test(name))
-      .map((name) => ({ name, text: readFileSync(at(name), 'utf8') })),
+    words: {
+      *[Symbol.iterator]() {
+        for (const name of names) {
+          if (!/^(node|pages|said)-\d+\.(log|txt)$/.test(name)) continue
+          for (const text of piecesOf(at(name))) yield { name, text }
+        }
+      },
+    },
     events: plan.mode === 'events' ? readEventEvidence(directory) : undefined,
   }
 }

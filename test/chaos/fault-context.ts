@@ -9,8 +9,11 @@ import { VoidRun } from './void-run.ts'
 export interface Hit {
   hit: boolean
   detail: string
-  /** Of SIGTERM: when it was sent, as in the history, and whether the node ended by itself within its grace. */
-  sigterm?: { at: number; inTime: boolean }
+  /**
+   * Of SIGTERM, times as in the history: when it was sent, until when connections had been taken by the node for certain, and
+   * whether it ended by itself within its grace.
+   */
+  sigterm?: { at: number; arrivedAt: number; inTime: boolean }
 }
 
 /** What the faults are made with. */

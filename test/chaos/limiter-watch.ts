@@ -1,5 +1,5 @@
-import { closeSync, existsSync, openSync, readSync } from 'node:fs'
 import { monotonicMs } from './history.ts'
+import { readLines } from './read-lines.ts'
 
 export interface Outage {
   from: number
@@ -42,7 +42,7 @@ export class LimiterWatch {
 
   #look(): void {
     for (const [n, file] of this.#files.entries()) {
-      const { text, to } = readFrom(file, this.#read[n] ?? 0)
+      const { text, to } = readLines(file, this.#read[n] ?? 0)
       this.#read[n] = to
       for (const [, word] of text.matchAll(WORDS)) {
         const since = this.#since[n]
@@ -54,21 +54,5 @@ export class LimiterWatch {
         }
       }
     }
-  }
-}
-
-const PIECE_BYTES = 1_048_576
-
-/** The whole lines from there on, a piece at a time. */
-function readFrom(file: string, from: number): { text: string; to: number } {
-  if (!existsSync(file)) return { text: '', to: from }
-  const descriptor = openSync(file, 'r')
-  try {
-    const bytes = Buffer.alloc(PIECE_BYTES)
-    const read = readSync(descriptor, bytes, 0, PIECE_BYTES, from)
-    const end = bytes.subarray(0, read).lastIndexOf(10) + 1
-    return { text: bytes.toString('utf8', 0, end), to: from + end }
-  } finally {
-    closeSync(descriptor)
   }
 }

@@ -1,4 +1,6 @@
+import { Agent } from 'node:http'
 import { setTimeout as sleep } from 'node:timers/promises'
+import { send } from '../support/order-client.ts'
 import {
   type FaultContext,
   type Inject,
@@ -125,8 +127,9 @@ const sigterm: Inject = async (fault, faultContext) => {
   await Promise.all(
     Array.from({ length: partners }, () => faultContext.event('crowd', { node: node.n, count: CROWD })),
   )
-  // The last of them has arrived at the node by then.
+  // The last of them has left its partner by then.
   await sleep(ARRIVAL_MS + 200)
+  const arrivedAt = await arrived(node)
   const count = faultContext.inFlight()
   const at = monotonicMs()
   const stopped = node.service.stop()
@@ -137,7 +140,23 @@ const sigterm: Inject = async (fault, faultContext) => {
   await startAgain(node)
   const ending = code === null ? signal : `exit code ${code}`
   const detail = `${count} requests in flight, ${ending}${inTime ? '' : ', not within its grace'}`
-  return { hit: count >= HUNDREDS, detail, sigterm: { at, inTime } }
+  return { hit: count >= HUNDREDS, detail, sigterm: { at, arrivedAt, inTime } }
+}
+
+const ARRIVES_MS = 5_000
+
+/**
+ * The node has taken all connections that were made before this time: a new one, which comes after them, has its response. On a
+ * busy machine hundreds wait for seconds, since libuv takes one in a turn of the event loop, and what waits when the port is
+ * closed is reset by the kernel. 0: it has not responded.
+ */
+async function arrived(node: InstalledNode): Promise<number> {
+  const at = monotonicMs()
+  const agent = new Agent({ keepAlive: false })
+  return await send(`${node.service.url}/livez`, { agent, timeoutMs: ARRIVES_MS }).then(
+    () => at,
+    () => 0,
+  )
 }
 
 const otherVersion: Inject = async (fault, faultContext) => {

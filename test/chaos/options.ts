@@ -1,5 +1,6 @@
 import { randomBytes } from 'node:crypto'
 import { existsSync } from 'node:fs'
+import { availableParallelism } from 'node:os'
 import { join, resolve } from 'node:path'
 import { parseArgs } from 'node:util'
 import { oneOf, parseDuration, whole } from '../../src/config/setting-values.ts'
@@ -13,6 +14,9 @@ import {
   type Store,
 } from './fault-kinds.ts'
 
+/** With --total. Two processors got to no more where they had nothing else to do; those at work have a limit, too. */
+const RATE_OF_CPU = 150
+
 export const HELP = `Usage: npm run chaos -- [OPTIONS]
 
 Three nodes, Redis and PostgreSQL of their own, partners that write down each request before it is sent and each response
@@ -21,8 +25,8 @@ the invariants of docs/faults.md.
 
   --mode NAME        orders, payments, proxy or events (orders)
   --store NAME       redis or postgres: where the keys are (redis)
-  --duration TIME    load and faults, before the healing (60s)
-  --rate N           new keys a second (10)
+  --duration TIME    load and faults, before the healing (60s; with --total 5m)
+  --rate N           new keys a second, as far as the machine gets (10; with --total ${RATE_OF_CPU} for each processor)
   --every TIME       a fault in this time, on average (1500ms; in mode events 2500ms, in mode proxy 3s)
   --faults LIST      only these, separated by commas; none for no faults at all
   --seed TEXT        the same seed has the same schedule (a new one, which is printed)
@@ -67,8 +71,8 @@ export interface ChaosOptions {
 const OPTIONS = {
   mode: { type: 'string', default: 'orders' },
   store: { type: 'string', default: 'redis' },
-  duration: { type: 'string', default: '60s' },
-  rate: { type: 'string', default: '10' },
+  duration: { type: 'string' },
+  rate: { type: 'string' },
   every: { type: 'string' },
   faults: { type: 'string' },
   seed: { type: 'string' },
@@ -83,6 +87,7 @@ const OPTIONS = {
   help: { type: 'boolean', short: 'h', default: false },
 } as const
 
+const MAX_RATE = 1_000
 const MAX_TOTAL = 1_000_000_000
 const SHORTEST_MS = 5_000
 
@@ -105,11 +110,13 @@ export function readOptions(args: string[]): ChaosOptions {
       throw new Error(`--${name} ${text}: ${error instanceof Error ? error.message : String(error)}`)
     }
   }
+  const isLong = values.total !== undefined
+  const usualRate = Math.min(MAX_RATE, RATE_OF_CPU * availableParallelism())
   return {
     mode: read('mode', values.mode, oneOf(MODES)),
     store: read('store', values.store, oneOf(STORES)),
-    durationMs: read('duration', values.duration, longEnough),
-    rate: read('rate', values.rate, whole(1, 1_000)),
+    durationMs: read('duration', values.duration ?? (isLong ? '5m' : '60s'), longEnough),
+    rate: read('rate', values.rate ?? String(isLong ? usualRate : 10), whole(1, MAX_RATE)),
     everyMs: values.every === undefined ? undefined : read('every', values.every, parseDuration),
     faults: values.faults === undefined ? undefined : read('faults', values.faults, kinds),
     seed: read('seed', values.seed ?? randomBytes(4).toString('hex'), seedText),

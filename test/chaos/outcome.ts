@@ -13,7 +13,7 @@ const faultDone = z.strictObject({
   endedAt: z.number(),
   hit: z.boolean(),
   detail: z.string(),
-  sigterm: z.strictObject({ at: z.number(), inTime: z.boolean() }).optional(),
+  sigterm: z.strictObject({ at: z.number(), arrivedAt: z.number(), inTime: z.boolean() }).optional(),
 })
 export type FaultDone = z.infer<typeof faultDone>
 

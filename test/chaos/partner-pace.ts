@@ -1,10 +1,12 @@
 import type { RunPlan } from './run-plan.ts'
 
 /**
- * Keys at work at the same time: beyond it the load waits, since a service that stands still must not be buried. Fewer at
- * the sidecar, where all of them fail while its one store is away.
+ * Keys of a partner at work at the same time, without a response yet: beyond it the load waits, since a service that stands
+ * still must not be buried. Fewer at the sidecar, where all of them fail while its one store is away.
  */
-export const maxOpenOf = ({ rate, mode }: RunPlan) => Math.max(mode === 'proxy' ? 6 : 12, Math.ceil(rate / 4))
+export const maxOpenOf = ({ rate, mode }: RunPlan) => Math.max(mode === 'proxy' ? 6 : 12, Math.ceil(rate / 8))
+/** What a partner that stood still makes up for; more would be a burst of new keys. */
+export const MAX_LATE_MS = 200
 export const MAX_SWEPT = 400
 export const SWEEPERS = 8
 export const FIRST_RETRY_MS = 150

@@ -20,7 +20,7 @@ process.on('disconnect', () => process.exit(1))
 async function obey(raw: unknown): Promise<void> {
   const order = toPartner.parse(raw)
   if (order.do === 'start') {
-    const recorder = await Recorder.open(order.file)
+    const recorder = Recorder.open(order.file)
     const sender = new Sender(order.plan, recorder, order.urls, `p${order.index}`)
     partner = new Partner(order.plan, sender, order.index)
     partner.start()

@@ -2,19 +2,20 @@ import { setTimeout as sleep } from 'node:timers/promises'
 import { seeded } from '../../src/tools/simulator/seeded.ts'
 import { forgedHeaders } from './forgery.ts'
 import { monotonicMs, type SendKind } from './history.ts'
+import { bursts, type LimitTraffic, probes } from './limit-traffic.ts'
 import {
   ASK_ON_EVERY_MS,
   FIRST_RETRY_MS,
   FORGETS_MS,
   LONGEST_RETRY_MS,
-  lookupsEveryMs,
+  MAX_LATE_MS,
   MAX_SWEPT,
   maxOpenOf,
   PATIENCE_MS,
   SWEEP_MS,
   SWEEPERS,
 } from './partner-pace.ts'
-import { GREEDY, HERD, PROBE, type RunPlan } from './run-plan.ts'
+import { HERD, type RunPlan } from './run-plan.ts'
 import type { Sender, SendResult } from './sender.ts'
 import { isEnd, isFinal, type SignedHeaders, signedHeaders } from './traffic.ts'
 import { type WorkItem, WorkItems } from './work-items.ts'
@@ -41,7 +42,15 @@ export class Partner {
 
   start(): void {
     this.#keep(this.#load())
-    if (this.#plan.limit !== null) this.#keep(this.#index === 0 ? this.#bursts() : this.#probes())
+    if (this.#plan.limit === null) return
+    const traffic: LimitTraffic = {
+      plan: this.#plan,
+      items: this.#items,
+      random: this.#random,
+      isStopping: () => this.#stopping,
+      ask: (item, kind, node) => this.#ask(item, kind, node),
+    }
+    this.#keep(this.#index === 0 ? bursts(traffic) : probes(traffic))
   }
 
   /** Nothing new from now on; resolves with how many keys have no end. */
@@ -139,19 +148,23 @@ export class Partner {
 
   async #load(): Promise<void> {
     const everyMs = (1_000 * this.#plan.partners) / this.#plan.rate
+    let dueMs = monotonicMs()
     while (!this.#stopping) {
       if (this.#open < maxOpenOf(this.#plan)) {
         this.#open++
-        this.#keep(this.#one().finally(() => this.#open--))
+        const first = this.#one().finally(() => this.#open--)
+        this.#keep(first.then((item) => item && this.#again(item)))
       }
-      await sleep(everyMs * 2 * this.#random())
+      // By the time of each key, and not by pauses between them: a timer that is late makes the load no smaller.
+      dueMs = Math.max(dueMs + everyMs * 2 * this.#random(), monotonicMs() - MAX_LATE_MS)
+      await sleep(Math.max(0, dueMs - monotonicMs()))
     }
   }
 
-  /** What partners do: mostly the ordinary thing. */
-  async #one(): Promise<void> {
+  /** What partners do: mostly the ordinary thing. Returns what has its response, and is asked for again. */
+  async #one(): Promise<WorkItem | undefined> {
     const roll = this.#random()
-    if (roll < 0.07) return await this.#forge()
+    if (roll < 0.07) return void (await this.#forge())
     if (roll < 0.1) return void (await this.#ask(this.#items.unasked('invalid'), 'invalid', this.#node()))
     const item = this.#items.fresh('usual')
     if (roll < 0.18) {
@@ -166,7 +179,7 @@ export class Partner {
       // Two requests under one key: one of them wins.
       await Promise.all([item, this.#items.other(item)].map((one, n) => this.#ask(one, 'ask', from + n)))
       item.left = true
-      return
+      return undefined
     } else if (roll < 0.42 && this.#plan.mode !== 'proxy') {
       ends = await Promise.all([
         this.#settle(item, 'ask', from),
@@ -175,10 +188,13 @@ export class Partner {
     } else {
       ends = [await this.#settle(item, 'ask', from)]
     }
-    if (!ends.includes(true)) {
-      if (this.#plan.ttlMs <= FORGETS_MS && this.#plan.mode === 'proxy') this.#keep(this.#askOn(item))
-      return
-    }
+    if (ends.includes(true)) return item
+    if (this.#plan.ttlMs <= FORGETS_MS && this.#plan.mode === 'proxy') this.#keep(this.#askOn(item))
+    return undefined
+  }
+
+  /** A key that has its response is no longer at work, so that its partner's pauses make no room scarce. */
+  async #again(item: WorkItem): Promise<void> {
     if (this.#random() < 0.25) await this.#conflict(item)
     // Partners ask again for what they have; unknown outcomes are for the operator.
     for (let n = 0; n < 2 && this.#random() < 0.6 && !this.#stopping; n++) {
@@ -251,29 +267,6 @@ export class Partner {
     const item = known !== undefined && this.#random() < 0.5 ? known : this.#items.unasked('usual')
     const signed = forgedHeaders(this.#plan.mode, item.identity, item.wanted, item.key, this.#random())
     await this.#ask(item, 'forged', this.#node(), { signed })
-  }
-
-  /** More than the limit, at once and everywhere. */
-  async #bursts(): Promise<void> {
-    const count = Math.ceil((this.#plan.limit?.quota ?? 0) * 1.4)
-    const item = this.#items.lookups(GREEDY)
-    while (!this.#stopping) {
-      await sleep(lookupsEveryMs(this.#plan.rate) * (0.7 + this.#random() * 0.6))
-      if (this.#stopping) return
-      await Promise.all(Array.from({ length: count }, (_, n) => this.#ask(item, 'burst', n)))
-    }
-  }
-
-  /** A client that is never near its limit, and others who would use it up in its name. */
-  async #probes(): Promise<void> {
-    const windowMs = this.#plan.limit?.windowMs ?? 0
-    const item = this.#items.lookups(PROBE)
-    const forged = { ...item, identity: { ...item.identity, secret: 'another secret' } }
-    while (!this.#stopping) {
-      await sleep(windowMs * (1.2 + this.#random()))
-      await Promise.all([0, 1, 2].map((n) => this.#ask(forged, 'forged', n)))
-      await this.#ask(item, 'probe', this.#node())
-    }
   }
 
   /** As a load balancer has it: a node that has just refused a connection is passed over, unless all have. */

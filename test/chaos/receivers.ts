@@ -12,7 +12,7 @@ import { monotonicMs } from './history.ts'
 import type { RunPlan } from './run-plan.ts'
 import { sha256 } from './traffic.ts'
 import { VoidRun } from './void-run.ts'
-import { usualClients } from './work-items.ts'
+import { clientsOfEvents } from './work-items.ts'
 
 /** What a receiver does with a webhook; `hold`: it has it, and responds 200 when it is let go. */
 export type Mood = 'well' | 'hold' | '500' | '410' | 'redirect' | 'stall' | 'reset' | 'lies' | 'not-http'
@@ -78,7 +78,7 @@ export class Receivers {
     this.#directory = directory
     this.#random = seeded(`${plan.seed}/receivers`)
     this.#lines = new JsonLines(join(directory, 'webhooks.jsonl'))
-    this.all = usualClients(plan).flatMap((client, n) =>
+    this.all = clientsOfEvents(plan).flatMap((client, n) =>
       Array.from(
         { length: ENDPOINTS },
         (_, own) =>

@@ -1,44 +1,47 @@
-import { type FileHandle, open } from 'node:fs/promises'
+import { closeSync, openSync, writeSync } from 'node:fs'
 import type { HistoryRecord } from './history.ts'
 
-/** What a partner has seen, one JSON line each. Lines that come while others are being written share the next fsync. */
+/**
+ * What a partner has seen, one JSON line each. Lines of one turn of the event loop share a write. A line that was written
+ * is the kernel's: it outlives its partner, whatever ends that. Nothing outlives the machine, and no run does either.
+ */
 export class Recorder {
-  readonly #file: FileHandle
-  #waiting: { line: string; done: () => void; failed: (error: unknown) => void }[] = []
-  #writing = false
+  readonly #file: number
+  #lines: string[] = []
+  #written: Promise<void> | undefined
 
-  private constructor(file: FileHandle) {
+  private constructor(file: number) {
     this.#file = file
   }
 
-  static async open(path: string): Promise<Recorder> {
-    return new Recorder(await open(path, 'a'))
+  static open(path: string): Recorder {
+    return new Recorder(openSync(path, 'a'))
   }
 
-  /** Resolves when the line is on the disk. */
+  /** Resolves when the line is in the file. */
   write(record: HistoryRecord): Promise<void> {
-    return new Promise((done, failed) => {
-      this.#waiting.push({ line: `${JSON.stringify(record)}\n`, done, failed })
-      if (!this.#writing) void this.#writeAll()
-    })
+    this.#lines.push(`${JSON.stringify(record)}\n`)
+    this.#written ??= new Promise((resolve, reject) =>
+      setImmediate(() => {
+        try {
+          this.#writeAll()
+          resolve()
+        } catch (error) {
+          reject(error)
+        }
+      }),
+    )
+    return this.#written
   }
 
-  async close(): Promise<void> {
-    await this.#file.close()
+  close(): void {
+    this.#writeAll()
+    closeSync(this.#file)
   }
 
-  async #writeAll(): Promise<void> {
-    this.#writing = true
-    while (this.#waiting.length > 0) {
-      const batch = this.#waiting.splice(0)
-      try {
-        await this.#file.appendFile(batch.map(({ line }) => line).join(''))
-        await this.#file.datasync()
-        for (const { done } of batch) done()
-      } catch (error) {
-        for (const { failed } of batch) failed(error)
-      }
-    }
-    this.#writing = false
+  #writeAll(): void {
+    const bytes = Buffer.from(this.#lines.splice(0).join(''))
+    this.#written = undefined
+    for (let at = 0; at < bytes.length; ) at += writeSync(this.#file, bytes, at)
   }
 }

@@ -29,7 +29,7 @@ export type RunPlan = z.infer<typeof runPlan>
 export const LEASE_MS = 2_000
 /** After SIGTERM, for what is in flight. */
 export const GRACE_MS = 6_000
-/** A request that was sent so long ago has arrived at its node, also on a busy machine. */
+/** A request that was written down so long ago has left its partner, also on a busy machine. */
 export const ARRIVAL_MS = 1_000
 /** Short, so that retries after it really happen. */
 const TTL_MS = 5_000
@@ -53,8 +53,11 @@ const DEADLINES_MS: Record<Mode, number> = {
   events: 60_000,
 }
 
-/** Of a window of two seconds; with three times the rate of new keys a client is not slowed down by it. */
-const MIN_QUOTA = 120
+/** Of a window of two seconds; no client with its share of the keys is slowed down by it. */
+const QUOTA = 120
+const FIRST_CLIENTS = ['ann', 'ben', 'cho'] as const
+/** A client at a higher rate does what it does at this one, and there are more clients. */
+const KEYS_OF_CLIENT = 5
 
 /** Clients that are not among the usual partners. */
 export const HERD = 'herd'
@@ -82,12 +85,19 @@ export interface PlanOptions extends Pick<RunPlan, 'seed' | 'mode' | 'store' | '
 
 export function planRun({ newSecret, ttlMs, windowMs = WINDOW_MS, ...given }: PlanOptions): RunPlan {
   const { mode, seed } = given
-  const names = ['ann', 'ben', 'cho', HERD, GREEDY, PROBE]
+  const more = Math.max(0, Math.ceil(given.rate / KEYS_OF_CLIENT) - FIRST_CLIENTS.length)
+  const names = [
+    ...FIRST_CLIENTS,
+    ...Array.from({ length: more }, (_, n) => `more-${n}`),
+    HERD,
+    GREEDY,
+    PROBE,
+  ]
   return {
     ...given,
     leaseMs: LEASE_MS,
     ttlMs: ttlMs ?? usualTtlMs(mode, seed),
-    limit: mode === 'proxy' ? null : { quota: Math.max(MIN_QUOTA, 3 * given.rate), windowMs },
+    limit: mode === 'proxy' ? null : { quota: QUOTA, windowMs },
     holdMs: LEASE_MS + (hasCharges(mode) ? PAYMENT_HOLD_MS : mode === 'proxy' ? MAX_DURATION_MS : 0),
     deadlineMs: DEADLINES_MS[mode],
     clients: [

@@ -1,7 +1,6 @@
-import { Agent } from 'node:http'
 import { connect } from 'node:net'
 import { setTimeout as sleep } from 'node:timers/promises'
-import { type Reply, send } from '../support/order-client.ts'
+import { Connections, type WireResponse } from './connections.ts'
 import { monotonicMs, type SendKind } from './history.ts'
 import type { Recorder } from './recorder.ts'
 import type { RunPlan } from './run-plan.ts'
@@ -28,13 +27,13 @@ export interface SendResult {
 /** A request is given up this long after its deadline, so that one that is late can be told from one that never ends. */
 const PATIENCE_MS = 12_000
 const REFUSED_MS = 2_000
-/** A request that has been written down leaves at once: one that waits for a connection would count as late. */
-const AGENT = new Agent({ keepAlive: true, maxSockets: Number.POSITIVE_INFINITY })
 
 /** Sends single requests and writes down what becomes of them; knows nothing of retries. */
 export class Sender {
   readonly tally = { sent: 0, ended: 0, lost: 0 }
   readonly #plan: RunPlan
+  /** A request that has been written down leaves at once: one that waits for a connection would count as late. */
+  readonly #connections = new Connections()
   readonly #recorder: Recorder
   readonly #urls: readonly string[]
   readonly #name: string
@@ -87,27 +86,24 @@ export class Sender {
     }
   }
 
-  async #send({ kind, node, wanted, signed, leaveMs }: SendRequest): Promise<Reply> {
+  async #send({ kind, node, wanted, signed, leaveMs }: SendRequest): Promise<WireResponse> {
     const { method, path, body } = wanted
-    const url = this.#urls[node % this.#urls.length] ?? ''
+    const url = new URL(this.#urls[node % this.#urls.length] ?? '')
     if (kind === 'half') {
-      await halfABody(new URL(url), wanted, signed.headers, leaveMs ?? 0)
+      await halfABody(url, wanted, signed.headers, leaveMs ?? 0)
       throw Object.assign(new Error('left'), { code: 'LEFT' })
     }
     const timeoutMs = leaveMs ?? this.#plan.deadlineMs + PATIENCE_MS
-    return await send(`${url}${path}`, {
-      method,
-      headers: signed.headers,
-      timeoutMs,
-      agent: AGENT,
-      ...(body === '' ? {} : { body }),
-    })
+    const { headers } = signed
+    return await this.#connections.send({ port: Number(url.port), method, path, headers, body, timeoutMs })
   }
 
-  async #answered(id: string, { status, headers, body, code }: Reply): Promise<SendResult> {
+  async #answered(id: string, { status, headers, body }: WireResponse): Promise<SendResult> {
     const text = body.toString()
-    const one = (name: string) => String(headers[name] ?? '')
-    const remaining = headers['x-ratelimit-remaining']
+    const one = (name: string) => headers.get(name) ?? ''
+    const remaining = headers.get('x-ratelimit-remaining')
+    const { code, detail } =
+      one('content-type') === 'application/problem+json' ? problemOf(text) : { code: '', detail: '' }
     this.tally.ended++
     await this.#recorder.write({
       t: 'answered',
@@ -115,23 +111,25 @@ export class Sender {
       id,
       status,
       code,
-      detail: detailOf(code, text),
+      detail,
       sha: sha256(body),
-      replayed: headers['idempotent-replayed'] === 'true',
+      replayed: one('idempotent-replayed') === 'true',
       retryAfter: one('retry-after'),
       type: one('content-type'),
       location: one('location'),
       remaining: remaining === undefined ? null : Number(remaining),
       leaked: this.#secrets.some((secret) => text.includes(secret)),
     })
-    return { status, code, retryAfter: Number(headers['retry-after'] ?? 0) }
+    return { status, code, retryAfter: Number(one('retry-after')) }
   }
 }
 
-function detailOf(code: string, text: string): string {
-  if (code === '') return ''
+function problemOf(text: string): { code: string; detail: string } {
   const parsed: unknown = JSON.parse(text)
-  return typeof parsed === 'object' && parsed !== null && 'detail' in parsed ? String(parsed.detail) : ''
+  if (typeof parsed !== 'object' || parsed === null || !('code' in parsed)) {
+    throw new Error(`a problem without a code: ${text}`)
+  }
+  return { code: String(parsed.code), detail: 'detail' in parsed ? String(parsed.detail) : '' }
 }
 
 /** The head and half of the body, a pause, and a connection that is gone. */

@@ -17,6 +17,13 @@ export function usualClients({ clients }: RunPlan): Identity[] {
   return clients.filter(({ name }) => ![HERD, GREEDY, PROBE].includes(name))
 }
 
+const WITH_ENDPOINTS = 3
+
+/** Those that have endpoints and readers in runs of events, however many clients a high rate has. */
+export function clientsOfEvents(plan: RunPlan): Identity[] {
+  return usualClients(plan).slice(0, WITH_ENDPOINTS)
+}
+
 /** All that a partner has asked for, and what it asks for next. */
 export class WorkItems {
   readonly all: WorkItem[] = []
@@ -62,7 +69,8 @@ export class WorkItems {
   /** The same key of another client: another request. */
   twin(item: WorkItem): WorkItem {
     const others = usualClients(this.#plan).filter(({ name }) => name !== item.identity.name)
-    const twin = { ...this.other(item), identity: others[0] ?? item.identity, endedAt: undefined }
+    const identity = others[item.n % others.length] ?? item.identity
+    const twin = { ...this.other(item), identity, endedAt: undefined }
     this.all.push(twin)
     return twin
   }

@@ -1,20 +1,17 @@
 import assert from 'node:assert/strict'
 import { randomUUID } from 'node:crypto'
-import { after, before, describe, test } from 'node:test'
+import { describe, test } from 'node:test'
 import { type AuditLog, auditLog, type NewEntry } from '../../internal/audit/audit-log.ts'
 import type { Database } from '../../internal/database/database.ts'
 import { audit, newClient, reportOf, tampered } from '../support/audit.ts'
-import { KINDS, type OpenedDatabase, openMigrated } from '../support/clients.ts'
+import { duringTests } from '../support/during-tests.ts'
+import { KINDS, openMigrated } from '../support/migrated-database.ts'
 import { onCitus } from '../support/servers.ts'
 
 for (const kind of KINDS) {
   describe(kind, () => {
-    let opened: OpenedDatabase
-    before(async () => {
-      opened = await openMigrated(kind)
-    })
-    after(() => opened.close())
-    suite(() => opened.database)
+    const opened = duringTests(() => openMigrated(kind))
+    suite(() => opened().database)
   })
 }
 

@@ -17,7 +17,8 @@ import {
   type Setting,
 } from '../../src/cli/change-clients.ts'
 import { readConfig } from '../../src/config/config.ts'
-import { changeNote, newKey, type OpenedDatabase, openMigrated } from '../support/clients.ts'
+import { changeNote, newKey } from '../support/clients.ts'
+import { type OpenedDatabase, openMigrated } from '../support/migrated-database.ts'
 
 const { text: KEY } = newKey()
 const { text: OTHER } = newKey()

@@ -1,34 +1,22 @@
 import assert from 'node:assert/strict'
-import { after, before, describe, test } from 'node:test'
+import { describe, test } from 'node:test'
 import { setTimeout as sleep } from 'node:timers/promises'
 import type { Database } from '../../internal/database/database.ts'
 import { addClient, readClients, revokeClient, rotateClient } from '../../internal/signature/client-table.ts'
 import { type ListedClient, listClients } from '../../internal/signature/list-clients.ts'
 import { resealSecrets } from '../../internal/signature/reseal.ts'
 import { open } from '../../internal/signature/seal.ts'
-import {
-  add,
-  changeNote,
-  newKey,
-  newSecret,
-  type OpenedDatabase,
-  openMigrated,
-  rotate,
-} from '../support/clients.ts'
+import { add, changeNote, newKey, newSecret, rotate } from '../support/clients.ts'
+import { duringTests } from '../support/during-tests.ts'
+import { openMigrated } from '../support/migrated-database.ts'
 
 const HOUR_MS = 3_600_000
 const { key } = newKey()
 
 for (const kind of ['server', 'embedded'] as const) {
   describe(kind, () => {
-    let opened: OpenedDatabase
-    let database: Database
-    before(async () => {
-      opened = await openMigrated(kind)
-      database = opened.database
-    })
-    after(() => opened.close())
-    suite(() => database)
+    const opened = duringTests(() => openMigrated(kind))
+    suite(() => opened().database)
   })
 }
 

@@ -1,8 +1,7 @@
 import assert from 'node:assert/strict'
-import { after, before, test } from 'node:test'
+import { test } from 'node:test'
 import { setTimeout as sleep } from 'node:timers/promises'
 import { ServiceError } from '../../internal/core/service-error.ts'
-import { connectRedis, type RedisConnection } from '../../internal/database/redis.ts'
 import {
   type EngineOptions,
   type HandlerResult,
@@ -12,23 +11,12 @@ import type { Lookup } from '../../internal/idempotency/lookups.ts'
 import { redisStore } from '../../internal/idempotency/redis-store.ts'
 import type { IdempotencyStore, StoredResponse, UnknownReason } from '../../internal/idempotency/store.ts'
 import { newKeyId } from '../support/key-id.ts'
+import { startOwnRedis } from '../support/own-redis.ts'
 import { connected } from '../support/redis-ready.ts'
-import { startRedis, type ThrowawayServer } from '../support/servers.ts'
 import { until } from '../support/until.ts'
 
-// A Redis of its own: it is stopped here.
-let server: ThrowawayServer
-let redis: RedisConnection
-let store: IdempotencyStore
-before(async () => {
-  server = await startRedis()
-  redis = await connected(connectRedis(server.url, { deadlineMs: 300 }))
-  store = redisStore(redis, { ttlMs: 60_000, prefix: 'dispatched' })
-})
-after(async () => {
-  await redis.close()
-  await server.stop()
-})
+const { server, redis, raw } = await startOwnRedis({ deadlineMs: 300 })
+const store = redisStore(redis, { ttlMs: 60_000, prefix: 'dispatched' })
 
 const FINGERPRINT = 'a'.repeat(64)
 const RESPONSE: StoredResponse = { status: 201, headers: {}, body: Buffer.from('found') }
@@ -181,10 +169,7 @@ test('a handler that has lost its key is told before it sends, and frees nothing
 
 /** As a flush, or a failover to a replica that never heard of the claim, would do it. */
 async function redisStoreEndsLease(id: { client: string; scope: string; key: string }): Promise<void> {
-  const { Redis } = await import('ioredis')
-  const raw = new Redis(server.url)
   await raw.del(`dispatched:key:{${id.client}}:${id.scope}:${id.key}`)
-  raw.disconnect()
 }
 
 test('a process that was stopped for longer than its lease does not send', async () => {

@@ -1,8 +1,7 @@
 import assert from 'node:assert/strict'
-import { after, before, test } from 'node:test'
+import { test } from 'node:test'
 import { setTimeout as sleep } from 'node:timers/promises'
 import { ServiceError } from '../../internal/core/service-error.ts'
-import { connectRedis, type RedisConnection } from '../../internal/database/redis.ts'
 import {
   type EngineOptions,
   type HandlerResult,
@@ -13,22 +12,11 @@ import {
 import { redisStore } from '../../internal/idempotency/redis-store.ts'
 import type { IdempotencyStore, KeyId } from '../../internal/idempotency/store.ts'
 import { newKeyId } from '../support/key-id.ts'
+import { startOwnRedis } from '../support/own-redis.ts'
 import { connected } from '../support/redis-ready.ts'
-import { startRedis, type ThrowawayServer } from '../support/servers.ts'
 
-// A Redis of its own: it is stopped and flushed here.
-let server: ThrowawayServer
-let redis: RedisConnection
-let store: IdempotencyStore
-before(async () => {
-  server = await startRedis()
-  redis = await connected(connectRedis(server.url, { deadlineMs: 300 }))
-  store = redisStore(redis, { ttlMs: 60_000, prefix: 'engine' })
-})
-after(async () => {
-  await redis.close()
-  await server.stop()
-})
+const { server, redis, raw } = await startOwnRedis({ deadlineMs: 300 })
+const store = redisStore(redis, { ttlMs: 60_000, prefix: 'engine' })
 
 const FINGERPRINT = 'a'.repeat(64)
 
@@ -273,8 +261,5 @@ test('a claim whose reply was lost is asked again and acquired once', async () =
 })
 
 async function flush(): Promise<void> {
-  const { Redis } = await import('ioredis')
-  const raw = new Redis(server.url)
   await raw.flushall()
-  raw.disconnect()
 }

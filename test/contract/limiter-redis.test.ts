@@ -1,9 +1,8 @@
 import assert from 'node:assert/strict'
 import { randomUUID } from 'node:crypto'
-import { after, test } from 'node:test'
+import { test } from 'node:test'
 import { setTimeout as sleep } from 'node:timers/promises'
 import fc from 'fast-check'
-import { Redis } from 'ioredis'
 import { ServiceError } from '../../internal/core/service-error.ts'
 import { connectRedis } from '../../internal/database/redis.ts'
 import { loadScript } from '../../internal/database/redis-script.ts'
@@ -11,19 +10,12 @@ import { decide, freshState, type LimitState, settle, take } from '../../interna
 import { type Decision, decision, type Subject, stateKey } from '../../internal/ratelimit/limiter.ts'
 import { ALGORITHMS, type Limit, parseRateLimits } from '../../internal/ratelimit/rate-limits.ts'
 import { RedisLimiter } from '../../internal/ratelimit/redis-limiter.ts'
+import { startOwnRedis } from '../support/own-redis.ts'
 import { vectors } from '../support/ratelimit-vectors.ts'
 import { connected } from '../support/redis-ready.ts'
 import { startRedis } from '../support/servers.ts'
 
-// A Redis of its own: it is flushed, stopped and killed here.
-const own = await startRedis()
-const redis = await connected(connectRedis(own.url))
-const raw = new Redis(own.url)
-after(async () => {
-  raw.disconnect()
-  await redis.close()
-  await own.stop()
-})
+const { redis, raw } = await startOwnRedis()
 
 const subject = () => ({
   client: `c-${randomUUID()}`,

@@ -3,7 +3,7 @@ import { randomBytes, randomUUID } from 'node:crypto'
 import { appendFileSync, cpSync, mkdtempSync, rmSync, writeFileSync } from 'node:fs'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
-import { after, before, test } from 'node:test'
+import { after, test } from 'node:test'
 import { v7 as uuidv7 } from 'uuid'
 import { auditLog } from '../../internal/audit/audit-log.ts'
 import { type Database, openDatabase } from '../../internal/database/database.ts'
@@ -18,25 +18,17 @@ import { paymentStore } from '../../internal/payments/payment-store.ts'
 import { findPayment, findPayments, readKey } from '../../internal/payments/read-payments.ts'
 import { SQL_DIRECTORY } from '../../src/package-root.ts'
 import { type Executed, explained } from '../support/explained.ts'
+import { openMigrated } from '../support/migrated-database.ts'
 import { oncekey } from '../support/run-command.ts'
-import { createDatabase, type TestDatabase } from '../support/servers.ts'
+import { createDatabase } from '../support/servers.ts'
 
 const PARTITIONS = 4
 const TABLES = ['audit_log', 'events', 'idempotency_keys', 'orders', 'payments']
 const DAY_MS = 86_400_000
 const FINGERPRINT = 'a'.repeat(64)
 
-let created: TestDatabase
-let database: Database
-before(async () => {
-  created = await createDatabase()
-  database = openDatabase(created.url)
-  await migrate(database, SQL_DIRECTORY)
-})
-after(async () => {
-  await database.close()
-  await created.drop()
-})
+const { database, url, close } = await openMigrated('server')
+after(close)
 
 test('every unique key has the client first', async () => {
   const rows = await database.run(
@@ -55,7 +47,7 @@ test('migrate --partition splits the tables, and what was in them is the same as
   const before = await contents()
   const objects = await definitions()
   const { code, stdout, stderr } = await oncekey(['migrate', '--partition', `${PARTITIONS}`], {
-    DATABASE_URL: created.url,
+    DATABASE_URL: url,
   })
   assert.equal(code, 0, stderr)
   assert.equal(
@@ -64,19 +56,19 @@ test('migrate --partition splits the tables, and what was in them is the same as
   )
   assert.deepEqual(await contents(), before)
   assert.deepEqual(await definitions(), objects)
-  const again = await oncekey(['migrate', '--partition', '8'], { DATABASE_URL: created.url })
+  const again = await oncekey(['migrate', '--partition', '8'], { DATABASE_URL: url })
   assert.match(again.stdout, new RegExp(`^orders has already ${PARTITIONS} partitions$`, 'm'))
-  const wrong = await oncekey(['migrate', '--partition', '1'], { DATABASE_URL: created.url })
+  const wrong = await oncekey(['migrate', '--partition', '1'], { DATABASE_URL: url })
   assert.equal(wrong.code, 1)
   assert.match(wrong.stderr, /--partition must be a whole number from 2 to 1024/)
   // The chains go on where they were, and hold.
   for (const client of clients) await use(database, client)
-  const audit = await oncekey(['audit', 'verify'], { DATABASE_URL: created.url })
+  const audit = await oncekey(['audit', 'verify'], { DATABASE_URL: url })
   assert.equal(audit.code, 0, audit.stdout + audit.stderr)
 })
 
 test('whatever a request does touches one partition of each table', async (t) => {
-  const { watched, executed, close } = await explained(created.url, database)
+  const { watched, executed, close } = await explained(url, database)
   t.after(close)
   // More often than PostgreSQL plans a statement anew for its values: its general plan must do as well.
   for (let ref = 0; ref < 8; ref++) await use(watched, 'acme')

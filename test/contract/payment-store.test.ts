@@ -4,7 +4,7 @@ import { openDatabase } from '../../internal/database/database.ts'
 import { migrate } from '../../internal/database/migrate.ts'
 import { paymentStore } from '../../internal/payments/payment-store.ts'
 import { SQL_DIRECTORY } from '../../src/package-root.ts'
-import { KINDS, openMigrated } from '../support/clients.ts'
+import { KINDS, openMigrated } from '../support/migrated-database.ts'
 import { beginning, paymentStoreContract, ref, SCOPE, SETTLE_MS, settlement } from './payment-store.ts'
 import { paymentsIn, trailOf } from './payments-in.ts'
 

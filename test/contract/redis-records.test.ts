@@ -1,23 +1,13 @@
 import assert from 'node:assert/strict'
 import { randomBytes, randomUUID } from 'node:crypto'
-import { after, test } from 'node:test'
-import { Redis } from 'ioredis'
-import { connectRedis } from '../../internal/database/redis.ts'
+import { test } from 'node:test'
 import { redisNames } from '../../internal/idempotency/redis-names.ts'
 import { redisRecords } from '../../internal/idempotency/redis-records.ts'
 import { redisStore } from '../../internal/idempotency/redis-store.ts'
 import type { KeyId, StoredResponse } from '../../internal/idempotency/store.ts'
-import { connected } from '../support/redis-ready.ts'
-import { startRedis } from '../support/servers.ts'
+import { startOwnRedis } from '../support/own-redis.ts'
 
-const own = await startRedis()
-const redis = await connected(connectRedis(own.url))
-const raw = new Redis(own.url)
-after(async () => {
-  raw.disconnect()
-  await redis.close()
-  await own.stop()
-})
+const { redis, raw } = await startOwnRedis()
 const options = { ttlMs: 86_400_000 }
 const store = redisStore(redis, options)
 const records = redisRecords(redis, options)
@@ -38,7 +28,7 @@ test(`an answered key takes at most ${BYTES_BESIDES} bytes of Redis besides its 
     await store.claim(id, randomBytes(32).toString('hex'), mine, 30_000)
     assert.equal(await store.complete(id, mine, response), true)
   }
-  // What the first one brings, scripts and buffers, is none of its own.
+  // What the first one brings, scripts and buffers, is none of its server.
   await Promise.all(Array.from({ length: 50 }, (_, n) => place(n)))
   const before = await used()
   // The tables of Redis double: a number of keys at which they are as empty as they can be would do it no justice.

@@ -5,24 +5,16 @@ import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import { after, test } from 'node:test'
 import { pathToFileURL } from 'node:url'
-import { Redis } from 'ioredis'
 import { connectRedis } from '../../internal/database/redis.ts'
 import { loadScript } from '../../internal/database/redis-script.ts'
 import { FaultProxy } from '../../src/tools/faults/fault-proxy.ts'
+import { startOwnRedis } from '../support/own-redis.ts'
 import { connected } from '../support/redis-ready.ts'
-import { startRedis } from '../support/servers.ts'
 import { until } from '../support/until.ts'
 
-const server = await startRedis()
-const redis = await connected(connectRedis(server.url))
-const bare = new Redis(server.url)
+const { server, redis, raw } = await startOwnRedis()
 const directory = mkdtempSync(join(tmpdir(), 'oncekey-script-'))
-after(async () => {
-  bare.disconnect()
-  await redis.close()
-  await server.stop()
-  rmSync(directory, { recursive: true })
-})
+after(() => rmSync(directory, { recursive: true }))
 
 function scriptOf(lua: string) {
   const file = join(directory, `${randomBytes(4).toString('hex')}.lua`)
@@ -32,7 +24,7 @@ function scriptOf(lua: string) {
 
 /** How many scripts have been asked for. */
 async function commands(): Promise<number> {
-  return Number(/cmdstat_evalsha:calls=(\d+)/.exec(await bare.info('commandstats'))?.[1])
+  return Number(/cmdstat_evalsha:calls=(\d+)/.exec(await raw.info('commandstats'))?.[1])
 }
 
 const key = () => `oncekey-test:${randomBytes(6).toString('hex')}`

@@ -1,27 +1,17 @@
 import assert from 'node:assert/strict'
 import { randomBytes } from 'node:crypto'
-import { after, before, beforeEach, test } from 'node:test'
+import { after, beforeEach, test } from 'node:test'
 import { setTimeout as sleep } from 'node:timers/promises'
 import postgres from 'postgres'
-import { type Database, openDatabase } from '../../internal/database/database.ts'
-import { migrate } from '../../internal/database/migrate.ts'
+import type { Database } from '../../internal/database/database.ts'
 import { postgresStore } from '../../internal/idempotency/postgres-store.ts'
 import type { UnknownReason } from '../../internal/idempotency/store.ts'
 import { Sweeper, sweepExpired } from '../../internal/idempotency/sweeper.ts'
-import { SQL_DIRECTORY } from '../../src/package-root.ts'
-import { createDatabase, onCitus, type TestDatabase } from '../support/servers.ts'
+import { openMigrated } from '../support/migrated-database.ts'
+import { onCitus } from '../support/servers.ts'
 
-let created: TestDatabase
-let database: Database
-before(async () => {
-  created = await createDatabase()
-  database = openDatabase(created.url)
-  await migrate(database, SQL_DIRECTORY)
-})
-after(async () => {
-  await database.close()
-  await created.drop()
-})
+const { database, url, close } = await openMigrated('server')
+after(close)
 beforeEach(() => database.run((sql) => sql`DELETE FROM idempotency_keys`))
 
 const token = () => randomBytes(16).toString('hex')
@@ -87,7 +77,7 @@ test('two sweeps at once remove each row once', async () => {
 if (!onCitus)
   test('two sweeps at once do not wait for each other', async () => {
     await expired(300)
-    const other = postgres(created.url, { max: 1 })
+    const other = postgres(url, { max: 1 })
     let release = () => {}
     const released = new Promise<void>((resolve) => {
       release = resolve

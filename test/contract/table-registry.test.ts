@@ -1,5 +1,5 @@
 import assert from 'node:assert/strict'
-import { after, before, type TestContext, test } from 'node:test'
+import { after, type TestContext, test } from 'node:test'
 import { setTimeout as sleep } from 'node:timers/promises'
 import { type Database, openDatabase } from '../../internal/database/database.ts'
 import { listen } from '../../internal/database/listen.ts'
@@ -10,7 +10,8 @@ import { CLIENTS_CHANNEL, revokeClient } from '../../internal/signature/client-t
 import { resealSecrets } from '../../internal/signature/reseal.ts'
 import { openTableRegistry, type TableRegistryOptions } from '../../internal/signature/table-registry.ts'
 import { SQL_DIRECTORY } from '../../src/package-root.ts'
-import { add, changeNote, newKey, type OpenedDatabase, openMigrated, rotate } from '../support/clients.ts'
+import { add, changeNote, newKey, rotate } from '../support/clients.ts'
+import { openMigrated } from '../support/migrated-database.ts'
 import { startPostgres } from '../support/servers.ts'
 
 const HOUR_MS = 3_600_000
@@ -18,15 +19,8 @@ const HOUR_MS = 3_600_000
 const NEVER_MS = 2 ** 30
 const { key } = newKey()
 
-let opened: OpenedDatabase
-let database: Database
-let url: string
-before(async () => {
-  opened = await openMigrated('server')
-  database = opened.database
-  url = opened.url ?? ''
-})
-after(() => opened.close())
+const { database, url, close } = await openMigrated('server')
+after(close)
 
 async function open(t: TestContext, options: Partial<TableRegistryOptions> = {}) {
   const troubles: string[] = []

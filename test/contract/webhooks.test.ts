@@ -4,7 +4,7 @@ import { after, before, describe, type TestContext, test } from 'node:test'
 import { Webhook } from 'standardwebhooks'
 import type { Database } from '../../internal/database/database.ts'
 import { type Deliverer, startDeliverer } from '../../internal/events/deliverer.ts'
-import { sweepDeliveries } from '../../internal/events/delivery-table.ts'
+import { sweepDeliveries, takeDeliveries } from '../../internal/events/delivery-table.ts'
 import {
   addEndpoint,
   disabledEndpoint,
@@ -28,7 +28,8 @@ import { postWebhook } from '../../internal/events/post-webhook.ts'
 import { disableEndpoint, replayEndpoint, replayEvent } from '../../internal/events/replay.ts'
 import { orderStore } from '../../internal/orders/order-store.ts'
 import { webhookSealing } from '../../src/service/webhook-sealing.ts'
-import { changeNote, KINDS, newKey, type OpenedDatabase, openMigrated } from '../support/clients.ts'
+import { changeNote, newKey } from '../support/clients.ts'
+import { KINDS, type OpenedDatabase, openMigrated } from '../support/migrated-database.ts'
 import { until } from '../support/until.ts'
 import { type ReceivedWebhook, startWebhookReceiver } from '../support/webhook-receiver.ts'
 import { placement } from './order-store.ts'
@@ -228,6 +229,45 @@ for (const kind of KINDS) {
         (await deliveries(client)).every(({ state }) => state === 'delivered'),
       )
       assert.deepEqual(received.map(({ id }) => id).toSorted(), ids.toSorted())
+    })
+
+    test('what waits for its next attempt is sent at once when an operator replays; what is being sent stays', async (t) => {
+      const client = newClient()
+      let status = 503
+      const { received, url } = await startWebhookReceiver(
+        t,
+        (response) => void response.writeHead(status).end(),
+      )
+      const { endpoint } = await add(client, url)
+      for (let n = 0; n < 2; n++) await place(client)
+      // Of ten tries of random length the longest: the second attempt would be 10 s later.
+      const deliverer = node(t, { random: () => 0.999 })
+      await rounds(deliverer, () => received.length === 2)
+      assert.equal(await deliverer.round(), 0)
+      status = 200
+      for (const since of [undefined, new Date(0)]) {
+        await database.run(
+          (sql) => sql`
+            UPDATE webhook_deliveries SET state = 'pending', ended_at = NULL, failures = 5, lease_until = NULL,
+              next_at = clock_timestamp() + interval '10 hours' WHERE client = ${client}`,
+        )
+        received.length = 0
+        assert.ok(await replayEndpoint(database, { client, id: endpoint.id, since }, changeNote()))
+        assert.deepEqual(
+          (await deliveries(client)).map(({ failures }) => failures),
+          [0, 0],
+        )
+        await rounds(deliverer, () => received.length === 2)
+      }
+
+      await database.run(
+        (sql) => sql`
+          UPDATE webhook_deliveries SET state = 'pending', ended_at = NULL,
+            lease_until = clock_timestamp() + interval '1 hour', next_at = clock_timestamp() + interval '1 hour'
+          WHERE client = ${client}`,
+      )
+      assert.ok(await replayEndpoint(database, { client, id: endpoint.id, since: undefined }, changeNote()))
+      assert.equal(await deliverer.round(), 0)
     })
 
     test('one event is sent again alone, of this endpoint only, and the audit trail tells who asked for it', async (t) => {
@@ -451,6 +491,33 @@ for (const kind of KINDS) {
         'payment.unknown',
         'payment.unknown',
       ])
+    })
+
+    test('a later event of one payment waits for the earlier one when both are replayed, too', async (t) => {
+      const client = newClient()
+      const { url } = await startWebhookReceiver(t)
+      const { endpoint } = await add(client, url)
+      const object = randomUUID()
+      for (const type of ['payment.unknown', 'payment.completed'])
+        await database.run(
+          (sql) =>
+            sql`INSERT INTO events (client, object, type) VALUES (${client}, ${object}::uuid, ${type})`,
+        )
+      const deliverer = node(t)
+      await rounds(deliverer, async () => {
+        const all = await deliveries(client)
+        return all.length === 2 && all.every(({ state }) => state === 'delivered')
+      })
+      assert.ok(await replayEndpoint(database, { client, id: endpoint.id, since: new Date(0) }, changeNote()))
+      await until('both are pending', async () => {
+        await database.run((sql) => sql`SELECT oncekey_webhook_fan_out(100, 1000)`)
+        return (await deliveries(client)).every(({ state }) => state === 'pending')
+      })
+      const taken = await takeDeliveries(database, { busy: [], limit: 100, leaseMs: 60_000 })
+      assert.deepEqual(
+        taken.filter((one) => one.client === client).map(({ event }) => event.type),
+        ['payment.unknown'],
+      )
     })
 
     test('a client has 20 endpoints at most, whatever runs at once, and each URL once', async () => {

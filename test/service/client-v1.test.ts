@@ -1,6 +1,7 @@
 import assert from 'node:assert/strict'
 import { after, test } from 'node:test'
-import { createClient, ProblemError } from '../../src/client.ts'
+import { createClient } from '../../src/client.ts'
+import { failure } from '../support/failure.ts'
 import { startServiceOnDatabase } from '../support/service-on-database.ts'
 
 const world = await startServiceOnDatabase({
@@ -16,15 +17,6 @@ const INPUT = {
   description: 'café',
   payment_method: 'card-4242424242424242',
   metadata: { basket: '7' },
-}
-
-async function failure(promise: Promise<unknown>): Promise<ProblemError> {
-  const error: unknown = await promise.then(
-    () => assert.fail('it did not fail'),
-    (reason) => reason,
-  )
-  assert.ok(error instanceof ProblemError, String(error))
-  return error
 }
 
 async function remaining(client: typeof ann): Promise<string[]> {

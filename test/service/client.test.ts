@@ -1,14 +1,9 @@
 import assert from 'node:assert/strict'
 import { randomUUID } from 'node:crypto'
 import { after, test } from 'node:test'
-import {
-  createClient,
-  DEFAULT_RETRY,
-  type Order,
-  ProblemError,
-  type SigningOptions,
-} from '../../src/client.ts'
+import { createClient, DEFAULT_RETRY, type Order, type SigningOptions } from '../../src/client.ts'
 import { readOrdersAt } from '../support/check-orders.ts'
+import { failure } from '../support/failure.ts'
 import { createDatabase } from '../support/servers.ts'
 import { startService } from '../support/service.ts'
 
@@ -28,15 +23,6 @@ function partner(options: Partial<SigningOptions> = {}) {
 
 async function ordersOf(key: string) {
   return (await readOrdersAt(database.url)).filter((row) => row.idempotency_key === key)
-}
-
-async function failure(promise: Promise<unknown>): Promise<ProblemError> {
-  const error: unknown = await promise.then(
-    () => assert.fail('it did not fail'),
-    (reason) => reason,
-  )
-  assert.ok(error instanceof ProblemError, String(error))
-  return error
 }
 
 test('an order is placed, replayed with its key, and read back', async () => {

@@ -53,6 +53,12 @@ test('an operator adds, lists, rotates, disables, replays and removes endpoints'
   assert.equal(JSON.parse(entries[3].entry).since, '2026-01-01T00:00:00.000Z')
   assert.ok(!trail.stdout.includes('whsec_'))
 
+  const unknown = await oncekey(['webhooks', 'add', 'acmee', 'https://partner.example/'], settings)
+  assert.match(unknown.stdout, /^secret whsec_.*\nThe database has no client of this name: /m)
+  await oncekey(['clients', 'add', 'acme'], settings)
+  const known = await oncekey(['webhooks', 'add', 'acme', 'https://partner.example/'], settings)
+  assert.match(known.stdout, /^added \S+ of acme\nsecret \S+\n$/)
+
   for (const [args, message] of [
     [['add', 'acme', 'http://partner.example/'], /must be an https URL/],
     [['add', 'acme', 'https://10.0.0.1/'], /must not be a private address/],

@@ -49,7 +49,7 @@ test('with min-replicas-to-write a primary that lost its replica takes no claim:
   const primary = await startRedis({ settings: ['--min-replicas-to-write', '1'] })
   t.after(() => primary.kill())
   const { port } = new URL(primary.url)
-  const replica = await startRedis({ settings: ['--replicaof', `127.0.0.1 ${port}`] })
+  const replica = await startRedis({ settings: ['--replicaof', '127.0.0.1', port] })
   t.after(() => replica.kill())
   const redis = await connected(connectRedis(primary.url))
   t.after(() => redis.close())

@@ -1,14 +1,7 @@
 import { randomBytes, randomUUID } from 'node:crypto'
-import { mkdtempSync, rmSync } from 'node:fs'
-import { tmpdir } from 'node:os'
-import { join } from 'node:path'
-import { type Database, openDatabase } from '../../internal/database/database.ts'
-import { openEmbedded } from '../../internal/database/embedded.ts'
-import { migrate } from '../../internal/database/migrate.ts'
+import type { Database } from '../../internal/database/database.ts'
 import { addClient, type NewSecret, rotateClient } from '../../internal/signature/client-table.ts'
 import { parseSealKey, type SealKey, seal } from '../../internal/signature/seal.ts'
-import { SQL_DIRECTORY } from '../../src/package-root.ts'
-import { createDatabase } from './servers.ts'
 
 /** A change of clients, as an operator makes it. */
 export const changeNote = () => ({ id: randomUUID(), by: 'jane', reason: 'a test' })
@@ -42,49 +35,4 @@ export async function rotate(database: Database, client: string, key: SealKey, o
   const outcome = await rotateClient(database, made.stored, overlapMs, changeNote())
   if (outcome !== 'rotated') throw new Error(`${client}: ${outcome}`)
   return made
-}
-
-type Kind = 'server' | 'embedded'
-/** Where the contracts of the tables are tried. */
-export const KINDS: readonly Kind[] =
-  process.env.TEST_ON_SERVER_ONLY === undefined ? ['server', 'embedded'] : ['server']
-
-export interface OpenedDatabase {
-  database: Database
-  /** undefined: the embedded one. */
-  url: string | undefined
-  close(): Promise<void>
-}
-
-/** An empty database with the schema, on the shared server or embedded. */
-export async function openMigrated(kind: Kind): Promise<OpenedDatabase> {
-  const opened = kind === 'server' ? await openOnServer() : await openInDirectory()
-  await migrate(opened.database, SQL_DIRECTORY)
-  return opened
-}
-
-async function openOnServer(): Promise<OpenedDatabase> {
-  const { url, drop } = await createDatabase()
-  const database = openDatabase(url)
-  return {
-    database,
-    url,
-    async close() {
-      await database.close()
-      await drop()
-    },
-  }
-}
-
-async function openInDirectory(): Promise<OpenedDatabase> {
-  const directory = mkdtempSync(join(tmpdir(), 'oncekey-clients-'))
-  const database = await openEmbedded(directory)
-  return {
-    database,
-    url: undefined,
-    async close() {
-      await database.close()
-      rmSync(directory, { recursive: true, force: true })
-    },
-  }
 }

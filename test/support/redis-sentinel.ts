@@ -26,7 +26,7 @@ export async function startSentinels(): Promise<Sentinels> {
   const settings = ['--repl-diskless-sync-delay', '0']
   const primary = await startRedis({ settings })
   const { port } = new URL(primary.url)
-  const replica = await startRedis({ settings: [...settings, '--replicaof', `127.0.0.1 ${port}`] })
+  const replica = await startRedis({ settings: [...settings, '--replicaof', '127.0.0.1', port] })
   await untilReply(replica, ['INFO', 'replication'], 'master_link_status:up')
   const sentinels = await Promise.all([1, 2, 3].map(() => startSentinel(port)))
   for (const sentinel of sentinels) {

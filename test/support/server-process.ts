@@ -2,6 +2,7 @@ import { type ChildProcess, spawn, spawnSync } from 'node:child_process'
 import { once } from 'node:events'
 import { openSync, readdirSync, readFileSync, readlinkSync } from 'node:fs'
 import { setTimeout as sleep } from 'node:timers/promises'
+import { atProcessEnd } from './process-end.ts'
 
 /** An operating system user to run as. */
 export interface User {
@@ -127,16 +128,9 @@ export class ServerProcess {
   }
 }
 
-process.on('exit', () => {
+atProcessEnd(() => {
   for (const server of running) server.abandon()
 })
-for (const [name, code] of [
-  ['SIGINT', 130],
-  ['SIGTERM', 143],
-  ['SIGHUP', 129],
-] as const) {
-  process.once(name, () => process.exit(code))
-}
 
 function signal(pids: number[], name: NodeJS.Signals): void {
   for (const pid of pids) {

@@ -5,6 +5,7 @@ import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import { setTimeout as sleep } from 'node:timers/promises'
 import { fileURLToPath } from 'node:url'
+import { atProcessEnd } from './process-end.ts'
 
 export type Settings = Record<string, string>
 
@@ -45,17 +46,10 @@ const POLL_MS = 10
 const running = new Set<ChildProcess>()
 const directories: string[] = []
 
-process.on('exit', () => {
+atProcessEnd(() => {
   for (const child of running) child.kill('SIGKILL')
   for (const directory of directories) rmSync(directory, { recursive: true, force: true, maxRetries: 3 })
 })
-for (const [name, code] of [
-  ['SIGINT', 130],
-  ['SIGTERM', 143],
-  ['SIGHUP', 129],
-] as const) {
-  process.once(name, () => process.exit(code))
-}
 
 /**
  * Starts `oncekey serve` (or the command of `args`, or another file than this clone's) with these settings and

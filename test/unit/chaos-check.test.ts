@@ -413,16 +413,20 @@ describe('the checker of chaos runs', () => {
     const written = clean()
     const id = written.sent(6_000, { key: 'key-5', node: 1 })
     written.records.push({ t: 'lost', at: 8_500, id, error: 'ECONNRESET' })
-    const sigterm = (at: number, inTime: boolean, node = 1) =>
+    const sigterm = (at: number, inTime: boolean, node = 1, arrivedAt = at) =>
       found(written, {
         ...orders,
-        outcome: { faults: [{ ...fault('sigterm', 7_000, 9_000), node, sigterm: { at, inTime } }] },
+        outcome: {
+          faults: [{ ...fault('sigterm', 7_000, 9_000), node, sigterm: { at, arrivedAt, inTime } }],
+        },
       })
     assert.deepEqual(sigterm(8_000, true), [13])
     assert.deepEqual(sigterm(8_000, false), [])
     assert.deepEqual(sigterm(8_000, true, 2), [])
-    // It may not have arrived yet.
+    // It may not have arrived yet, or waited for its connection to be taken.
     assert.deepEqual(sigterm(6_500, true), [])
+    assert.deepEqual(sigterm(8_000, true, 1, 6_500), [])
+    assert.deepEqual(sigterm(8_000, true, 1, 7_100), [13])
   })
 
   test('calls a run void in which too little succeeded or a fault did not hit', () => {

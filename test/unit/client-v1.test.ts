@@ -1,6 +1,7 @@
 import assert from 'node:assert/strict'
 import { type TestContext, test } from 'node:test'
-import { type ClientSettings, createClient, ProblemError } from '../../src/client.ts'
+import { type ClientSettings, createClient } from '../../src/client.ts'
+import { failure } from '../support/failure.ts'
 import {
   cutBeforeResponse,
   problem,
@@ -38,15 +39,6 @@ async function partner(t: TestContext, script: Step[], options: Partial<ClientSe
     ...options,
   })
   return { ...server, client, waits }
-}
-
-async function failure(promise: Promise<unknown>): Promise<ProblemError> {
-  const error = await promise.then(
-    (value) => assert.fail(`it did not fail: ${JSON.stringify(value)}`),
-    (reason: unknown) => reason,
-  )
-  assert.ok(error instanceof ProblemError, String(error))
-  return error
 }
 
 const targets = ({ arrived }: Pick<ScriptedServer, 'arrived'>) =>

@@ -1,7 +1,8 @@
 import assert from 'node:assert/strict'
 import { type TestContext, test } from 'node:test'
 import { sign } from '../../internal/signature/schemes.ts'
-import { createClient, ProblemError, type SigningOptions } from '../../src/client.ts'
+import { createClient, type SigningOptions } from '../../src/client.ts'
+import { failure } from '../support/failure.ts'
 import {
   type Arrived,
   created,
@@ -39,15 +40,6 @@ async function partner(t: TestContext, script: Step[], options: Partial<SigningO
     ...options,
   })
   return { ...server, client, clock, waits }
-}
-
-async function failure(promise: Promise<unknown>): Promise<ProblemError> {
-  const error = await promise.then(
-    (value) => assert.fail(`it did not fail: ${JSON.stringify(value)}`),
-    (reason: unknown) => reason,
-  )
-  assert.ok(error instanceof ProblemError, String(error))
-  return error
 }
 
 function assertSigned(request: Arrived, atMs: number): void {

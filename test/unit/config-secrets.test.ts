@@ -2,20 +2,11 @@ import assert from 'node:assert/strict'
 import { test } from 'node:test'
 import { readConfig, readSettings } from '../../src/config/config.ts'
 import { printConfig } from '../../src/config/print-config.ts'
-import { ConfigError } from '../../src/config/setting.ts'
+import { configFaults } from '../support/config-faults.ts'
 
 type Settings = Record<string, string>
 
-function faultsOf(settings: Settings): readonly string[] {
-  try {
-    readConfig('serve', settings)
-  } catch (error) {
-    assert.ok(error instanceof ConfigError, String(error))
-    for (const fault of error.faults) assert.ok(error.message.includes(fault), fault)
-    return error.faults
-  }
-  return []
-}
+const faultsOf = (settings: Settings) => configFaults(() => readConfig('serve', settings))
 
 const SECRET = 'hunter2'
 const KEY = Buffer.alloc(32, 'hunter2').toString('base64')

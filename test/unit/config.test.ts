@@ -13,19 +13,11 @@ import { printConfig } from '../../src/config/print-config.ts'
 import { ConfigError, isUsedBy } from '../../src/config/setting.ts'
 import { parseDuration } from '../../src/config/setting-values.ts'
 import { SETTINGS } from '../../src/config/settings.ts'
+import { configFaults } from '../support/config-faults.ts'
 
 type Settings = Record<string, string>
 
-function faultsOf(settings: Settings): readonly string[] {
-  try {
-    readConfig('serve', settings)
-  } catch (error) {
-    assert.ok(error instanceof ConfigError, String(error))
-    for (const fault of error.faults) assert.ok(error.message.includes(fault), fault)
-    return error.faults
-  }
-  return []
-}
+const faultsOf = (settings: Settings) => configFaults(() => readConfig('serve', settings))
 
 const HERE = fileURLToPath(import.meta.url)
 const KEY = Buffer.alloc(32, 1).toString('base64')

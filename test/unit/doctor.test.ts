@@ -1,5 +1,6 @@
 import assert from 'node:assert/strict'
 import { test } from 'node:test'
+import { parseInfo } from '../../internal/database/redis-engine.ts'
 import { redisEngine } from '../../src/cli/check-redis.ts'
 import { clock } from '../../src/cli/finding.ts'
 
@@ -38,10 +39,31 @@ for (const [version, ok] of [
     const finding = redisEngine({
       name: `Redis ${version}`,
       redisVersion: version,
-      isReplica: false,
-      isClusterNode: false,
+      isActiveReplica: false,
     })
     assert.equal(finding.ok, ok)
     assert.equal(finding.detail.includes('6.2 or newer is needed'), !ok)
+  })
+}
+
+for (const [info, ok, detail] of [
+  [
+    'redis_version:7.2.4\r\nserver_name:valkey\r\nvalkey_version:8.0.1\r\nrole:master',
+    true,
+    /^Valkey 8\.0\.1$/,
+  ],
+  ['redis_version:7.2.4\r\nredict_version:7.3.0\r\nrole:master', true, /^Redict 7\.3\.0$/],
+  ['redis_version:6.3.4\r\nrole:master\r\n# KeyDB\r\nmvcc_depth:0', true, /^KeyDB 6\.3\.4$/],
+  [
+    'redis_version:6.3.4\r\nrole:active-replica\r\n# KeyDB\r\nmvcc_depth:0',
+    false,
+    /^KeyDB 6\.3\.4, with active-replica two servers take writes, .*: set active-replica no$/,
+  ],
+  ['redis_version:7.9.224\r\nrole:master', true, /^Redis 7\.9\.224$/],
+] as const) {
+  test(`doctor says ${String(detail).slice(2, -2)}`, () => {
+    const finding = redisEngine(parseInfo(info))
+    assert.equal(finding.ok, ok)
+    assert.match(finding.detail, detail)
   })
 }

@@ -1,6 +1,7 @@
 import assert from 'node:assert/strict'
 import { existsSync, readdirSync, readFileSync } from 'node:fs'
 import { describe, test } from 'node:test'
+import { parse } from 'yaml'
 
 const root = new URL('../../', import.meta.url)
 const read = (path: string) => readFileSync(new URL(path, root), 'utf8')
@@ -76,3 +77,15 @@ for (const page of MARKDOWN.filter((name) => name.startsWith('docs/'))) {
     )
   })
 }
+
+test('docker compose run, wherever a page has it, names a service of docker-compose.yml', () => {
+  const services = Object.keys(parse(read('docker-compose.yml')).services)
+  const named = MARKDOWN.flatMap((page) =>
+    [...read(page).matchAll(/docker compose run --rm (?:-v \S+ )?(\S+)/g)].map(([, name = '']) => ({
+      page,
+      name,
+    })),
+  )
+  assert.ok(named.length > 5)
+  for (const { page, name } of named) assert.ok(services.includes(name), `${page}: ${name}`)
+})

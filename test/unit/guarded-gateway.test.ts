@@ -1,17 +1,10 @@
 import assert from 'node:assert/strict'
 import { describe, test } from 'node:test'
-import type { Charge, ChargeResult, FindResult, PaymentGateway } from '../../internal/payments/gateway.ts'
+import type { ChargeResult, FindResult, PaymentGateway } from '../../internal/payments/gateway.ts'
 import { guardedGateway } from '../../internal/payments/guarded-gateway.ts'
+import { CHARGE } from '../support/charge.ts'
 import { until } from '../support/until.ts'
 
-const CHARGE: Charge = {
-  key: 'a'.repeat(64),
-  amount: '1',
-  currency: 'EUR',
-  description: undefined,
-  paymentMethod: 'pm_test_4242',
-  metadata: undefined,
-}
 const options = { mayLeave: () => true }
 const COMPLETED: ChargeResult & FindResult = { outcome: 'completed', chargeId: 'ch_1' }
 const TIMEOUT: ChargeResult & FindResult = { outcome: 'timeout', cause: new Error('late') }

@@ -1,19 +1,12 @@
 import assert from 'node:assert/strict'
 import { test } from 'node:test'
-import { ConfigError } from '../../src/config/setting.ts'
 import { readProxyConfig } from '../../src/sidecar/proxy-config.ts'
+import { configFaults } from '../support/config-faults.ts'
 
 const TARGET = ['--target', 'http://127.0.0.1:8081']
 
-function faultsOf(args: string[], env: Record<string, string> = {}): readonly string[] {
-  try {
-    readProxyConfig(args, env)
-    return []
-  } catch (error) {
-    assert.ok(error instanceof ConfigError, String(error))
-    return error.faults
-  }
-}
+const faultsOf = (args: string[], env: Record<string, string> = {}) =>
+  configFaults(() => readProxyConfig(args, env))
 
 test('with a target alone the defaults of the contract are in force', () => {
   const { settings, ...own } = readProxyConfig(TARGET, {})

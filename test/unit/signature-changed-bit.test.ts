@@ -8,25 +8,28 @@ import { type SignedRequest, type Verdict, verify } from '../../internal/signatu
 import { type Intent, SIGNED_AT, signV1, toRequest } from '../support/signed-request.ts'
 
 const NOW = SIGNED_AT * 1000
+const secrets = [lasting('shared')]
+/** Every client has the secret, so that it is the signature alone that protects the client line. */
+const registry = { find: (id: string) => ({ id, secrets, minScheme: undefined }) }
+
+const printable = (maxLength: number) =>
+  fc.string({ minLength: 1, maxLength, unit: fc.constantFrom(...'!"$%&/()=?*+azAZ09._-~') })
+const requestsTo = (target: fc.Arbitrary<string>) =>
+  fc.record({
+    method: fc.constantFrom('GET', 'POST', 'PUT', 'DELETE'),
+    target,
+    client: fc.stringMatching(/^[A-Za-z0-9._-]{1,64}$/),
+    key: printable(40),
+    body: fc.uint8Array({ minLength: 1, maxLength: 100 }).map((bytes) => Buffer.from(bytes)),
+    timestamp: fc.integer({ min: 0, max: 2 ** 40 }),
+  })
 
 function codeOf(verdict: Verdict): string {
   return verdict.ok ? 'ok' : verdict.code
 }
 
 test('any changed bit of what is signed is refused', () => {
-  // Every client has the secret, so that it is the signature alone that protects the client line.
-  const secrets = [lasting('shared')]
-  const registry = { find: (id: string) => ({ id, secrets, minScheme: undefined }) }
-  const printable = (maxLength: number) =>
-    fc.string({ minLength: 1, maxLength, unit: fc.constantFrom(...'!"$%&/()=?*+azAZ09._-~') })
-  const requests = fc.record({
-    method: fc.constantFrom('GET', 'POST', 'PUT', 'DELETE'),
-    target: printable(40).map((path) => `/${path}`),
-    client: fc.stringMatching(/^[A-Za-z0-9._-]{1,64}$/),
-    key: printable(40),
-    body: fc.uint8Array({ minLength: 1, maxLength: 100 }).map((bytes) => Buffer.from(bytes)),
-    timestamp: fc.integer({ min: 0, max: 2 ** 40 }),
-  })
+  const requests = requestsTo(printable(40).map((path) => `/${path}`))
   const field = fc.constantFrom('method', 'target', 'client', 'key', 'body', 'timestamp', 'mac')
   const settings = { minScheme: 'v0', toleranceMs: Number.MAX_SAFE_INTEGER } as const
   fc.assert(
@@ -77,18 +80,9 @@ function flipBytes(bytes: Buffer, bit: number): Buffer {
 }
 
 test('any changed bit of what an RFC 9421 signature covers, or of the signature, is refused', () => {
-  const secrets = [lasting('shared')]
-  const registry = { find: (id: string) => ({ id, secrets, minScheme: undefined }) }
-  const printable = (maxLength: number) =>
-    fc.string({ minLength: 1, maxLength, unit: fc.constantFrom(...'!"$%&/()=?*+azAZ09._-~') })
-  const requests = fc.record({
-    method: fc.constantFrom('GET', 'POST', 'PUT', 'DELETE'),
-    target: fc.tuple(printable(20), printable(20)).map(([path, query]) => `/${path}?${query}x`),
-    client: fc.stringMatching(/^[A-Za-z0-9._-]{1,64}$/),
-    key: printable(40),
-    body: fc.uint8Array({ minLength: 1, maxLength: 100 }).map((bytes) => Buffer.from(bytes)),
-    timestamp: fc.integer({ min: 0, max: 2 ** 40 }),
-  })
+  const requests = requestsTo(
+    fc.tuple(printable(20), printable(20)).map(([path, query]) => `/${path}?${query}x`),
+  )
   const field = fc.constantFrom(
     'method',
     'target',

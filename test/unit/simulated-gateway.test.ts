@@ -6,16 +6,9 @@ import {
   SIMULATED_DEFAULTS,
   simulatedGatewayText,
 } from '../../src/config/simulated-gateway-settings.ts'
+import { CHARGE } from '../support/charge.ts'
 
 const FAST = { ...SIMULATED_DEFAULTS, delayMs: 0 }
-const CHARGE = {
-  key: 'a'.repeat(64),
-  amount: '1',
-  currency: 'EUR',
-  description: undefined,
-  paymentMethod: 'pm_test_4242',
-  metadata: undefined,
-}
 const mayLeave = () => true
 const keyOf = (n: number) => n.toString(16).padStart(64, '0')
 
