@@ -71,7 +71,7 @@ export const EVENT_SABOTAGES: Record<string, Sabotage> = {
     patches: [
       {
         file: 'sql/functions/webhooks.sql',
-        find: "AND o.state = 'pending' AND (o.attempts = 0 OR o.lease_until > t)",
+        find: "AND o.state = 'pending' AND (o.failures = 0 OR o.lease_until > t)",
         replace: 'AND false',
       },
     ],

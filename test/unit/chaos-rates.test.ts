@@ -158,8 +158,15 @@ test('admissions within a window are counted once each, as if every window were 
 test('a higher rate has more clients, each with the load and the limit that it has at a low one', () => {
   const at = (rate: number) =>
     planRun({
-      ...{ seed: 's', mode: 'orders', store: 'redis', durationMs: 60_000, nodes: 3, partners: 2 },
-      ...{ rate, ttlMs: undefined, newSecret: () => 'secret' },
+      seed: 's',
+      mode: 'orders',
+      store: 'redis',
+      durationMs: 60_000,
+      nodes: 3,
+      partners: 2,
+      rate,
+      ttlMs: undefined,
+      newSecret: () => 'secret',
     })
   assert.deepEqual(
     usualClients(at(10)).map(({ name }) => name),
