@@ -53,6 +53,7 @@ export function openSmallDisk(scratch: string): SmallDisk {
   const close = () => {
     if (!open) return
     open = false
+    process.off('exit', close)
     execFileSync('umount', ['-l', directory], { stdio: 'ignore' })
   }
   process.once('exit', close)
