@@ -163,30 +163,9 @@ export const CASES: readonly Case[] = [
       return 'ok'
     },
   },
-  {
-    name: 'chunked',
-    title: 'without a length',
-    async try(trial) {
-      await twice(trial, 'chunked', { status: 200, body: RESPONSE })
-      return 'ok'
-    },
-  },
-  {
-    name: 'interim',
-    title: '103',
-    async try(trial) {
-      await twice(trial, 'interim', { status: 201, body: RESPONSE })
-      return 'ok'
-    },
-  },
-  {
-    name: 'trailers',
-    title: 'trailers',
-    async try(trial) {
-      await twice(trial, 'trailers', { status: 200, body: RESPONSE })
-      return 'ok'
-    },
-  },
+  replayed('chunked', 'without a length', 200),
+  replayed('interim', '103', 201),
+  replayed('trailers', 'trailers', 200),
   {
     name: 'events',
     title: 'event stream',
@@ -206,6 +185,18 @@ export const CASES: readonly Case[] = [
     },
   },
 ]
+
+/** A response in a form of its own, which a retry gets again. */
+function replayed(name: string, title: string, status: number): Case {
+  return {
+    name,
+    title,
+    async try(trial) {
+      await twice(trial, name, { status, body: RESPONSE })
+      return 'ok'
+    },
+  }
+}
 
 /** A response that goes out as it comes: whole, and a retry gets 409 instead of a second run. */
 async function streamed({ backend, url }: Trial, path: string): Promise<AskResult> {

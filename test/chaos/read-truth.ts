@@ -4,7 +4,7 @@ import { z } from 'zod'
 import { openDatabase } from '../../internal/database/database.ts'
 import { audit as chains } from '../support/audit.ts'
 import { hasCharges, type Mode } from './fault-kinds.ts'
-import type { Done, Rows } from './outcome.ts'
+import { type Done, type Rows, rows } from './outcome.ts'
 import { sha256 } from './traffic.ts'
 
 /** Reads the tables of the service directly. */
@@ -21,40 +21,11 @@ export async function readRows(url: string): Promise<Rows> {
       FROM payments`
     const audit = await sql`
       SELECT client, event_type AS event, entry::json->>'transaction_id' AS transaction FROM audit_log ORDER BY client, seq`
-    return {
-      orders: orders.map((row) => order.parse(row)),
-      payments: payments.map((row) => payment.parse(row)),
-      audit: audit.map((row) => entry.parse(row)),
-      auditFault: await auditFault(url),
-    }
+    return rows.parse({ orders, payments, audit, auditFault: await auditFault(url) })
   } finally {
     await sql.end({ timeout: 1 })
   }
 }
-
-const text = z.string()
-const order = z.object({
-  client: text,
-  key: text,
-  id: text,
-  user_id: text,
-  item: text,
-  amount: z.number(),
-  status: z.number(),
-  sha: text,
-})
-const payment = z.object({
-  client: text,
-  key: text,
-  id: text,
-  state: text,
-  amount: z.number(),
-  gateway_key: text,
-  charge_id: text.nullable(),
-  status: z.number().nullable(),
-  sha: text.nullable(),
-})
-const entry = z.object({ client: text, event: text, transaction: text.nullable() })
 
 async function auditFault(url: string): Promise<string> {
   const database = openDatabase(url)

@@ -19,19 +19,9 @@ import { oncekey } from '../support/run-command.ts'
 import { createDatabase, query, temporaryDirectory } from '../support/servers.ts'
 import { until } from '../support/until.ts'
 import { underLoad } from './citus-load.ts'
+import { TABLE_CONTRACTS } from './table-contracts.ts'
 
-const CONTRACTS = [
-  'keys-on-postgres',
-  'order-store',
-  'payment-store',
-  'audit-log',
-  'audit-concurrency',
-  'client-table',
-  'table-registry',
-  'sweeper',
-  'event-log',
-  'webhooks',
-]
+const CONTRACTS = [...TABLE_CONTRACTS, 'audit-concurrency', 'table-registry', 'event-log', 'webhooks']
 const CLIENT = 'acme'
 
 const missing = whatCitusLacks()

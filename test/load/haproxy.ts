@@ -7,7 +7,7 @@ import { mkdtempSync, rmSync } from 'node:fs'
 import { createServer, type Server } from 'node:http'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
-import { after, before, test } from 'node:test'
+import { after, before, type TestContext, test } from 'node:test'
 import { setTimeout as sleep } from 'node:timers/promises'
 import { fileURLToPath } from 'node:url'
 import { checkOrders, readOrdersAt } from '../support/check-orders.ts'
@@ -121,13 +121,7 @@ test('a node that is alive and not ready gets no requests', async (t) => {
       res.end()
     }).listen(0, '127.0.0.1')
   const servers = [node(true), node(false)]
-  await Promise.all(servers.map((server) => once(server, 'listening')))
-  const [one, two] = servers.map((server) => portOf(server))
-  const balanced = await startBalancer(one ?? 0, two ?? 0)
-  t.after(async () => {
-    await balanced.balancer.kill()
-    for (const server of servers) server.close().closeAllConnections()
-  })
+  const balanced = await balanceOver(t, servers)
   const untilMs = Date.now() + PATIENCE_MS
   // Until its checks have failed twice, it is taken for ready.
   do {
@@ -148,13 +142,7 @@ test('after a 503 only what has a key and what reads is tried again', async (t) 
       res.end('stopping')
     }).listen(0, '127.0.0.1')
   const servers = [stopping(), stopping()]
-  await Promise.all(servers.map((server) => once(server, 'listening')))
-  const [one, two] = servers.map((server) => portOf(server))
-  const balanced = await startBalancer(one ?? 0, two ?? 0)
-  t.after(async () => {
-    await balanced.balancer.kill()
-    for (const server of servers) server.close().closeAllConnections()
-  })
+  const balanced = await balanceOver(t, servers)
   const attempts = async (path: string, method: string, headers: Record<string, string> = {}) => {
     seen.length = 0
     await send(balanced.url + path, { method, headers, ...(method === 'GET' ? {} : { body: '{}' }) })
@@ -165,6 +153,18 @@ test('after a 503 only what has a key and what reads is tried again', async (t) 
   assert.ok((await attempts('/pay', 'POST')) > 1, 'with its key in the body')
   assert.ok((await attempts('/orders', 'GET')) > 1, 'that reads')
 })
+
+/** HAProxy before these two servers, which listen soon, until the test ends. */
+async function balanceOver(t: TestContext, servers: readonly Server[]) {
+  await Promise.all(servers.map((server) => once(server, 'listening')))
+  const [one, two] = servers.map((server) => portOf(server))
+  const balanced = await startBalancer(one ?? 0, two ?? 0)
+  t.after(async () => {
+    await balanced.balancer.kill()
+    for (const server of servers) server.close().closeAllConnections()
+  })
+  return balanced
+}
 
 async function startBalancer(one: number, two: number) {
   const program = needProgram('haproxy', 'haproxy')

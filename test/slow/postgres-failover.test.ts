@@ -5,8 +5,9 @@ import { checkOrders, readOrdersAt } from '../support/check-orders.ts'
 import { newKey, orderBody, postOrder } from '../support/order-client.ts'
 import { met, startLoad, summary } from '../support/order-load.ts'
 import { type PostgresPair, startPostgresPair } from '../support/postgres-pair.ts'
-import { query, redisUrl } from '../support/servers.ts'
-import { type Service, type Settings, startService } from '../support/service.ts'
+import { query } from '../support/servers.ts'
+import type { Service } from '../support/service.ts'
+import { PLACES_OF_KEYS, serviceAt } from '../support/service-at.ts'
 import { until } from '../support/until.ts'
 
 const DATABASE = 'postgres'
@@ -20,12 +21,7 @@ const CUTTING_MS = 30_000
 /** A few are in flight when the first misses its deadline, and some more get through before the next one does. */
 const MOST_WAITING = 14
 
-const stores: Record<string, Settings> = {
-  'keys in Redis': { REDIS_URL: redisUrl },
-  'keys in Postgres': {},
-}
-
-for (const [where, settings] of Object.entries(stores)) {
+for (const [where, settings] of Object.entries(PLACES_OF_KEYS)) {
   describe(`with a synchronous standby and the ${where}`, () => {
     test('the primary is killed and the standby promoted: nothing acknowledged is lost, nothing done twice', async (t) => {
       const pair = await startPair(t)
@@ -140,17 +136,6 @@ async function startPair(t: TestContext): Promise<PostgresPair> {
   const pair = await startPostgresPair()
   t.after(() => pair.stop())
   return pair
-}
-
-async function serviceAt(t: TestContext, databaseUrl: string, settings: Settings): Promise<Service> {
-  const service = await startService({
-    DATABASE_URL: databaseUrl,
-    RATE_LIMITS: 'none',
-    LOG_LEVEL: 'warn',
-    ...settings,
-  })
-  t.after(() => service.kill())
-  return service
 }
 
 /** As a partner does it: the same key again while it is refused. */

@@ -1,12 +1,12 @@
 import assert from 'node:assert/strict'
-import { after, before, describe, type TestContext, test } from 'node:test'
+import { after, before, describe, test } from 'node:test'
 import { setTimeout as sleep } from 'node:timers/promises'
 import postgres from 'postgres'
 import { checkOrders, readOrdersAt } from '../support/check-orders.ts'
 import { newKey, orderBody, postOrder, send } from '../support/order-client.ts'
 import { met, startLoad, summary } from '../support/order-load.ts'
-import { createDatabase, redisUrl, startPostgres, type ThrowawayServer } from '../support/servers.ts'
-import { type Service, type Settings, startService } from '../support/service.ts'
+import { createDatabase, startPostgres, type ThrowawayServer } from '../support/servers.ts'
+import { PLACES_OF_KEYS, serviceAt } from '../support/service-at.ts'
 import { untilPlaced, wordOf } from '../support/until-placed.ts'
 
 /** A statement and the one that finds out what became of it, 2.5 s each, and some time to say so. */
@@ -17,11 +17,6 @@ const KEYS = 20
 /** Longer together than a deadline: the first meet it, the last find it missed. */
 const SPREAD_MS = 150
 const TERMINATIONS = 8
-
-const stores: Record<string, Settings> = {
-  'keys in Redis': { REDIS_URL: redisUrl },
-  'keys in Postgres': {},
-}
 
 const outages = {
   hangs: {
@@ -40,7 +35,7 @@ before(async () => {
 })
 after(() => server.stop())
 
-for (const [where, settings] of Object.entries(stores)) {
+for (const [where, settings] of Object.entries(PLACES_OF_KEYS)) {
   describe(`with the ${where}`, () => {
     test('connections that Postgres terminates under load cost no order and make no second one', async (t) => {
       const database = await createDatabase()
@@ -111,15 +106,4 @@ for (const [where, settings] of Object.entries(stores)) {
       })
     }
   })
-}
-
-async function serviceAt(t: TestContext, databaseUrl: string, settings: Settings): Promise<Service> {
-  const service = await startService({
-    DATABASE_URL: databaseUrl,
-    RATE_LIMITS: 'none',
-    LOG_LEVEL: 'warn',
-    ...settings,
-  })
-  t.after(() => service.kill())
-  return service
 }

@@ -12,7 +12,7 @@ import { newKey, orderBody, postOrder, send } from '../support/order-client.ts'
 import { met, startLoad, summary } from '../support/order-load.ts'
 import { oncekey } from '../support/run-command.ts'
 import { createDatabase, freePort, redisUrl, startRedis } from '../support/servers.ts'
-import { startService } from '../support/service.ts'
+import { type Service, startService } from '../support/service.ts'
 import { until } from '../support/until.ts'
 import { alive, lines, metric, startWorkers, workerPids } from '../support/workers.ts'
 
@@ -37,12 +37,7 @@ describe('WORKERS=2', () => {
     assert.equal(lines(service).filter(({ msg }) => msg === 'migrated').length, 1)
     t.diagnostic(summary(history))
 
-    const lock = await holdOrders(databaseUrl)
-    const late = postOrder(service.url, newKey(), orderBody())
-    await until(
-      'the order is in flight',
-      async () => (await metric(service.url, 'http_requests_in_flight')) > 1,
-    )
+    const { lock, late } = await heldOrder(service, databaseUrl)
     process.kill(service.pid, 'SIGKILL')
     await lock.release()
     assert.equal((await late).status, 201, 'what is in flight finishes')
@@ -109,12 +104,7 @@ describe('WORKERS=2', () => {
     t.diagnostic(summary(history))
 
     // systemd tells each process of a service, not the first only.
-    const lock = await holdOrders(databaseUrl)
-    const late = postOrder(service.url, newKey(), orderBody())
-    await until(
-      'the order is in flight',
-      async () => (await metric(service.url, 'http_requests_in_flight')) > 1,
-    )
+    const { lock, late } = await heldOrder(service, databaseUrl)
     for (const pid of workerPids(service).slice(-2)) process.kill(pid, 'SIGTERM')
     service.signal('SIGTERM')
     await until('it stops', async () => (await send(`${service.url}/readyz`)).code === 'shutting_down')
@@ -248,6 +238,14 @@ function requestsOf(service: Parameters<typeof lines>[0]): Set<unknown> {
 
 function inProgress(history: Parameters<typeof met>[0]): number {
   return met(history, '409 request_in_progress')
+}
+
+/** An order in flight, which waits for the lock. */
+async function heldOrder({ url }: Service, databaseUrl: string) {
+  const lock = await holdOrders(databaseUrl)
+  const late = postOrder(url, newKey(), orderBody())
+  await until('the order is in flight', async () => (await metric(url, 'http_requests_in_flight')) > 1)
+  return { lock, late }
 }
 
 function portOf(address: AddressInfo | string | null): number {

@@ -26,6 +26,15 @@ const OLD_KEY = Buffer.alloc(32, 2).toString('base64')
 const OWN = 'a-secret-of-ours'
 /** Without a payment gateway it must be said that payments are simulated. */
 const PRODUCTION = { NODE_ENV: 'production', SIMULATED_GATEWAY: 'on' }
+/** What is then in force beside the defaults. */
+const IN_PRODUCTION = {
+  production: true,
+  host: '0.0.0.0',
+  simulatedFailureRate: 0,
+  operatorToken: undefined,
+  hmacSecret: undefined,
+  apiKeys: [],
+}
 const SERVERS = { DATABASE_URL: 'postgres://p', REDIS_URL: 'redis://r' }
 const ON_SERVERS = {
   databaseUrl: 'postgres://p',
@@ -186,61 +195,23 @@ const GOOD: [settings: Settings, inForce: Partial<Values>][] = [
   [{ LOG_FILE: 'a.log' }, { logFile: 'a.log' }],
   [
     { ...PRODUCTION, HMAC_SECRET: OWN },
-    {
-      production: true,
-      host: '0.0.0.0',
-      simulatedFailureRate: 0,
-      operatorToken: undefined,
-      hmacSecret: OWN,
-      apiKeys: [],
-    },
+    { ...IN_PRODUCTION, hmacSecret: OWN },
   ],
   [
     { ...PRODUCTION, CLIENTS_FILE: HERE },
-    {
-      production: true,
-      host: '0.0.0.0',
-      simulatedFailureRate: 0,
-      operatorToken: undefined,
-      hmacSecret: undefined,
-      apiKeys: [],
-      clientsFile: HERE,
-    },
+    { ...IN_PRODUCTION, clientsFile: HERE },
   ],
   [
     { ...PRODUCTION, SECRETS_KEY: KEY },
-    {
-      production: true,
-      host: '0.0.0.0',
-      simulatedFailureRate: 0,
-      operatorToken: undefined,
-      hmacSecret: undefined,
-      apiKeys: [],
-      secretsKey: parseSealKey(KEY),
-    },
+    { ...IN_PRODUCTION, secretsKey: parseSealKey(KEY) },
   ],
   [
     { ...PRODUCTION, API_KEYS: 'ann:key-of-ann' },
-    {
-      production: true,
-      host: '0.0.0.0',
-      simulatedFailureRate: 0,
-      operatorToken: undefined,
-      hmacSecret: undefined,
-      apiKeys: [{ user: 'ann', key: 'key-of-ann' }],
-    },
+    { ...IN_PRODUCTION, apiKeys: [{ user: 'ann', key: 'key-of-ann' }] },
   ],
   [
     { ...PRODUCTION, HMAC_SECRET: OWN, METRICS_PORT: '9100', OPERATOR_TOKEN: 'sixteen-and-more' },
-    {
-      production: true,
-      host: '0.0.0.0',
-      simulatedFailureRate: 0,
-      hmacSecret: OWN,
-      apiKeys: [],
-      metricsPort: 9_100,
-      operatorToken: 'sixteen-and-more',
-    },
+    { ...IN_PRODUCTION, hmacSecret: OWN, metricsPort: 9_100, operatorToken: 'sixteen-and-more' },
   ],
   [{ NODE_ENV: 'test' }, {}],
 ]

@@ -1,0 +1,9 @@
+/** Files of `test/contract` that every PostgreSQL is tried with. */
+export const TABLE_CONTRACTS = [
+  'keys-on-postgres',
+  'order-store',
+  'payment-store',
+  'audit-log',
+  'client-table',
+  'sweeper',
+] as const
