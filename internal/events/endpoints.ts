@@ -136,24 +136,36 @@ export async function endpointSecrets(
   })
 }
 
-/** Seals secrets again that lie under an older key; up to 100, returns how many. */
+/**
+ * Seals secrets again that lie under an older key; up to 100, returns how many. One that cannot be opened, since its key is
+ * lost, keeps no other one from its turn; rejects with the first of these when the others are done.
+ */
 export async function resealEndpoints(database: Database, sealing: Sealing): Promise<number> {
   const { keyId } = sealing
   if (keyId === undefined) return 0
   const rows = await database.run(
-    (sql) =>
-      sql`SELECT client, endpoint, id, sealed, key_id FROM webhook_secrets WHERE key_id <> ${keyId} LIMIT 100`,
+    (sql) => sql`
+      SELECT client, endpoint, id, sealed, key_id FROM webhook_secrets WHERE key_id <> ${keyId}
+      ORDER BY random() LIMIT 100`,
   )
+  const failures: unknown[] = []
   for (const row of rows) {
     if (!(row.sealed instanceof Buffer)) continue
     const place = { client: String(row.client), endpoint: String(row.endpoint), secretId: String(row.id) }
-    const again = sealing.seal(sealing.open({ bytes: row.sealed, keyId: String(row.key_id) }, place), place)
+    let again: ReturnType<Sealing['seal']>
+    try {
+      again = sealing.seal(sealing.open({ bytes: row.sealed, keyId: String(row.key_id) }, place), place)
+    } catch (error) {
+      failures.push(error)
+      continue
+    }
     await database.run(
       (sql) => sql`
         UPDATE webhook_secrets SET sealed = ${again.bytes}, key_id = ${again.keyId}
         WHERE client = ${place.client} AND endpoint = ${place.endpoint}::uuid AND id = ${place.secretId}`,
     )
   }
+  if (failures.length > 0) throw failures[0]
   return rows.length
 }
 

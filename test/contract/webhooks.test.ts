@@ -162,6 +162,30 @@ for (const kind of KINDS) {
       )
     })
 
+    test('a secret whose key is lost keeps no other one from being sealed again, and is reported', async () => {
+      const client = newClient()
+      const lost = webhookSealing({ ...PRODUCTION, secretsKey: newKey().key })
+      const made = []
+      for (const [n, one] of [lost, sealing, sealing, sealing].entries()) {
+        const endpoint = { client, url: `http://127.0.0.1:${n + 1}/`, types: undefined }
+        made.push(await addEndpoint(database, one, endpoint, Date.now()))
+      }
+      const both = webhookSealing({ ...PRODUCTION, secretsKey: OTHER_KEY.key, secretsKeyOld: KEY.key })
+      await assert.rejects(resealEndpoints(database, both), /is sealed under key \w+, which is not set/)
+      const keys = await database.run(
+        (sql) => sql`
+          SELECT key_id FROM webhook_secrets WHERE client = ${client} ORDER BY endpoint`,
+      )
+      assert.deepEqual(
+        keys.map(({ key_id }) => key_id),
+        [lost.keyId, both.keyId, both.keyId, both.keyId],
+      )
+      for (const one of made)
+        if (one.outcome === 'added') await removeEndpoint(database, client, one.endpoint.id)
+      const back = webhookSealing({ ...PRODUCTION, secretsKey: KEY.key, secretsKeyOld: OTHER_KEY.key })
+      await until('those of other tests are back', async () => (await resealEndpoints(database, back)) === 0)
+    })
+
     test('an endpoint that fails is tried again by the schedule, and keeps no other one waiting', async (t) => {
       const client = newClient()
       let healthy = false
