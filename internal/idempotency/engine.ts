@@ -18,6 +18,7 @@ import type { RowOutcome } from '../core/request-state.ts'
 import { retryOnceIfUnknown } from '../core/retry-once-if-unknown.ts'
 import { ServiceError } from '../core/service-error.ts'
 import { Heartbeat, TAKEN_OVER } from './heartbeat.ts'
+import { AGAIN_EVERY_MS, isAway, LateVerbs } from './late-verbs.ts'
 import { type Lookup, Lookups } from './lookups.ts'
 import { ANSWERED, inProgress, refusal } from './refusal.ts'
 import type {
@@ -92,21 +93,19 @@ export interface EngineOptions {
 
 const LEASE_MS = 30_000
 const MAX_AGE_MS = 600_000
-const AGAIN_EVERY_MS = 1_000
-/** Verbs that wait for a store that is away. Beyond it keys are left to their leases: memory must not grow. */
-const MAX_WAITING = 10_000
 
 /** Runs a handler once for each key. It knows nothing of HTTP but the shape of a response. */
 export class IdempotencyEngine implements KeyEngine {
   readonly #options: EngineOptions & { leaseMs: number; maxAgeMs: number }
   readonly #now: () => number
   readonly #lookups: Lookups | undefined
-  #waiting = 0
+  readonly #late: LateVerbs
 
   constructor(options: EngineOptions) {
     this.#options = { leaseMs: LEASE_MS, maxAgeMs: MAX_AGE_MS, ...options }
     const now = options.now ?? Date.now
     this.#now = now
+    this.#late = new LateVerbs({ leaseMs: this.#options.leaseMs, now })
     const { lookup, store, onTrouble } = options
     if (lookup !== undefined) {
       const trouble = (id: KeyId, reason: unknown) => onTrouble?.('lookup', id, reason)
@@ -179,7 +178,7 @@ export class IdempotencyEngine implements KeyEngine {
       return await store.claim(id, fingerprint, token, leaseMs)
     } catch (error) {
       // The store may hold the key, now or later, for a request that is refused: let go of it when it is back.
-      this.#again(() => store.release(id, token, 'not_executed'))
+      this.#late.tryAgain(() => store.release(id, token, 'not_executed'))
       throw error
     }
   }
@@ -226,26 +225,8 @@ export class IdempotencyEngine implements KeyEngine {
       if (!(await call())) onTrouble?.(verb, id, TAKEN_OVER)
     } catch (error) {
       onTrouble?.(verb, id, error)
-      this.#again(call)
+      this.#late.tryAgain(call)
     }
-  }
-
-  /**
-   * Tries a verb that got no response from the store again in the background: while the store is away, and then for one
-   * lease, since a claim that hung in a connection may be made only when the store goes on.
-   */
-  #again(call: () => Promise<boolean>): void {
-    if (this.#waiting >= MAX_WAITING) return
-    this.#waiting++
-    let untilMs: number | undefined
-    const attempt = async () => {
-      const response = await call().catch((error: unknown) => (isAway(error) ? 'away' : false))
-      if (response !== 'away') untilMs ??= this.#now() + this.#options.leaseMs
-      if (response === true || (untilMs !== undefined && this.#now() >= untilMs)) this.#waiting--
-      else schedule()
-    }
-    const schedule = () => setTimeout(() => void attempt(), AGAIN_EVERY_MS).unref()
-    schedule()
   }
 }
 
@@ -286,10 +267,6 @@ function notSentInTime(lostBecause: string | undefined): ServiceError {
   const why =
     'The request was held up for longer than its lease, and nothing was sent. Try again with the same key.'
   return new ServiceError('store_unavailable', why, { retryAfterMs: AGAIN_EVERY_MS })
-}
-
-function isAway(error: unknown): error is ServiceError {
-  return error instanceof ServiceError && error.code === 'store_unavailable'
 }
 
 function mayHaveHappened(error: unknown): boolean {
