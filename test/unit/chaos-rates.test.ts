@@ -1,7 +1,7 @@
 /* What runs at hundreds of keys a second rest on: cheap requests, a history that is read in pieces, checks in linear time. */
 import assert from 'node:assert/strict'
 import { appendFileSync, mkdtempSync, readFileSync, rmSync, writeFileSync } from 'node:fs'
-import { createServer } from 'node:http'
+import { createServer, type ServerResponse } from 'node:http'
 import type { AddressInfo } from 'node:net'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
@@ -11,10 +11,13 @@ import { countsWithin } from '../chaos/check-limits.ts'
 import { Connections, readResponse } from '../chaos/connections.ts'
 import type { Exchange, Sent } from '../chaos/history.ts'
 import { readOptions } from '../chaos/options.ts'
+import { Partner } from '../chaos/partner.ts'
 import { piecesOf } from '../chaos/read-lines.ts'
 import { Recorder } from '../chaos/recorder.ts'
 import { planRun } from '../chaos/run-plan.ts'
+import { Sender } from '../chaos/sender.ts'
 import { usualClients } from '../chaos/work-items.ts'
+import { until } from '../support/until.ts'
 
 function fileOf(t: TestContext): string {
   const directory = mkdtempSync(join(tmpdir(), 'oncekey-rates-'))
@@ -184,4 +187,44 @@ test('runs for a total have a rate that grows with the processors, and five minu
   assert.ok(long.rate >= 150 && long.rate <= 1_000)
   assert.equal(long.durationMs, 300_000)
   assert.equal(readOptions(['--total', '1000', '--rate', '7']).rate, 7)
+})
+
+test('a key that has its response makes room for new ones, whatever its partner still asks for', async (t) => {
+  const counts = new Map<string, number>()
+  const held = new Set<ServerResponse>()
+  let holds = true
+  const respond = (response: ServerResponse) => response.writeHead(201, { 'Content-Length': 2 }).end('{}')
+  const server = createServer((request, response) => {
+    const key = String(request.headers['idempotency-key'])
+    const count = (counts.get(key) ?? 0) + 1
+    counts.set(key, count)
+    // No key is asked for more than three times before it has its response.
+    if (count > 3 && holds) held.add(response)
+    else respond(response)
+  })
+  server.listen(0, '127.0.0.1')
+  t.after(() => {
+    server.close()
+    server.closeAllConnections()
+  })
+  await new Promise((resolve) => server.once('listening', resolve))
+  const url = `http://127.0.0.1:${(server.address() as AddressInfo).port}`
+  const plan = {
+    ...planRun({
+      ...{ seed: 'room', mode: 'orders', store: 'redis', durationMs: 60_000, nodes: 1, partners: 1 },
+      ...{ rate: 96, ttlMs: undefined, newSecret: () => 'secret' },
+    }),
+    limit: null,
+  }
+  const recorder = Recorder.open(fileOf(t))
+  const partner = new Partner(plan, new Sender(plan, recorder, [url], 'p0'), 0)
+  partner.start()
+  // At its limit of 12 a partner whose keys are all held would send nothing new.
+  await until('replays that have no response', () => held.size > 24)
+  const before = counts.size
+  await until('new keys', () => counts.size > before + 24)
+  holds = false
+  for (const response of held) respond(response)
+  await partner.stop()
+  recorder.close()
 })
