@@ -59,14 +59,17 @@ export async function examineServer(database: Database): Promise<ServerExaminati
       `has session_replication_role = ${of('replication')}, under which triggers do not fire: ${reset('session_replication_role')}`,
     )
   }
+  /** No database or role can set these. */
+  const resetForServer = (name: string) =>
+    `run ALTER SYSTEM RESET ${name} and SELECT pg_reload_conf(), and look at postgresql.conf and the command line of the server`
   const warnings: string[] = []
-  for (const [name, value] of [
-    ['synchronous_commit', row.commits],
-    ['fsync', row.fsync],
-    ['full_page_writes', row.pageWrites],
+  for (const [name, value, how] of [
+    ['synchronous_commit', row.commits, reset],
+    ['fsync', row.fsync, resetForServer],
+    ['full_page_writes', row.pageWrites, resetForServer],
   ] as const) {
     if (value !== 'off') continue
-    warnings.push(`has ${name} = off: a crash loses orders that were acknowledged; ${reset(name)}`)
+    warnings.push(`has ${name} = off: a crash loses orders that were acknowledged; ${how(name)}`)
   }
   const readsOnly =
     row.standby === 'true'

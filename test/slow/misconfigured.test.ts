@@ -84,7 +84,7 @@ const PLANTED: readonly (readonly [string, (t: TestContext) => Promise<Settings>
       t.after(() => server.stop())
       return { DATABASE_URL: server.url }
     },
-    /database: it has fsync = off: a crash loses orders/,
+    /database: it has fsync = off: a crash loses orders that were acknowledged; run ALTER SYSTEM RESET fsync and/,
   ],
   [
     'an isolation that hides commits',
