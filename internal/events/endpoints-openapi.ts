@@ -92,29 +92,29 @@ export const listWebhookEndpointsOperation: Operation = {
   problems: ['store_unavailable'],
 }
 
-const one: Operation['responses'] = {
-  200: {
-    description: 'The endpoint.',
-    content: jsonContent('WebhookEndpointResponse', {
-      found: { summary: 'An endpoint', value: { webhook_endpoint: ENDPOINT } },
-    }),
+const ofOne: Pick<Operation, 'parameters' | 'responses' | 'problems'> = {
+  parameters,
+  responses: {
+    200: {
+      description: 'The endpoint.',
+      content: jsonContent('WebhookEndpointResponse', {
+        found: { summary: 'An endpoint', value: { webhook_endpoint: ENDPOINT } },
+      }),
+    },
   },
+  problems: ['not_found', 'store_unavailable'],
 }
 
 export const getWebhookEndpointOperation: Operation = {
   summary: 'One of your webhook endpoints',
   description: "Another client's is not found.",
-  parameters,
-  responses: one,
-  problems: ['not_found', 'store_unavailable'],
+  ...ofOne,
 }
 
 export const removeWebhookEndpointOperation: Operation = {
   summary: 'Remove a webhook endpoint',
   description: 'With its secrets and deliveries; what is being sent at this moment may still arrive.',
-  parameters,
-  responses: one,
-  problems: ['not_found', 'store_unavailable'],
+  ...ofOne,
 }
 
 export const rotateWebhookEndpointOperation: Operation = {

@@ -64,6 +64,14 @@ interface Choice {
   list: boolean
 }
 
+/** What says which kinds to try, as parseArgs wants it. */
+export const CHOICE = {
+  list: { type: 'boolean', default: false },
+  only: { type: 'string' },
+  install: { type: 'boolean', default: false },
+  write: { type: 'boolean', default: false },
+} as const
+
 /**
  * Of these kinds those that are asked for, divided into what is there and what is missing, which is printed. Ends the
  * process after a list, and where there is nothing to try.

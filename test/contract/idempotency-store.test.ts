@@ -57,6 +57,12 @@ async function refusesInTime(store: IdempotencyStore, deadlineMs: number): Promi
   }
 }
 
+async function takesAClaim(store: IdempotencyStore): Promise<void> {
+  const id = { client: 'acme', scope: 's', key: 'k' }
+  const claim = await store.claim(id, 'a'.repeat(64), randomBytes(16).toString('hex'), 1000)
+  assert.equal(claim.outcome, 'acquired')
+}
+
 test('Redis: hanging or gone, every verb is refused within its deadline, and works again after', async (t) => {
   const server = await startRedis()
   const redis = await connected(connectRedis(server.url, { deadlineMs: 300 }))
@@ -69,11 +75,7 @@ test('Redis: hanging or gone, every verb is refused within its deadline, and wor
   await refusesInTime(store, 500)
   server.resume()
   await connected(redis)
-  const id = { client: 'acme', scope: 's', key: 'k' }
-  assert.equal(
-    (await store.claim(id, 'a'.repeat(64), randomBytes(16).toString('hex'), 1000)).outcome,
-    'acquired',
-  )
+  await takesAClaim(store)
   await server.kill()
   await refusesInTime(store, 500)
 })
@@ -89,11 +91,7 @@ test('PostgreSQL: hanging or gone, every verb is refused within its deadline, an
   server.pause()
   await refusesInTime(store, 700)
   server.resume()
-  const id = { client: 'acme', scope: 's', key: 'k' }
-  assert.equal(
-    (await store.claim(id, 'a'.repeat(64), randomBytes(16).toString('hex'), 1000)).outcome,
-    'acquired',
-  )
+  await takesAClaim(store)
   await server.kill()
   await refusesInTime(store, 700)
 })

@@ -11,7 +11,7 @@
  */
 import { randomBytes } from 'node:crypto'
 import { parseArgs } from 'node:util'
-import { chosen } from '../backends/availability.ts'
+import { CHOICE, chosen } from '../backends/availability.ts'
 import { LANGUAGE_BACKENDS } from '../backends/language-backends.ts'
 import { storm } from '../backends/storm.ts'
 import { tableOf, writeTable } from '../backends/table.ts'
@@ -24,10 +24,7 @@ const SHOWN = 10
 
 const { values } = parseArgs({
   options: {
-    list: { type: 'boolean', default: false },
-    only: { type: 'string' },
-    install: { type: 'boolean', default: false },
-    write: { type: 'boolean', default: false },
+    ...CHOICE,
     storm: { type: 'string' },
     copies: { type: 'string', default: '10' },
     seed: { type: 'string', default: randomBytes(4).toString('hex') },

@@ -8,7 +8,7 @@
  *   npm run test:fronts -- --write          writes the tables of docs/proxies.md
  */
 import { parseArgs } from 'node:util'
-import { chosen, versionOf } from '../backends/availability.ts'
+import { CHOICE, chosen, versionOf } from '../backends/availability.ts'
 import { CHECKS, checkFront, type FrontReport } from '../fronts/checks.ts'
 import { FRONTS } from '../fronts/fronts.ts'
 import { recommendedFor } from '../fronts/running-front.ts'
@@ -18,10 +18,7 @@ import { startRedis } from '../support/servers.ts'
 
 const { values } = parseArgs({
   options: {
-    list: { type: 'boolean', default: false },
-    only: { type: 'string' },
-    install: { type: 'boolean', default: false },
-    write: { type: 'boolean', default: false },
+    ...CHOICE,
   },
 })
 const { there, missing } = chosen('proxy', FRONTS, values)

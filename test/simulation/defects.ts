@@ -1,4 +1,4 @@
-import type { KeyId, StoredResponse } from '../../internal/idempotency/store.ts'
+import type { Claim, KeyId, StoredResponse } from '../../internal/idempotency/store.ts'
 import type { BeginResult } from '../../internal/payments/payment-store.ts'
 import type { Mode } from './node.ts'
 import type { NodeDependencies } from './node-dependencies.ts'
@@ -95,16 +95,10 @@ export const DEFECTS: Record<string, Planted> = {
     mode: 'orders',
     says: /differ/,
     defect: {
-      inside: ({ keys, ...parts }) => ({
-        ...parts,
-        keys: {
-          ...keys,
-          async claim(...args) {
-            const claim = await keys.claim(...args)
-            return claim.outcome === 'replay' ? { ...claim, response: rewritten(claim.response) } : claim
-          },
-        },
-      }),
+      inside: (parts) =>
+        withClaims(parts, (claim) =>
+          claim.outcome === 'replay' ? { ...claim, response: rewritten(claim.response) } : claim,
+        ),
     },
   },
   'a heartbeat that never stops': {
@@ -133,16 +127,10 @@ export const DEFECTS: Record<string, Planted> = {
     mode: 'sidecar with lookup',
     says: /backend ran it/,
     defect: {
-      inside: ({ keys, ...parts }) => ({
-        ...parts,
-        keys: {
-          ...keys,
-          async claim(...args) {
-            const claim = await keys.claim(...args)
-            return claim.outcome === 'unknown' ? { ...claim, sinceMs: 1_000_000 } : claim
-          },
-        },
-      }),
+      inside: (parts) =>
+        withClaims(parts, (claim) =>
+          claim.outcome === 'unknown' ? { ...claim, sinceMs: 1_000_000 } : claim,
+        ),
     },
   },
   'a lost charge that is reported as not sent': {
@@ -263,6 +251,14 @@ function rewritten(response: StoredResponse): StoredResponse {
   return {
     ...response,
     body: Buffer.from(JSON.stringify(JSON.parse(response.body.toString()), undefined, 1)),
+  }
+}
+
+/** What a claim finds is something else. */
+function withClaims({ keys, ...parts }: NodeDependencies, change: (found: Claim) => Claim): NodeDependencies {
+  return {
+    ...parts,
+    keys: { ...keys, claim: async (...args) => change(await keys.claim(...args)) },
   }
 }
 
