@@ -11,9 +11,14 @@ export interface Target {
 
 /**
  * Throws TypeError for another origin than that of `base`: a signature does not name the host, so that a server that got
- * it could use it at the right one; a server that got an API key has it.
+ * it could use it at the right one; a server that got an API key has it. Throws it for a Request, too, as generated
+ * clients pass one: as text it is the path `/[object Request]`.
  */
 export function targetOf(input: string | URL, base: URL): Target {
+  if (typeof input === 'object' && !('href' in input))
+    throw new TypeError(
+      'the address must be a string or a URL; of a Request, pass its url, method, headers and body',
+    )
   const url = new URL(behind(input, base), base)
   if (url.origin !== base.origin)
     throw new TypeError(`this client sends to ${base.origin}, not to ${url.origin}`)

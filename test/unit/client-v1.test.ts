@@ -223,6 +223,18 @@ test('signedFetch sends the API key, and to no other host', async (t) => {
   assert.equal(arrived.length, 1)
 })
 
+test('a Request, as generated clients pass it, is refused and not taken for a path', async (t) => {
+  const { client, arrived, url } = await partner(t, [respond(200, '')])
+  const given = new Request(`${url}/orders`, { method: 'POST', body: '{}' })
+  for (const call of [client.signedFetch, client.request])
+    await assert.rejects(async () => Reflect.apply(call, undefined, [given]), /a string or a URL/)
+  await client.request(new URL('/orders', url))
+  assert.deepEqual(
+    arrived.map(({ target }) => target),
+    ['/orders'],
+  )
+})
+
 test('a wrong API key option is told without the key, and so are two ways to say who calls', () => {
   const make = (options: object) => () =>
     createClient({ baseUrl: 'http://127.0.0.1', apiKey: API_KEY, ...options })
