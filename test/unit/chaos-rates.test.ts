@@ -209,13 +209,18 @@ test('a key that has its response makes room for new ones, whatever its partner 
   })
   await new Promise((resolve) => server.once('listening', resolve))
   const url = `http://127.0.0.1:${(server.address() as AddressInfo).port}`
-  const plan = {
-    ...planRun({
-      ...{ seed: 'room', mode: 'orders', store: 'redis', durationMs: 60_000, nodes: 1, partners: 1 },
-      ...{ rate: 96, ttlMs: undefined, newSecret: () => 'secret' },
-    }),
-    limit: null,
-  }
+  const planned = planRun({
+    seed: 'room',
+    mode: 'orders',
+    store: 'redis',
+    durationMs: 60_000,
+    nodes: 1,
+    partners: 1,
+    rate: 96,
+    ttlMs: undefined,
+    newSecret: () => 'secret',
+  })
+  const plan = { ...planned, limit: null }
   const recorder = Recorder.open(fileOf(t))
   const partner = new Partner(plan, new Sender(plan, recorder, [url], 'p0'), 0)
   partner.start()
