@@ -1,4 +1,6 @@
 import assert from 'node:assert/strict'
+import { once } from 'node:events'
+import { connect } from 'node:net'
 import { describe, type TestContext, test } from 'node:test'
 import { setTimeout as sleep } from 'node:timers/promises'
 import { checkOrders, readOrdersAt } from '../support/check-orders.ts'
@@ -10,6 +12,8 @@ import { type Ending, type Service, type Settings, startService } from '../suppo
 import { until } from '../support/until.ts'
 
 const IN_FLIGHT = 10
+/** Fewer than the port keeps (511), more than a few turns of the event loop take. */
+const WAITING = 200
 
 describe('on SIGTERM', () => {
   test('requests in flight finish, new ones get 503 shutting_down, the exit code is 0', async (t) => {
@@ -70,6 +74,26 @@ describe('on SIGTERM', () => {
     await lock.release()
     await placedOnceElsewhere(t, settings, databaseUrl, key)
     t.diagnostic(`ended ${tookMs} ms after the second signal`)
+  })
+
+  test('a connection that waits at the port gets its 503, however many there are', async (t) => {
+    const { service } = await setUp(t, { SHUTDOWN_GRACE: '1ms' })
+    const { port } = new URL(service.url)
+    // It takes none of them, and the kernel connects them all the same.
+    service.signal('SIGSTOP')
+    const replies = Array.from({ length: WAITING }, async () => {
+      const socket = connect(Number(port), '127.0.0.1')
+      await once(socket, 'connect')
+      socket.write('GET /orders HTTP/1.1\r\nHost: a\r\n\r\n')
+      return { first: once(socket, 'data').finally(() => socket.destroy()) }
+    })
+    const sent = await Promise.all(replies)
+    service.signal('SIGTERM')
+    service.signal('SIGCONT')
+    const firsts = await Promise.all(sent.map(({ first }) => first.catch(String)))
+    const words = firsts.map((first) => String(first).slice(0, 'HTTP/1.1 503'.length))
+    assert.deepEqual([...new Set(words)], ['HTTP/1.1 503'])
+    assert.deepEqual(await service.ended(), { code: 0, signal: null })
   })
 
   test('SHUTDOWN_GRACE bounds the wait; what was cut off is placed once by the retry', async (t) => {
