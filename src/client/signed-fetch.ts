@@ -6,11 +6,12 @@ export interface SignedInit extends Omit<RequestInit, 'body'> {
   body?: Content | null
 }
 
-export type SignedFetch = (url: string | URL, init?: SignedInit) => Promise<Response>
+export type SignedFetch = (input: string | URL | Request, init?: SignedInit) => Promise<Response>
 
 /**
  * One signed attempt, whatever comes of it: no retries, no deadline, no key of its own. It covers the
- * `Idempotency-Key` of `init.headers` as it stands there. A redirect is an error unless `init.redirect` is given.
+ * `Idempotency-Key` of `init.headers` as it stands there. A redirect is an error unless `init.redirect` is given. Of a
+ * Request it takes method, headers, body and signal, for which `init` may have others: generated clients pass one.
  */
 export function createSignedFetch(
   transport: Pick<Transport, 'credentials' | 'fetch' | 'now'>,
@@ -18,6 +19,7 @@ export function createSignedFetch(
 ): SignedFetch {
   const { credentials, fetch, now } = transport
   return async function signedFetch(input, init = {}) {
+    if (input instanceof Request) return await signedFetch(input.url, { ...(await initOf(input)), ...init })
     const { url, target }: Target = targetOf(input, base)
     const { body: given, ...rest } = init
     const body = bytesOf(given)
@@ -32,4 +34,11 @@ export function createSignedFetch(
     const sent = { redirect: 'error' as const, ...rest, method, headers }
     return await fetch(url, body === undefined ? sent : { ...sent, body })
   }
+}
+
+async function initOf(request: Request): Promise<SignedInit> {
+  const { method, headers, signal } = request
+  // Not every browser tells by `request.body` that there is none.
+  const body = await request.arrayBuffer()
+  return { method, headers, signal, body: body.byteLength === 0 ? null : body }
 }

@@ -11,8 +11,8 @@ export interface Target {
 
 /**
  * Throws TypeError for another origin than that of `base`: a signature does not name the host, so that a server that got
- * it could use it at the right one; a server that got an API key has it. Throws it for a Request, too, as generated
- * clients pass one: as text it is the path `/[object Request]`.
+ * it could use it at the right one; a server that got an API key has it. Throws it for any other object, too, such as a
+ * Request: as text it is the path `/[object Request]`.
  */
 export function targetOf(input: string | URL, base: URL): Target {
   if (typeof input === 'object' && !('href' in input))

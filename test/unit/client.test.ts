@@ -432,6 +432,27 @@ test('signedFetch signs one attempt of any request, bytes and key as given', asy
   for (const request of arrived) assertSigned(request, STARTED_MS)
 })
 
+test('signedFetch signs a Request, as generated clients pass it', async (t) => {
+  const { client, arrived, url } = await partner(t, [respond(201, '{}')])
+  const init = { method: 'POST', body: '{"amount":1}', headers: { 'Idempotency-Key': 'k-1' } }
+  await client.signedFetch(new Request(`${url}/orders?a=1`, init))
+  await client.signedFetch(new Request(`${url}/orders`, init), { body: 'ü', headers: {} })
+  await client.signedFetch(new Request(`${url}/orders`))
+  assert.deepEqual(
+    arrived.map(({ method, target, body, headers }) => [method, target, body, headers['idempotency-key']]),
+    [
+      ['POST', '/orders?a=1', '{"amount":1}', 'k-1'],
+      ['POST', '/orders', 'ü', undefined],
+      ['GET', '/orders', '', undefined],
+    ],
+  )
+  for (const request of arrived) assertSigned(request, STARTED_MS)
+  const abroad = new Request('https://other.example/orders')
+  await assert.rejects(client.signedFetch(abroad), TypeError)
+  const stopped = new Request(`${url}/orders`, { signal: AbortSignal.abort() })
+  await assert.rejects(client.signedFetch(stopped), { name: 'AbortError' })
+})
+
 test('any other route is retried too, but without a key only what reads', async (t) => {
   const passing = problem(503, 'circuit_open')
   const one = await partner(t, [passing, respond(200, 'done')])
