@@ -7,7 +7,7 @@
 #   by one, two calls of 0.3 s each are followed by the next a second after the first has ended. With `async with` the work
 #   is done, and then NameError is raised: a patch of Debian for Python 3.11 names a class that does not exist.
 # Why it matters: a client that is limited for its partner's sake sends its whole burst, the more so the slower the partner
-#   responds, and is answered with 429.
+#   responds, and gets 429.
 # Needs apt-get of Debian 12, and Python 3; installs nothing outside a temporary folder. Fails when the behaviour changes.
 set -euo pipefail
 

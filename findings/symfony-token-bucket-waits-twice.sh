@@ -1,10 +1,10 @@
 #!/usr/bin/env bash
-# symfony/rate-limiter 5.4.53 (Debian 12): a token bucket lets a client that waits as told in after twice the time.
+# symfony/rate-limiter 5.4.53 (Debian 12): a client that waits for as long as a token bucket says gets in after twice the time.
 #
 # Guess: getRetryAfter() is the time at which the next token is there; whoever comes then is let in, and who comes earlier
-#   is told what is left.
+#   gets the time that is left.
 # What happens: it is always a whole interval from now, however much of it is over, and rounded down to a whole second. So
-#   the client comes a moment too early, is refused, and is told the whole interval again. A sliding window gives the right
+#   the client comes a moment too early, is refused, and gets the whole interval again. A sliding window gives the right
 #   time; a fixed window rounds down, too, and then asks for a second more.
 # Why it matters: with one token an hour, a client that does what Retry-After says gets in after two hours. Add a second to
 #   what getRetryAfter() says.

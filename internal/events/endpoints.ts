@@ -221,8 +221,9 @@ export async function disabledEndpoint(
       WHERE client = ${client} AND position = ${place.position}::text::bigint AND object = ${place.object}::uuid`,
   )
   const id = String(row?.endpoint)
-  const endpoint =
-    typeof row?.shown === 'string' ? endpointAsItWas(row.shown) : await findEndpoint(database, client, id)
+  let endpoint: Endpoint | undefined
+  if (typeof row?.shown === 'string') endpoint = endpointAsItWas(row.shown)
+  else if (row !== undefined) endpoint = await findEndpoint(database, client, id)
   return JSON.stringify({ webhook_endpoint: endpoint === undefined ? { id } : endpointObject(endpoint) })
 }
 

@@ -62,12 +62,14 @@ export class ReplayCache {
 
 /** The same store, with the replays that are in the cache. Everything else is asked. */
 export function withReplayCache(store: IdempotencyStore, cache: ReplayCache): IdempotencyStore {
-  return withClaim(store, async (id, fingerprint, token, leaseMs) => {
+  // Not an async function: this is asked for each request.
+  return withClaim(store, (id, fingerprint, token, leaseMs) => {
     const kept = cache.find(id, fingerprint)
-    if (kept !== undefined) return kept
-    const claim = await store.claim(id, fingerprint, token, leaseMs)
-    if (claim.outcome === 'replay') cache.keep(id, fingerprint, claim.response)
-    return claim
+    if (kept !== undefined) return Promise.resolve(kept)
+    return store.claim(id, fingerprint, token, leaseMs).then((claim) => {
+      if (claim.outcome === 'replay') cache.keep(id, fingerprint, claim.response)
+      return claim
+    })
   })
 }
 
