@@ -158,7 +158,7 @@ async function shards(database: Database): Promise<Finding[]> {
     ]
   const [look] = await database.run(
     (sql) =>
-      sql`SELECT current_setting('client_connection_check_interval') AS every, current_database() AS name`,
+      sql`SELECT current_setting('client_connection_check_interval') AS every, quote_ident(current_database()) AS name`,
   )
   if (look?.every === '0') {
     const detail = `client_connection_check_interval is 0, so that a worker that hangs takes every connection: ALTER DATABASE ${look.name} SET client_connection_check_interval = '1s'`
