@@ -7,7 +7,7 @@
 #   requests in it, is over the limit: the next request is blocked again. A client that sends 5 requests a second, where
 #   3 in 2 seconds are allowed, gets 3 responses, and then none. With the store in memory it gets 3 in each 2 seconds.
 # Why it matters: going from one process to several with Redis turns a slow client, such as a poller that ignores Retry-After,
-#   into one that is locked out until it is silent for a whole `ttl`. It is the store for Redis that its README names.
+#   into one that is locked out until it is silent for a whole `ttl`. It is one of the two for Redis that its README names.
 # Needs redis-server, Node.js 20 or newer and npm; everything is on loopback. Fails when the behaviour changes.
 set -euo pipefail
 
