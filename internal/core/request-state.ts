@@ -92,7 +92,7 @@ export interface RequestState {
   /** Turns an error into a problem document on `ctx`, as `problems` does it. */
   renderError?: (ctx: MiddlewareContext, error: unknown) => void
   /** What the problem document says that was put on `ctx`; a middleware may have replaced it by another response since. */
-  problem?: ServiceError
+  problem?: ServiceError | undefined
 }
 
 export type Middleware = Koa.Middleware<RequestState>

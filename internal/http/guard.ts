@@ -38,6 +38,7 @@ export function guard(options: GuardOptions = {}): Middleware {
   const check = requestCheck(options)
   return middleware(function guard(ctx) {
     check(ctx.req)
+    ctx.originalUrl = ctx.req.url ?? ''
   })
 }
 

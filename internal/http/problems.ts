@@ -1,4 +1,6 @@
+import { STATUS_CODES } from 'node:http'
 import { middleware } from '../core/compose.ts'
+import { type HttpError, isHttpError } from '../core/http-error.ts'
 import { PROBLEM_TYPE, problemJson } from '../core/problem-json.ts'
 import type { Middleware, MiddlewareContext } from '../core/request-state.ts'
 import { type ProblemCode, ServiceError } from '../core/service-error.ts'
@@ -7,8 +9,8 @@ import { nameRequest } from './request-id.ts'
 export type ReportDefect = (ctx: MiddlewareContext, error: unknown) => void
 
 /**
- * Puts the problem document for what was thrown on `ctx`. Anything but a ServiceError is a defect of ours: it is
- * reported with its cause and shown as a bare 500. Outages are reported too, for their cause.
+ * Puts the problem document for what was thrown on `ctx`. Anything but a ServiceError and what `ctx.throw()` throws is a
+ * defect of ours: it is reported with its cause and shown as a bare 500. Outages are reported too, for their cause.
  *
  * @example renderProblem(ctx, error, (cause) => console.error(cause))
  */
@@ -22,14 +24,16 @@ export function renderProblem(ctx: MiddlewareContext, thrown: unknown, report: R
 }
 
 export interface ProblemResponse {
-  problem: ServiceError
+  /** undefined: of `ctx.throw()`. */
+  problem: ServiceError | undefined
   status: number
-  headers: Record<string, string>
+  headers: Record<string, string | string[]>
   body: string
 }
 
 /** The whole response to what was thrown, for who has no `ctx` to put it on. */
 export function problemResponse(thrown: unknown, requestId: string): ProblemResponse {
+  if (isHttpError(thrown)) return httpProblem(thrown, requestId)
   const error = toServiceError(thrown)
   return {
     problem: error,
@@ -37,6 +41,17 @@ export function problemResponse(thrown: unknown, requestId: string): ProblemResp
     headers: headersOf(error),
     body: problemJson(error, requestId),
   }
+}
+
+/** RFC 9457, 4.2.1: a problem that says no more than its status. The code is the words of the status, such as `conflict`. */
+function httpProblem(error: HttpError, requestId: string): ProblemResponse {
+  const { status } = error
+  const title = STATUS_CODES[status] ?? ''
+  const code = title.toLowerCase().replace(/\W+/g, '_')
+  const detail = error.expose ? error.message : title
+  const headers = Object.assign({ 'Cache-Control': 'no-store', 'Content-Type': PROBLEM_TYPE }, error.headers)
+  const body = JSON.stringify({ type: 'about:blank', title, status, detail, code, request_id: requestId })
+  return { problem: undefined, status, headers, body }
 }
 
 function headersOf({ headers, retryAfterMs }: ServiceError): ProblemResponse['headers'] {
@@ -97,7 +112,8 @@ export function problems(report: ReportDefect = printDefect, untilTurn?: () => P
 /** Undefined for a request that got a response. */
 function unanswered(ctx: MiddlewareContext): ServiceError | undefined {
   // A middleware behind has written the response to the connection by itself.
-  if (ctx.respond === false || (ctx.body !== undefined && ctx.body !== null)) return undefined
+  if (ctx.respond === false || ctx.res.headersSent || (ctx.body !== undefined && ctx.body !== null))
+    return undefined
   const problem = UNANSWERED[ctx.status]
   if (problem === undefined) return undefined
   // To a method that it does not know the router says so at any path, also where there is nothing.

@@ -22,7 +22,8 @@ const TIMEOUT_MS = 15_000
  * Reads the body as it comes over the wire: what is signed, fingerprinted and, behind them, parsed.
  *
  * @throws ServiceError `body_too_large`, `unsupported_media_type` (a Content-Encoding), `request_timeout`, or
- * `invalid_request` where the connection ends within the body.
+ * `invalid_request` where the connection ends within the body; a plain Error where a middleware before it has read the
+ * body, as body parsers do.
  * @example app.use(rawBody({ maxBodyBytes: 1_048_576 }))
  */
 export function rawBody(limits: BodyLimits = {}): Middleware {
@@ -78,8 +79,9 @@ function readWire(req: IncomingMessage, limits: BodyLimits): Promise<Buffer> {
       discardRest(req)
       reject(error)
     }
+    if (req.readableDidRead) return reject(new Error('rawBody must come before what reads the body'))
     const length = req.headers['content-length']
-    if (length === undefined && req.headers['transfer-encoding'] === undefined) return resolve(EMPTY)
+    if (length === undefined && !isOpenEnded(req)) return resolve(EMPTY)
     if (req.headers['content-encoding'] !== undefined && anyEncoding !== true) {
       const detail = 'Send the body without a Content-Encoding.'
       return refuse(new ServiceError('unsupported_media_type', detail))
@@ -116,6 +118,12 @@ function readWire(req: IncomingMessage, limits: BodyLimits): Promise<Buffer> {
       if (!isSettled && size !== Number(length)) timer = setTimeout(late, timeoutMs)
     })
   })
+}
+
+/** Without a length there may be a body all the same: it ends where its stream does. */
+function isOpenEnded({ headers, httpVersionMajor }: IncomingMessage): boolean {
+  // HTTP/2 has no Transfer-Encoding, and its clients often declare no length.
+  return headers['transfer-encoding'] !== undefined || httpVersionMajor >= 2
 }
 
 /**

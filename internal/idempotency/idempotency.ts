@@ -1,6 +1,7 @@
 import { isAscii } from 'node:buffer'
 import { Readable } from 'node:stream'
 import { buffer } from 'node:stream/consumers'
+import { isHttpError } from '../core/http-error.ts'
 import type { RequestOutcome } from '../core/request-outcome.ts'
 import {
   type Attempt,
@@ -10,6 +11,7 @@ import {
   required,
 } from '../core/request-state.ts'
 import { ServiceError } from '../core/service-error.ts'
+import { decodeReplay } from './decode-replay.ts'
 import { type EngineOptions, type HeldKey, idempotencyEngine, type KeyEngine } from './engine.ts'
 import { fingerprintOf, requestText } from './fingerprint.ts'
 import { keyInHeader } from './idempotency-key.ts'
@@ -35,12 +37,15 @@ interface RouteOptions {
   isRecorded?: (name: string) => boolean
 }
 
-const REPLAYED_HEADERS = ['Content-Type', 'Location']
+const REPLAYED_HEADERS = ['Content-Type', 'Content-Encoding', 'Location']
 
 /**
- * Runs the middleware behind it once for each key and responds to every retry with the same status, bytes, `Content-Type`
- * and `Location`. Needs the body and the caller. The work goes on when the client goes away: only the response is
- * lost, and the retry gets it. With `store` in place of `engine` it makes an engine of its own.
+ * Runs the middleware behind it once for each key and responds to every retry with the same status, bytes, `Content-Type`,
+ * `Content-Encoding` and `Location`. Needs the body and the caller. The work goes on when the client goes away: only the
+ * response is lost, and the retry gets it. With `store` in place of `engine` it makes an engine of its own.
+ *
+ * What a handler writes to `ctx.res` by itself (`ctx.respond = false`) goes out and cannot be replayed: a retry gets
+ * `outcome_unknown`.
  *
  * @throws ServiceError `idempotency_key_missing`, `idempotency_key_invalid`, `idempotency_key_reused`,
  * `request_in_progress`, `outcome_unknown` or `store_unavailable`; in all of these the handler did not run.
@@ -56,8 +61,9 @@ export function idempotency(options: IdempotencyOptions): Middleware {
     const key = keyOf(ctx)
     const { client } = required(ctx, 'caller', 'verifySignature')
     const body = required(ctx, 'body', 'rawBody')
-    const { method = '', url = '' } = ctx.req
-    const request = requestText(method, url, body.sha256, alsoFingerprinted?.(ctx))
+    const { method = '' } = ctx.req
+    // Not `ctx.url`, of which koa-mount takes a part away: two places where an app is mounted are two targets.
+    const request = requestText(method, ctx.originalUrl, body.sha256, alsoFingerprinted?.(ctx))
     const fingerprint = fingerprintOf(request, credentialsOf?.(ctx) ?? '')
 
     const id = { client, scope: scopeOf(ctx), key }
@@ -75,7 +81,8 @@ export function idempotency(options: IdempotencyOptions): Middleware {
         render(ctx, thrown)
       }
       const { row, replayed } = attempt
-      const outcome = attempt.outcome ?? outcomeOf(ctx.status, error)
+      const isSent = error === undefined && isSentPastKoa(ctx)
+      const outcome = attempt.outcome ?? (isSent ? SENT : outcomeOf(ctx.status, error))
       const isInRow = row === 'stands' && holding.attempt === 0 && !replayed
       if (outcome === 'completed' && !isInRow) {
         const captured = capture(ctx, isRecorded)
@@ -92,7 +99,17 @@ export function idempotency(options: IdempotencyOptions): Middleware {
       }
     })
     if (response !== onCtx) send(ctx, response, replayed)
+    if (replayed && ctx.res.hasHeader('Content-Encoding')) await decodeReplay(ctx)
   }
+}
+
+/** Nothing is there to be stored, and the client has it already, or gets it later. */
+const SENT: RequestOutcome<UnknownReason> = { unknown: 'answer_streamed' }
+
+/** The handler has written, or will write, to the connection by itself. */
+function isSentPastKoa({ res, respond, body }: MiddlewareContext): boolean {
+  const hasBody = body !== undefined && body !== null
+  return respond === false || res.writableEnded || (res.headersSent && !hasBody)
 }
 
 /** A class for the reason that HeldKey of the engine is one. */
@@ -132,12 +149,12 @@ export function outcomeOf(status: number, error: unknown): RequestOutcome<Unknow
   if (error instanceof ServiceError) {
     if (error.effect === 'unknown') return { unknown: 'not_told' }
     if (ABOUT_THE_KEY.has(error.code)) return 'not_executed'
-  } else if (error !== undefined) {
+  } else if (error !== undefined && !isHttpError(error)) {
     return { unknown: 'not_told' }
   }
   if (status < 400 || BUSINESS.has(status)) return 'completed'
   // A handler that responds with 5xx by itself has not said whether anything took effect; 503 says that nothing did.
-  if (status >= 500 && status !== 503 && error === undefined) return { unknown: 'not_told' }
+  if (status >= 500 && status !== 503 && !(error instanceof ServiceError)) return { unknown: 'not_told' }
   return 'not_executed'
 }
 
@@ -169,8 +186,21 @@ function bytesOf(body: unknown): Buffer | Promise<Buffer> {
   if (body === undefined || body === null) return Buffer.alloc(0)
   if (typeof body === 'string') return Buffer.from(body)
   if (body instanceof Readable || body instanceof ReadableStream) return buffer(body)
+  if (isOtherStream(body)) return buffer(Symbol.asyncIterator in body ? body : new Readable().wrap(body))
   if (body instanceof Blob || body instanceof Response) return body.arrayBuffer().then(Buffer.from)
   return Buffer.from(JSON.stringify(body))
+}
+
+/** A stream of the package readable-stream, as those of through2 and archiver are, or one older than Readable. */
+function isOtherStream(body: unknown): body is NodeJS.ReadableStream {
+  return (
+    typeof body === 'object' &&
+    body !== null &&
+    'pipe' in body &&
+    typeof body.pipe === 'function' &&
+    'on' in body &&
+    typeof body.on === 'function'
+  )
 }
 
 function send(ctx: MiddlewareContext, response: StoredResponse, replayed: boolean): void {
@@ -178,7 +208,8 @@ function send(ctx: MiddlewareContext, response: StoredResponse, replayed: boolea
   if (!replayed && (typeof ctx.body === 'string' || ctx.body instanceof Buffer)) return
   const { res } = ctx
   ctx.status = response.status
-  for (const name in response.headers) res.setHeader(name, response.headers[name] ?? '')
+  // A handler may have called ctx.flushHeaders().
+  if (!res.headersSent) for (const name in response.headers) res.setHeader(name, response.headers[name] ?? '')
   if (replayed) res.setHeader('Idempotent-Replayed', 'true')
   // A first response has headers that are not replayed as well: whose they are is not looked at.
   ctx.body = replayed && isPlain(response) ? response.body.toString('latin1') : response.body

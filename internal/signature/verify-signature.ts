@@ -52,8 +52,9 @@ export function verifySignature(options: VerifySignatureOptions): Middleware {
   const check = (request: SignedRequest) => verify(request, registry, settings, now())
   return middleware(function verifySignature(ctx) {
     keepFromCaches(ctx)
-    const { method = '', url = '', rawHeaders } = ctx.req
-    const target = strippedPrefix + url
+    const { method = '', rawHeaders } = ctx.req
+    // Not `ctx.url`, of which koa-mount takes a part away.
+    const target = strippedPrefix + ctx.originalUrl
     const body = required(ctx, 'body', 'rawBody')
     const request = { method, target, rawHeaders, body }
     const verdict = check(request)

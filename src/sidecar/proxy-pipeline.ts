@@ -16,7 +16,6 @@ import { idempotency } from '../../internal/idempotency/idempotency.ts'
 import { keyInHeader } from '../../internal/idempotency/idempotency-key.ts'
 import type { Lookup } from '../../internal/idempotency/lookups.ts'
 import type { Backend } from '../../internal/proxy/backend.ts'
-import { decodeReplay } from '../../internal/proxy/decode-replay.ts'
 import { forward, forwardOnce } from '../../internal/proxy/forward.ts'
 import { lookUp } from '../../internal/proxy/lookup.ts'
 import { lookupAddress } from '../../internal/proxy/lookup-address.ts'
@@ -146,7 +145,7 @@ function middlewares(dependencies: ProxyDependencies): Koa<RequestState> {
   })
   const pass = spanned.middleware('backend', forward(backend))
   const pages = pagesOf(config)
-  const keyed = compose([bodyOnce, decodeReplay(), once, spanned.middleware('backend', sendOnce)])
+  const keyed = compose([bodyOnce, once, spanned.middleware('backend', sendOnce)])
   const send: Middleware = (ctx, next) =>
     isKeyed(ctx.req) || proxy.requireKey.has(ctx.method) ? keyed(ctx, next) : pass(ctx, next)
   return app.use(

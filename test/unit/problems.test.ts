@@ -85,7 +85,9 @@ test('faults and headers of an error reach the partner, its cause does not', asy
 
 for (const thrown of [
   new Error('password=hunter2'),
-  Object.assign(new Error('hunter2'), { status: 422, expose: true }),
+  Object.assign(new Error('hunter2'), { status: 422 }),
+  Object.assign(new Error('hunter2'), { status: 500, expose: true }),
+  Object.assign(new Error('hunter2'), { status: 200, expose: true }),
   'hunter2',
   { status: 400, message: 'hunter2' },
 ]) {

@@ -1,6 +1,6 @@
 import { promisify } from 'node:util'
 import { brotliDecompress, gunzip, inflate, type ZlibOptions } from 'node:zlib'
-import type { Middleware, MiddlewareContext } from '../core/request-state.ts'
+import type { MiddlewareContext } from '../core/request-state.ts'
 
 type Decode = (bytes: Buffer, options: ZlibOptions) => Promise<Buffer>
 
@@ -29,25 +29,20 @@ const OF_THE_CODED = [
  * of the first request (RFC 9110, 12.5.3). Without Accept-Encoding every coding counts as acceptable there; clients that
  * leave it out are those that cannot decode, and no coding is right for all. A coding that is not known here stays.
  */
-export function decodeReplay(): Middleware {
-  return async function decodeReplay(ctx, next) {
-    await next()
-    if (headerOf(ctx, 'Idempotent-Replayed') !== 'true') return
-    const codings = listOf(headerOf(ctx, 'Content-Encoding'))
-    if (codings.length === 0 || codings.every((one) => accepts(ctx.req.headers['accept-encoding'], one)))
-      return
-    const decoded = await decode(bodyOf(ctx), codings)
-    if (decoded === undefined) return
-    for (const name of OF_THE_CODED) ctx.remove(name)
-    const etag = headerOf(ctx, 'ETag')
-    // A strong one names the coded bytes.
-    if (etag.startsWith('"')) ctx.set('ETag', `W/${etag}`)
-    ctx.vary('Accept-Encoding')
-    const type = headerOf(ctx, 'Content-Type')
-    ctx.body = decoded
-    // Koa gives a body without a type one.
-    if (type === '') ctx.remove('Content-Type')
-  }
+export async function decodeReplay(ctx: MiddlewareContext): Promise<void> {
+  const codings = listOf(headerOf(ctx, 'Content-Encoding'))
+  if (codings.length === 0 || codings.every((one) => accepts(ctx.req.headers['accept-encoding'], one))) return
+  const decoded = await decode(bodyOf(ctx), codings)
+  if (decoded === undefined) return
+  for (const name of OF_THE_CODED) ctx.remove(name)
+  const etag = headerOf(ctx, 'ETag')
+  // A strong one names the coded bytes.
+  if (etag.startsWith('"')) ctx.set('ETag', `W/${etag}`)
+  ctx.vary('Accept-Encoding')
+  const type = headerOf(ctx, 'Content-Type')
+  ctx.body = decoded
+  // Koa gives a body without a type one.
+  if (type === '') ctx.remove('Content-Type')
 }
 
 function headerOf(ctx: MiddlewareContext, name: string): string {
