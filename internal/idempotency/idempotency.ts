@@ -37,7 +37,8 @@ interface RouteOptions {
   isRecorded?: (name: string) => boolean
 }
 
-const REPLAYED_HEADERS = ['Content-Type', 'Content-Encoding', 'Location']
+/** Where `isRecorded` does not say otherwise. */
+export const REPLAYED_HEADERS = ['Content-Type', 'Content-Encoding', 'Location']
 
 /**
  * Runs the middleware behind it once for each key and responds to every retry with the same status, bytes, `Content-Type`,

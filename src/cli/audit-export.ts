@@ -6,6 +6,8 @@ import { type ChainEntry, NO_HASH } from '../../internal/audit/chain.ts'
 import { chainEnds, chainEntries, firstSince } from '../../internal/audit/read-chains.ts'
 import type { ExportedEntry } from '../../internal/audit/verify-chains.ts'
 import type { Database } from '../../internal/database/database.ts'
+import { describeCause } from '../runtime/underlying-cause.ts'
+import { parseJsonLine } from './parse-json-line.ts'
 
 /** Writes the entries to standard output as JSON lines, those of each client together and in order. */
 export async function exportAudit(
@@ -55,16 +57,16 @@ export async function* readExport(file: string): AsyncGenerator<ExportedEntry> {
 }
 
 function parseLine(line: string, place: string): ExportedEntry {
-  const { data } = exported.safeParse(jsonOf(line))
+  const { data } = exported.safeParse(jsonOf(line, place))
   if (data === undefined) throw new Error(`${place}: is not an entry of an export`)
   const { event_type: eventType, prev_hash: previousHash, ...rest } = data
   return { ...rest, eventType, previousHash }
 }
 
-function jsonOf(line: string): unknown {
+function jsonOf(line: string, place: string): unknown {
   try {
-    return JSON.parse(line)
-  } catch {
-    return undefined
+    return parseJsonLine(line)
+  } catch (error) {
+    throw new Error(`${place}: is not an entry of an export: ${describeCause(error)}`)
   }
 }

@@ -2,7 +2,7 @@ import { hash } from 'node:crypto'
 import { z } from 'zod'
 import { parseTime, TIME_RULE } from '../../internal/core/parse-time.ts'
 import { fingerprintOf, requestText } from '../../internal/idempotency/fingerprint.ts'
-import { outcomeOf } from '../../internal/idempotency/idempotency.ts'
+import { outcomeOf, REPLAYED_HEADERS } from '../../internal/idempotency/idempotency.ts'
 import { STRICT_KEY } from '../../internal/idempotency/idempotency-key.ts'
 import type { ImportedKey } from '../../internal/idempotency/key-records.ts'
 import type { StoredResponse } from '../../internal/idempotency/store.ts'
@@ -13,6 +13,7 @@ import { isRecorded } from '../../internal/proxy/response-headers.ts'
 import { meaningOf } from '../../internal/proxy/response-meaning.ts'
 import { CLIENT_ID } from '../../internal/signature/client-registry.ts'
 import { ROUTES, scopeOf } from '../service/routes.ts'
+import { parseJsonLine } from './parse-json-line.ts'
 
 const LONE_SURROGATE = /\p{Cs}/u
 const wellFormed = z
@@ -25,6 +26,11 @@ const headerName = z.string().regex(/^[!#$%&'*+\-.^_`|~0-9A-Za-z]{1,128}$/, 'mus
 /** What Node sends: Latin-1 without control characters. */
 const headerValue = z.string().regex(/^[\t -~\x80-\xff]*$/, 'has a character that no header may have')
 
+function hasNoHeaderTwice(headers: Record<string, unknown>): boolean {
+  const names = Object.keys(headers)
+  return new Set(names.map((name) => name.toLowerCase())).size === names.length
+}
+
 const line = z.strictObject({
   client: z.string().regex(CLIENT_ID, 'must be 1 to 64 of A-Z a-z 0-9 . _ -'),
   method: z.string().regex(/^[A-Z]{1,20}$/, 'must be a method in capitals'),
@@ -34,7 +40,10 @@ const line = z.strictObject({
     .regex(/^[ -~]{1,512}$/)
     .optional(),
   key: z.string().regex(/^[ -~]{1,255}$/, 'must be 1 to 255 characters of printable ASCII'),
-  request_headers: z.record(headerName, headerValue).optional(),
+  request_headers: z
+    .record(headerName, headerValue)
+    .refine(hasNoHeaderTwice, 'has a header twice, in another case')
+    .optional(),
   request_body: wellFormed.optional(),
   request_body_base64: base64.optional(),
   request_body_sha256: z
@@ -42,7 +51,10 @@ const line = z.strictObject({
     .regex(/^[0-9a-f]{64}$/, 'must be 64 lowercase hex digits')
     .optional(),
   status: z.int().min(200).max(599),
-  headers: z.record(headerName, z.union([headerValue, z.array(headerValue)])).default({}),
+  headers: z
+    .record(headerName, z.union([headerValue, z.array(headerValue)]))
+    .refine(hasNoHeaderTwice, 'has a header twice, in another case')
+    .default({}),
   body: wellFormed.optional(),
   body_base64: base64.optional(),
   expires_at: z.string().transform(parseExpiry).optional(),
@@ -58,7 +70,7 @@ function parseExpiry(text: string, { issues }: z.RefinementCtx<string>): Date {
 
 /** A line of a file for `oncekey keys import`. Throws a plain Error with the rule that it breaks. */
 export function parseImportedLine(text: string, isSidecar: boolean): ImportedKey {
-  const { data, error } = line.safeParse(jsonOf(text))
+  const { data, error } = line.safeParse(parseJsonLine(text))
   if (data === undefined) throw new Error(describe(error))
   const scope = data.scope ?? `${data.method} ${data.target.split('?', 1)[0]}`
   if (isSidecar) checkSidecar(data)
@@ -69,14 +81,6 @@ export function parseImportedLine(text: string, isSidecar: boolean): ImportedKey
     fingerprint: fingerprint(data, isSidecar),
     response,
     expiresAtMs: data.expires_at?.getTime(),
-  }
-}
-
-function jsonOf(text: string): unknown {
-  try {
-    return JSON.parse(text)
-  } catch {
-    throw new Error(text.startsWith('\uFEFF') ? 'begins with a byte order mark' : 'is not JSON')
   }
 }
 
@@ -128,7 +132,7 @@ function requestDigest(data: Line): string {
   return digest ?? hash('sha256', text === undefined ? Buffer.from(encoded ?? '', 'base64') : text)
 }
 
-const SERVICE_HEADERS = new Set(['content-type', 'location'])
+const SERVICE_HEADERS: ReadonlySet<string> = new Set(REPLAYED_HEADERS.map((name) => name.toLowerCase()))
 
 function responseOf(
   { status, headers: given, body: text, body_base64 }: Line,

@@ -127,9 +127,12 @@ describe('an export', () => {
   })
 
   test('that is none is refused, naming the line', async () => {
+    const [entry = ''] = (await ok('export', '--client', 'acme')).split('\n')
     for (const [text, line] of [
       ['not JSON\n', 1],
       ['\n{"client":"acme"}\n', 2],
+      // Readers that take the first of them would see another entry than the one whose hash is right.
+      [`${entry}\n${entry.replace('{', '{"entry":"{}",')}`, 2],
     ] as const) {
       writeFileSync(path('none'), text)
       const { code, stderr } = await oncekey(['audit', 'verify', '--file', path('none')])

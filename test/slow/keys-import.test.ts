@@ -154,6 +154,12 @@ function imports(store: () => Promise<{ settings: Settings; close(): Promise<voi
       orderLine('g', { target: '/api/v1/payments' }),
       orderLine('h', { headers: { Location: 'a\nb' } }),
       orderLine('i', { request_headers: {} }),
+      JSON.stringify(orderLine('j')).replace('"status"', '"st\\u0061tus":409,"status"'),
+      JSON.stringify(orderLine('k', { headers: {} })).replace(
+        '"headers":{',
+        '"headers":{"Location":"/a","Location":"/b"',
+      ),
+      orderLine('l', { headers: { Location: '/a', location: '/b' } }),
     )
     const { code, stdout, stderr } = await keysImport(file)
     assert.deepEqual([code, stdout], [1, ''])
@@ -168,10 +174,13 @@ function imports(store: () => Promise<{ settings: Settings; close(): Promise<voi
       'line 9: key: it must be 16 to 255',
       'line 10: headers.Location: ',
       'line 11: request_headers count for the sidecar only',
+      'line 12: /status is there twice',
+      'line 13: /headers/Location is there twice',
+      'line 14: headers: has a header twice',
     ]) {
       assert.ok(stderr.includes(`${file}, ${rule}`), `${rule}\n${stderr}`)
     }
-    assert.match(stderr, /10 of 11 lines of \S+ have a fault: nothing was imported\n$/)
+    assert.match(stderr, /13 of 14 lines of \S+ have a fault: nothing was imported\n$/)
     const placed = await postOrder(service.url, 'faulty', orderBody())
     assert.equal(placed.headers['idempotent-replayed'], undefined)
   })

@@ -1,0 +1,14 @@
+import { repeatedMember } from '../../internal/signature/repeated-member.ts'
+
+/** A line of a file that a person or another system made. Throws a plain Error with the rule that it breaks. */
+export function parseJsonLine(text: string): unknown {
+  let value: unknown
+  try {
+    value = JSON.parse(text)
+  } catch {
+    throw new Error(text.startsWith('\uFEFF') ? 'begins with a byte order mark' : 'is not JSON')
+  }
+  const repeated = repeatedMember(text)
+  if (repeated !== undefined) throw new Error(`${repeated} is there twice`)
+  return value
+}
