@@ -1,8 +1,8 @@
 import { Agent as HttpAgent } from 'node:http'
 import { Agent as HttpsAgent } from 'node:https'
 import { z } from 'zod'
+import { type HttpResponse, httpExchange } from '../core/http-exchange.ts'
 import type { Charge, Charged, PaymentGateway, Unanswered } from './gateway.ts'
-import { type HttpResult, httpExchange } from './http-exchange.ts'
 
 export interface HttpGatewayOptions {
   /** May hold credentials (basic authentication), which are sent and never shown. */
@@ -21,7 +21,7 @@ const MAX_CONNECTIONS = 256
 /** A response has some hundred bytes. */
 const MAX_RESPONSE_BYTES = 65_536
 
-const response = z.object({
+const chargeResponse = z.object({
   // What no database can keep is no name: the charge is found again by our key. A larger number than a double holds
   // exactly would be another name.
   id: z.union([
@@ -69,26 +69,26 @@ export function httpGateway({ url, timeoutMs }: HttpGatewayOptions): PaymentGate
       })
       if (result.outcome === 'unsent') return { outcome: 'unsent', cause: result.cause }
       if (result.outcome !== 'answered') return { outcome: result.outcome, cause: result.cause }
-      const { status } = result
+      const { response } = result
+      const { status } = response
       // As our own route says it; without a charge in its body it is one of the refusals.
-      const declined = status === 402 ? chargeIn(result.body) : undefined
+      const declined = status === 402 ? chargeIn(response.body) : undefined
       if (declined?.outcome === 'declined') return declined
-      if (status === 429) return { outcome: 'busy', retryAfterMs: secondsMs(result.retryAfter) }
+      if (status === 429) return { outcome: 'busy', retryAfterMs: secondsMs(response.retryAfter) }
       if (status >= 400 && status < 500 && !MAYBE.has(status)) return { outcome: 'refused', status }
-      return charged(result)
+      return charged(response)
     },
     async find(key) {
       const result = await httpExchange({
         ...common,
         method: 'GET',
         url: at(`/charges/${key}`),
-        body: undefined,
-        mayLeave: () => true,
         timeoutMs: Math.min(timeoutMs, FIND_TIMEOUT_MS),
         headers: { Accept: 'application/json' },
       })
       if (result.outcome === 'answered') {
-        return result.status === 404 ? { outcome: 'none' } : charged(result)
+        const { response } = result
+        return response.status === 404 ? { outcome: 'none' } : charged(response)
       }
       return { outcome: result.outcome === 'timeout' ? 'timeout' : 'error', cause: result.cause }
     },
@@ -99,8 +99,7 @@ export function httpGateway({ url, timeoutMs }: HttpGatewayOptions): PaymentGate
 /** 4xx that do not say that nothing was charged: the request took too long, or met another one with its key. */
 const MAYBE = new Set([408, 409, 425])
 
-function charged(result: HttpResult & { outcome: 'answered' }): Charged | Unanswered {
-  const { status, body } = result
+function charged({ status, body }: HttpResponse): Charged | Unanswered {
   if (status >= 300 && status < 400) {
     return failed(
       `the gateway returned ${status}: redirects are not followed, set GATEWAY_URL to where they lead`,
@@ -113,7 +112,7 @@ function charged(result: HttpResult & { outcome: 'answered' }): Charged | Unansw
 
 function chargeIn(body: Buffer): Charged | undefined {
   try {
-    const { id, status: outcome } = response.parse(JSON.parse(body.toString()))
+    const { id, status: outcome } = chargeResponse.parse(JSON.parse(body.toString()))
     return { outcome, chargeId: id }
   } catch {
     return undefined
@@ -129,7 +128,7 @@ function whatIsWrong(body: Buffer): string {
   } catch {
     return 'something else than JSON'
   }
-  const { error } = response.safeParse(json)
+  const { error } = chargeResponse.safeParse(json)
   const names = new Set(error?.issues.map(({ path }) => path[0]).filter((name) => name !== undefined))
   return names.size === 0
     ? 'something else than an object'
