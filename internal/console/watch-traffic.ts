@@ -17,13 +17,13 @@ export function watchTraffic(traffic: Traffic, scopeOf: (ctx: MiddlewareContext)
       return undefined
     },
     function watched(ctx, thrown) {
-      traffic.end(ctx, outcomeOf(ctx, thrown), ctx.state.caller?.client)
+      traffic.end(ctx, trafficOutcome(ctx, thrown), ctx.state.caller?.client)
       return thrown
     },
   )
 }
 
-function outcomeOf(ctx: MiddlewareContext, thrown: unknown): Outcome {
+function trafficOutcome(ctx: MiddlewareContext, thrown: unknown): Outcome {
   if (thrown !== undefined) return thrown instanceof ServiceError ? ofProblem(thrown.status) : 'failed'
   if (ctx.res.hasHeader('Idempotent-Replayed')) return 'replayed'
   return ctx.state.problem === undefined ? ofResponse(ctx.status) : ofProblem(ctx.status)

@@ -127,16 +127,16 @@ function unsent(cause: unknown = undefined): { outcome: 'unsent'; cause: Error }
   return { outcome: 'unsent', cause: new Error('nothing was sent', { cause }) }
 }
 
-function outcomeOf(result: unknown): unknown {
+function resultOutcome(result: unknown): unknown {
   return typeof result === 'object' && result !== null && 'outcome' in result ? result.outcome : undefined
 }
 
 function isFailure(result: unknown): boolean {
-  return ['unsent', 'timeout', 'error'].some((one) => one === outcomeOf(result))
+  return ['unsent', 'timeout', 'error'].some((one) => one === resultOutcome(result))
 }
 
 function isUnsent(result: unknown): boolean {
-  return outcomeOf(result) === 'unsent'
+  return resultOutcome(result) === 'unsent'
 }
 
 function nobodysKey(): string {

@@ -10,7 +10,7 @@ import {
   responseHeaders,
 } from './response-headers.ts'
 import { isStreamed } from './response-meaning.ts'
-import { faultOf, outcomeOf, type UpstreamFault, WATCHDOG } from './upstream-failure.ts'
+import { faultOf, statusClass, type UpstreamFault, WATCHDOG } from './upstream-failure.ts'
 
 export interface ExchangeLimits {
   /** A response with more bytes is not held back but passed on as a stream. */
@@ -112,7 +112,7 @@ class Collecting implements Dispatcher.DispatchHandler {
   onResponseEnd(): void {
     if (this.#ended) return
     this.#ended = true
-    this.#settle(outcomeOf(this.#status))
+    this.#settle(statusClass(this.#status))
     if (this.#rest !== undefined) {
       this.#rest.push(null)
       return
@@ -160,7 +160,7 @@ class Collecting implements Dispatcher.DispatchHandler {
     this.#controller?.abort(expiry())
   }
 
-  #settle(outcome: UpstreamFault | ReturnType<typeof outcomeOf>): void {
+  #settle(outcome: UpstreamFault | ReturnType<typeof statusClass>): void {
     clearTimeout(this.#timer)
     this.#limits.signal?.removeEventListener('abort', this.#onAbort)
     this.#backend.ended(outcome, this.#startedMs)

@@ -11,7 +11,7 @@ import {
   headerOf,
   responseHeaders,
 } from './response-headers.ts'
-import { faultOf, outcomeOf, unreachable } from './upstream-failure.ts'
+import { faultOf, statusClass, unreachable } from './upstream-failure.ts'
 
 /**
  * Passes one request to the backend and its response to the client as they come, with back-pressure both ways: a side
@@ -119,7 +119,7 @@ export class Passing implements Dispatcher.DispatchHandler {
     if (this.#ended) return
     this.#ended = true
     this.#dropBody()
-    this.#backend.ended(outcomeOf(this.#status), this.#startedMs)
+    this.#backend.ended(statusClass(this.#status), this.#startedMs)
     if (this.#whole === undefined) this.#res.end()
     else endInOneWrite(this.#res, this.#whole)
     this.#owner.ended()

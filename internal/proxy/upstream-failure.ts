@@ -11,7 +11,7 @@ export type UpstreamOutcome = '1xx' | '2xx' | '3xx' | '4xx' | '5xx' | UpstreamFa
 export type UpstreamFault = 'unreachable' | 'timeout' | 'lost' | 'truncated' | 'malformed'
 
 /** Of a whole response. */
-export function outcomeOf(status: number): UpstreamOutcome {
+export function statusClass(status: number): UpstreamOutcome {
   if (status < 200) return '1xx'
   if (status < 300) return '2xx'
   if (status < 400) return '3xx'

@@ -87,7 +87,7 @@ export async function addClient(
     (sql) =>
       sql`oncekey_add_client(${client}, ${minScheme ?? null}, ${secretId}, ${sealed.bytes}, ${sealed.keyId})`,
   )
-  return outcomeOf(outcome, ['added', 'exists'] as const)
+  return knownWord(outcome, ['added', 'exists'] as const)
 }
 
 /** May be asked again with the same secret when the response was lost. `full`: three secrets are in force. */
@@ -108,7 +108,7 @@ export async function rotateClient(
     (sql) =>
       sql`oncekey_rotate_client(${client}, ${secretId}, ${sealed.bytes}, ${sealed.keyId}, ${overlapMs}::bigint)`,
   )
-  return outcomeOf(outcome, ['rotated', 'unknown_client', 'full'] as const)
+  return knownWord(outcome, ['rotated', 'unknown_client', 'full'] as const)
 }
 
 /** Without a secret id: all of them. Revoking again changes nothing. */
@@ -124,7 +124,7 @@ export async function revokeClient(
     { client, eventType: 'client.revoked', entry, done: 'revoked' },
     (sql) => sql`oncekey_revoke_client(${client}, ${secretId ?? null})`,
   )
-  return outcomeOf(outcome, ['revoked', 'unknown_client', 'unknown_secret'] as const)
+  return knownWord(outcome, ['revoked', 'unknown_client', 'unknown_secret'] as const)
 }
 
 /** Undefined: the common limits. Setting the same again changes nothing. */
@@ -144,7 +144,7 @@ export async function limitClient(
 }
 
 /** One of the words that the functions of the schema return. */
-export function outcomeOf<T extends string>(found: unknown, outcomes: readonly T[]): T {
+export function knownWord<T extends string>(found: unknown, outcomes: readonly T[]): T {
   const outcome = outcomes.find((one) => one === found)
   if (outcome === undefined) throw new Error(`the database returned ${String(found)}`)
   return outcome

@@ -1,6 +1,6 @@
 import type { Database } from '../database/database.ts'
 import { SCHEMES, type Scheme } from './client-registry.ts'
-import { outcomeOf } from './client-table.ts'
+import { knownWord } from './client-table.ts'
 
 export type SecretState = 'active' | 'retiring' | 'revoked'
 
@@ -49,7 +49,7 @@ export async function listClients(database: Database, name?: string): Promise<Li
     if (row.secret_id === null) continue
     client.secrets.push({
       secret_id: String(row.secret_id),
-      state: outcomeOf(row.state, ['active', 'retiring', 'revoked'] as const),
+      state: knownWord(row.state, ['active', 'retiring', 'revoked'] as const),
       created_at: timeOf(row.created_at) ?? '',
       expires_at: timeOf(row.expires_at),
       revoked_at: timeOf(row.revoked_at),

@@ -24,8 +24,8 @@ export const PAYMENT_SABOTAGES: Record<string, Sabotage> = {
     patches: [
       {
         file: 'internal/payments/guarded-gateway.ts',
-        find: "return outcomeOf(result) === 'unsent'",
-        replace: "return ['unsent', 'error'].some((one) => one === outcomeOf(result))",
+        find: "return resultOutcome(result) === 'unsent'",
+        replace: "return ['unsent', 'error'].some((one) => one === resultOutcome(result))",
       },
     ],
     faults: ['gateway-reset', 'gateway-truncate'],

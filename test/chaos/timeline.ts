@@ -81,7 +81,7 @@ function outcomes(
     if (exchange.sent.kind === 'burst') continue
     const at = Math.floor(((exchange.sent.at - outcome.startedAt) / spanMs) * SLOTS)
     const slot = slots[Math.min(SLOTS - 1, Math.max(0, at))]
-    if (slot !== undefined) slot[outcomeOf(plan.mode, exchange)]++
+    if (slot !== undefined) slot[exchangeOutcome(plan.mode, exchange)]++
   }
   const most = Math.max(1, ...slots.map((slot) => OUTCOMES.reduce((sum, one) => sum + slot[one], 0)))
   const width = (WIDTH - LEFT - RIGHT) / SLOTS
@@ -102,7 +102,7 @@ function outcomes(
   return parts
 }
 
-function outcomeOf(mode: Evidence['plan']['mode'], { sent, response }: Exchange): Outcome {
+function exchangeOutcome(mode: Evidence['plan']['mode'], { sent, response }: Exchange): Outcome {
   if (response === undefined) return 'lost'
   if (isFinal(mode, response.status, response.code) && sent.kind !== 'forged') return 'final'
   return [401, 404, 422].includes(response.status) ? 'refused' : 'passing'

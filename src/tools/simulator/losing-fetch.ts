@@ -50,7 +50,7 @@ export function losingFetch(lane: Lane): typeof globalThis.fetch {
       throw error
     }
     const { status, headers } = response
-    const outcome = outcomeOf(status, headers, body)
+    const outcome = responseOutcome(status, headers, body)
     end(outcome, status)
     if (isFinal(status)) lane.onFinal(finalResponse(response, body, outcome === 'replayed'))
     return new Response(NO_BODY.has(status) ? null : body, { status, headers })
@@ -77,7 +77,7 @@ function isFinal(status: number): boolean {
   return status < 400 || status === 402
 }
 
-function outcomeOf(status: number, headers: Headers, body: Uint8Array): Outcome {
+function responseOutcome(status: number, headers: Headers, body: Uint8Array): Outcome {
   if (isFinal(status)) return headers.get('Idempotent-Replayed') === 'true' ? 'replayed' : 'fresh'
   if (status === 429) return 'limited'
   const inProgress = status === 409 && new TextDecoder().decode(body).includes('"request_in_progress"')
