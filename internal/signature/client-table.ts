@@ -1,6 +1,6 @@
 import { type ChangeNote, changeEntry } from '../core/change-note.ts'
 import { changeAudited } from '../database/audited-change.ts'
-import type { Database } from '../database/database.ts'
+import type { Database, Sql } from '../database/database.ts'
 import { SCHEMES, type Scheme } from './client-registry.ts'
 import type { Sealed } from './seal.ts'
 
@@ -76,18 +76,13 @@ export async function addClient(
   minScheme: Scheme | undefined,
   note: ChangeNote,
 ): Promise<'added' | 'exists'> {
-  const outcome = await changeAudited(
+  const entry = changeEntry(note, { secret_id: secretId, min_scheme: minScheme })
+  return await changeClient(
     database,
-    {
-      client,
-      eventType: 'client.added',
-      entry: changeEntry(note, { secret_id: secretId, min_scheme: minScheme }),
-      done: 'added',
-    },
+    { client, outcomes: ['added', 'exists'], entry },
     (sql) =>
       sql`oncekey_add_client(${client}, ${minScheme ?? null}, ${secretId}, ${sealed.bytes}, ${sealed.keyId})`,
   )
-  return knownWord(outcome, ['added', 'exists'] as const)
 }
 
 /** May be asked again with the same secret when the response was lost. `full`: three secrets are in force. */
@@ -97,18 +92,13 @@ export async function rotateClient(
   overlapMs: number,
   note: ChangeNote,
 ): Promise<'rotated' | 'unknown_client' | 'full'> {
-  const outcome = await changeAudited(
+  const entry = changeEntry(note, { secret_id: secretId, overlap_ms: overlapMs })
+  return await changeClient(
     database,
-    {
-      client,
-      eventType: 'client.rotated',
-      entry: changeEntry(note, { secret_id: secretId, overlap_ms: overlapMs }),
-      done: 'rotated',
-    },
+    { client, outcomes: ['rotated', 'unknown_client', 'full'], entry },
     (sql) =>
       sql`oncekey_rotate_client(${client}, ${secretId}, ${sealed.bytes}, ${sealed.keyId}, ${overlapMs}::bigint)`,
   )
-  return knownWord(outcome, ['rotated', 'unknown_client', 'full'] as const)
 }
 
 /** Without a secret id: all of them. Revoking again changes nothing. */
@@ -119,12 +109,22 @@ export async function revokeClient(
   note: ChangeNote,
 ): Promise<'revoked' | 'unknown_client' | 'unknown_secret'> {
   const entry = changeEntry(note, { secret_id: secretId ?? 'all' })
-  const outcome = await changeAudited(
+  return await changeClient(
     database,
-    { client, eventType: 'client.revoked', entry, done: 'revoked' },
+    { client, outcomes: ['revoked', 'unknown_client', 'unknown_secret'], entry },
     (sql) => sql`oncekey_revoke_client(${client}, ${secretId ?? null})`,
   )
-  return knownWord(outcome, ['revoked', 'unknown_client', 'unknown_secret'] as const)
+}
+
+/** The first of the outcomes is the one that has changed something; the entry in the audit trail has its name. */
+async function changeClient<T extends string>(
+  database: Database,
+  { client, outcomes, entry }: { client: string; outcomes: readonly [T, ...T[]]; entry: string },
+  call: (sql: Sql) => ReturnType<Sql>,
+): Promise<T> {
+  const [done] = outcomes
+  const outcome = await changeAudited(database, { client, eventType: `client.${done}`, entry, done }, call)
+  return knownWord(outcome, outcomes)
 }
 
 /** Undefined: the common limits. Setting the same again changes nothing. */
