@@ -55,7 +55,9 @@ export const LANGUAGE_BACKENDS: readonly BackendKind[] = [
     name: 'Flask, its own server',
     needs: [FLASK],
     version: [PYTHON, '-c', 'import flask; print(flask.__version__)'],
-    launch: () => ({ commands: [{ argv: [PYTHON, program('server_flask.py')] }] }),
+    launch: () => ({
+      commands: [{ argv: [PYTHON, program('server_flask.py')], env: { PYTHONDONTWRITEBYTECODE: '1' } }],
+    }),
     lacks: NO_EXTRAS,
   },
   {

@@ -107,6 +107,11 @@ export async function fireUntil(
   } while (++tries < TRIES && !(await hasHit()))
 }
 
+/** One direction of the connections to a store. */
+export function oneWay(which: 'redis' | 'postgres', count: number): Inject {
+  return (fault, faultContext) => loseOneWay(wiresOf(faultContext, which, fault), fault, faultContext, count)
+}
+
 /** One direction of these connections, and of new ones, is lost; what was sent in it passes when it is over. */
 export async function loseOneWay(
   wires: readonly FaultProxy[],

@@ -7,8 +7,8 @@ import {
   fireUntil,
   type Inject,
   listenAgain,
-  loseOneWay,
   needed,
+  oneWay,
   struck,
   wiresOf,
 } from './fault-context.ts'
@@ -258,9 +258,6 @@ const clock: Inject = async (fault, faultContext) => {
   return await step(fake, seen, fault, faultContext)
 }
 
-const oneWay: Inject = (fault, faultContext) =>
-  loseOneWay(wiresOf(faultContext, 'postgres', fault), fault, faultContext, IN_FLIGHT)
-
 export const POSTGRES_FAULTS = {
   'postgres-terminate': terminate,
   'postgres-restart': restart,
@@ -270,7 +267,7 @@ export const POSTGRES_FAULTS = {
   'postgres-no-connections': noConnections,
   'postgres-locked': locked,
   'postgres-clock': clock,
-  'postgres-one-way': oneWay,
+  'postgres-one-way': oneWay('postgres', IN_FLIGHT),
   'postgres-refuse': refuse,
   'postgres-reply-lost': postgresReplyLost,
 } as const satisfies Partial<Record<FaultKind, Inject>>

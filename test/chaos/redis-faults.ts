@@ -3,7 +3,7 @@ import { Redis } from 'ioredis'
 import { z } from 'zod'
 import { freePort, type ThrowawayServer } from '../support/servers.ts'
 import { stepAndBack } from './clock-steps.ts'
-import { type FaultContext, fireUntil, type Inject, loseOneWay, needed, wiresOf } from './fault-context.ts'
+import { type FaultContext, fireUntil, type Inject, needed, oneWay, wiresOf } from './fault-context.ts'
 import type { FaultKind } from './fault-kinds.ts'
 
 const NONE = {}
@@ -151,9 +151,6 @@ const clock: Inject = async (fault, faultContext) => {
   return await stepAndBack(fake, seen, fault, faultContext)
 }
 
-const oneWay: Inject = (fault, faultContext) =>
-  loseOneWay(wiresOf(faultContext, 'redis', fault), fault, faultContext, IN_FLIGHT)
-
 export const REDIS_FAULTS = {
   'redis-flush': flush,
   'redis-restart': restart,
@@ -164,6 +161,6 @@ export const REDIS_FAULTS = {
   'redis-role': role,
   'redis-no-connections': noConnections,
   'redis-clock': clock,
-  'redis-one-way': oneWay,
+  'redis-one-way': oneWay('redis', IN_FLIGHT),
   'redis-reply-lost': redisReplyLost,
 } as const satisfies Partial<Record<FaultKind, Inject>>

@@ -11,7 +11,7 @@ import { connectRedis } from '../../internal/database/redis.ts'
 import type { IdempotencyStore } from '../../internal/idempotency/store.ts'
 import { startRedisCluster } from '../support/redis-cluster.ts'
 import { connected } from '../support/redis-ready.ts'
-import { startPostgres, startRedis } from '../support/servers.ts'
+import { startPostgres, startRedis, type ThrowawayServer } from '../support/servers.ts'
 import { idempotencyStoreContract } from './idempotency-store.ts'
 import { onPostgres } from './on-postgres.ts'
 import { keysOnRedis } from './on-redis.ts'
@@ -63,6 +63,22 @@ async function takesAClaim(store: IdempotencyStore): Promise<void> {
   assert.equal(claim.outcome, 'acquired')
 }
 
+/** Hanging, back, and gone. */
+async function refusesWhileAway(
+  server: ThrowawayServer,
+  store: IdempotencyStore,
+  deadlineMs: number,
+  back?: () => Promise<unknown>,
+): Promise<void> {
+  server.pause()
+  await refusesInTime(store, deadlineMs)
+  server.resume()
+  await back?.()
+  await takesAClaim(store)
+  await server.kill()
+  await refusesInTime(store, deadlineMs)
+}
+
 test('Redis: hanging or gone, every verb is refused within its deadline, and works again after', async (t) => {
   const server = await startRedis()
   const redis = await connected(connectRedis(server.url, { deadlineMs: 300 }))
@@ -71,13 +87,7 @@ test('Redis: hanging or gone, every verb is refused within its deadline, and wor
     await server.stop()
   })
   t.after(close)
-  server.pause()
-  await refusesInTime(store, 500)
-  server.resume()
-  await connected(redis)
-  await takesAClaim(store)
-  await server.kill()
-  await refusesInTime(store, 500)
+  await refusesWhileAway(server, store, 500, () => connected(redis))
 })
 
 test('PostgreSQL: hanging or gone, every verb is refused within its deadline, and works again after', async (t) => {
@@ -88,10 +98,5 @@ test('PostgreSQL: hanging or gone, every verb is refused within its deadline, an
     await server.stop()
   })
   t.after(close)
-  server.pause()
-  await refusesInTime(store, 700)
-  server.resume()
-  await takesAClaim(store)
-  await server.kill()
-  await refusesInTime(store, 700)
+  await refusesWhileAway(server, store, 700)
 })

@@ -1,8 +1,9 @@
 import { once } from 'node:events'
-import { createServer, type Server } from 'node:http'
-import { createServer as createTcpServer, type Socket } from 'node:net'
+import { createServer } from 'node:http'
+import type { Server } from 'node:net'
 import { freePort } from '../support/servers.ts'
 import { startService } from '../support/service.ts'
+import { tcpServer } from '../support/tcp-server.ts'
 
 /** What stands behind the proxies. */
 export interface Upstreams {
@@ -67,7 +68,7 @@ export async function openUpstreams(redisUrl: string): Promise<Upstreams> {
   }
 }
 
-async function portOf(server: Server | ReturnType<typeof createTcpServer>): Promise<number> {
+async function portOf(server: Server): Promise<number> {
   server.listen(0, '127.0.0.1')
   await once(server, 'listening')
   const address = server.address()
@@ -78,10 +79,7 @@ async function portOf(server: Server | ReturnType<typeof createTcpServer>): Prom
 /** Requests have an id in the query; `/ok` gets a response, so that the connection is kept. */
 function openCutting() {
   const counts = new Map<string, number>()
-  const open = new Set<Socket>()
-  const server = createTcpServer((socket) => {
-    open.add(socket)
-    socket.on('error', () => {}).once('close', () => open.delete(socket))
+  const { server, close } = tcpServer((socket) => {
     let text = ''
     socket.on('data', (chunk) => {
       text += chunk.toString('latin1')
@@ -100,12 +98,5 @@ function openCutting() {
       else socket.write('HTTP/1.1 200 OK\r\nContent-Length: 2\r\n\r\nok')
     })
   })
-  return {
-    server,
-    count: (id: string) => counts.get(id) ?? 0,
-    close() {
-      server.close()
-      for (const socket of open) socket.destroy()
-    },
-  }
+  return { server, close, count: (id: string) => counts.get(id) ?? 0 }
 }

@@ -1,16 +1,15 @@
 import assert from 'node:assert/strict'
 import { after, before, describe, test } from 'node:test'
 import { setTimeout as sleep } from 'node:timers/promises'
-import { checkOrders, readOrdersAt, rowsOf } from '../support/check-orders.ts'
 import type { CitusCluster } from '../support/citus.ts'
-import { type History, type Load, met, startLoad, summary } from '../support/order-load.ts'
+import { type Load, met, summary } from '../support/order-load.ts'
+import { endPatientLoad, startPatientLoad } from '../support/patient-load.ts'
 import { query, startRedis, type ThrowawayServer } from '../support/servers.ts'
 import { type Service, startService } from '../support/service.ts'
 import { until } from '../support/until.ts'
 
 /** Of the load: that of the demo mode. */
 const CLIENT = 'default'
-const PATIENCE_MS = 120_000
 const SOME = 200
 /** What a statement gets depends on what it is doing just then. */
 const KILLS = 8
@@ -18,8 +17,6 @@ const KILLS = 8
 const HANG_MS = 15_000
 /** Of two services to the coordinator: they have 14, and leave one to a statement that hangs about once a second. */
 const MAX_CONNECTIONS = 40
-/** The deadlines of both tries of a statement, and some time on a busy machine. */
-const RESPONSE_MS = 6_000
 
 /** Two services on this cluster under load, with the keys in Redis and in PostgreSQL, while servers are lost and shards move. */
 export function underLoad(cluster: () => CitusCluster): void {
@@ -44,22 +41,8 @@ export function underLoad(cluster: () => CitusCluster): void {
         await redis?.stop()
       })
 
-      const start = () =>
-        startLoad({
-          urls: nodes.map((node) => node.url),
-          clients: 8,
-          copies: 2,
-          maxKeys: 20_000,
-          patienceMs: PATIENCE_MS,
-        })
-
-      /** Every acknowledged order is there, once, and every retry got the same response. */
-      const check = async (load: Load): Promise<History> => {
-        const history = await load.finish()
-        checkOrders(rowsOf(await readOrdersAt(url), history.sent), history.sent)
-        assert.ok(history.slowestMs < RESPONSE_MS, `a response took ${history.slowestMs} ms`)
-        return history
-      }
+      const start = () => startPatientLoad(nodes)
+      const check = (load: Load) => endPatientLoad(load, () => url)
 
       const workerOf = async (client: string) => {
         const { from } = await cluster().placeOf(url, client, 'orders')

@@ -7,16 +7,12 @@
 import assert from 'node:assert/strict'
 import { after, before, describe, test } from 'node:test'
 import { setTimeout as sleep } from 'node:timers/promises'
-import { checkOrders, readOrdersAt, rowsOf } from '../support/check-orders.ts'
-import { type History, type Load, met, startLoad, summary } from '../support/order-load.ts'
+import { type Load, met, summary } from '../support/order-load.ts'
+import { endPatientLoad, startPatientLoad } from '../support/patient-load.ts'
 import { type PatroniCluster, startPatroni } from '../support/patroni.ts'
 import { startRedis, type ThrowawayServer } from '../support/servers.ts'
 import { type Service, startService } from '../support/service.ts'
 
-/** An election after SIGKILL takes the ttl of 20 s, the timeouts of etcd and the promotion. */
-const PATIENCE_MS = 120_000
-/** The deadline of a statement, of the one that finds out what became of it, and some time to say so. */
-const RESPONSE_MS = 6_000
 /** Longer than the ttl and a retry: a leader that is to give up has given up. */
 const AWAY_MS = 40_000
 const SOME = 300
@@ -64,23 +60,9 @@ for (const failsafe of [true, false]) {
         })
         after(() => Promise.all((nodes ?? []).map((node) => node.kill())))
 
-        const start = () =>
-          startLoad({
-            urls: nodes.map(({ url }) => url),
-            copies: 2,
-            clients: 8,
-            maxKeys: 20_000,
-            patienceMs: PATIENCE_MS,
-          })
-
-        /** Every acknowledged order is on the member that leads now, once, and every retry got the same response. */
-        const check = async (load: Load): Promise<History> => {
-          const history = await load.finish()
-          const rows = await readOrdersAt(await cluster.onLeader(name))
-          checkOrders(rowsOf(rows, history.sent), history.sent)
-          assert.ok(history.slowestMs < RESPONSE_MS, `a response took ${history.slowestMs} ms`)
-          return history
-        }
+        const start = () => startPatientLoad(nodes)
+        /** On the member that leads now. */
+        const check = (load: Load) => endPatientLoad(load, () => cluster.onLeader(name))
 
         if (failsafe) {
           test('a switchover: nothing acknowledged is lost, nothing done twice', async (t) => {

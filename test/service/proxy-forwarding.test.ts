@@ -5,6 +5,7 @@ import { type IncomingMessage, request } from 'node:http'
 import { connect } from 'node:net'
 import { after, before, describe, test } from 'node:test'
 import { setTimeout as sleep } from 'node:timers/promises'
+import { BROKEN, type Ending, sendThen, WHOLE } from '../support/broken-responses.ts'
 import { send } from '../support/order-client.ts'
 import { startBackend, startProxy, startRawBackend, type TestBackend } from '../support/proxy.ts'
 import { assertProblem, exchange, one } from '../support/raw-http.ts'
@@ -313,33 +314,22 @@ function memory(pid: number, name: string): number {
 }
 
 describe('a backend that responds in no valid HTTP', () => {
-  const WHOLE = 'HTTP/1.1 200 OK\r\nContent-Length: 2\r\n\r\nok'
-  const faults: [what: string, bytes: string, end: 'end' | 'reset' | 'stay', outcome: 'problem' | 'cut'][] = [
-    ['two lengths', 'HTTP/1.1 200 OK\r\nContent-Length: 2\r\nContent-Length: 3\r\n\r\nok', 'stay', 'problem'],
+  const faults: [what: string, bytes: string, ending: Ending, outcome: 'problem' | 'cut'][] = [
+    ['two lengths', BROKEN.twoLengths, 'stay', 'problem'],
     [
       'a length and chunks',
       'HTTP/1.1 200 OK\r\nContent-Length: 2\r\nTransfer-Encoding: chunked\r\n\r\n0\r\n\r\n',
       'stay',
       'problem',
     ],
-    ['no HTTP at all', 'hello\r\n\r\n', 'stay', 'problem'],
+    ['no HTTP at all', BROKEN.noHttp, 'stay', 'problem'],
     ['nothing, and hangs up', '', 'end', 'problem'],
     ['nothing, and resets', '', 'reset', 'problem'],
     ['half of its headers', 'HTTP/1.1 200 OK\r\nContent-Le', 'end', 'problem'],
     ['broken chunks', 'HTTP/1.1 200 OK\r\nTransfer-Encoding: chunked\r\n\r\nzz\r\n', 'stay', 'cut'],
-    [
-      'chunks without an end',
-      'HTTP/1.1 200 OK\r\nTransfer-Encoding: chunked\r\n\r\n2\r\nok\r\n',
-      'end',
-      'cut',
-    ],
-    [
-      'chunks without an end, closing',
-      'HTTP/1.1 200 OK\r\nConnection: close\r\nTransfer-Encoding: chunked\r\n\r\n2\r\nok\r\n',
-      'end',
-      'cut',
-    ],
-    ['less than its length', 'HTTP/1.1 200 OK\r\nContent-Length: 9\r\n\r\nok', 'end', 'cut'],
+    ['chunks without an end', BROKEN.chunksWithoutEnd, 'end', 'cut'],
+    ['chunks without an end, closing', BROKEN.chunksWithoutEndClosing, 'end', 'cut'],
+    ['less than its length', BROKEN.lessThanItsLength, 'end', 'cut'],
     [
       'less than its length, closing',
       'HTTP/1.1 200 OK\r\nConnection: close\r\nContent-Length: 9\r\n\r\nok',
@@ -351,16 +341,10 @@ describe('a backend that responds in no valid HTTP', () => {
   const t = { after: (close: () => unknown) => void closing.push(close) }
   let proxy: Service
   let response = WHOLE
-  let end: 'end' | 'reset' | 'stay' = 'stay'
+  let ending: Ending = 'stay'
 
   before(async () => {
-    const backend = await startRawBackend(t, (socket) => {
-      socket.write(response, 'latin1', () => {
-        if (end === 'end') socket.end()
-        // Behind what was written: a reset throws away what the other side has not read yet.
-        if (end === 'reset') setTimeout(() => socket.resetAndDestroy(), 100)
-      })
-    })
+    const backend = await startRawBackend(t, (socket) => sendThen(socket, response, ending))
     proxy = await startProxy(t, backend.url)
   })
   after(() => Promise.all(closing.map((close) => close())))
@@ -368,7 +352,7 @@ describe('a backend that responds in no valid HTTP', () => {
   for (const [what, bytes, how, outcome] of faults) {
     test(`${what}: its client gets ${outcome === 'problem' ? '502' : 'what came, and sees that it is cut'}`, async () => {
       response = bytes
-      end = how
+      ending = how
       if (outcome === 'problem') {
         const problem = await one(proxy.port, 'GET / HTTP/1.1\r\nHost: x\r\n\r\n')
         assertProblem(problem, 502, 'backend_unreachable')
@@ -380,10 +364,10 @@ describe('a backend that responds in no valid HTTP', () => {
 
   test('a response without a length ends with its connection, and the sidecar goes on', async () => {
     response = 'HTTP/1.0 200 OK\r\n\r\nuntil I hang up'
-    end = 'end'
+    ending = 'end'
     assert.equal((await send(proxy.url)).body.toString(), 'until I hang up')
     response = WHOLE
-    end = 'stay'
+    ending = 'stay'
     assert.equal((await send(proxy.url)).body.toString(), 'ok')
   })
 })

@@ -1,6 +1,7 @@
 import assert from 'node:assert/strict'
 import type { ServerResponse } from 'node:http'
 import { describe, type TestContext, test } from 'node:test'
+import { BROKEN, type Ending, sendThen, WHOLE } from '../support/broken-responses.ts'
 import { newKey, type Reply, send } from '../support/order-client.ts'
 import { startBackend, startProxy, startRawBackend } from '../support/proxy.ts'
 import { startRedis } from '../support/servers.ts'
@@ -10,17 +11,10 @@ const post = (url: string, key: string, path = '/'): Promise<Reply> =>
   send(url + path, { method: 'POST', body: 'x', headers: { 'Idempotency-Key': key } })
 const say = ({ status, code }: Reply) => `${status} ${code}`
 
-const WHOLE = 'HTTP/1.1 200 OK\r\nContent-Length: 2\r\n\r\nok'
-
-/** What a raw backend does with its connection once a request is there; '' sends nothing. */
-const FAULTS: [what: string, bytes: string, end: 'end' | 'reset' | 'stay' | 'dribble', first: string][] = [
+/** What a raw backend does once a request is there; '' sends nothing. */
+const FAULTS: [what: string, bytes: string, ending: Ending, first: string][] = [
   ['never responds', '', 'stay', '504 backend_timeout'],
-  [
-    'stalls within its response',
-    'HTTP/1.1 200 OK\r\nContent-Length: 9\r\n\r\nok',
-    'stay',
-    '504 backend_timeout',
-  ],
+  ['stalls within its response', BROKEN.lessThanItsLength, 'stay', '504 backend_timeout'],
   [
     'sends a byte at a time',
     'HTTP/1.1 200 OK\r\nContent-Length: 9999\r\n\r\n',
@@ -29,63 +23,30 @@ const FAULTS: [what: string, bytes: string, end: 'end' | 'reset' | 'stay' | 'dri
   ],
   ['hangs up', '', 'end', '409 outcome_unknown'],
   ['resets', '', 'reset', '409 outcome_unknown'],
-  [
-    'is cut within its response',
-    'HTTP/1.1 200 OK\r\nContent-Length: 9\r\n\r\nok',
-    'end',
-    '409 outcome_unknown',
-  ],
-  [
-    'is reset within its response',
-    'HTTP/1.1 200 OK\r\nContent-Length: 9\r\n\r\nok',
-    'reset',
-    '409 outcome_unknown',
-  ],
-  [
-    'ends chunks early',
-    'HTTP/1.1 200 OK\r\nTransfer-Encoding: chunked\r\n\r\n2\r\nok\r\n',
-    'end',
-    '409 outcome_unknown',
-  ],
-  [
-    'ends chunks early and said it would close',
-    'HTTP/1.1 200 OK\r\nConnection: close\r\nTransfer-Encoding: chunked\r\n\r\n2\r\nok\r\n',
-    'end',
-    '409 outcome_unknown',
-  ],
+  ['is cut within its response', BROKEN.lessThanItsLength, 'end', '409 outcome_unknown'],
+  ['is reset within its response', BROKEN.lessThanItsLength, 'reset', '409 outcome_unknown'],
+  ['ends chunks early', BROKEN.chunksWithoutEnd, 'end', '409 outcome_unknown'],
+  ['ends chunks early and said it would close', BROKEN.chunksWithoutEndClosing, 'end', '409 outcome_unknown'],
   ['responds with 500, with --on-5xx hold', WHOLE.replace('200', '500'), 'stay', '500 '],
-  ['responds in no HTTP', 'hello\r\n\r\n', 'stay', '409 outcome_unknown'],
-  [
-    'has two lengths',
-    'HTTP/1.1 200 OK\r\nContent-Length: 2\r\nContent-Length: 3\r\n\r\nok',
-    'stay',
-    '409 outcome_unknown',
-  ],
+  ['responds in no HTTP', BROKEN.noHttp, 'stay', '409 outcome_unknown'],
+  ['has two lengths', BROKEN.twoLengths, 'stay', '409 outcome_unknown'],
 ]
 
 describe('a backend that took a request and', () => {
   test('then fails is not sent it again, whatever the way of its failure', async (t) => {
-    let [, bytes, end] = FAULTS[0] ?? []
-    const backend = await startRawBackend(t, (socket) => {
-      socket.write(bytes ?? '', 'latin1', () => {
-        if (end === 'end') socket.end()
-        if (end === 'dribble') {
-          const timer = setInterval(() => socket.write('x'), 50)
-          socket.once('close', () => clearInterval(timer))
-        }
-        if (end === 'reset') setTimeout(() => socket.resetAndDestroy(), 100)
-      })
-    })
+    let bytes = ''
+    let ending: Ending = 'stay'
+    const backend = await startRawBackend(t, (socket) => sendThen(socket, bytes, ending))
     const proxy = await startProxy(t, backend.url, ['--max-duration', '1s', '--on-5xx', 'hold'])
     for (const fault of FAULTS) {
       await t.test(`it ${fault[0]}: ${fault[3]}, then 409 outcome_unknown`, async () => {
         bytes = fault[1]
-        end = fault[2]
+        ending = fault[2]
         const seen = backend.count()
         const key = newKey()
         assert.equal(say(await post(proxy.url, key)), fault[3])
         bytes = WHOLE
-        end = 'stay'
+        ending = 'stay'
         for (let n = 0; n < 3; n++) assert.equal(say(await post(proxy.url, key)), '409 outcome_unknown')
         assert.equal(backend.count(), seen + 1)
         assert.equal((await post(proxy.url, newKey())).status, 200)

@@ -196,16 +196,24 @@ function withTokens({ keys, ...parts }: NodeDependencies, verb: 'complete' | 're
     ...parts,
     keys: {
       ...keys,
-      async claim(id, fingerprint, token, leaseMs) {
-        const claim = await keys.claim(id, fingerprint, token, leaseMs)
-        if (claim.outcome === 'acquired') tokens.set(name(id), token)
-        return claim
-      },
+      claim: claimThen(keys, (id, token) => void tokens.set(name(id), token)),
       complete: (id, token, response) =>
         keys.complete(id, verb === 'complete' ? current(id, token) : token, response),
       release: (id, token, ...rest) =>
         keys.release(id, verb === 'release' ? current(id, token) : token, ...rest),
     },
+  }
+}
+
+/** Claims, and calls `acquired` if that has taken the key. */
+function claimThen(
+  keys: NodeDependencies['keys'],
+  acquired: (id: KeyId, token: string, leaseMs: number) => void,
+): NodeDependencies['keys']['claim'] {
+  return async (id, fingerprint, token, leaseMs) => {
+    const claim = await keys.claim(id, fingerprint, token, leaseMs)
+    if (claim.outcome === 'acquired') acquired(id, token, leaseMs)
+    return claim
   }
 }
 
@@ -234,15 +242,10 @@ function renewsForEver({ keys, ...parts }: NodeDependencies): NodeDependencies {
     ...parts,
     keys: {
       ...keys,
-      async claim(id, fingerprint, token, leaseMs) {
-        const claim = await keys.claim(id, fingerprint, token, leaseMs)
-        const beat = () => {
-          keys.renew(id, token, leaseMs).catch(() => {})
-          setTimeout(beat, leaseMs / 3)
-        }
-        if (claim.outcome === 'acquired') beat()
-        return claim
-      },
+      claim: claimThen(keys, function beat(id, token, leaseMs) {
+        keys.renew(id, token, leaseMs).catch(() => {})
+        setTimeout(beat, leaseMs / 3, id, token, leaseMs)
+      }),
     },
   }
 }

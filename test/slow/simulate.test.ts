@@ -7,6 +7,7 @@ import { after, type TestContext, test } from 'node:test'
 import { fileURLToPath } from 'node:url'
 import postgres from 'postgres'
 import { z } from 'zod'
+import type { Order } from '../../src/client.ts'
 import { readOrdersAt } from '../support/check-orders.ts'
 import { respond, type ScriptedServer, type Step, scriptedServer } from '../support/scripted-server.ts'
 import { createDatabase } from '../support/servers.ts'
@@ -231,16 +232,8 @@ async function lyingService(
   t: TestContext,
   fault: 'none' | 'twice' | 'bytes' | 'flag' | 'forgets' | 'amount',
 ): Promise<ScriptedServer> {
-  interface Stored {
-    id: string
-    user_id: string
-    item: string
-    amount: number
-    idempotency_key: string
-    created_at: string
-  }
   const input = z.object({ user_id: z.string(), item: z.string(), amount: z.number() })
-  const orders: Stored[] = []
+  const orders: Order[] = []
   const json = (status: number, value: unknown, headers: Record<string, string> = {}, space = 0) =>
     respond(status, JSON.stringify(value, null, space), { 'Content-Type': 'application/json', ...headers })
   const step: Step = (response, request) => {

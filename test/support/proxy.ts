@@ -1,11 +1,12 @@
 import { randomBytes } from 'node:crypto'
 import { once } from 'node:events'
 import { createServer, type IncomingMessage, type ServerResponse } from 'node:http'
-import { createServer as createTcpServer, type Server, type Socket } from 'node:net'
+import type { Server, Socket } from 'node:net'
 import { buffer } from 'node:stream/consumers'
 import type { TestContext } from 'node:test'
 import { redisUrl } from './servers.ts'
 import { type Service, type Settings, startService } from './service.ts'
+import { tcpServer } from './tcp-server.ts'
 
 /** A request as it reached the backend. */
 export interface Reached {
@@ -55,10 +56,7 @@ export async function startRawBackend(
   response: (socket: Socket, count: number) => void,
 ): Promise<{ url: string; count: () => number }> {
   let count = 0
-  const open = new Set<Socket>()
-  const server = createTcpServer((socket) => {
-    open.add(socket)
-    socket.on('error', () => {}).once('close', () => open.delete(socket))
+  const { server, close } = tcpServer((socket) => {
     let text = ''
     socket.on('data', (chunk) => {
       text += chunk.toString('latin1')
@@ -68,9 +66,7 @@ export async function startRawBackend(
       }
     })
   })
-  t.after(() => {
-    for (const socket of open) socket.destroy()
-  })
+  t.after(close)
   return { url: await listening(t, server), count: () => count }
 }
 

@@ -1,5 +1,4 @@
-import { setTimeout as sleep } from 'node:timers/promises'
-import { onRedis } from './on-redis.ts'
+import { type Command, onRedis, untilReply } from './on-redis.ts'
 import { freePort, startRedis, type ThrowawayServer } from './servers.ts'
 
 const SLOTS = 16_384
@@ -7,9 +6,6 @@ const SLOTS = 16_384
 const BUS_OFFSET = 10_000
 /** After so long without a node the others vote; small, as a test waits for it. */
 const NODE_TIMEOUT_MS = 1_000
-/** Six nodes know each other within 3 s; a busy machine may need much more. */
-const FORM_MS = 60_000
-const POLL_MS = 20
 
 export interface RedisCluster {
   /** A comma list, which makes the driver speak to it as to a cluster. */
@@ -90,20 +86,8 @@ async function form(masters: readonly ThrowawayServer[], replicas: readonly Thro
 }
 
 /** Once every node responds to the command with a text that holds `what`. */
-async function all(
-  nodes: readonly ThrowawayServer[],
-  command: [string, ...string[]],
-  what: string,
-): Promise<void> {
-  const deadline = Date.now() + FORM_MS
-  for (const { url } of nodes) {
-    for (;;) {
-      const text = String(await onRedis(url, ...command))
-      if (text.includes(what)) break
-      if (Date.now() > deadline) throw new Error(`the cluster is not ready, no ${what}: ${text}`)
-      await sleep(POLL_MS)
-    }
-  }
+async function all(nodes: readonly ThrowawayServer[], command: Command, what: string): Promise<void> {
+  for (const { url } of nodes) await untilReply(url, command, what)
 }
 
 export async function portWithBus(): Promise<number> {

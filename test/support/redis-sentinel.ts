@@ -1,15 +1,12 @@
 import { writeFileSync } from 'node:fs'
 import { join } from 'node:path'
-import { setTimeout as sleep } from 'node:timers/promises'
-import { onRedis } from './on-redis.ts'
+import { onRedis, untilReply } from './on-redis.ts'
 import { freePort, startRedis, startRedisProgram, type ThrowawayServer } from './servers.ts'
 
 const NAME = 'orders'
 const QUORUM = 2
 /** After so long without a response a sentinel takes the primary for down; small, as a test waits for it. */
 const DOWN_AFTER_MS = 1_000
-const READY_MS = 60_000
-const POLL_MS = 20
 
 export interface Sentinels {
   readonly url: string
@@ -27,11 +24,11 @@ export async function startSentinels(): Promise<Sentinels> {
   const primary = await startRedis({ settings })
   const { port } = new URL(primary.url)
   const replica = await startRedis({ settings: [...settings, '--replicaof', '127.0.0.1', port] })
-  await untilReply(replica, ['INFO', 'replication'], 'master_link_status:up')
+  await untilReply(replica.url, ['INFO', 'replication'], 'master_link_status:up')
   const sentinels = await Promise.all([1, 2, 3].map(() => startSentinel(port)))
   for (const sentinel of sentinels) {
-    await untilReply(sentinel, ['SENTINEL', 'CKQUORUM', NAME], 'OK 3 usable')
-    await untilReply(sentinel, ['SENTINEL', 'REPLICAS', NAME], 'slave')
+    await untilReply(sentinel.url, ['SENTINEL', 'CKQUORUM', NAME], 'OK 3 usable')
+    await untilReply(sentinel.url, ['SENTINEL', 'REPLICAS', NAME], 'slave')
   }
   const [first] = sentinels
   return {
@@ -60,19 +57,4 @@ async function startSentinel(primaryPort: string): Promise<ThrowawayServer> {
     writeFileSync(file, `${lines.join('\n')}\n`)
     return [file, '--sentinel']
   })
-}
-
-/** Once it responds to the command with a text that holds `what`. */
-async function untilReply(
-  server: ThrowawayServer,
-  command: [string, ...string[]],
-  what: string,
-): Promise<void> {
-  const deadline = Date.now() + READY_MS
-  for (;;) {
-    const text = String(await onRedis(server.url, ...command).catch(String))
-    if (text.includes(what)) return
-    if (Date.now() > deadline) throw new Error(`${command.join(' ')} does not return ${what}: ${text}`)
-    await sleep(POLL_MS)
-  }
 }

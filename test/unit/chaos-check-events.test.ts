@@ -7,7 +7,7 @@ import { objectsOf } from '../chaos/event-readers.ts'
 import type { EventRows, PageRecord, ReceiverRecord, WebhookRecord } from '../chaos/event-records.ts'
 import type { Evidence } from '../chaos/evidence.ts'
 import type { Invariant } from '../chaos/invariants.ts'
-import { planRun } from '../chaos/run-plan.ts'
+import { quietRun } from './quiet-run.ts'
 
 const ORDER = '019b76da-a800-7c3e-8f6e-5d1d2b0a9c11'
 const PAYMENT = '019b76da-a800-7c3e-8f6e-5d1d2b0a9c12'
@@ -101,29 +101,7 @@ function found({
   paymentState = 'completed',
 }: Given = {}): Invariant[] {
   const evidence: Evidence = {
-    plan: planRun({
-      seed: 's',
-      mode: 'events',
-      store: 'redis',
-      durationMs: 60_000,
-      rate: 1,
-      nodes: 3,
-      partners: 1,
-      ttlMs: undefined,
-      newSecret: () => 'canary',
-    }),
-    outcome: {
-      commit: 'c',
-      startedOn: '2026-01-01T00:00:00.000Z',
-      startedAt: 0,
-      healedAt: 60_000,
-      endedAt: 90_000,
-      faults: [],
-      faultsLeftOut: 0,
-      limiterOutages: [],
-      crashes: [],
-      open: 0,
-    },
+    ...quietRun('events', () => 'canary'),
     rows: {
       orders: [
         {

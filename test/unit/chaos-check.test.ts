@@ -7,8 +7,8 @@ import type { Mode } from '../chaos/fault-kinds.ts'
 import { type Answered, type HistoryRecord, historyOf, type Sent } from '../chaos/history.ts'
 import type { Invariant } from '../chaos/invariants.ts'
 import type { FaultDone, Outcome, Rows } from '../chaos/outcome.ts'
-import { planRun } from '../chaos/run-plan.ts'
 import { timelineSvg } from '../chaos/timeline.ts'
+import { HEALED_AT, quietRun, STARTED_ON } from './quiet-run.ts'
 
 /** A history written by hand: each call is a request and its end, 10 ms long, at `at`. */
 class Written {
@@ -89,8 +89,6 @@ const PAYMENT = {
   sha: 'answer-1',
   gateway_key: gatewayKeyOf('ann', 'POST /api/v1/payments', 'key-1'),
 }
-const STARTED_ON = '2026-01-01T00:00:00.000Z'
-const HEALED_AT = 60_000
 
 interface Given {
   mode?: Mode
@@ -105,32 +103,10 @@ function evidence(
   written: Written,
   { mode = 'orders', rows = {}, done = [], outcome = {}, words = '', ttlMs }: Given = {},
 ): Evidence {
-  const plan = planRun({
-    seed: 's',
-    mode,
-    store: 'redis',
-    durationMs: 60_000,
-    rate: 1,
-    nodes: 3,
-    partners: 1,
-    ttlMs,
-    newSecret: () => 'canary-secret',
-  })
+  const run = quietRun(mode, () => 'canary-secret', ttlMs)
   return {
-    plan,
-    outcome: {
-      commit: 'c',
-      startedOn: STARTED_ON,
-      startedAt: 0,
-      healedAt: HEALED_AT,
-      endedAt: 90_000,
-      faults: [],
-      faultsLeftOut: 0,
-      limiterOutages: [],
-      crashes: [],
-      open: 0,
-      ...outcome,
-    },
+    plan: run.plan,
+    outcome: { ...run.outcome, ...outcome },
     rows: { orders: [], payments: [], audit: [], auditFault: '', ...rows },
     done,
     exchanges: historyOf(written.records),

@@ -1,25 +1,11 @@
 """For uvicorn. What the paths mean is in acts.js."""
 import asyncio
 import json
-import os
 import uuid
 
+from ledger import is_first, note
+
 LARGE = 104857600
-LEDGER = os.environ['LEDGER']
-
-
-def note(line):
-    ledger = os.open(LEDGER, os.O_WRONLY | os.O_APPEND | os.O_CREAT)
-    os.write(ledger, (line + '\n').encode())
-    os.close(ledger)
-
-
-def is_first(key):
-    try:
-        open(LEDGER + '.' + key, 'x').close()
-        return True
-    except FileExistsError:
-        return False
 
 
 async def app(scope, receive, send):

@@ -5,24 +5,10 @@ import time
 import uuid
 
 from flask import Flask, Response, request
+from ledger import is_first, note
 
 LARGE = 104857600
-LEDGER = os.environ['LEDGER']
 app = Flask(__name__)
-
-
-def note(line):
-    ledger = os.open(LEDGER, os.O_WRONLY | os.O_APPEND | os.O_CREAT)
-    os.write(ledger, (line + '\n').encode())
-    os.close(ledger)
-
-
-def is_first(key):
-    try:
-        open(LEDGER + '.' + key, 'x').close()
-        return True
-    except FileExistsError:
-        return False
 
 
 def body(name, key, text):
