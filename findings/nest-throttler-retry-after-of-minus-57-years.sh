@@ -5,7 +5,8 @@
 # What happens: the time now, in seconds, is taken from the milliseconds that are left: the header is the time since 1970, with a
 #   minus. ky 1.14.3 and got 14.6.6, which wait for 2 seconds where the store in memory is used, take it for a wait that is
 #   over and send their retries within milliseconds of each other; all are refused.
-# Why it matters: what should hold back a client makes it hurry, and only in production, where Redis is used. The README of @nestjs/throttler names it.
+# Why it matters: what should hold back a client makes it hurry, and only in production, where Redis is used. The README of
+#   @nestjs/throttler names this store.
 # Needs redis-server, Node.js 20 or newer and npm; everything is on loopback. Fails when the behaviour changes.
 set -euo pipefail
 
