@@ -7,7 +7,7 @@ import { openCommandDatabase } from './command-database.ts'
 import { parseSince } from './option-values.ts'
 import { checkOptions, findVerb } from './run-verb.ts'
 
-const HELP = `Usage: oncekey audit verify [--client ID] [--head [ID:]SEQ:HASH ...] [--heads FILE] [--file FILE] [--json]
+export const HELP = `Usage: oncekey audit verify [--client ID] [--head [ID:]SEQ:HASH ...] [--heads FILE] [--file FILE] [--json]
        oncekey audit heads [--client ID] [--json]
        oncekey audit export [--client ID] [--since TIME]
 
@@ -40,7 +40,6 @@ export async function audit(args: string[]): Promise<number> {
     args,
     allowPositionals: true,
     options: {
-      help: { type: 'boolean', short: 'h' },
       client: { type: 'string' },
       head: { type: 'string', multiple: true },
       heads: { type: 'string' },
@@ -49,11 +48,7 @@ export async function audit(args: string[]): Promise<number> {
       json: { type: 'boolean' },
     },
   })
-  const { help, json = false, client, file, ...rest } = values
-  if (help === true) {
-    process.stdout.write(HELP)
-    return 0
-  }
+  const { json = false, client, file, ...rest } = values
   const verb = parseVerb(positionals, Object.keys(values))
   if (client !== undefined && !CLIENT.test(client)) {
     throw new Error(`--client ${client}: must be 1 to 64 of A-Z a-z 0-9 . _ -`)

@@ -2,7 +2,7 @@ import { parseArgs } from 'node:util'
 import { startDemoBackend } from '../tools/demo-backend/demo-backend.ts'
 import { untilStopped } from './until-stopped.ts'
 
-const HELP = `Usage: oncekey backend [OPTIONS]
+export const HELP = `Usage: oncekey backend [OPTIONS]
 
 A backend to try "oncekey proxy" with. It does everything as often as it is told, and prints one line for each call:
 what a retry does without the sidecar in front, and that with it a retry does not come this far.
@@ -33,7 +33,6 @@ These only tell:
 `
 
 const OPTIONS = {
-  help: { type: 'boolean', short: 'h' },
   port: { type: 'string' },
   host: { type: 'string' },
   ledger: { type: 'string' },
@@ -41,11 +40,7 @@ const OPTIONS = {
 
 /** Runs until SIGTERM or SIGINT. */
 export async function backend(args: string[]): Promise<number> {
-  const { help, port = '8081', host = '127.0.0.1', ledger } = parseArgs({ args, options: OPTIONS }).values
-  if (help === true) {
-    process.stdout.write(HELP)
-    return 0
-  }
+  const { port = '8081', host = '127.0.0.1', ledger } = parseArgs({ args, options: OPTIONS }).values
   if (!/^\d{1,5}$/.test(port) || Number(port) > 65_535)
     throw new Error(`--port ${port}: must be from 0 to 65535`)
   const stopped = untilStopped()

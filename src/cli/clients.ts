@@ -9,7 +9,7 @@ import { changeNote } from './operator-note.ts'
 import { parseOverlap } from './option-values.ts'
 import { type Options, runVerb, type Shown, textOf, type Work } from './run-verb.ts'
 
-const HELP = `Usage: oncekey clients add NAME [--min-scheme v0|v1|rfc9421] [--by NAME] [--reason TEXT] [--json]
+export const HELP = `Usage: oncekey clients add NAME [--min-scheme v0|v1|rfc9421] [--by NAME] [--reason TEXT] [--json]
        oncekey clients list [--json]
        oncekey clients rotate NAME [--overlap 72h] [--by NAME] [--reason TEXT] [--json]
        oncekey clients revoke NAME [--secret ID] [--by NAME] [--reason TEXT] [--json]
@@ -54,7 +54,6 @@ type Verb = keyof typeof VERBS
 export async function clients(args: string[]): Promise<number> {
   return await runVerb(args, {
     name: 'clients',
-    help: HELP,
     verbs: VERBS,
     parse,
     open: () => openCommandContext(),

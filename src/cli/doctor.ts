@@ -17,7 +17,7 @@ import { describeCause } from '../runtime/underlying-cause.ts'
 import { checkRedis } from './check-redis.ts'
 import { clock, type Finding } from './finding.ts'
 
-const HELP = `Usage: oncekey doctor
+export const HELP = `Usage: oncekey doctor
 
 Checks the settings (and tells how many API keys are set), the database (connection, version, clock, migrations, rights,
 secrets of clients) and Redis (connection, version, clock, maxmemory-policy of each master; slots of a cluster, majority of
@@ -25,11 +25,7 @@ the sentinels): a line each, exit code 1 if one of them is at fault.
 `
 
 export async function doctor(args: string[]): Promise<number> {
-  const { values } = parseArgs({ args, options: { help: { type: 'boolean', short: 'h' } } })
-  if (values.help === true) {
-    process.stdout.write(HELP)
-    return 0
-  }
+  parseArgs({ args, options: {} })
   const findings = await examine()
   for (const { ok, check, detail } of findings)
     process.stdout.write(`${ok ? 'ok   ' : 'FAULT'} ${check}: ${detail}\n`)

@@ -5,7 +5,7 @@ import type { Struck } from '../tools/faults/faults.ts'
 import { readFaults } from '../tools/faults/read-faults.ts'
 import { untilStopped } from './until-stopped.ts'
 
-const HELP = `Usage: oncekey faults --listen [HOST:]PORT --target [HOST:]PORT [FAULTS] [WHICH]
+export const HELP = `Usage: oncekey faults --listen [HOST:]PORT --target [HOST:]PORT [FAULTS] [WHICH]
 
 A TCP proxy that does to connections what networks do, to see what becomes of a request. "up" is from the client to the
 target, "down" is back. One line for each fault that strikes, and the sums at the end (Ctrl-C).
@@ -39,7 +39,6 @@ A slow line that breaks now and then:
 `
 
 const OPTIONS = {
-  help: { type: 'boolean', short: 'h' },
   listen: { type: 'string' },
   target: { type: 'string' },
   latency: { type: 'string' },
@@ -60,10 +59,6 @@ const OPTIONS = {
 /** Runs until SIGTERM or SIGINT. */
 export async function faults(args: string[]): Promise<number> {
   const given = parseArgs({ args, options: OPTIONS }).values
-  if (given.help === true) {
-    process.stdout.write(HELP)
-    return 0
-  }
   const settings = readFaults(given, () => randomBytes(4).toString('hex'))
   const { listen, target, seed } = settings
   if (Object.keys(settings.faults).length === 0) {

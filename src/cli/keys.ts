@@ -8,7 +8,7 @@ import { type OpenRecords, openKeyRecords } from './open-key-records.ts'
 import { operatorNote } from './operator-note.ts'
 import { type Options, runVerb, textOf, type Work } from './run-verb.ts'
 
-const HELP = `Usage: oncekey keys list [--state unknown|in_progress|completed] [--client NAME] [--limit 1000] [--json]
+export const HELP = `Usage: oncekey keys list [--state unknown|in_progress|completed] [--client NAME] [--limit 1000] [--json]
        oncekey keys show --client NAME --scope SCOPE --key KEY [--json]
        oncekey keys resolve --client NAME --scope SCOPE --key KEY --status 201 [--body FILE|-]
                             [--content-type application/json] [--by NAME] [--reason TEXT] [--json]
@@ -54,7 +54,6 @@ const DEFAULT_LIMIT = 1_000
 export async function keys(args: string[]): Promise<number> {
   return await runVerb(args, {
     name: 'keys',
-    help: HELP,
     verbs: VERBS,
     flags: ['yes', 'dry-run', 'sidecar'],
     parse,

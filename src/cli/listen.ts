@@ -8,7 +8,7 @@ import { DEMO_SECRET } from '../config/demo-credentials.ts'
 import { secretFromEnv } from '../config/secret-from-env.ts'
 import { untilStopped } from './until-stopped.ts'
 
-const HELP = `Usage: oncekey listen [--forward URL] [OPTIONS]
+export const HELP = `Usage: oncekey listen [--forward URL] [OPTIONS]
 
 Shows your own events in the terminal as they happen, one line each, until Ctrl-C. With --forward it also sends each to a program
 on this machine, signed as a webhook of the service is; one that fails is reported and not sent again.
@@ -32,7 +32,6 @@ export async function listen(args: string[]): Promise<number> {
   const { values } = parseArgs({
     args,
     options: {
-      help: { type: 'boolean', short: 'h' },
       forward: { type: 'string' },
       'webhook-secret': { type: 'string' },
       url: { type: 'string', default: 'http://127.0.0.1:8080' },
@@ -44,10 +43,6 @@ export async function listen(args: string[]): Promise<number> {
       every: { type: 'string', default: '1000' },
     },
   })
-  if (values.help === true) {
-    process.stdout.write(HELP)
-    return 0
-  }
   const everyMs = /^\d{3,5}$/.test(values.every) ? Number(values.every) : 0
   if (everyMs < 200 || everyMs > 60_000) throw new Error(`--every ${values.every}: must be 200 to 60000`)
   const { forward } = values

@@ -8,7 +8,7 @@ import { readConfig } from '../config/config.ts'
 import { SQL_DIRECTORY } from '../package-root.ts'
 import { openServer } from './command-database.ts'
 
-const HELP = `Usage: oncekey migrate [--partition N | --distribute]
+export const HELP = `Usage: oncekey migrate [--partition N | --distribute]
 
 Applies the numbered files of sql/ that the database of DATABASE_URL has not seen, in order, each in a transaction, then
 the functions of sql/functions/ if they have changed.
@@ -27,15 +27,10 @@ export async function migrate(args: string[]): Promise<number> {
   const { values } = parseArgs({
     args,
     options: {
-      help: { type: 'boolean', short: 'h' },
       partition: { type: 'string' },
       distribute: { type: 'boolean', default: false },
     },
   })
-  if (values.help === true) {
-    process.stdout.write(HELP)
-    return 0
-  }
   const partitions = values.partition === undefined ? undefined : partitionCount(values.partition)
   if (partitions !== undefined && values.distribute)
     throw new Error('--partition and --distribute exclude each other')

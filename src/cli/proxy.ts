@@ -4,7 +4,7 @@ import { type ProxyConfig, readProxyConfig } from '../sidecar/proxy-config.ts'
 import { callerNote } from '../sidecar/proxy-notes.ts'
 import { ADMIN_PREFIX } from '../sidecar/proxy-prefix.ts'
 
-const HELP = `Usage: oncekey proxy --target URL [OPTIONS]
+export const HELP = `Usage: oncekey proxy --target URL [OPTIONS]
 
 A sidecar in front of any backend: forwards everything to URL (scheme, host, port, base path), and what has an
 Idempotency-Key or X-Idempotency-Key header only once. Its response is recorded and replayed to every retry.
@@ -66,10 +66,6 @@ ${settingsHelp('proxy --verify', 'proxy')}`
 
 /** Runs until SIGTERM or SIGINT, as oncekey serve does. */
 export async function proxy(args: string[]): Promise<number | undefined> {
-  if (args.includes('--help') || args.includes('-h')) {
-    process.stdout.write(HELP)
-    return 0
-  }
   const config = readProxyConfig(args)
   await runService(
     config.settings,

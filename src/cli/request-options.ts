@@ -1,10 +1,10 @@
+import { createSecretKey, type KeyObject } from 'node:crypto'
 import { readFileSync } from 'node:fs'
 import { CLIENT_ID, DEFAULT_CLIENT } from '../../internal/signature/client-registry.ts'
 import { secretFromEnv } from '../config/secret-from-env.ts'
 
 /** What `sign` and `verify` both take, as parseArgs wants it. */
 export const REQUEST_OPTIONS = {
-  help: { type: 'boolean', short: 'h' },
   method: { type: 'string', short: 'X' },
   data: { type: 'string', short: 'd' },
   'data-file': { type: 'string' },
@@ -41,8 +41,15 @@ export interface RequestValues {
   at?: string | undefined
 }
 
-/** The body and where it came from. Throws Errors that name the option. */
-export function readBody(values: RequestValues): Buffer {
+/** The request that the URL and the options describe. `instead`: what may be given in place of the URL, for the error. */
+export function readRequest(values: RequestValues, [url, ...more]: readonly string[], instead = '') {
+  if (url === undefined || more.length > 0) throw new Error(`give exactly one URL${instead}; see --help`)
+  const parts = splitUrl(url)
+  const body = readBody(values)
+  return { url, ...parts, body, method: readMethod(values, body) }
+}
+
+function readBody(values: RequestValues): Buffer {
   const { data, 'data-file': file } = values
   if (data !== undefined && file !== undefined) throw new Error('give --data or --data-file, not both')
   if (data === '-' || file === '-') return readInput()
@@ -65,8 +72,8 @@ export function readBytes(option: string, file: string): Buffer {
   }
 }
 
-/** The bytes that are the HMAC key. */
-export function readSecret(values: RequestValues): Buffer {
+/** The HMAC key. */
+export function readSecret(values: RequestValues): KeyObject {
   const { secret, 'secret-env': name, 'secret-file': file } = values
   if ([secret, name, file].filter((value) => value !== undefined).length > 1) {
     throw new Error('give one of --secret, --secret-env and --secret-file')
@@ -80,14 +87,14 @@ export function readSecret(values: RequestValues): Buffer {
           'latin1',
         )
       : Buffer.from(secret ?? secretFromEnv(name ?? 'ONCEKEY_SECRET') ?? '', 'utf8')
-  if (found.length > 0) return found
+  if (found.length > 0) return createSecretKey(found)
   if (file !== undefined) throw new Error(`--secret-file ${file}: the file is empty`)
   if (secret !== undefined) throw new Error('--secret: it must not be empty')
   if (name !== undefined) throw new Error(`--secret-env ${name}: this environment variable is not set`)
   throw new Error('there is no secret: set ONCEKEY_SECRET, or give --secret-file or --secret-env')
 }
 
-export function readMethod(values: RequestValues, body: Buffer): string {
+function readMethod(values: RequestValues, body: Buffer): string {
   const method = values.method ?? (body.length > 0 ? 'POST' : 'GET')
   if (!/^[A-Za-z!#$%&'*+.^_`|~0-9-]+$/.test(method))
     throw new Error(`--method ${method}: this is no HTTP method`)
@@ -108,11 +115,7 @@ export function readNow(values: RequestValues, now: () => number): number {
 }
 
 /** A URL or a path, cut without any normalising: what is signed must be what goes over the wire. */
-export function splitUrl(text: string): {
-  origin: string | undefined
-  host: string | undefined
-  target: string
-} {
+function splitUrl(text: string) {
   const [, origin, host, rest = ''] = /^(https?:\/\/([^/?#\s@]+))?([^\s#]*)(?:#.*)?$/i.exec(text) ?? []
   const target = rest.startsWith('/') ? rest : origin === undefined ? undefined : `/${rest}`
   if (target === undefined || hasControls(text)) {

@@ -15,7 +15,6 @@ export type Work<Opened> = (opened: Opened) => Promise<Shown> | AsyncIterable<Sh
 /** A command such as `oncekey clients VERB`, which opens something, does one thing with it and closes it. */
 export interface VerbCommand<Verb extends string, Opened extends { close(): Promise<void> }> {
   name: string
-  help: string
   /** The options that each verb takes besides --json; they have a value, unless they are among `flags`. */
   verbs: Readonly<Record<Verb, readonly string[]>>
   flags?: readonly string[]
@@ -27,14 +26,13 @@ export interface VerbCommand<Verb extends string, Opened extends { close(): Prom
 /** Returns the exit code. Throws Errors for the operator. */
 export async function runVerb<Verb extends string, Opened extends { close(): Promise<void> }>(
   args: string[],
-  { name: command, help, verbs, flags = [], parse, open }: VerbCommand<Verb, Opened>,
+  { name: command, verbs, flags = [], parse, open }: VerbCommand<Verb, Opened>,
 ): Promise<number> {
   const known = new Set(Object.values<readonly string[]>(verbs).flat())
   const { values, positionals } = parseArgs({
     args,
     allowPositionals: true,
     options: {
-      help: { type: 'boolean', short: 'h' },
       json: { type: 'boolean' },
       ...Object.fromEntries(
         [...known].map((option) => [
@@ -44,11 +42,7 @@ export async function runVerb<Verb extends string, Opened extends { close(): Pro
       ),
     },
   })
-  const { help: wantsHelp, json = false, ...options } = values
-  if (wantsHelp === true) {
-    process.stdout.write(help)
-    return 0
-  }
+  const { json = false, ...options } = values
   const [name = '', ...operands] = positionals
   const verb = findVerb(name, verbs)
   checkOptions(verb, Object.keys(options), verbs[verb])

@@ -6,7 +6,7 @@ import { printConfig } from '../config/print-config.ts'
 import { runService } from '../runtime/run-service.ts'
 import { banner } from '../service/banner.ts'
 
-const HELP = `Usage: oncekey serve [--print-config]
+export const HELP = `Usage: oncekey serve [--print-config]
 
 Serves orders and payments on HOST:PORT (default http://127.0.0.1:8080).
 
@@ -20,12 +20,8 @@ ${settingsHelp('serve')}`
 export async function serve(args: string[]): Promise<number | undefined> {
   const { values } = parseArgs({
     args,
-    options: { help: { type: 'boolean', short: 'h' }, 'print-config': { type: 'boolean' } },
+    options: { 'print-config': { type: 'boolean' } },
   })
-  if (values.help === true) {
-    process.stdout.write(HELP)
-    return 0
-  }
   const { values: config, given } = readSettings('serve')
   if (values['print-config'] === true) {
     process.stdout.write(printConfig({ values: config, given }))

@@ -1,5 +1,5 @@
 import { isUtf8 } from 'node:buffer'
-import { createSecretKey, randomUUID } from 'node:crypto'
+import { randomUUID } from 'node:crypto'
 import { parseArgs } from 'node:util'
 import { SCHEMES } from '../../internal/signature/client-registry.ts'
 import { DEFAULT_TOLERANCE_MS } from '../../internal/signature/schemes.ts'
@@ -9,17 +9,15 @@ import {
   REQUEST_HELP,
   REQUEST_OPTIONS,
   type RequestValues,
-  readBody,
   readClient,
-  readMethod,
   readNow,
+  readRequest,
   readSecret,
   SECRET_HELP,
-  splitUrl,
 } from './request-options.ts'
 import { shellQuote, shellQuoteBytes } from './shell-quote.ts'
 
-const HELP = `Usage: oncekey sign [OPTIONS] URL
+export const HELP = `Usage: oncekey sign [OPTIONS] URL
 
 Signs a request and prints the headers to send with it, one a line, or with --curl a command for bash.
 URL is http://HOST/PATH, https://HOST/PATH or, without --curl, just /PATH.
@@ -48,24 +46,16 @@ export async function sign(args: string[]): Promise<number> {
       'content-type': { type: 'string' },
     },
   })
-  if (values.help === true) {
-    process.stdout.write(HELP)
-    return 0
-  }
-  const [url] = positionals
-  if (url === undefined || positionals.length > 1) throw new Error('give exactly one URL; see --help')
-  const { origin, target } = splitUrl(url)
   const scheme = SCHEMES.find((one) => one === (values.scheme ?? 'v1'))
   if (scheme === undefined)
     throw new Error(`--scheme ${values.scheme}: it must be one of ${SCHEMES.join(', ')}`)
+  const { url, origin, target, method, body } = readRequest(values, positionals)
   if (values.curl === true && origin === undefined)
     throw new Error(`${url}: --curl needs a URL with its host`)
-  const secret = createSecretKey(readSecret(values))
-  const body = readBody(values)
+  const secret = readSecret(values)
   if (scheme === 'v0' && body.length === 0) {
     throw new Error('--scheme v0: it covers only the body, and there is none; use v1')
   }
-  const method = readMethod(values, body)
   const nowMs = readNow(values, Date.now)
   const request = {
     method,

@@ -9,7 +9,7 @@ import { newRun, sendAll } from '../tools/simulator/simulation.ts'
 import { summarize, summaryText } from '../tools/simulator/summary.ts'
 import { timelineSvg } from '../tools/simulator/timeline.ts'
 
-const HELP = `Usage: oncekey simulate [OPTIONS]
+export const HELP = `Usage: oncekey simulate [OPTIONS]
 
 Clients A, B, C ... place orders, or pay, at a running service at the same time. On purpose, responses are lost and
 requests are sent twice; the clients retry with backoff, as the SDK does. At the end every key is sent once more, and the
@@ -39,7 +39,6 @@ or two). For bigger runs start the service without limits:
 `
 
 const OPTIONS = {
-  help: { type: 'boolean', short: 'h' },
   json: { type: 'boolean' },
   url: { type: 'string' },
   api: { type: 'string' },
@@ -60,10 +59,6 @@ const REACH_MS = 5_000
 
 export async function simulate(args: string[]): Promise<number> {
   const given = parseArgs({ args, options: OPTIONS }).values
-  if (given.help === true) {
-    process.stdout.write(HELP)
-    return 0
-  }
   const settings = readSettings(given, () => randomBytes(4).toString('hex'))
   await reach(settings)
   // Before the run: no user should wait for minutes to learn that the picture has no place.

@@ -1,4 +1,3 @@
-import { createSecretKey } from 'node:crypto'
 import { parseArgs } from 'node:util'
 import { WireBody } from '../../internal/core/request-state.ts'
 import { type Explanation, explain } from '../../internal/signature/explain.ts'
@@ -9,18 +8,16 @@ import {
   REQUEST_HELP,
   REQUEST_OPTIONS,
   type RequestValues,
-  readBody,
   readBytes,
   readClient,
   readInput,
-  readMethod,
   readNow,
+  readRequest,
   readSecret,
   SECRET_HELP,
-  splitUrl,
 } from './request-options.ts'
 
-const HELP = `Usage: oncekey verify [OPTIONS] URL
+export const HELP = `Usage: oncekey verify [OPTIONS] URL
        oncekey verify [OPTIONS] --request FILE
 
 Says whether a signature matches, and if not, which mistake was probably made. Shows the string to sign with each
@@ -51,11 +48,7 @@ export async function verify(args: string[]): Promise<number> {
       tolerance: { type: 'string' },
     },
   })
-  if (values.help === true) {
-    process.stdout.write(HELP)
-    return 0
-  }
-  const secret = createSecretKey(readSecret(values))
+  const secret = readSecret(values)
   const { request, notes } =
     values.request === undefined ? fromOptions(values, positionals) : fromRaw(values, positionals)
   const explanation = explain(request, [secret], {
@@ -91,11 +84,7 @@ function fromRaw(values: VerifyValues, positionals: readonly string[]): Received
 }
 
 function fromOptions(values: VerifyValues, positionals: readonly string[]): Received {
-  const [url] = positionals
-  if (url === undefined || positionals.length > 1)
-    throw new Error('give exactly one URL, or --request; see --help')
-  const { host, target } = splitUrl(url)
-  const body = readBody(values)
+  const { host, target, method, body } = readRequest(values, positionals, ', or --request')
   const rawHeaders: string[] = []
   const add = (name: string, value: string | undefined) => {
     if (value !== undefined) rawHeaders.push(name, Buffer.from(value, 'utf8').toString('latin1'))
@@ -109,7 +98,6 @@ function fromOptions(values: VerifyValues, positionals: readonly string[]): Rece
     if (name === undefined) throw new Error(`--header ${JSON.stringify(line)}: it must be 'Name: value'`)
     add(name, value)
   }
-  const method = readMethod(values, body)
   const wire = Buffer.from(target, 'utf8').toString('latin1')
   return { request: { method, target: wire, rawHeaders, body: new WireBody(body) }, notes: [] }
 }

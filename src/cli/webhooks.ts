@@ -26,7 +26,7 @@ import { changeNote } from './operator-note.ts'
 import { parseOverlap, parseSince } from './option-values.ts'
 import { type Options, runVerb, type Shown, textOf, type Work } from './run-verb.ts'
 
-const HELP = `Usage: oncekey webhooks add CLIENT URL [--events TYPE,TYPE] [--by NAME] [--reason TEXT] [--json]
+export const HELP = `Usage: oncekey webhooks add CLIENT URL [--events TYPE,TYPE] [--by NAME] [--reason TEXT] [--json]
        oncekey webhooks list [CLIENT] [--json]
        oncekey webhooks rotate ID [--overlap 24h] [--by NAME] [--reason TEXT] [--json]
        oncekey webhooks disable ID [--by NAME] [--reason TEXT] [--json]
@@ -67,7 +67,6 @@ const MAX_OVERLAP = { hours: MAX_OVERLAP_S / 3_600, name: 'a week' }
 export async function webhooks(args: string[]): Promise<number> {
   return await runVerb(args, {
     name: 'webhooks',
-    help: HELP,
     verbs: VERBS,
     parse,
     open: () => openCommandContext(''),

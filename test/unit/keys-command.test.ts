@@ -1,6 +1,6 @@
 import assert from 'node:assert/strict'
 import { test } from 'node:test'
-import { keys } from '../../src/cli/keys.ts'
+import { HELP, keys } from '../../src/cli/keys.ts'
 
 test('everything that is wrong with the command line is told before any store is opened', async () => {
   const one = ['--client', 'a', '--scope', 'POST /', '--key', 'k']
@@ -27,12 +27,7 @@ test('everything that is wrong with the command line is told before any store is
   }
 })
 
-test('the help names the verbs, the settings and what release means', async (t) => {
-  const write = t.mock.method(process.stdout, 'write', () => true)
-  const code = await keys(['--help'])
-  const [help = ''] = write.mock.calls.map(({ arguments: [text] }) => String(text))
-  write.mock.restore()
-  assert.equal(code, 0)
+test('the help names the verbs, the settings and what release means', () => {
   for (const word of [
     'list',
     'show',
@@ -44,5 +39,5 @@ test('the help names the verbs, the settings and what release means', async (t) 
     'REDIS_URL',
     '--by',
   ])
-    assert.ok(help.includes(word), word)
+    assert.ok(HELP.includes(word), word)
 })
