@@ -131,7 +131,7 @@ export function createClient(options: ClientOptions): Client {
   const base = baseUrl(options.baseUrl)
   const { now = Date.now, random = Math.random, maxResponseBytes = MAX_RESPONSE_BYTES, retry = {} } = options
   if (!(maxResponseBytes >= 1))
-    throw new RangeError(`maxAnswerBytes must be at least 1, not ${maxResponseBytes}`)
+    throw new RangeError(`maxResponseBytes must be at least 1, not ${maxResponseBytes}`)
   if (typeof retry === 'string' && retry !== 'service')
     throw new RangeError(`retry must be an object or "service", not ${JSON.stringify(retry)}`)
   const policy = retryPolicy(retry === 'service' ? {} : retry)

@@ -1,4 +1,4 @@
-import { type Page, type PageOptions, pageOf } from './pages.ts'
+import { type Listing, listing, type Page, type PageOptions, pageOf } from './pages.ts'
 import { isObject } from './read-response.ts'
 import type { SendRequest } from './request.ts'
 import { type About, read, withQuery } from './result.ts'
@@ -27,11 +27,11 @@ export interface EventOptions extends PageOptions {
   type?: string | undefined
 }
 
-/** All own events until now, oldest first, read page by page as they are asked for. */
-export interface EventList extends AsyncIterable<Event> {
-  /** To keep `nextCursor`, with which the next reading begins. */
-  pages(): AsyncIterable<EventPage>
-}
+/**
+ * All own events until now, oldest first, read page by page as they are asked for. With `pages()` one keeps `nextCursor`,
+ * with which the next reading begins.
+ */
+export type EventList = Listing<Event, EventPage>
 
 export interface Events {
   page(options?: EventOptions): Promise<EventPage>
@@ -47,21 +47,13 @@ export function createEvents(request: SendRequest): Events {
   }
   return {
     page,
-    list(options = {}) {
-      async function* pages(): AsyncGenerator<EventPage, void, undefined> {
-        let { cursor } = options
-        for (;;) {
-          const one = await page({ ...options, cursor })
-          yield one
-          if (!one.hasMore || one.nextCursor === null) return
-          cursor = one.nextCursor
-        }
-      }
-      async function* events(): AsyncGenerator<Event, void, undefined> {
-        for await (const one of pages()) yield* one.events
-      }
-      return { pages, [Symbol.asyncIterator]: events }
-    },
+    list: (options = {}) =>
+      listing(
+        page,
+        ({ events }) => events,
+        options,
+        ({ hasMore }) => !hasMore,
+      ),
   }
 }
 

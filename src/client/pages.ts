@@ -49,13 +49,14 @@ export function listing<T, P extends Page, O extends PageOptions>(
   page: (options: O) => Promise<P>,
   itemsOf: (page: P) => readonly T[],
   options: O,
+  isLast?: (page: P) => boolean,
 ): Listing<T, P> {
   async function* pages(): AsyncGenerator<P, void, undefined> {
     let { cursor } = options
     for (;;) {
       const one = await page({ ...options, cursor })
       yield one
-      if (one.nextCursor === null) return
+      if (one.nextCursor === null || isLast?.(one) === true) return
       cursor = one.nextCursor
     }
   }

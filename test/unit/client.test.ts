@@ -506,5 +506,5 @@ test('a wrong option is named with its value, the secret never', () => {
   assert.throws(make({ secret: '' }), /secret/)
   assert.throws(make({ retry: { maxAttempts: 0 } }), /retry\.maxAttempts must be from 1 to 1000, not 0/)
   assert.throws(make({ retry: { deadlineMs: Number.NaN } }), /retry\.deadlineMs/)
-  assert.throws(make({ maxResponseBytes: -1 }), /maxAnswerBytes .*-1/)
+  assert.throws(make({ maxResponseBytes: -1 }), /maxResponseBytes .*-1/)
 })
