@@ -4,6 +4,7 @@ import bodyParser from 'koa-bodyparser'
 import { middleware } from '../core/compose.ts'
 import { type Middleware, WireBody } from '../core/request-state.ts'
 import { ServiceError } from '../core/service-error.ts'
+import { isBodyWithheld } from './await-continue.ts'
 
 export interface BodyLimits {
   /** 65,536 by default. */
@@ -131,7 +132,7 @@ function isOpenEnded({ headers, httpVersionMajor }: IncomingMessage): boolean {
  * thrown away, for a while.
  */
 function discardRest(req: IncomingMessage): void {
-  if (req.complete || req.destroyed) return
+  if (req.complete || req.destroyed || isBodyWithheld(req)) return
   req.resume()
   const timer = setTimeout(() => req.socket.destroy(), LINGER_MS)
   req.once('end', () => clearTimeout(timer)).once('close', () => clearTimeout(timer))

@@ -12,6 +12,7 @@ import type { AddressInfo, Socket } from 'node:net'
 import type { Duplex } from 'node:stream'
 import { PROBLEM_TYPE, problemJson } from '../core/problem-json.ts'
 import { type ProblemCode, ServiceError } from '../core/service-error.ts'
+import { continueWhenRead } from './await-continue.ts'
 import { FlatResponse } from './flat-response.ts'
 
 /** Node's own default, said here because it is a promise: more than this is 431. */
@@ -37,6 +38,11 @@ export interface ServerOptions {
 export function createServer(listener: RequestListener, options: ServerOptions = {}): Server {
   const { onRefused = () => {} } = options
   const owed = new OwedResponses()
+  // One listener and not two: Node calls a single one without making a list.
+  const handle: RequestListener = (req, res) => {
+    owed.add(req, res)
+    listener(req, res)
+  }
   const server = createHttpServer(
     {
       ServerResponse: FlatResponse,
@@ -48,11 +54,7 @@ export function createServer(listener: RequestListener, options: ServerOptions =
       // The guard middleware asks for Host, with a problem document.
       requireHostHeader: false,
     },
-    // One listener and not two: Node calls a single one without making a list.
-    (req, res) => {
-      owed.add(req, res)
-      listener(req, res)
-    },
+    handle,
   )
   // Node drops headers beyond its count in silence; the guard middleware must see all of them to refuse them.
   server.maxHeadersCount = 0
@@ -73,6 +75,10 @@ export function createServer(listener: RequestListener, options: ServerOptions =
     void owed.of(socket).then(() => {
       if (socket.writable) refuse(socket, [reason, detail])
     })
+  })
+  server.on('checkContinue', (req: IncomingMessage, res: ServerResponse) => {
+    continueWhenRead(req, res)
+    handle(req, res)
   })
   server.on('checkExpectation', (_req: IncomingMessage, res: ServerResponse) => {
     const problem = new ServiceError('invalid_request', 'The only expectation met is 100-continue.')

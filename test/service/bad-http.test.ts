@@ -215,6 +215,22 @@ describe('what is unusual and right is accepted', () => {
     assert.equal(responses[0]?.status, 201)
   })
 
+  const REFUSED: [what: string, framing: string[], status: number][] = [
+    ['larger than is taken', ['Content-Length: 70000'], 413],
+    ['in a coding that is not taken', ['Content-Length: 100', 'Content-Encoding: gzip'], 415],
+  ]
+  for (const [what, framing, status] of REFUSED) {
+    test(`Expect: 100-continue with a body ${what}: ${status} at once, and the connection ends`, async () => {
+      const head = order({ framing, lines: ['Expect: 100-continue'], body: '' })
+      const { responses, interim } = await exchange(port, head, { until: 'close' })
+      assert.deepEqual(interim, [])
+      assert.deepEqual(
+        responses.map((response) => [response.status, response.header('connection')]),
+        [[status, 'close']],
+      )
+    })
+  }
+
   test('pipelined requests get a response in their order, also where garbage follows', async () => {
     for (const garbage of [
       'GARBAGE\r\n\r\n',
