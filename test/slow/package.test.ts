@@ -1,5 +1,5 @@
 import assert from 'node:assert/strict'
-import { readdirSync, writeFileSync } from 'node:fs'
+import { readdirSync, readFileSync, writeFileSync } from 'node:fs'
 import { join } from 'node:path'
 import { test } from 'node:test'
 import { publint } from 'publint'
@@ -104,6 +104,13 @@ for (const [module, moduleResolution] of [
     assert.deepEqual([stdout, status], ['', 0])
   })
 }
+
+test('npm installs the package beside the types of Koa 2.15 and of Koa 3', () => {
+  const { peerDependencies }: { peerDependencies: Record<string, string> } = JSON.parse(
+    readFileSync(join(installed.package, 'package.json'), 'utf8'),
+  )
+  assert.equal(peerDependencies['@types/koa'], '^2.15.0 || ^3.0.0')
+})
 
 test('the installed command tells its version and its commands', () => {
   const version = runIn(installed.directory, installed.command, ['--version'])
