@@ -18,6 +18,8 @@ export function renderProblem(ctx: MiddlewareContext, thrown: unknown, report: R
   const { problem, status, headers, body } = problemResponse(thrown, ctx.state.requestId ?? '')
   ctx.state.problem = problem
   if (status >= 500) report(ctx, thrown)
+  // Another response is on its way, or half of one.
+  if (ctx.res.headersSent) throw thrown
   ctx.status = status
   for (const name in headers) ctx.res.setHeader(name, headers[name] ?? '')
   ctx.body = body

@@ -1,7 +1,7 @@
 import { isAscii } from 'node:buffer'
 import { Readable } from 'node:stream'
 import { buffer } from 'node:stream/consumers'
-import { isHttpError } from '../core/http-error.ts'
+import { type HttpError, isHttpError } from '../core/http-error.ts'
 import type { RequestOutcome } from '../core/request-outcome.ts'
 import {
   type Attempt,
@@ -78,12 +78,12 @@ export function idempotency(options: IdempotencyOptions): Middleware {
         await next()
       } catch (thrown) {
         error = thrown
-        const render = options.renderError ?? required(ctx, 'renderError', 'problems')
-        render(ctx, thrown)
+        if (isDecided(thrown) && ctx.res.headersSent) cut(ctx)
+        else (options.renderError ?? required(ctx, 'renderError', 'problems'))(ctx, thrown)
       }
       const { row, replayed } = attempt
-      const isSent = error === undefined && isSentPastKoa(ctx)
-      const outcome = attempt.outcome ?? (isSent ? SENT : outcomeOf(ctx.status, error))
+      const outcome =
+        attempt.outcome ?? (isSentPastKoa(ctx) ? outcomeOfSent(error) : outcomeOf(ctx.status, error))
       const isInRow = row === 'stands' && holding.attempt === 0 && !replayed
       if (outcome === 'completed' && !isInRow) {
         const captured = capture(ctx, isRecorded)
@@ -104,13 +104,30 @@ export function idempotency(options: IdempotencyOptions): Middleware {
   }
 }
 
-/** Nothing is there to be stored, and the client has it already, or gets it later. */
-const SENT: RequestOutcome<UnknownReason> = { unknown: 'answer_streamed' }
+/** Half a response is none. */
+function cut({ res }: MiddlewareContext): void {
+  if (!res.writableEnded) res.destroy()
+}
 
-/** The handler has written, or will write, to the connection by itself. */
-function isSentPastKoa({ res, respond, body }: MiddlewareContext): boolean {
-  const hasBody = body !== undefined && body !== null
-  return respond === false || res.writableEnded || (res.headersSent && !hasBody)
+/** The handler meant this response, and it is no defect. */
+function isDecided(error: unknown): error is ServiceError | HttpError {
+  return error instanceof ServiceError || isHttpError(error)
+}
+
+/** The same as `outcomeOf` where the status on `ctx` is that of another response, and nothing is there to be stored. */
+function outcomeOfSent(error: unknown): RequestOutcome<UnknownReason> {
+  const outcome = isDecided(error) ? outcomeOf(error.status, error) : outcomeOf(200, error)
+  return outcome === 'completed' ? { unknown: 'answer_streamed' } : outcome
+}
+
+/**
+ * The handler has written, or will write, to the connection by itself; or a middleware in front that limits the time has
+ * responded meanwhile.
+ */
+function isSentPastKoa({ res, respond, body, status }: MiddlewareContext): boolean {
+  if (respond === false || res.writableEnded) return true
+  // A handler that has called ctx.flushHeaders() leaves its body on ctx.
+  return res.headersSent && (body === undefined || body === null || status >= 400)
 }
 
 /** A class for the reason that HeldKey of the engine is one. */

@@ -127,6 +127,78 @@ test('headers that a handler has flushed are those of the replay as well', async
   assert.deepEqual([seen.runs, seen.reported], [1, []])
 })
 
+test('a handler that fails after it has flushed its headers: the response is cut, and its key is free', async (t) => {
+  const { url, seen } = await shop(t, async (ctx) => {
+    ctx.status = 201
+    ctx.flushHeaders()
+    throw new ServiceError('invalid_request', 'No.')
+  })
+  for (let n = 0; n < 2; n++) await assert.rejects(send(url, ORDER), /terminated|fetch failed/)
+  assert.deepEqual([seen.runs, seen.attempts], [2, [1, 1]])
+})
+
+/** What koa-timeout and its like do: they respond, and the handler goes on. */
+const LATE: [what: string, finish: Middleware, runs: number][] = [
+  [
+    'succeeds',
+    async (ctx) => {
+      ctx.status = 201
+      ctx.body = { a: 1 }
+    },
+    1,
+  ],
+  [
+    'refuses for good',
+    async () => {
+      throw new ServiceError('validation_failed', 'No.')
+    },
+    1,
+  ],
+  ['fails', () => Promise.reject(new Error('defect')), 1],
+  [
+    'has done nothing',
+    async () => {
+      throw new ServiceError('invalid_request', 'No.')
+    },
+    2,
+  ],
+]
+
+for (const status of [408, 503, 404]) {
+  for (const [what, finish, wanted] of LATE) {
+    test(`after a middleware in front has responded ${status}, the handler ${what}: it runs ${wanted === 1 ? 'once' : 'again'}`, async (t) => {
+      let runs = 0
+      const began = new EventEmitter()
+      const tooLate = once(began, 'begun')
+      const ended = once(began, 'ended')
+      const [first = problems(), ...steps] = openSteps()
+      const url = await serve(
+        t,
+        first,
+        async function limitTime(ctx, next) {
+          if (runs > 0) return await next()
+          const work = next().finally(() => began.emit('ended'))
+          await Promise.race([work, tooLate.then(() => ctx.throw(status, 'too late'))])
+        },
+        ...steps,
+        async (ctx, next) => {
+          runs++
+          if (runs === 1) {
+            const sent = once(ctx.res, 'finish')
+            began.emit('begun')
+            await sent
+          }
+          await finish(ctx, next)
+        },
+      )
+      assert.match(await post(url), new RegExp(`^${status} null `))
+      await ended
+      assert.match(await post(url), wanted === 1 ? /^409 null .*outcome_unknown/ : /^400 null/)
+      assert.equal(runs, wanted)
+    })
+  }
+}
+
 /** As those of the package readable-stream: everything that Node's has, but another class. */
 function otherStream(chunks: string[]): unknown {
   const inner = Readable.from(chunks)
