@@ -1,0 +1,65 @@
+#!/usr/bin/env bash
+# python3-limits 2.8.0 (Debian 12), moving window: the reset is that of the newest hit, and a hit that costs more than the limit passes.
+#
+# Guess: get_window_stats() has the time at which the next hit is allowed, when the oldest one leaves the window. A hit with
+#   `cost=5` where the limit is 3 is refused, as with the fixed window.
+# What happens: "the starting point of the window" is the newest hit. After hits at 0, 2 and 4 seconds of 3 in 10 seconds a hit is
+#   allowed at 10 seconds, and the reset is at 14. A hit with a cost above the limit passes once a window, since the hit that it
+#   is compared with does not exist. In memory and in Redis alike. With the fixed window a hit that is refused for its cost uses up
+#   what was left.
+# Why it matters: Flask-Limiter (3.3.0 in Debian 12) makes Retry-After of the reset. Clients that keep to it wait for nearly a whole
+#   window, with a limit by the hour nearly an hour, where a minute would do. And a limit on the size of a batch is none.
+# Needs redis-server, apt-get of Debian 12, and Python 3; installs nothing outside a temporary folder. Fails when the behaviour
+# changes.
+set -euo pipefail
+
+folder=$(mktemp -d)
+chmod 755 "$folder"
+trap 'test -z "${pid:-}" || kill "$pid"; wait; rm -rf "$folder"' EXIT
+cd "$folder"
+apt-get download -q python3-limits=2.8.0-1 python3-deprecated python3-wrapt python3-redis python3-packaging \
+  python3-pkg-resources python3-typing-extensions python3-async-timeout 2>&1 | grep -v '^Get' >&2 || true
+for package in *.deb; do dpkg-deb -x "$package" root; done
+redis-server --port 0 --unixsocket "$folder/redis" --save '' --dir "$folder" >log &
+pid=$!
+for i in $(seq 100); do test -S redis && break; sleep 0.1; done
+
+cat >find.py <<'PY'
+import sys
+import time
+
+from limits import parse
+from limits.storage import storage_from_string
+from limits.strategies import FixedWindowRateLimiter, MovingWindowRateLimiter
+
+limit = parse("3/10seconds")
+for uri in "memory://", f"redis+unix://{sys.argv[1]}":
+    name = uri.split(":")[0]
+    storage = storage_from_string(uri)
+    moving, fixed = MovingWindowRateLimiter(storage), FixedWindowRateLimiter(storage)
+    begun = time.time()
+    for _ in range(3):
+        moving.hit(limit, "a")
+        time.sleep(2)
+    reset = moving.get_window_stats(limit, "a")[0] - begun
+    while not moving.hit(limit, "a"):
+        time.sleep(0.1)
+    after = ["over 12 s" if seconds > 12 else "under 12 s" for seconds in (time.time() - begun, reset)]
+    print(f"{name}: allowed again after {after[0]}, reset after {after[1]}")
+    costs = [limiter.hit(limit, "b" + kind, cost=5) for kind, limiter in (("moving", moving), ("fixed", fixed))]
+    print(f"{name}: a hit with cost 5 is allowed: moving window {costs[0]}, fixed window {costs[1]}")
+    for kind, limiter in ("moving", moving), ("fixed", fixed):
+        hits = [limiter.hit(limit, "c" + kind, cost=cost) for cost in (1, 3, 1)]
+        print(f"{name}: hits with costs 1, 3 and 1 are allowed: {kind} window {hits}")
+PY
+PYTHONPATH=root/usr/lib/python3/dist-packages python3 find.py "$folder/redis" | tee output
+diff output - <<'EXPECTED'
+memory: allowed again after under 12 s, reset after over 12 s
+memory: a hit with cost 5 is allowed: moving window True, fixed window False
+memory: hits with costs 1, 3 and 1 are allowed: moving window [True, False, True]
+memory: hits with costs 1, 3 and 1 are allowed: fixed window [True, False, False]
+redis+unix: allowed again after under 12 s, reset after over 12 s
+redis+unix: a hit with cost 5 is allowed: moving window True, fixed window False
+redis+unix: hits with costs 1, 3 and 1 are allowed: moving window [True, False, True]
+redis+unix: hits with costs 1, 3 and 1 are allowed: fixed window [True, False, False]
+EXPECTED
