@@ -1,48 +1,23 @@
 import { createHash } from 'node:crypto'
+import { type KeptLook, keptLook } from '../core/kept-look.ts'
 import type { Database } from '../database/database.ts'
 import type { KeyRecord, KeyRecords } from '../idempotency/key-records.ts'
 import type { OpenKey, OpenOutcomes, OpenPayment } from './shown.ts'
 
 /** In Redis each look walks through all keys: it ends after this long, */
 const LOOK_MS = 3_000
-/** and what it found is kept for some times as long as it took, so that looking is a small part of what a store does. */
+/** and what it found is kept for some times as long as it took, and for this long at least. */
 const KEEP_TIMES = 5
 const MIN_KEEP_MS = 1_000
 const MAX_KEYS = 100
 const MAX_PAYMENTS = 100
 
-export interface OpenOutcomesLook {
-  /** One look at a time, however many operators ask. */
-  look(): Promise<OpenOutcomes>
-  /** Something was changed: the next one looks anew. */
-  forget(): void
-}
-
-/** What waits for an operator. `ledger`: where the payments are; undefined: there are none. */
-export function openOutcomes(ledger: Database | undefined, records: KeyRecords): OpenOutcomesLook {
-  let current: { found: Promise<OpenOutcomes>; untilMs: number } | undefined
-  return {
-    look() {
-      if (current !== undefined && performance.now() < current.untilMs) return current.found
-      const startedMs = performance.now()
-      const found = lookAtAll(ledger, records)
-      const mine = { found, untilMs: Number.POSITIVE_INFINITY }
-      current = mine
-      found.then(
-        () => {
-          const nowMs = performance.now()
-          mine.untilMs = nowMs + Math.max(MIN_KEEP_MS, KEEP_TIMES * (nowMs - startedMs))
-        },
-        () => {
-          if (current === mine) current = undefined
-        },
-      )
-      return found
-    },
-    forget() {
-      current = undefined
-    },
-  }
+/**
+ * What waits for an operator: one look at a time, however many operators ask. `ledger`: where the payments are; undefined:
+ * there are none.
+ */
+export function openOutcomes(ledger: Database | undefined, records: KeyRecords): KeptLook<OpenOutcomes> {
+  return keptLook(() => lookAtAll(ledger, records), KEEP_TIMES, MIN_KEEP_MS)
 }
 
 async function lookAtAll(ledger: Database | undefined, records: KeyRecords): Promise<OpenOutcomes> {

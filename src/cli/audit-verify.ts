@@ -7,6 +7,7 @@ import {
   verifyExport,
 } from '../../internal/audit/verify-chains.ts'
 import type { Database } from '../../internal/database/database.ts'
+import { liveLine } from '../tools/live-line.ts'
 import { readExport } from './audit-export.ts'
 
 export interface VerifyArguments {
@@ -21,8 +22,15 @@ export async function verifyAudit(
   { client, noted, json }: VerifyArguments,
 ): Promise<number> {
   const total = 'file' in from ? undefined : await countEntries(from.database, client)
-  const progress = showCount(total)
-  const options = { client, noted, onEntry: progress.count }
+  let read = 0
+  const progress = liveLine(
+    process.stderr,
+    () => `${read}${total === undefined ? '' : ` of ${total}`} entries`,
+  )
+  const onEntry = () => {
+    read++
+  }
+  const options = { client, noted, onEntry }
   const reports =
     'file' in from ? verifyExport(readExport(from.file), options) : verifyDatabase(from.database, options)
   let clients = 0
@@ -76,33 +84,4 @@ export async function printHeads(
     )
   }
   return 0
-}
-
-const LIVE_EVERY_MS = 200
-/** In a log a line now and then is enough; what is done within this time needs none. */
-const LOG_EVERY_MS = 5_000
-
-/** On standard error: one live line in a terminal, else a line every few seconds. */
-function showCount(total: number | undefined) {
-  const { stderr } = process
-  const live = stderr.isTTY === true
-  let n = 0
-  const clear = () => {
-    if (live) stderr.write('\r\u001b[K')
-  }
-  const draw = () => {
-    const text = `${n}${total === undefined ? '' : ` of ${total}`} entries`
-    stderr.write(live ? `\r${text}\u001b[K` : `${text}\n`)
-  }
-  const timer = setInterval(draw, live ? LIVE_EVERY_MS : LOG_EVERY_MS)
-  return {
-    count() {
-      n++
-    },
-    clear,
-    stop() {
-      clearInterval(timer)
-      clear()
-    },
-  }
 }

@@ -1,5 +1,8 @@
 import { parseArgs } from 'node:util'
+import { CLIENT_ID } from '../../internal/signature/client-registry.ts'
 import { readConfig } from '../config/config.ts'
+import { readOption } from '../config/read-option.ts'
+import { matching } from '../config/setting-values.ts'
 import { exportAudit } from './audit-export.ts'
 import { parseNoted } from './audit-heads.ts'
 import { printHeads, verifyAudit } from './audit-verify.ts'
@@ -32,8 +35,6 @@ const ALLOWED = {
   heads: ['client', 'json'],
   export: ['client', 'since'],
 } as const
-/** The same grammar as everywhere, see sql/005_audit_log.sql. */
-const CLIENT = /^[A-Za-z0-9._-]{1,64}$/
 
 export async function audit(args: string[]): Promise<number> {
   const { values, positionals } = parseArgs({
@@ -50,9 +51,7 @@ export async function audit(args: string[]): Promise<number> {
   })
   const { json = false, client, file, ...rest } = values
   const verb = parseVerb(positionals, Object.keys(values))
-  if (client !== undefined && !CLIENT.test(client)) {
-    throw new Error(`--client ${client}: must be 1 to 64 of A-Z a-z 0-9 . _ -`)
-  }
+  readOption('client', client, matching(CLIENT_ID, '1 to 64 of A-Z a-z 0-9 . _ -'))
   const noted = parseNoted(rest.head ?? [], rest.heads, client)
   const since = parseSince(rest.since)
   if (file !== undefined) return await verifyAudit({ file }, { client, noted, json })

@@ -2,6 +2,8 @@ import type { Database } from '../../internal/database/database.ts'
 import { parseClientLimits } from '../../internal/ratelimit/rate-limits.ts'
 import { CLIENT_ID, OPEN_CLIENT, SCHEMES } from '../../internal/signature/client-registry.ts'
 import { listClients } from '../../internal/signature/list-clients.ts'
+import { readOption } from '../config/read-option.ts'
+import { oneOf } from '../config/setting-values.ts'
 import { addOne, limitOne, resealAll, revokeOne, rotateOne, type Setting } from './change-clients.ts'
 import { clientsTable } from './clients-table.ts'
 import { type CommandContext, openCommandContext } from './command-database.ts'
@@ -92,7 +94,7 @@ function parseChange(
 ): Change {
   if (name === 'add') {
     if (client === OPEN_CLIENT) throw new Error(`NAME=${client}: is reserved for callers without credentials`)
-    const minScheme = parseMinScheme(textOf(options, 'min-scheme'))
+    const minScheme = readOption('min-scheme', textOf(options, 'min-scheme'), oneOf(SCHEMES))
     return (database, setting) => addOne(database, setting, client, minScheme)
   }
   if (name === 'rotate') {
@@ -108,14 +110,6 @@ function parseChange(
     return (database, setting) => limitOne(database, setting, client, own)
   }
   return resealAll
-}
-
-function parseMinScheme(text: string | undefined) {
-  const found = SCHEMES.find((scheme) => scheme === text)
-  if (text !== undefined && found === undefined) {
-    throw new Error(`--min-scheme ${text}: must be one of ${SCHEMES.join(', ')}`)
-  }
-  return found
 }
 
 /** Undefined for `default`. */

@@ -1,7 +1,9 @@
-import { KEY_STATES, type KeyState } from '../../internal/idempotency/key-records.ts'
+import { KEY_STATES } from '../../internal/idempotency/key-records.ts'
 import type { KeyId } from '../../internal/idempotency/store.ts'
 import { meaningOf } from '../../internal/proxy/response-meaning.ts'
 import { readConfig } from '../config/config.ts'
+import { readOption } from '../config/read-option.ts'
+import { matching, oneOf, whole } from '../config/setting-values.ts'
 import { listKeys, releaseKey, resolveKey, showKey, showLog } from './change-keys.ts'
 import { importKeys } from './import-keys.ts'
 import { type OpenRecords, openKeyRecords } from './open-key-records.ts'
@@ -74,8 +76,8 @@ function parse(verb: keyof typeof VERBS, operands: readonly string[], options: O
   const given = (option: string) => textOf(options, option)
   const client = given('client')
   if (verb === 'list') {
-    const filter = { client, state: parseState(given('state')) }
-    const limit = given('limit') === undefined ? DEFAULT_LIMIT : whole('limit', given('limit'), 1, 1e9)
+    const filter = { client, state: readOption('state', given('state'), oneOf(KEY_STATES)) }
+    const limit = readOption('limit', given('limit'), whole(1, 1e9)) ?? DEFAULT_LIMIT
     return ({ records }) => listKeys(records, filter, limit)
   }
   if (verb === 'log') return ({ records }) => showLog(records, client)
@@ -86,13 +88,15 @@ function parse(verb: keyof typeof VERBS, operands: readonly string[], options: O
   if (verb === 'show') return ({ records }) => showKey(records, id)
   const resolver = operatorNote(given('by'), given('reason'))
   if (verb === 'release') return ({ records }) => releaseKey(records, id, resolver, options.yes === true)
-  const status = whole('status', given('status'), 200, 599)
+  const status = readOption('status', given('status'), whole(200, 599))
+  if (status === undefined) throw new Error('--status is missing: must be a whole number from 200 to 599')
   if (meaningOf(status, undefined, 'replay') !== 'completed') {
     throw new Error(
       `--status ${status}: such a response is never stored, since it says that nothing took effect`,
     )
   }
-  const response = { status, body: given('body'), contentType: contentType(given('content-type')) }
+  const contentType = readOption('content-type', given('content-type'), mediaType)
+  const response = { status, body: given('body'), contentType }
   return ({ records }) => resolveKey(records, id, resolver, response)
 }
 
@@ -113,21 +117,4 @@ function parseId(given: (option: string) => string | undefined): KeyId {
   return { client, scope, key }
 }
 
-function parseState(text: string | undefined): KeyState | undefined {
-  const state = KEY_STATES.find((one) => one === text)
-  if (text !== undefined && state === undefined) {
-    throw new Error(`--state ${text}: must be one of ${KEY_STATES.join(', ')}`)
-  }
-  return state
-}
-
-function whole(option: string, text: string | undefined, min: number, max: number): number {
-  const number = text !== undefined && /^\d{1,10}$/.test(text) ? Number(text) : Number.NaN
-  if (number >= min && number <= max) return number
-  throw new Error(`--${option} ${text ?? 'is missing'}: must be a whole number from ${min} to ${max}`)
-}
-
-function contentType(text: string | undefined): string | undefined {
-  if (text === undefined || /^[!-.0-~]{1,127}\/[ -~]{1,255}$/.test(text)) return text
-  throw new Error(`--content-type ${text}: must be a media type like application/json`)
-}
+const mediaType = matching(/^[!-.0-~]{1,127}\/[ -~]{1,255}$/, 'a media type like application/json')

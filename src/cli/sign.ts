@@ -4,6 +4,8 @@ import { parseArgs } from 'node:util'
 import { SCHEMES } from '../../internal/signature/client-registry.ts'
 import { DEFAULT_TOLERANCE_MS } from '../../internal/signature/schemes.ts'
 import { signedHeaders } from '../../internal/signature/sign-request.ts'
+import { readOption } from '../config/read-option.ts'
+import { oneOf } from '../config/setting-values.ts'
 import {
   hasControls,
   REQUEST_HELP,
@@ -46,9 +48,7 @@ export async function sign(args: string[]): Promise<number> {
       'content-type': { type: 'string' },
     },
   })
-  const scheme = SCHEMES.find((one) => one === (values.scheme ?? 'v1'))
-  if (scheme === undefined)
-    throw new Error(`--scheme ${values.scheme}: it must be one of ${SCHEMES.join(', ')}`)
+  const scheme = readOption('scheme', values.scheme ?? 'v1', oneOf(SCHEMES))
   const { url, origin, target, method, body } = readRequest(values, positionals)
   if (values.curl === true && origin === undefined)
     throw new Error(`${url}: --curl needs a URL with its host`)

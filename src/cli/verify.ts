@@ -2,6 +2,7 @@ import { parseArgs } from 'node:util'
 import { WireBody } from '../../internal/core/request-state.ts'
 import { type Explanation, explain } from '../../internal/signature/explain.ts'
 import { DEFAULT_TOLERANCE_MS, type SignedRequest } from '../../internal/signature/schemes.ts'
+import { readOption } from '../config/read-option.ts'
 import { parseDuration } from '../config/setting-values.ts'
 import { parseRawRequest } from './raw-request.ts'
 import {
@@ -53,7 +54,7 @@ export async function verify(args: string[]): Promise<number> {
     values.request === undefined ? fromOptions(values, positionals) : fromRaw(values, positionals)
   const explanation = explain(request, [secret], {
     nowMs: readNow(values, Date.now),
-    toleranceMs: tolerance(values.tolerance),
+    toleranceMs: readOption('tolerance', values.tolerance, parseDuration) ?? DEFAULT_TOLERANCE_MS,
     client: values.client === undefined ? undefined : readClient(values),
   })
   process.stdout.write(report(explanation, notes))
@@ -100,15 +101,6 @@ function fromOptions(values: VerifyValues, positionals: readonly string[]): Rece
   }
   const wire = Buffer.from(target, 'utf8').toString('latin1')
   return { request: { method, target: wire, rawHeaders, body: new WireBody(body) }, notes: [] }
-}
-
-function tolerance(text: string | undefined): number {
-  if (text === undefined) return DEFAULT_TOLERANCE_MS
-  try {
-    return parseDuration(text)
-  } catch (error) {
-    throw new Error(`--tolerance ${text}: it ${error instanceof Error ? error.message : error}`)
-  }
 }
 
 function report(

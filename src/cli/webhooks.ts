@@ -20,6 +20,8 @@ import {
 } from '../../internal/events/event.ts'
 import { disableEndpoint, REPLAY_FAULTS, replayEndpoint, replayEvent } from '../../internal/events/replay.ts'
 import { CLIENT_ID } from '../../internal/signature/client-registry.ts'
+import { readOption } from '../config/read-option.ts'
+import { oneOf } from '../config/setting-values.ts'
 import { webhookSealing } from '../service/webhook-sealing.ts'
 import { type CommandContext, openCommandContext } from './command-database.ts'
 import { changeNote } from './operator-note.ts'
@@ -97,7 +99,7 @@ function parseChange(name: Exclude<Verb, 'list'>, first: string, url: string, op
     return rotate(first, overlapMs, changeNote(options))
   }
   if (name === 'replay') {
-    const [since, event] = [parseSince(given('since')), parseEvent(given('event'))]
+    const [since, event] = [parseSince(given('since')), readOption('event', given('event'), parseEvent)]
     const note = changeNote(options)
     if (event === undefined) return replay(first, since, note)
     if (since !== undefined) throw new Error('replay takes --since or --event, not both')
@@ -220,17 +222,12 @@ function sealingOf(config: CommandContext['config']) {
 }
 
 function parseTypes(text: string | undefined): readonly EventType[] | undefined {
-  if (text === undefined) return undefined
-  const names = text.split(',')
-  const unknown = names.find((name) => !EVENT_TYPES.some((type) => type === name))
-  if (unknown !== undefined) throw new Error(`--events ${unknown}: must be one of ${EVENT_TYPES.join(', ')}`)
-  return EVENT_TYPES.filter((type) => names.includes(type))
+  const names = text?.split(',').map((name) => readOption('events', name, oneOf(EVENT_TYPES)))
+  return names && EVENT_TYPES.filter((type) => names.includes(type))
 }
 
-function parseEvent(text: string | undefined): EventName | undefined {
-  if (text === undefined) return undefined
+function parseEvent(text: string): EventName {
   const event = parseEventId(text)
-  if (event === undefined)
-    throw new Error(`--event ${text}: must be the id of an event, such as evt_…_created`)
+  if (event === undefined) throw new Error('must be the id of an event, such as evt_…_created')
   return event
 }

@@ -42,7 +42,7 @@ export function unpadded(value: string): string {
 
 export function whole(min: number, max: number): (text: string) => number {
   return (text) => {
-    const number = /^\d{1,10}$/.test(text) ? Number(text) : Number.NaN
+    const number = /^\d{1,13}$/.test(text) ? Number(text) : Number.NaN
     if (!(number >= min && number <= max)) throw new Error(`must be a whole number from ${min} to ${max}`)
     return number
   }
@@ -62,6 +62,16 @@ export function oneOf<T extends string>(allowed: readonly T[]): (text: string) =
   }
 }
 
+export function matching(pattern: RegExp, rule: string): (text: string) => string {
+  return (text) => {
+    if (!pattern.test(text)) throw new Error(`must be ${rule}`)
+    return text
+  }
+}
+
+/** Of what is drawn at random, and can be drawn again. */
+export const seed = matching(/^[A-Za-z0-9._-]{1,32}$/, '1 to 32 characters of A-Z a-z 0-9 . _ -')
+
 /** For people: in each node of the list, everything before the last @ and the query may be a credential. */
 export function maskUrl(url: string): string {
   return url
@@ -71,16 +81,16 @@ export function maskUrl(url: string): string {
 }
 
 /** What `Authorization: Bearer` can carry; shorter ones can be guessed. */
-export function operatorToken(text: string): string {
-  if (/^[A-Za-z0-9._~+/-]{16,255}=*$/.test(text)) return text
-  throw new Error('must be 16 to 255 characters of A-Z a-z 0-9 . _ ~ + / -')
-}
+export const operatorToken = matching(
+  /^[A-Za-z0-9._~+/-]{16,255}=*$/,
+  '16 to 255 characters of A-Z a-z 0-9 . _ ~ + / -',
+)
 
 /** The beginning of a path as it is sent, of characters that no client escapes. */
-export function pathPrefix(text: string): string {
-  if (/^(?:\/(?!\.{1,2}(?:\/|$))[A-Za-z0-9._~-]{1,64}){1,8}$/.test(text)) return text
-  throw new Error('must be a path like /shop, of A-Z a-z 0-9 . _ ~ - and without a slash at its end')
-}
+export const pathPrefix = matching(
+  /^(?:\/(?!\.{1,2}(?:\/|$))[A-Za-z0-9._~-]{1,64}){1,8}$/,
+  'a path like /shop, of A-Z a-z 0-9 . _ ~ - and without a slash at its end',
+)
 
 /** Paths are put behind it, so it ends with one. Credentials may be in it. */
 export function gatewayUrl(text: string): string {
@@ -125,10 +135,7 @@ export function origins(text: string): readonly string[] {
 }
 
 /** Of what neither a glob pattern nor a hash tag is made of. */
-export function redisPrefix(text: string): string {
-  if (/^[A-Za-z0-9._:-]{1,64}$/.test(text)) return text
-  throw new Error('must be 1 to 64 of A-Z a-z 0-9 . _ : -')
-}
+export const redisPrefix = matching(/^[A-Za-z0-9._:-]{1,64}$/, '1 to 64 of A-Z a-z 0-9 . _ : -')
 
 export function file(path: string): string {
   if (!existsSync(path)) throw new Error('there is no such file')

@@ -6,7 +6,7 @@ import { ON_5XX, type On5xx } from '../../internal/proxy/response-meaning.ts'
 import { parseTarget, type Target } from '../../internal/proxy/target.ts'
 import { type ConfigOf, environmentWith, readSettings } from '../config/config.ts'
 import { ConfigError } from '../config/setting.ts'
-import { duration, oneOf, whole } from '../config/setting-values.ts'
+import { duration, matching, oneOf, whole } from '../config/setting-values.ts'
 
 /** What the sidecar shares with the other commands; without --verify those for signatures have no effect. */
 export type SidecarSettings = ConfigOf<'proxy --verify'>
@@ -162,11 +162,7 @@ function methods(text: string): Set<string> {
   return new Set(names)
 }
 
-function plainName(text: string): string {
-  if (!/^[A-Za-z0-9.-]{1,64}$/.test(text))
-    throw new Error('must be 1 to 64 letters, digits, dots and hyphens')
-  return text
-}
+const plainName = matching(/^[A-Za-z0-9.-]{1,64}$/, '1 to 64 letters, digits, dots and hyphens')
 
 function lookupUrl(text: string): string {
   lookupAddress(text)

@@ -1,4 +1,5 @@
 import { Gauge, type Registry } from 'prom-client'
+import { keptLook } from '../../internal/core/kept-look.ts'
 import type { KeyRecords } from '../../internal/idempotency/key-records.ts'
 
 /** In Redis each look walks through all keys: it ends after this long, */
@@ -12,20 +13,8 @@ const MIN_KEEP_MS = 15_000
  * counted when the metrics are read, one look at a time.
  */
 export function watchUnknownKeys(registry: Registry, records: Pick<KeyRecords, 'list'>): void {
-  let current: { count: Promise<number>; untilMs: number } | undefined
-  const look = (): Promise<number> => {
-    if (current !== undefined && performance.now() < current.untilMs) return current.count
-    const startedMs = performance.now()
-    // A store that is away says nothing of its keys: no number, where 0 would look like good news.
-    const count = countUnknown(records).catch(() => Number.NaN)
-    const mine = { count, untilMs: Number.POSITIVE_INFINITY }
-    current = mine
-    void count.then(() => {
-      const nowMs = performance.now()
-      mine.untilMs = nowMs + Math.max(MIN_KEEP_MS, KEEP_TIMES * (nowMs - startedMs))
-    })
-    return count
-  }
+  // A store that is away says nothing of its keys: no number, where 0 would look like good news.
+  const unknown = keptLook(() => countUnknown(records).catch(() => Number.NaN), KEEP_TIMES, MIN_KEEP_MS)
   new Gauge({
     name: 'idempotency_keys_unknown',
     help: 'Keys in the store whose outcome is not known, at least; NaN while the store is away',
@@ -33,7 +22,7 @@ export function watchUnknownKeys(registry: Registry, records: Pick<KeyRecords, '
     aggregator: 'max',
     registers: [registry],
     async collect() {
-      this.set(await look())
+      this.set(await unknown.look())
     },
   })
 }

@@ -1,4 +1,5 @@
-import { parseDuration } from '../../config/setting-values.ts'
+import { readOption } from '../../config/read-option.ts'
+import { oneOf, parseDuration, seed, share, whole } from '../../config/setting-values.ts'
 import type { Direction, Directions, FaultPlan, Faults } from './faults.ts'
 
 /** As parseArgs() gives them. */
@@ -25,15 +26,7 @@ const MAX_BYTES = 1_000_000_000_000
 
 /** Throws Error for the operator, which names the option and the value. */
 export function readFaults(given: Given, newSeed: () => string): FaultSettings {
-  function read<T>(name: string, parse: (text: string) => T): T | undefined {
-    const text = given[name]
-    if (typeof text !== 'string') return undefined
-    try {
-      return parse(text)
-    } catch (error) {
-      throw new Error(`--${name} ${text}: ${error instanceof Error ? error.message : String(error)}`)
-    }
-  }
+  const read = <T>(name: string, parse: (text: string) => T) => readOption(name, given[name], parse)
   const needed = <T>(name: string, value: T | undefined): T => {
     if (value === undefined) throw new Error(`--${name} is needed; see --help`)
     return value
@@ -76,9 +69,7 @@ export function readFaults(given: Given, newSeed: () => string): FaultSettings {
       const chosen = probability === undefined ? n % every === 0 : random() < probability
       return chosen ? faults : {}
     },
-    seed:
-      read('seed', matching(/^[A-Za-z0-9._-]{1,32}$/, '1 to 32 characters of A-Z a-z 0-9 . _ -')) ??
-      newSeed(),
+    seed: read('seed', seed) ?? newSeed(),
   }
 }
 
@@ -96,41 +87,10 @@ function targetAddress(text: string): { host: string; port: number } {
   return target
 }
 
-function whole(min: number, max: number): (text: string) => number {
-  return (text) => {
-    const value = /^\d{1,13}$/.test(text) ? Number(text) : Number.NaN
-    if (!(value >= min && value <= max)) throw new Error(`must be a whole number from ${min} to ${max}`)
-    return value
-  }
-}
-
-function bytes(text: string): number {
-  return whole(0, MAX_BYTES)(text)
-}
-
-function share(text: string): number {
-  const value = /^\d(\.\d{1,9})?$/.test(text) ? Number(text) : Number.NaN
-  if (!(value >= 0 && value <= 1)) throw new Error('must be a number from 0 to 1')
-  return value
-}
+const bytes = whole(0, MAX_BYTES)
 
 function duration(text: string): number {
   const ms = parseDuration(text)
   if (ms > MAX_MS) throw new Error('must be at most 10m')
   return ms
-}
-
-function oneOf<T extends string>(values: readonly T[]): (text: string) => T {
-  return (text) => {
-    const found = values.find((value) => value === text)
-    if (found === undefined) throw new Error(`must be one of ${values.join(', ')}`)
-    return found
-  }
-}
-
-function matching(pattern: RegExp, rule: string): (text: string) => string {
-  return (text) => {
-    if (!pattern.test(text)) throw new Error(`must be ${rule}`)
-    return text
-  }
 }

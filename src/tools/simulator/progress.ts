@@ -1,40 +1,18 @@
+import { liveLine, type Terminal } from '../live-line.ts'
 import type { Run } from './simulation.ts'
 
-const TTY_EVERY_MS = 100
-/** In a log a line now and then is enough. */
-const LOG_EVERY_MS = 5_000
-
-export interface Terminal {
-  isTTY?: boolean
-  columns?: number
-  write(text: string): unknown
-}
-
-/** Draws where the run stands until stop(): one live line in a terminal, else a line every few seconds. */
+/** Draws where the run stands until stop(), and tells once that a rate limit is used up. */
 export function showProgress(run: Run, terminal: Terminal): { stop: () => void } {
-  const live = terminal.isTTY === true
   let limitTold = false
-  let stopped = false
-  const draw = () => {
+  const line = liveLine(terminal, () => {
     if (!limitTold && run.limitedUntilMs > 0) {
       limitTold = true
-      clear()
+      line.clear()
       terminal.write(limitText(run))
     }
-    const line = progressLine(run)
-    if (live) terminal.write(`\r${line.slice(0, (terminal.columns ?? 80) - 1)}\u001b[K`)
-    else terminal.write(`${line}\n`)
-  }
-  const clear = () => live && terminal.write('\r\u001b[K')
-  const timer = setInterval(draw, live ? TTY_EVERY_MS : LOG_EVERY_MS)
-  return {
-    stop() {
-      if (stopped) return
-      stopped = true
-      clearInterval(timer)
-      clear()
-    },
-  }
+    return progressLine(run)
+  })
+  return line
 }
 
 function progressLine(run: Run): string {

@@ -1,6 +1,7 @@
 import { DEMO_SECRET } from '../../config/demo-credentials.ts'
+import { readOption } from '../../config/read-option.ts'
 import { secretFromEnv } from '../../config/secret-from-env.ts'
-import { oneOf, parseDuration } from '../../config/setting-values.ts'
+import { matching, oneOf, parseDuration, seed, text, whole } from '../../config/setting-values.ts'
 
 export const APIS = ['orders', 'pay', 'payments'] as const
 export type Api = (typeof APIS)[number]
@@ -38,45 +39,21 @@ const MAX_DURATION_MS = 3_600_000
 
 /** Throws Error for the operator, which names the option and the value (never the secret). */
 export function readSettings(given: Given, newSeed: () => string): Settings {
-  function read<T>(name: string, fallback: T, parse: (text: string) => T): T {
-    const text = given[name]
-    if (typeof text !== 'string') return fallback
-    try {
-      return parse(text)
-    } catch (error) {
-      const reason = error instanceof Error ? error.message : String(error)
-      throw new Error(name === 'secret' ? `--secret ${reason}` : `--${name} ${text}: ${reason}`)
-    }
-  }
+  const read = <T>(name: string, parse: (text: string) => T) => readOption(name, given[name], parse)
+  if (given.secret === '') throw new Error('--secret must be a text that is not empty')
   const settings: Settings = {
-    url: read('url', 'http://127.0.0.1:8080', serviceUrl),
-    api: read<Api>('api', 'orders', oneOf(APIS)),
-    client: read(
-      'client',
-      'default',
-      matching(/^[A-Za-z0-9._-]{1,64}$/, '1 to 64 characters of A-Z a-z 0-9 . _ -'),
-    ),
-    secret: read(
-      'secret',
-      secretFromEnv('ONCEKEY_SECRET') ?? DEMO_SECRET,
-      matching(/./, 'a text that is not empty'),
-    ),
-    clients: read('clients', 3, number(1, MAX_CLIENTS, true)),
-    requests: read('requests', 2, number(1, MAX_REQUESTS, true)),
-    duplicates: read('duplicates', 0.2, number(0, 1)),
-    failure: read('failure', 0.3, number(0, MAX_FAILURE)),
-    durationMs: read('duration', 120_000, duration),
-    rate: read<number | undefined>('rate', undefined, number(MIN_RATE, MAX_RATE)),
-    seed: read(
-      'seed',
-      newSeed(),
-      matching(/^[A-Za-z0-9._-]{1,32}$/, '1 to 32 characters of A-Z a-z 0-9 . _ -'),
-    ),
-    plot: read<string | undefined>(
-      'plot',
-      undefined,
-      matching(/\.svg$/i, 'the name of a file that ends in .svg'),
-    ),
+    url: read('url', serviceUrl) ?? 'http://127.0.0.1:8080',
+    api: read('api', oneOf(APIS)) ?? 'orders',
+    client: read('client', client) ?? 'default',
+    secret: read('secret', text) ?? secretFromEnv('ONCEKEY_SECRET') ?? DEMO_SECRET,
+    clients: read('clients', whole(1, MAX_CLIENTS)) ?? 3,
+    requests: read('requests', whole(1, MAX_REQUESTS)) ?? 2,
+    duplicates: read('duplicates', number(0, 1)) ?? 0.2,
+    failure: read('failure', number(0, MAX_FAILURE)) ?? 0.3,
+    durationMs: read('duration', duration) ?? 120_000,
+    rate: read('rate', number(MIN_RATE, MAX_RATE)),
+    seed: read('seed', seed) ?? newSeed(),
+    plot: read('plot', matching(/\.svg$/i, 'the name of a file that ends in .svg')),
     json: given.json === true,
   }
   if (settings.clients * settings.requests > MAX_REQUESTS) {
@@ -88,6 +65,8 @@ export function readSettings(given: Given, newSeed: () => string): Settings {
   return settings
 }
 
+const client = matching(/^[A-Za-z0-9._-]{1,64}$/, '1 to 64 characters of A-Z a-z 0-9 . _ -')
+
 function serviceUrl(text: string): string {
   const url = URL.canParse(text) ? new URL(text) : undefined
   if (url === undefined || !/^https?:$/.test(url.protocol)) throw new Error('must be an http or https URL')
@@ -95,18 +74,10 @@ function serviceUrl(text: string): string {
   return text
 }
 
-function matching(pattern: RegExp, rule: string): (text: string) => string {
+function number(min: number, max: number): (text: string) => number {
   return (text) => {
-    if (!pattern.test(text)) throw new Error(`must be ${rule}`)
-    return text
-  }
-}
-
-function number(min: number, max: number, whole = false): (text: string) => number {
-  return (text) => {
-    const value = (whole ? /^\d{1,9}$/ : /^\d{1,9}(\.\d{1,9})?$/).test(text) ? Number(text) : Number.NaN
-    if (!(value >= min && value <= max))
-      throw new Error(`must be a ${whole ? 'whole ' : ''}number from ${min} to ${max}`)
+    const value = /^\d{1,9}(\.\d{1,9})?$/.test(text) ? Number(text) : Number.NaN
+    if (!(value >= min && value <= max)) throw new Error(`must be a number from ${min} to ${max}`)
     return value
   }
 }

@@ -1,0 +1,19 @@
+/** The value of an option; undefined: it was not given. Throws an Error that names the option and shows its text. */
+export function readOption<T>(name: string, text: string, parse: (text: string) => T): T
+export function readOption<T>(
+  name: string,
+  text: string | boolean | undefined,
+  parse: (text: string) => T,
+): T | undefined
+export function readOption<T>(
+  name: string,
+  text: string | boolean | undefined,
+  parse: (text: string) => T,
+): T | undefined {
+  if (typeof text !== 'string') return undefined
+  try {
+    return parse(text)
+  } catch (error) {
+    throw new Error(`--${name} ${text}: ${error instanceof Error ? error.message : String(error)}`)
+  }
+}
