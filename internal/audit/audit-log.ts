@@ -1,6 +1,7 @@
 import { type Database, isRowFault } from '../database/database.ts'
 import { groupCommit } from '../database/group-commit.ts'
 import { groupedByShard } from '../database/shards.ts'
+import type { ChainEntry } from './chain.ts'
 
 /** What `event_type` may be: lower-case words, joined by dots. The same as in sql/005_audit_log.sql. */
 export const EVENT_TYPE = /^[a-z_]+(\.[a-z_]+)*$/
@@ -19,16 +20,8 @@ export interface NewEntry {
   again?: boolean
 }
 
-/** An entry as it was written. */
-export interface WrittenEntry {
-  seq: number
-  /** RFC 3339, UTC, milliseconds. */
-  at: string
-  eventType: string
-  entry: string
-  /** Lowercase hex. */
-  hash: string
-}
+/** An entry of a client as it was written. */
+export type WrittenEntry = Omit<ChainEntry, 'client'>
 
 export interface Page {
   /** Exactly this one; all if left out. */
@@ -101,7 +94,7 @@ async function appendAll(database: Database, entries: readonly NewEntry[]): Prom
   })
 }
 
-function parseEntry(row: Record<string, unknown>): WrittenEntry {
+export function parseEntry(row: Record<string, unknown>): WrittenEntry {
   return {
     seq: Number(row.seq),
     at: String(row.at),

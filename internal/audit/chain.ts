@@ -4,6 +4,7 @@ import { createHash } from 'node:crypto'
 export interface ChainEntry {
   client: string
   seq: number
+  /** RFC 3339, UTC, milliseconds. */
   at: string
   eventType: string
   entry: string

@@ -1,4 +1,5 @@
 import type { Database } from '../database/database.ts'
+import { parseEntry } from './audit-log.ts'
 import type { ChainEntry, Head } from './chain.ts'
 
 /** What the database has of one client's chain, all at one moment. */
@@ -59,16 +60,9 @@ export async function* chainEntries(
       DEADLINE_MS,
     )
     for (const row of rows) {
-      const seq = Number(row.seq)
-      next = seq + 1
-      yield {
-        client,
-        seq,
-        at: String(row.at),
-        eventType: String(row.event_type),
-        entry: String(row.entry),
-        hash: String(row.hash),
-      }
+      const entry = parseEntry(row)
+      next = entry.seq + 1
+      yield { client, ...entry }
     }
     if (rows.length < ENTRIES_IN_PAGE) return
   }

@@ -40,9 +40,14 @@ export async function* verifyDatabase(
     const entries = chainEntries(database, client, Number.MIN_SAFE_INTEGER, to)
     yield await follow(client, check, entries, head, options.onEntry)
   }
-  for (const [client, noted] of options.noted) {
+  yield* unseen(options.noted, seen)
+}
+
+/** Of clients that have no entries, and of whom a head was noted. */
+function* unseen(noted: NotedHeads, seen: ReadonlySet<string>): Generator<ChainReport> {
+  for (const [client, heads] of noted) {
     if (seen.has(client)) continue
-    const check = new ChainCheck(noted)
+    const check = new ChainCheck(heads)
     yield { client, from: 1, entries: 0, head: check.head, fault: check.end(null) ?? null }
   }
 }
@@ -91,11 +96,7 @@ export async function* verifyExport(
     options.onEntry?.()
   }
   if (current !== undefined) yield current.report()
-  for (const [client, noted] of options.noted) {
-    if (seen.has(client)) continue
-    const check = new ChainCheck(noted)
-    yield { client, from: 1, entries: 0, head: check.head, fault: check.end(null) ?? null }
-  }
+  yield* unseen(options.noted, seen)
 }
 
 class ExportedChain {

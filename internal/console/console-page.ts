@@ -2,18 +2,7 @@ import { readFileSync } from 'node:fs'
 import type { Middleware } from '../core/request-state.ts'
 import { ServiceError } from '../core/service-error.ts'
 import { cachedResponse, sendCached } from '../http/cached-response.ts'
-
-/** Our own script and style, from here; no picture, no frame, no form that goes elsewhere. */
-const POLICY = [
-  "default-src 'none'",
-  "script-src 'self'",
-  "style-src 'self'",
-  "connect-src 'self'",
-  "img-src 'self'",
-  "base-uri 'none'",
-  "form-action 'none'",
-  "frame-ancestors 'none'",
-].join('; ')
+import { setPageHeaders } from '../http/page-headers.ts'
 
 const SCRIPT = 'text/javascript; charset=utf-8'
 const FILES: Readonly<Record<string, string>> = {
@@ -50,15 +39,8 @@ export function consolePage(prefix = ''): Middleware {
     const name = ctx.path.slice(`${prefix}/console`.length).replace(/^\//, '')
     const file = files.get(name === '' ? 'console.html' : name)
     if (file === undefined) throw new ServiceError('not_found', 'There is nothing at this path.')
-    ctx.set({
-      'Content-Security-Policy': POLICY,
-      'X-Content-Type-Options': 'nosniff',
-      'X-Frame-Options': 'DENY',
-      'Referrer-Policy': 'no-referrer',
-      'Cross-Origin-Opener-Policy': 'same-origin',
-      'Cross-Origin-Resource-Policy': 'same-origin',
-      'Permissions-Policy': 'camera=(), geolocation=(), microphone=(), payment=()',
-    })
+    setPageHeaders(ctx)
+    ctx.set('X-Frame-Options', 'DENY')
     sendCached(ctx, file)
   }
 }

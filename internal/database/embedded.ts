@@ -1,5 +1,5 @@
 import { once } from 'node:events'
-import { existsSync, readFileSync, renameSync, rmSync } from 'node:fs'
+import { chmodSync, existsSync, readdirSync, readFileSync, renameSync, rmSync } from 'node:fs'
 import { join, resolve } from 'node:path'
 import { Duplex } from 'node:stream'
 import { Worker } from 'node:worker_threads'
@@ -7,7 +7,6 @@ import { lockDirectory } from './data-lock.ts'
 import { type Database, openDatabase } from './database.ts'
 import { embeddedUpkeep, type UpkeepOptions } from './embedded-upkeep.ts'
 import { unpackInitialData } from './initial-data.ts'
-import { makePrivate } from './private-files.ts'
 
 /** The major version of PostgreSQL that the embedded database is; its files are readable by that one only. */
 const MAJOR = '18'
@@ -226,5 +225,15 @@ class WorkerSocket extends Duplex {
     this.#worker.off('message', this.#receive)
     this.#worker.off('exit', this.#gone)
     done(error)
+  }
+}
+
+/** For its owner alone: the directory, which keeps other users out, and what is in it. */
+function makePrivate(directory: string): void {
+  chmodSync(directory, 0o700)
+  for (const entry of readdirSync(directory, { withFileTypes: true })) {
+    const path = join(directory, entry.name)
+    if (entry.isDirectory()) makePrivate(path)
+    else if (entry.isFile()) chmodSync(path, 0o600)
   }
 }

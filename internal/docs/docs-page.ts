@@ -4,7 +4,7 @@ import type { Middleware, MiddlewareContext } from '../core/request-state.ts'
 import { ServiceError } from '../core/service-error.ts'
 import { type CachedResponse, cachedResponse, etagOf, isFresh, sendCached } from '../http/cached-response.ts'
 import { checkLists } from '../http/guard.ts'
-import { setPageHeaders } from './page-headers.ts'
+import { OWN_AND_DATA, setPageHeaders } from '../http/page-headers.ts'
 
 const HTML = 'text/html; charset=utf-8'
 const SCRIPT = 'text/javascript; charset=utf-8'
@@ -37,7 +37,7 @@ export function docsPage({ hint }: DocsOptions): Middleware {
     html.replace('{{hint}}', () => hint),
   )
   return async function docsPage(ctx) {
-    setPageHeaders(ctx)
+    setPageHeaders(ctx, OWN_AND_DATA)
     sendCached(ctx, page)
   }
 }
@@ -62,7 +62,7 @@ export function docsFile({ signer }: { signer: URL }): Middleware {
     if (ours === undefined && theirs === undefined) {
       throw new ServiceError('not_found', 'There is nothing at this path.')
     }
-    setPageHeaders(ctx)
+    setPageHeaders(ctx, OWN_AND_DATA)
     if (ours !== undefined) sendCached(ctx, ours)
     if (theirs !== undefined) sendCompressed(ctx, theirs)
   }

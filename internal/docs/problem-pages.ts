@@ -2,7 +2,7 @@ import { PROBLEM_TEXTS } from '../core/problem-texts.ts'
 import type { Middleware, MiddlewareContext } from '../core/request-state.ts'
 import { PROBLEMS, type ProblemCode, ServiceError } from '../core/service-error.ts'
 import { checkLists } from '../http/guard.ts'
-import { setPageHeaders } from './page-headers.ts'
+import { OWN_AND_DATA, setPageHeaders } from '../http/page-headers.ts'
 
 interface Entry {
   code: ProblemCode
@@ -42,7 +42,7 @@ export function problemPage(): Middleware {
 
 function response(ctx: MiddlewareContext, json: object, render: () => string): void {
   checkLists(ctx.req)
-  setPageHeaders(ctx)
+  setPageHeaders(ctx, OWN_AND_DATA)
   ctx.vary('Accept')
   if (ctx.accepts('application/json', 'text/html') !== 'text/html') {
     ctx.body = json

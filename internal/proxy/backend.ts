@@ -2,17 +2,11 @@ import type { IncomingMessage } from 'node:http'
 import { PassThrough, type Readable } from 'node:stream'
 import { type Dispatcher, Pool } from 'undici'
 import { connectBackend } from './backend-connection.ts'
-import { forwardedHeaders, type RequestIds } from './forwarded-headers.ts'
-import { splitTarget, type Target } from './target.ts'
+import { type ForwardedHeadersOptions, forwardedHeaders, type RequestIds } from './forwarded-headers.ts'
+import { splitTarget } from './target.ts'
 import type { UpstreamOutcome } from './upstream-failure.ts'
 
-export interface BackendOptions {
-  target: Target
-  trustProxy: number
-  /** The backend gets the Host of the request, and not that of the target. */
-  preserveHost: boolean
-  /** Names the caller, in lower case. */
-  callerHeader: string | undefined
+export interface BackendOptions extends ForwardedHeadersOptions {
   connectTimeoutMs: number
   /** false: each request has a connection of its own. */
   keepAlive: boolean

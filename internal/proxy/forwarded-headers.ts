@@ -17,6 +17,7 @@ export interface ForwardedHeadersOptions {
   target: Target
   /** Trusted proxies in front of this one. 0: what the request says of its way here is forged, and is replaced. */
   trustProxy: number
+  /** The backend gets the Host of the request, and not that of the target. */
   preserveHost: boolean
   /** Names the caller, in lower case. */
   callerHeader: string | undefined

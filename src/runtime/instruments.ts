@@ -9,7 +9,6 @@ import type { Spans } from '../../internal/telemetry/spans.ts'
 import type { Config } from '../config/config.ts'
 import { VERSION } from '../package-root.ts'
 import type { Scrape } from './metrics-app.ts'
-import { openSpans } from './open-spans.ts'
 import type { WorkerContext } from './running.ts'
 
 /** With what a process shows what it does. */
@@ -29,6 +28,16 @@ export async function openInstruments(
   const metrics = createMetrics()
   const scrape = shareMetrics?.(metrics.registry) ?? (() => metrics.registry.metrics())
   return { logger, metrics, scrape, spans: await openSpans(settings, logger) }
+}
+
+/** undefined: no spans are recorded. Loads OpenTelemetry only where TRACING asks for it. */
+async function openSpans({ tracing }: { tracing: boolean }, logger: Logger): Promise<Spans | undefined> {
+  if (!tracing) return undefined
+  const { openTelemetry } = await import('../../internal/telemetry/open-telemetry.ts')
+  return await openTelemetry({
+    version: VERSION,
+    onTrouble: (reason) => logger.warn({ reason }, 'OpenTelemetry has trouble'),
+  })
 }
 
 /** The log says once why a service behind this one cannot be used, and once that it can be used again. */

@@ -16,11 +16,18 @@ export function metricsApp(
   logger: Logger,
   console: readonly ServedRoute[] = [],
 ): Koa<RequestState> {
-  const routes = new RouteMap([
-    { method: 'GET', path: '/metrics', middlewares: [metricsPage(scrape)] },
-    ...console,
-  ])
-  const report = (_: MiddlewareContext, error: unknown) => logger.error({ err: error }, 'metrics failed')
+  const metrics: ServedRoute = { method: 'GET', path: '/metrics', middlewares: [metricsPage(scrape)] }
+  return operatorApp([metrics, ...console], logger, 'metrics failed')
+}
+
+/** Routes that are no part of the service: no limits, no observation. `trouble`: what the log says of an error. */
+export function operatorApp(
+  served: readonly ServedRoute[],
+  logger: Logger,
+  trouble: string,
+): Koa<RequestState> {
+  const routes = new RouteMap(served)
+  const report = (_: MiddlewareContext, error: unknown) => logger.error({ err: error }, trouble)
   const app = new Koa<RequestState>()
   app.use(requestId()).use(problems(report)).use(guard())
   app.use(routes.exact()).use(routes.patterns()).use(routes.allowedMethods())

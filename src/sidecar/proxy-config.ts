@@ -8,6 +8,9 @@ import { type ConfigOf, environmentWith, readSettings } from '../config/config.t
 import { ConfigError } from '../config/setting.ts'
 import { duration, matching, oneOf, whole } from '../config/setting-values.ts'
 
+/** Health and metrics: on a port of their own, or under a prefix that no backend uses. */
+export const ADMIN_PREFIX = '/.oncekey'
+
 /** What the sidecar shares with the other commands; without --verify those for signatures have no effect. */
 export type SidecarSettings = ConfigOf<'proxy --verify'>
 

@@ -11,7 +11,7 @@ import { health, livez, readyz } from '../../internal/http/health.ts'
 import { problems, renderProblem, turnEnd } from '../../internal/http/problems.ts'
 import { rawBody } from '../../internal/http/raw-body.ts'
 import { requestId, requestIdOf } from '../../internal/http/request-id.ts'
-import { RouteMap, type ServedRoute } from '../../internal/http/route-map.ts'
+import type { ServedRoute } from '../../internal/http/route-map.ts'
 import { idempotency } from '../../internal/idempotency/idempotency.ts'
 import { keyInHeader } from '../../internal/idempotency/idempotency-key.ts'
 import type { Lookup } from '../../internal/idempotency/lookups.ts'
@@ -32,12 +32,11 @@ import { trace as traceMiddleware } from '../../internal/telemetry/trace.ts'
 import { idsOf, type ServingDependencies } from '../runtime/dependencies.ts'
 import { engine } from '../runtime/key-engine.ts'
 import { limited } from '../runtime/limits.ts'
-import { metricsPage } from '../runtime/metrics-app.ts'
+import { metricsPage, operatorApp } from '../runtime/metrics-app.ts'
 import { BODY_TIMEOUT_MS, signatures } from '../runtime/signatures.ts'
 import { ownCrossOrigin } from './own-cross-origin.ts'
 import { passOn, ROUTE } from './pass-on.ts'
-import type { ProxyConfig, SidecarSettings } from './proxy-config.ts'
-import { ADMIN_PREFIX } from './proxy-prefix.ts'
+import { ADMIN_PREFIX, type ProxyConfig, type SidecarSettings } from './proxy-config.ts'
 import { sendProblem } from './send-problem.ts'
 
 /** What the sidecar is made of. */
@@ -227,16 +226,12 @@ export function adminApp(
     path: `${prefix}${path}`,
     middlewares: [middleware],
   })
-  const routes = new RouteMap([
+  const routes = [
     page('/livez', livez()),
     page('/readyz', readyz(options)),
     page('/health', health(options)),
     page('/metrics', metricsPage(scrape)),
     ...console,
-  ])
-  const report = (_: MiddlewareContext, error: unknown) => logger.error({ err: error }, 'a probe failed')
-  const app = new Koa<RequestState>()
-  app.use(requestId()).use(problems(report)).use(guard())
-  app.use(routes.exact()).use(routes.patterns()).use(routes.allowedMethods())
-  return app
+  ]
+  return operatorApp(routes, logger, 'a probe failed')
 }

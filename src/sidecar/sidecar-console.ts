@@ -13,7 +13,7 @@ import { consoleGate, type GatedRoute } from '../runtime/console-gate.ts'
 import type { StoreDependencies } from '../runtime/dependencies.ts'
 import { keyRecords } from '../runtime/key-records.ts'
 import type { ProxyConfig, SidecarSettings } from './proxy-config.ts'
-import { ADMIN_PREFIX } from './proxy-prefix.ts'
+import { ADMIN_PREFIX } from './proxy-config.ts'
 
 interface SidecarConsoleDependencies extends Pick<StoreDependencies, 'database' | 'redis' | 'logger'> {
   config: SidecarSettings

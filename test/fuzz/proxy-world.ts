@@ -1,7 +1,7 @@
 import { mkdtempSync, rmSync, writeFileSync } from 'node:fs'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
-import { ADMIN_PREFIX } from '../../src/sidecar/proxy-prefix.ts'
+import { ADMIN_PREFIX } from '../../src/sidecar/proxy-config.ts'
 import { one, type RawResponse } from '../support/raw-http.ts'
 import { createDatabase, startRedis } from '../support/servers.ts'
 import { startService } from '../support/service.ts'
