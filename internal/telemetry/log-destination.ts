@@ -1,4 +1,4 @@
-import { write, writeSync } from 'node:fs'
+import { closeSync, write, writeSync } from 'node:fs'
 
 export interface LogDestinationOptions {
   fd: number
@@ -34,6 +34,9 @@ process.on('exit', () => {
  */
 export class LogDestination {
   readonly #options: LogDestinationOptions
+  #fd: number
+  /** Where it wrote before, until the write that is going on there has ended. */
+  #formerFd: number | undefined
   readonly #sizes: { batchBytes: number; maxWriteBytes: number }
   /** Whole lines, together as large as one write may be. */
   readonly #batches: string[] = []
@@ -47,6 +50,7 @@ export class LogDestination {
 
   constructor(options: LogDestinationOptions) {
     this.#options = options
+    this.#fd = options.fd
     this.#sizes = options.shared ? SHARED : ALONE
     setInterval(() => this.#next(), FLUSH_MS).unref()
     all.add(this)
@@ -71,6 +75,15 @@ export class LogDestination {
     if (this.#waitingBytes >= this.#sizes.batchBytes && !this.#failing) this.#next()
   }
 
+  /** Writes to another descriptor from now on, and closes the one before. */
+  moveTo(fd: number): void {
+    this.flushSync()
+    // Twice while one write goes on: it is that of the first.
+    if (this.#writing && this.#formerFd === undefined) this.#formerFd = this.#fd
+    else closeSync(this.#fd)
+    this.#fd = fd
+  }
+
   /** Everything that waits, now; what is being written ends by itself. What cannot be written is lost. */
   flushSync(): void {
     const untilMs = performance.now() + FINAL_WAIT_MS
@@ -78,7 +91,7 @@ export class LogDestination {
       const chunk = this.#take()
       if (chunk === undefined) return
       try {
-        this.#wrote(chunk, writeSync(this.#options.fd, chunk))
+        this.#wrote(chunk, writeSync(this.#fd, chunk))
       } catch (error) {
         this.#rest = chunk
         if (!isBusy(error)) {
@@ -96,8 +109,10 @@ export class LogDestination {
     const chunk = this.#take()
     if (chunk === undefined) return
     this.#writing = true
-    write(this.#options.fd, chunk, (error, written) => {
+    write(this.#fd, chunk, (error, written) => {
       this.#writing = false
+      if (this.#formerFd !== undefined) closeSync(this.#formerFd)
+      this.#formerFd = undefined
       if (error === null) {
         this.#wrote(chunk, written)
         if (this.#rest !== undefined || this.#waitingBytes >= this.#sizes.batchBytes) this.#next()

@@ -8,6 +8,8 @@ export interface Logger extends PinoLogger {
   /** The line of a request, at level info. */
   request(line: RequestLine): void
   flushSync(): void
+  /** Opens its file anew, which may have been moved away. One that cannot be opened is told, and the old one goes on. */
+  reopen(): void
 }
 
 export interface LoggerOptions {
@@ -24,10 +26,12 @@ export interface LoggerOptions {
  * cannot be written later on, as on a full disk, is told on standard error, where an operator looks who misses lines.
  */
 export function createLogger({ level, file, worker }: LoggerOptions): Logger {
+  const complain = (reason: string) =>
+    void process.stderr.write(`oncekey: the log cannot be written: ${reason}\n`)
   const stream = new LogDestination({
     fd: openFile(file),
     shared: worker !== undefined,
-    onTrouble: (reason) => void process.stderr.write(`oncekey: the log cannot be written: ${reason}\n`),
+    onTrouble: complain,
     onMended: (lost) => logger.warn({ lost }, 'the log can be written again'),
   })
   const base = { service: 'oncekey', pid: process.pid, ...(worker ? { worker } : {}) }
@@ -49,6 +53,14 @@ export function createLogger({ level, file, worker }: LoggerOptions): Logger {
       stream.write(`{"level":"info"${timestamp()},${members}${requestLine(line)}}\n`)
     },
     flushSync: () => stream.flushSync(),
+    reopen() {
+      if (file === undefined) return
+      try {
+        stream.moveTo(openFile(file))
+      } catch (error) {
+        complain(error instanceof Error ? error.message : String(error))
+      }
+    },
   })
 }
 

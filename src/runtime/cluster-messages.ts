@@ -8,6 +8,7 @@ const toWorker = z.discriminatedUnion('type', [
   /** The response to `hello`: `port` is where all of them listen. */
   z.object({ type: z.literal('start'), worker: z.int().positive(), port: z.int() }),
   z.object({ type: z.literal('stop') }),
+  z.object({ type: z.literal('reopen_log') }),
   /** Asks for the figures of this worker. */
   z.object({ type: z.literal('collect'), id }),
   /** The figures of all, as text for `/metrics`: the response to `scrape`. */

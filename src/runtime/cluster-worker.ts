@@ -23,7 +23,11 @@ export async function runWorker(open: Open): Promise<void> {
     stopping = true
     exitAfter(running)
   }
-  process.on('SIGTERM', stop).on('SIGINT', stop)
+  // A terminal that goes tells all processes: whether they stop is for the primary to say.
+  process
+    .on('SIGTERM', stop)
+    .on('SIGINT', stop)
+    .on('SIGHUP', () => {})
   cluster.worker?.once('disconnect', () => {
     // Otherwise Node ends this process here and now, with the requests in flight.
     if (cluster.worker !== undefined) cluster.worker.exitedAfterDisconnect = true
@@ -37,6 +41,7 @@ export async function runWorker(open: Open): Promise<void> {
       const message = parseToWorker(unparsed)
       if (message?.type === 'start') resolve(message)
       if (message?.type === 'stop') stop()
+      if (message?.type === 'reopen_log') running?.logger.reopen()
       if (message?.type === 'collect') void metrics.response(message.id)
       if (message?.type === 'scraped') metrics.scraped(message.id, message.text)
     })

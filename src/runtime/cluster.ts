@@ -67,6 +67,9 @@ export async function openCluster(settings: RunSettings): Promise<Running> {
     port,
     logger,
     abandon: kill,
+    reopenLogs() {
+      for (const slot of slots) slot.tell({ type: 'reopen_log' })
+    },
     async close() {
       const stopped = Promise.all(slots.map((slot) => slot.stop())).then(() => true)
       const deadline = new AbortController()

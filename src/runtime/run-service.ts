@@ -7,8 +7,8 @@ const SAME_KEY_PRESS_MS = 250
 
 /**
  * Opens a service, in this process or in as many as WORKERS says, and says so once all are ready. It runs until SIGTERM
- * or SIGINT, then finishes what is in flight and exits with 0. A second signal exits at once. Rejects if it cannot be
- * opened.
+ * or SIGINT, then finishes what is in flight and exits with 0. A second signal exits at once. SIGHUP opens LOG_FILE anew,
+ * as what rotates it expects; without one a terminal has gone, and it stops. Rejects if it cannot be opened.
  */
 export async function runService(
   settings: RunSettings,
@@ -38,6 +38,11 @@ export async function runService(
     exitAfter(service)
   }
   process.on('SIGTERM', stop).on('SIGINT', stop)
+  process.on('SIGHUP', (signal) => {
+    if (settings.logFile === undefined) return stop(signal)
+    service?.logger.reopen()
+    service?.reopenLogs?.()
+  })
   service = settings.workers > 1 ? await openWorkers(settings) : await open(progress, {})
   const { logger, port } = service
   process.stderr.write(banner(port))

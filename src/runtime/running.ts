@@ -9,6 +9,8 @@ export interface Running {
   logger: Logger
   /** Finishes what is in flight, within SHUTDOWN_GRACE, and lets go of everything. */
   close(): Promise<void>
+  /** Opens LOG_FILE anew in the processes that this one has started. */
+  reopenLogs?(): void
   /** Ends what would outlive this process if it exited now. */
   abandon?(): void
 }

@@ -1,6 +1,6 @@
 import assert from 'node:assert/strict'
 import { once } from 'node:events'
-import { mkdtempSync, rmSync, writeFileSync } from 'node:fs'
+import { existsSync, mkdtempSync, readFileSync, renameSync, rmSync, writeFileSync } from 'node:fs'
 import { createServer as createBackend } from 'node:http'
 import { type AddressInfo, createServer } from 'node:net'
 import { tmpdir } from 'node:os'
@@ -43,6 +43,32 @@ describe('WORKERS=2', () => {
     assert.equal((await late).status, 201, 'what is in flight finishes')
     await until('the workers are gone', () => workerPids(service).every((pid) => !alive(pid)))
     await assert.rejects(send(`${service.url}/livez`), { code: 'ECONNREFUSED' })
+  })
+
+  test('SIGHUP to their primary makes all of them open LOG_FILE anew; without one it stops them', async (t) => {
+    const directory = mkdtempSync(join(tmpdir(), 'oncekey-rotated-'))
+    t.after(() => rmSync(directory, { recursive: true }))
+    const file = join(directory, 'log')
+    const { service: other, settings } = await startWorkers(t)
+    const service = await startService({ ...settings, LOG_FILE: file })
+    t.after(() => service.stop())
+    renameSync(file, `${file}.1`)
+    service.signal('SIGHUP')
+    const workersIn = () =>
+      new Set(
+        [...readFileSync(file, 'utf8').matchAll(/"worker":(\d)[^\n]*"msg":"request"/g)].map(
+          ([, worker]) => worker,
+        ),
+      )
+    await until('there is a new file', () => existsSync(file))
+    await until('both write to it', async () => {
+      for (let n = 0; n < 10; n++) assert.equal((await send(`${service.url}/livez`)).status, 200)
+      return workersIn().size === 2
+    })
+
+    other.signal('SIGHUP')
+    assert.deepEqual(await other.ended(), { code: 0, signal: null })
+    assert.ok(workerPids(other).every((pid) => !alive(pid)))
   })
 
   test('one that dies under load costs its connections and nothing else, and is replaced', async (t) => {

@@ -47,6 +47,25 @@ test('a line arrives by itself after a moment, or at once with flushSync', async
   assert.equal(readFileSync(file, 'utf8'), 'one\ntwo\n')
 })
 
+test('a destination that moves to another file loses and splits no line', async (t) => {
+  const files = [temporaryFile(t), temporaryFile(t), temporaryFile(t)]
+  const destination = open(files[0] ?? '')
+  const lines = Array.from({ length: 900 }, (_, i) => `${i} ${'é'.repeat((i * 37) % 6_000)}\n`)
+  for (const [i, line] of lines.entries()) {
+    destination.write(line)
+    // While a write is going on, and twice at once.
+    if (i === 300) for (const file of files.slice(1)) destination.moveTo(openSync(file, 'a'))
+    if (i % 200 === 0) await sleep(1)
+  }
+  const [first = '', between = '', last = ''] = files
+  const read = () => readFileSync(first, 'utf8') + readFileSync(last, 'utf8')
+  const size = Buffer.byteLength(lines.join(''))
+  await until('all is written', () => Buffer.byteLength(read()) === size, PATIENCE_MS)
+  assert.ok(read().endsWith('\n') && readFileSync(first, 'utf8').endsWith('\n'))
+  assert.deepEqual(read().split('\n').sort(), lines.join('').split('\n').sort())
+  assert.equal(readFileSync(between, 'utf8'), '')
+})
+
 test('a place that fails is told once and holds nothing up', async () => {
   const troubles: string[] = []
   const fd = openSync('/dev/full', 'a')
