@@ -62,7 +62,8 @@ describe('WORKERS=2', () => {
       )
     await until('there is a new file', () => existsSync(file))
     await until('both write to it', async () => {
-      for (let n = 0; n < 10; n++) assert.equal((await send(`${service.url}/livez`)).status, 200)
+      for (let n = 0; n < 10; n++)
+        assert.equal((await send(`${service.url}/livez`, { headers: { Connection: 'close' } })).status, 200)
       return workersIn().size === 2
     })
 
