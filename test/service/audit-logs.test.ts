@@ -21,7 +21,7 @@ const service = await startService({ DATABASE_URL: created.url, RATE_LIMITS: 'no
 const database = openDatabase(created.url)
 after(async () => {
   await database.close()
-  await service.stop()
+  await service.kill()
   await created.drop()
   rmSync(directory, { recursive: true })
 })

@@ -11,7 +11,7 @@ const database = await createDatabase()
 const settings = { DATABASE_URL: database.url, LOG_LEVEL: 'warn' }
 const service = await startService({ ...settings, RATE_LIMITS: 'none' })
 after(async () => {
-  await service.stop()
+  await service.kill()
   await database.drop()
 })
 
@@ -174,13 +174,13 @@ test('a client that used up its limit waits as long as the service says', async 
     assert.deepEqual(standings.slice(0, 2), [1, 0])
     assert.ok(waits.length >= 1 && (waits[0] ?? 0) > 200, `${waits}`)
   } finally {
-    await limited.stop()
+    await limited.kill()
   }
 })
 
 test('the limits and how to retry are read with an API key, and with a signature', async (t) => {
   const limited = await startService({ ...settings, API_KEYS: 'ann:key-of-ann-0001' })
-  t.after(() => limited.stop())
+  t.after(() => limited.kill())
   const byKey = createClient({ baseUrl: limited.url, apiKey: 'key-of-ann-0001', retry: 'service' })
   const signing = partner({ baseUrl: limited.url, retry: 'service' })
   for (const client of [byKey, signing]) {

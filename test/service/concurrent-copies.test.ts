@@ -58,7 +58,7 @@ async function copies(settings: Settings, met: 'is refused' | 'wait' = 'is refus
     if (met === 'is refused') assert.ok(conflicts > 0, 'no copy met another one in flight')
     return `${responses} copies of ${ROUNDS} requests: ${ROUNDS} orders; ${conflicts} x 409 request_in_progress on the way`
   } finally {
-    await Promise.all(services.map((service) => service.stop()))
+    await Promise.all(services.map((service) => service.kill()))
     await database.drop()
   }
 }

@@ -45,7 +45,7 @@ before(async () => {
 })
 
 after(async () => {
-  await service?.stop()
+  await service?.kill()
   await stores?.close()
 })
 

@@ -13,7 +13,7 @@ const directory = mkdtempSync(join(tmpdir(), 'oncekey-backend-'))
 const ledger = join(directory, 'ledger.jsonl')
 const backend = await startService({}, ['backend', '--port', '0', '--ledger', ledger])
 after(async () => {
-  await backend.stop()
+  await backend.kill()
   rmSync(directory, { recursive: true })
 })
 

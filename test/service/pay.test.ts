@@ -24,7 +24,7 @@ const [demo, failing, strict] = await Promise.all([
 ])
 const sql = postgres(database.url, { max: 2, onnotice: () => {} })
 after(async () => {
-  await Promise.all([demo, failing, strict].map((service) => service.stop()))
+  await Promise.all([demo, failing, strict].map((service) => service.kill()))
   await sql.end()
   await database.drop()
 })
@@ -187,7 +187,7 @@ test('requests, failures and the share of completed payments are counted', async
   const gateway = { SIMULATED_GATEWAY: 'delay=0ms,decline=0.5,seed=3', SIMULATED_FAILURE_RATE: '0' }
   const service = await startService({ ...settings, DATABASE_URL: database.url, ...gateway })
   t.after(async () => {
-    await service.stop()
+    await service.kill()
     await database.drop()
   })
   const { url } = service
@@ -223,7 +223,7 @@ describe('100 copies of one payment, at three processes at once, are charged onc
       const store = redis === undefined ? all : { ...all, REDIS_URL: redis.url }
       const services = await Promise.all([1, 2, 3].map(() => startService(store)))
       t.after(async () => {
-        await Promise.all(services.map((service) => service.stop()))
+        await Promise.all(services.map((service) => service.kill()))
         await redis?.stop()
       })
       const key = newKey()

@@ -14,7 +14,7 @@ const service = await startService({
 const sql = postgres(database.url, { max: 1, onnotice: () => {} })
 after(async () => {
   await sql.end()
-  await service.stop()
+  await service.kill()
   await database.drop()
 })
 

@@ -21,7 +21,7 @@ const GRACE_MS = 5_000
 const LINES_SHOWN = 14
 /** A hook of a file would hold for all files of its process, and so would a changed environment. */
 const NEEDS_ITS_OWN = /^(before|after|beforeEach|afterEach)\(|process\.env\.\w+ =|process\.chdir\(/m
-/** Seconds on an idle machine, of those that would otherwise be waited for at the end. */
+/** Folder and name, and seconds on an idle machine, of those that would otherwise be waited for at the end. */
 const SLOW = new Map(Object.entries(JSON.parse(readFileSync(join(HERE, 'slow-files.json'), 'utf8'))))
 
 const { values, positionals } = parseArgs({
@@ -29,7 +29,8 @@ const { values, positionals } = parseArgs({
   options: { together: { type: 'boolean', default: false } },
 })
 const [directory = '', results = ''] = positionals
-const cores = Number(process.env.CORES ?? availableParallelism())
+/** Files wait for more than half of their time: with two processes a core both are busy. */
+const processes = 2 * Number(process.env.CORES ?? availableParallelism())
 const running = new Set()
 let passed = 0
 let failed = 0
@@ -42,8 +43,7 @@ for (const name of ['SIGINT', 'SIGTERM', 'SIGHUP']) {
 }
 
 const waiting = groups()
-// They wait for a part of their time: one more than there are cores.
-await Promise.all(Array.from({ length: cores + 1 }, work))
+await Promise.all(Array.from({ length: processes }, work))
 writeFileSync(join(results, 'sums'), `${passed} ${failed}\n`)
 process.exitCode = failed === 0 && passed > 0 ? 0 : 1
 
@@ -52,13 +52,18 @@ function groups() {
   const files = readdirSync(directory)
     .filter((name) => name.endsWith('.test.ts'))
     .map((name) => join(directory, name))
-    .sort((a, b) => (SLOW.get(basename(b)) ?? 0) - (SLOW.get(basename(a)) ?? 0))
+    .sort((a, b) => (SLOW.get(known(b)) ?? 0) - (SLOW.get(known(a)) ?? 0))
   if (!values.together) return files.map((file) => [file])
-  const isAlone = (file) => SLOW.has(basename(file)) || NEEDS_ITS_OWN.test(readFileSync(file, 'utf8'))
+  const isAlone = (file) => SLOW.has(known(file)) || NEEDS_ITS_OWN.test(readFileSync(file, 'utf8'))
   const shared = files.filter((file) => !isAlone(file))
-  const count = cores + 1
-  const parts = Array.from({ length: count }, (_, n) => shared.filter((_file, at) => at % count === n))
+  const parts = Array.from({ length: processes }, (_, n) =>
+    shared.filter((_file, at) => at % processes === n),
+  )
   return [...files.filter(isAlone).map((file) => [file]), ...parts.filter((part) => part.length > 0)]
+}
+
+function known(file) {
+  return `${basename(directory)}/${basename(file)}`
 }
 
 async function work() {
@@ -79,6 +84,8 @@ async function runFiles(files) {
 /** Resolves with how it ended and what it wrote besides. */
 async function run(files, report) {
   const args = [
+    // The embedded database runs for seconds: optimising its code takes longer than that saves.
+    '--liftoff-only',
     '--import',
     join(HERE, 'typescript.js'),
     `--test-reporter=${join(HERE, 'report-lines.js')}`,

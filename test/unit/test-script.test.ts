@@ -1,6 +1,6 @@
 import assert from 'node:assert/strict'
 import { spawnSync } from 'node:child_process'
-import { mkdtempSync, readFileSync, rmSync, writeFileSync } from 'node:fs'
+import { existsSync, mkdtempSync, readFileSync, rmSync, writeFileSync } from 'node:fs'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import { type TestContext, test } from 'node:test'
@@ -36,6 +36,12 @@ test('a server that refuses gets one line that names its setting, and no passwor
   assert.match(database, /^The server of TEST_DATABASE_URL \(.*ECONNREFUSED.*unset TEST_DATABASE_URL/)
   assert.deepEqual(more, [])
   assert.doesNotMatch(stderr, /secret/)
+})
+
+test('the files that are started first exist', () => {
+  const names = Object.keys(JSON.parse(readFileSync(join(ROOT, 'test/support/slow-files.json'), 'utf8')))
+  assert.ok(names.length > 0)
+  for (const name of names) assert.ok(existsSync(join(ROOT, 'test', name)), name)
 })
 
 /** What the runner makes of these files, each with its source. */
