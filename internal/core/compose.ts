@@ -41,30 +41,40 @@ function something(thrown: unknown): unknown {
   return thrown ?? new Error(`${thrown} was thrown`)
 }
 
-/**
- * One middleware that does the same as these one by one. Steps that follow each other run in one function: each would
- * otherwise have functions, promises and a frame of its own that live as long as the request, and the garbage collector
- * copies what lives long. Middleware that surrounds what follows it is called as Koa calls it.
- */
-export function compose(middlewares: readonly Middleware[]): Middleware {
-  const count = countOfSteps(middlewares)
-  const first = middlewares.slice(0, count).filter(isStep)
-  const steps = first.map(({ step }) => step)
-  const backs = first.map(({ back }) => back)
-  const around = middlewares[count]
-  const rest = middlewares.slice(count + 1)
-  const behind = rest.length === 0 ? undefined : compose(rest)
-  const onward: Middleware = (ctx, next) => {
-    if (around === undefined) return next()
-    return around(ctx, behind === undefined ? next : () => behind(ctx, next))
+/** Middleware that runs one of several composed ones, or what follows. `compose` goes on with it without a promise. */
+type ForkMiddleware = Middleware & { readonly find: Find }
+type Find = (ctx: MiddlewareContext) => Composed | undefined
+
+/** What `compose` makes. */
+export type Composed = Middleware & { readonly way: Way }
+
+/** Runs what `find` returns, or what follows. */
+export function fork(find: Find): Middleware {
+  const fork: Middleware = (ctx, next) => {
+    const found = find(ctx)
+    return found === undefined ? next() : found(ctx, next)
   }
+  return Object.assign(fork, { find })
+}
+
+function isFork(middleware: Middleware): middleware is ForkMiddleware {
+  return 'find' in middleware
+}
+
+/**
+ * One middleware that does the same as these one by one. Steps that follow each other, also those of a fork, run in one
+ * function: each would otherwise have functions, promises and a frame of its own that live as long as the request, and the
+ * garbage collector copies what lives long. Middleware that surrounds what follows it is called as Koa calls it.
+ */
+export function compose(middlewares: readonly Middleware[]): Composed {
+  const way = wayOf(middlewares)
+  const { steps, backs, onward } = way
   // With nothing to wait for it needs no promise of its own.
-  if (steps.length === 0) return onward
-  if (backs.some((back) => back !== undefined)) {
-    const way: Way = { steps, backs, onward }
-    return function compose(ctx, next) {
-      return new Promise((resolve, reject) => new Passage(way, ctx, next, resolve, reject).go())
-    }
+  if (steps.length === 0) return Object.assign(onward, { way })
+  if (way.find !== undefined || backs.some((back) => back !== undefined)) {
+    const compose: Middleware = (ctx, next) =>
+      new Promise((resolve, reject) => new Passage(way, ctx, next, resolve, reject).go())
+    return Object.assign(compose, { way })
   }
   // Not an async function: its frame would live as long as the request.
   const walk = (ctx: MiddlewareContext, next: () => Promise<unknown>, first: number): Promise<unknown> => {
@@ -74,32 +84,81 @@ export function compose(middlewares: readonly Middleware[]): Middleware {
     }
     return onward(ctx, next)
   }
-  return function compose(ctx, next) {
+  const composed: Middleware = (ctx, next) => {
     try {
       return walk(ctx, next, 0)
     } catch (error) {
       return Promise.reject(error)
     }
   }
+  return Object.assign(composed, { way })
 }
 
 interface Way {
   steps: readonly Step[]
   /** At the places of their steps. */
   backs: readonly (Back | undefined)[]
+  /** The branch behind the steps, or what follows. */
+  find: Find | undefined
+  /** The ways of the branches that were found, each from the first of these steps. */
+  branches: Map<Composed, Way>
   /** What follows the steps. */
-  onward: Middleware
+  onward: (ctx: MiddlewareContext, next: () => Promise<unknown>) => Promise<unknown>
+}
+
+function wayOf(middlewares: readonly Middleware[]): Way {
+  const count = countOfSteps(middlewares)
+  const first = middlewares.slice(0, count).filter(isStep)
+  const around = middlewares[count]
+  const rest = middlewares.slice(count + 1)
+  const behind = rest.length === 0 ? undefined : compose(rest)
+  return {
+    steps: first.map(({ step }) => step),
+    backs: first.map(({ back }) => back),
+    find: around !== undefined && isFork(around) ? around.find : undefined,
+    branches: new Map(),
+    onward(ctx, next) {
+      if (around === undefined) return next()
+      // The last one may return nothing.
+      return Promise.resolve(around(ctx, behind === undefined ? next : () => behind(ctx, next)))
+    },
+  }
+}
+
+/** The way of a branch, from the first step of the way that leads to it; undefined: there is none. */
+function branchOf(way: Way, ctx: MiddlewareContext): Way | undefined {
+  const found = way.find?.(ctx)
+  if (found === undefined) return undefined
+  const known = way.branches.get(found)
+  if (known !== undefined) return known
+  const { steps, backs, find, onward } = found.way
+  const branch: Way = {
+    steps: [...way.steps, ...steps],
+    backs: [...way.backs, ...backs],
+    find,
+    branches: new Map(),
+    onward,
+  }
+  way.branches.set(found, branch)
+  return branch
 }
 
 /** A request on its way in and back. One object and one promise for all steps, whatever they wait for. */
 class Passage {
-  readonly #way: Way
+  #way: Way
   readonly #ctx: MiddlewareContext
   readonly #next: () => Promise<unknown>
   readonly #resolve: (value: undefined) => void
   readonly #reject: (error: unknown) => void
   /** So many steps have let it in and are not passed on the way back. */
   #inside = 0
+  // Made once: it waits several times.
+  readonly #letIn = () => {
+    this.#inside++
+    this.go()
+  }
+  readonly #done = () => this.#back(undefined)
+  readonly #failed = (error: unknown) => this.#back(something(error))
 
   constructor(
     way: Way,
@@ -116,26 +175,22 @@ class Passage {
   }
 
   go(): void {
-    const { steps, onward } = this.#way
     try {
-      while (this.#inside < steps.length) {
-        const work = steps[this.#inside]?.(this.#ctx)
-        if (work !== undefined) {
-          work.then(
-            () => {
-              this.#inside++
-              this.go()
-            },
-            (error: unknown) => this.#back(something(error)),
-          )
-          return
+      for (;;) {
+        const { steps } = this.#way
+        while (this.#inside < steps.length) {
+          const work = steps[this.#inside]?.(this.#ctx)
+          if (work !== undefined) {
+            work.then(this.#letIn, this.#failed)
+            return
+          }
+          this.#inside++
         }
-        this.#inside++
+        const branch = branchOf(this.#way, this.#ctx)
+        if (branch === undefined) break
+        this.#way = branch
       }
-      Promise.resolve(onward(this.#ctx, this.#next)).then(
-        () => this.#back(undefined),
-        (error: unknown) => this.#back(something(error)),
-      )
+      this.#way.onward(this.#ctx, this.#next).then(this.#done, this.#failed)
     } catch (error) {
       this.#back(something(error))
     }
@@ -150,10 +205,7 @@ class Passage {
       try {
         const left = back(this.#ctx, thrown)
         if (left instanceof Promise) {
-          left.then(
-            (later: unknown) => this.#back(later),
-            (error: unknown) => this.#back(something(error)),
-          )
+          left.then((later: unknown) => this.#back(later), this.#failed)
           return
         }
         thrown = left

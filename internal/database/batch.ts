@@ -3,17 +3,25 @@
 export type Row = Record<string, unknown>
 
 /**
- * The items as JSON rows with their numbers, sorted by `lockOrder`. Two statements that meet the same rows lock them in
+ * The items as JSON rows with their numbers, sorted by `lockOrder`; a row that is a text is JSON already. Two statements that meet the same rows lock them in
  * the same order, so they cannot deadlock.
  */
 export function batchJson<Item>(
   items: readonly Item[],
   lockOrder: (item: Item) => string,
-  row: (item: Item, n: number) => object,
+  row: (item: Item, n: number) => object | string,
 ): string {
-  const rows = items.map((item, n) => ({ order: lockOrder(item), row: row(item, n) }))
-  rows.sort((a, b) => (a.order < b.order ? -1 : a.order > b.order ? 1 : 0))
-  return JSON.stringify(rows.map((entry) => entry.row))
+  const orders = items.map(lockOrder)
+  const numbers = items.map((_, n) => n)
+  numbers.sort((a, b) => compare(orders[a] ?? '', orders[b] ?? ''))
+  let rows = ''
+  for (const n of numbers) {
+    const item = items[n]
+    if (item === undefined) continue
+    const made = row(item, n)
+    rows += `${rows === '' ? '' : ','}${typeof made === 'string' ? made : JSON.stringify(made)}`
+  }
+  return `[${rows}]`
 }
 
 /**
@@ -29,4 +37,9 @@ export function resultsByNumber<Result>(
   const results = new Array<Result>(count)
   for (const row of rows) results[Number(row.n)] = parse(row)
   return results
+}
+
+function compare(one: string, other: string): number {
+  if (one === other) return 0
+  return one < other ? -1 : 1
 }

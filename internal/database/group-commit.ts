@@ -32,6 +32,15 @@ export function groupCommit<Item, Result>(
   run: (items: readonly Item[]) => Promise<readonly Result[]>,
   options: GroupOptions<Item>,
 ): (item: Item) => Promise<Result> {
+  const add = groupCalls(run, options)
+  return (item) => new Promise((resolve, reject) => add(item, resolve, reject))
+}
+
+/** The same with functions in place of a promise for each item; they must not throw. */
+export function groupCalls<Item, Result>(
+  run: (items: readonly Item[]) => Promise<readonly Result[]>,
+  options: GroupOptions<Item>,
+): (item: Item, resolve: (response: Result) => void, reject: (error: unknown) => void) => void {
   interface Waiting {
     item: Item
     group: unknown
@@ -114,16 +123,15 @@ export function groupCommit<Item, Result>(
     pump()
   }
 
-  return (item) =>
-    new Promise((resolve, reject) => {
-      if (stalled === inFlight) {
-        reject(behindStalled())
-        return
-      }
-      waiting.push({ item, group: groupOf?.(item), resolve, reject })
-      // The other sockets that are readable in this turn of the event loop may bring more for the same batch.
-      if (waiting.length === 1) setImmediate(pump)
-    })
+  return (item, resolve, reject) => {
+    if (stalled === inFlight) {
+      reject(behindStalled())
+      return
+    }
+    waiting.push({ item, group: groupOf?.(item), resolve, reject })
+    // The other sockets that are readable in this turn of the event loop may bring more for the same batch.
+    if (waiting.length === 1) setImmediate(pump)
+  }
 }
 
 const behindStalled = () => storeUnavailable(new Error('the statements in flight have stalled'), 'none')

@@ -1,7 +1,7 @@
 import { Cluster, Redis } from 'ioredis'
 import { ClusterRoutes, NoNodeError, SplitSlotError } from './cluster-routes.ts'
 import { storeUnavailable, withDeadline } from './deadline.ts'
-import { groupCommit } from './group-commit.ts'
+import { groupCalls } from './group-commit.ts'
 import { keySlot } from './key-slot.ts'
 import { createClient, encryption, hasSentinels, type RedisTls } from './redis-client.ts'
 import { parseInfo, type RedisEngine } from './redis-engine.ts'
@@ -17,11 +17,14 @@ export interface RedisConnection {
    * out of memory; its `effect` is unknown if the script may have run. It is never sent a second time, except
    * after NOSCRIPT, which says that it did not run.
    */
-  run(
+  run(script: RedisScript, keys: readonly string[], args: ScriptCall['args']): Promise<unknown>
+  /** The same, and resolves to what `parse` makes of what the script returns. */
+  ask<T>(
     script: RedisScript,
     keys: readonly string[],
-    args: readonly (string | number | Buffer)[],
-  ): Promise<unknown>
+    args: ScriptCall['args'],
+    parse: (reply: unknown) => T,
+  ): Promise<T>
   /**
    * The keys that match a glob pattern, a few at a time, on every master of a cluster. What is there all the time is
    * given at least once; Redis may give a key twice. For operators: Redis looks at every key it has.
@@ -131,15 +134,30 @@ export function connectRedis(url: string, options: RedisConnectionOptions = {}):
       return call('evalBuffer', script.lua)
     })
   }
-  const groups = new Map<RedisScript, (call: ScriptCall) => Promise<unknown>>()
+  const groups = new Map<RedisScript, ReturnType<typeof groupCalls<ScriptCall, unknown>>>()
   const grouped = (script: RedisScript) => {
-    const group = groups.get(script) ?? groupCommit((calls) => runAll(script, calls), grouping)
+    const known = groups.get(script)
+    if (known !== undefined) return known
+    const group = groupCalls((calls: readonly ScriptCall[]) => runAll(script, calls), grouping)
     groups.set(script, group)
     return group
   }
 
   return {
-    run: (script, keys, args) => grouped(script)({ keys, args }),
+    run: (script, keys, args) =>
+      new Promise((resolve, reject) => grouped(script)({ keys, args }, resolve, reject)),
+    ask(script, keys, args, parse) {
+      return new Promise((resolve, reject) => {
+        const parsed = (reply: unknown) => {
+          try {
+            resolve(parse(reply))
+          } catch (error) {
+            reject(error)
+          }
+        }
+        grouped(script)({ keys, args }, parsed, reject)
+      })
+    },
     async *scan(match) {
       for (const node of await send(() => nodes.masters())) {
         let cursor = '0'

@@ -15,16 +15,22 @@ export class JsonNumbers {
     const text = this.#text
     let at = skipSpace(text, 0)
     for (const part of pointer.split('/').slice(1)) {
-      const name = part.replaceAll('~1', '/').replaceAll('~0', '~')
+      const name = part.includes('~') ? part.replaceAll('~1', '/').replaceAll('~0', '~') : part
       const found = text[at] === '{' ? memberAt(text, at, name) : elementAt(text, at, name)
       if (found === undefined) return undefined
       at = found
     }
-    return NUMBER_START.has(text.charAt(at)) ? text.slice(at, endOfScalar(text, at)) : undefined
+    return isNumberStart(text.charCodeAt(at)) ? text.slice(at, endOfScalar(text, at)) : undefined
   }
 }
 
-const NUMBER_START = new Set('-0123456789')
+function isNumberStart(code: number): boolean {
+  return code === MINUS || (code >= DIGIT_0 && code <= DIGIT_9)
+}
+
+const MINUS = 0x2d
+const DIGIT_0 = 0x30
+const DIGIT_9 = 0x39
 const INDEX = /^(?:0|[1-9]\d{0,8})$/
 
 /** Where the value of a member begins. `at`: of the object's brace. */
@@ -33,10 +39,17 @@ function memberAt(text: string, at: number, name: string): number | undefined {
   while (text[next] === '"') {
     const end = endOfString(text, next)
     const value = skipSpace(text, skipSpace(text, end) + 1)
-    if (nameOf(text.slice(next, end)) === name) return value
+    if (isNamed(text, next, end, name)) return value
     next = afterComma(text, endOfValue(text, value))
   }
   return undefined
+}
+
+/** Whether the string from `start` to `end`, with its quotes, is this name. With escapes it is longer than the name. */
+function isNamed(text: string, start: number, end: number, name: string): boolean {
+  const surplus = end - start - name.length - 2
+  if (surplus === 0) return text.startsWith(name, start + 1) && !name.includes('\\')
+  return surplus > 0 && nameOf(text.slice(start, end)) === name
 }
 
 /** Where an element begins. `at`: of the array's bracket, or of what is no array. */
@@ -67,17 +80,26 @@ function endOfValue(text: string, start: number): number {
   }
 }
 
-const AFTER_SCALAR = new Set([',', ']', '}', ' ', '\t', '\n', '\r', ''])
-
+/** The characters of numbers, true, false and null are all but those that may follow one: `,` `]` `}` and space. */
 function endOfScalar(text: string, start: number): number {
   let at = start
-  while (!AFTER_SCALAR.has(text.charAt(at))) at++
+  while (at < text.length && !isAfterScalar(text.charCodeAt(at))) at++
   return at
 }
 
+function isAfterScalar(code: number): boolean {
+  return code === COMMA || code === CLOSE_ARRAY || code === CLOSE_OBJECT || code <= SPACE
+}
+
+const COMMA = 0x2c
+const CLOSE_ARRAY = 0x5d
+const CLOSE_OBJECT = 0x7d
+const SPACE = 0x20
+
+/** JSON has no character below a space but tabs and line breaks outside of strings. */
 function skipSpace(text: string, start: number): number {
   let at = start
-  while (text[at] === ' ' || text[at] === '\n' || text[at] === '\r' || text[at] === '\t') at++
+  while (text.charCodeAt(at) <= SPACE) at++
   return at
 }
 

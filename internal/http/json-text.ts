@@ -41,8 +41,9 @@ function checked(value: unknown, text: string): JsonBody {
 
 interface Level {
   isObject: boolean
-  /** The members so far; undefined: none. */
-  names: Set<string> | undefined
+  /** The members so far, and of many of them the same as a set. */
+  names: string[]
+  many: Set<string> | undefined
   /** Name of the current member, or index of the current element. */
   at: string | number
 }
@@ -65,7 +66,7 @@ function checkMembers(text: string): void {
       case OPEN_ARRAY:
         if (levels.length === MAX_DEPTH) throw invalid(`it is nested deeper than ${MAX_DEPTH} levels`)
         expectName = text.charCodeAt(at) === OPEN_OBJECT
-        level = { isObject: expectName, names: undefined, at: expectName ? '' : 0 }
+        level = { isObject: expectName, names: [], many: undefined, at: expectName ? '' : 0 }
         levels.push(level)
         break
       case CLOSE_OBJECT:
@@ -89,13 +90,16 @@ function checkMembers(text: string): void {
 }
 
 function addName(levels: readonly Level[], level: Level, name: string): void {
-  const isFirst = level.names === undefined
-  level.names ??= new Set()
-  const isTwice = !isFirst && level.names.has(name)
+  const { names } = level
   level.at = name
-  if (isTwice) throw duplicate(levels)
-  level.names.add(name)
+  if (names.length > FEW) level.many ??= new Set(names)
+  if (level.many?.has(name) ?? names.includes(name)) throw duplicate(levels)
+  names.push(name)
+  level.many?.add(name)
 }
+
+/** So many names are looked through faster than a set is made of them. */
+const FEW = 8
 
 /** RFC 6901. */
 function pointer(levels: readonly Level[]): string {

@@ -2,7 +2,7 @@ import { isUtf8 } from 'node:buffer'
 import type { IncomingMessage } from 'node:http'
 import bodyParser from 'koa-bodyparser'
 import { middleware } from '../core/compose.ts'
-import { type Middleware, WireBody } from '../core/request-state.ts'
+import { type Middleware, type RequestState, required, WireBody } from '../core/request-state.ts'
 import { ServiceError } from '../core/service-error.ts'
 import { isBodyWithheld } from './await-continue.ts'
 
@@ -28,11 +28,18 @@ const TIMEOUT_MS = 15_000
  * @example app.use(rawBody({ maxBodyBytes: 1_048_576 }))
  */
 export function rawBody(limits: BodyLimits = {}): Middleware {
-  return middleware(function rawBody(ctx) {
-    return readWire(ctx.req, limits).then((bytes) => {
-      ctx.state.body = new WireBody(bytes)
-    })
+  const all = withDefaults(limits)
+  return middleware(function rawBody({ req, state }) {
+    return readWire(req, all, state)
   })
+}
+
+function withDefaults({
+  maxBodyBytes = MAX_BODY_BYTES,
+  timeoutMs = TIMEOUT_MS,
+  anyEncoding = false,
+}: BodyLimits): Limits {
+  return { maxBodyBytes, timeoutMs, anyEncoding }
 }
 
 /**
@@ -43,21 +50,16 @@ export function rawBody(limits: BodyLimits = {}): Middleware {
  * @example app.use(parsedBody()).use(verifySignature({ registry })).use(parsedJson())
  */
 export function parsedBody(limits: BodyLimits = {}): Middleware {
-  const parse = bodyParser({
-    enableTypes: ['json'],
-    jsonLimit: String(limits.maxBodyBytes ?? MAX_BODY_BYTES),
-  })
+  const all = withDefaults(limits)
+  const parse = bodyParser({ enableTypes: ['json'], jsonLimit: String(all.maxBodyBytes) })
   return middleware(async function parsedBody(ctx) {
     // Both listen in this tick, before the first chunk can flow.
-    const [bytes] = await Promise.all([
-      readWire(ctx.req, limits),
-      parse(ctx, async () => {}).catch(asServiceError),
-    ])
+    await Promise.all([readWire(ctx.req, all, ctx.state), parse(ctx, async () => {}).catch(asServiceError)])
+    const { bytes } = required(ctx, 'body', 'parsedBody')
     // The parser reads what is not UTF-8 as if it were something else: it would not be what was signed.
     if (ctx.request.rawBody !== undefined && !isUtf8(bytes)) {
       throw new ServiceError('invalid_json', 'The body is not valid JSON: it is not valid UTF-8.')
     }
-    ctx.state.body = new WireBody(bytes)
   })
 }
 
@@ -65,59 +67,28 @@ const EMPTY = Buffer.alloc(0)
 /** How long a refused body may go on coming in, so that its sender gets to read the response. */
 const LINGER_MS = 2_000
 
-function readWire(req: IncomingMessage, limits: BodyLimits): Promise<Buffer> {
-  const { maxBodyBytes = MAX_BODY_BYTES, timeoutMs = TIMEOUT_MS, anyEncoding } = limits
+/** The limits of all requests, with their defaults. */
+type Limits = Required<BodyLimits>
+
+function readWire(req: ReadRequest, limits: Limits, state: RequestState): Promise<void> {
   return new Promise((resolve, reject) => {
-    let first: Buffer = EMPTY
-    let more: Buffer[] | undefined
-    let size = 0
-    let isSettled = false
-    let timer: NodeJS.Timeout | undefined
-    const refuse = (error: ServiceError) => {
-      if (isSettled) return
-      isSettled = true
-      clearTimeout(timer)
-      discardRest(req)
-      reject(error)
-    }
+    const { headers } = req
+    const length = headers['content-length']
     if (req.readableDidRead) return reject(new Error('rawBody must come before what reads the body'))
-    const length = req.headers['content-length']
-    if (length === undefined && !isOpenEnded(req)) return resolve(EMPTY)
-    if (req.headers['content-encoding'] !== undefined && anyEncoding !== true) {
+    if (length === undefined && !isOpenEnded(req)) {
+      state.body = new WireBody(EMPTY)
+      return resolve()
+    }
+    const reading = new Reading(req, limits, state, resolve, reject)
+    if (headers['content-encoding'] !== undefined && !limits.anyEncoding) {
       const detail = 'Send the body without a Content-Encoding.'
-      return refuse(new ServiceError('unsupported_media_type', detail))
+      return reading.refuse(new ServiceError('unsupported_media_type', detail))
     }
-    if (Number(length) > maxBodyBytes) return refuse(tooLarge(maxBodyBytes))
+    if (Number(length) > limits.maxBodyBytes) return reading.refuse(tooLarge(limits.maxBodyBytes))
     // They are not taken off again: that costs more than to be called once more.
-    req
-      .on('data', (chunk: Buffer) => {
-        if (isSettled) return
-        if (size === 0) first = chunk
-        else {
-          more ??= [first]
-          more.push(chunk)
-        }
-        size += chunk.length
-        if (size > maxBodyBytes) refuse(tooLarge(maxBodyBytes))
-      })
-      .on('end', () => {
-        isSettled = true
-        clearTimeout(timer)
-        resolve(more === undefined ? first : Buffer.concat(more, size))
-      })
-      .on('close', () => {
-        if (isSettled) return
-        refuse(new ServiceError('invalid_request', 'The connection ended before the body did.'))
-      })
-    const late = () => {
-      const detail = `The body was not there within ${timeoutMs} ms.`
-      refuse(new ServiceError('request_timeout', detail, { headers: { Connection: 'close' } }))
-    }
-    // Mostly the body came with the headers, and all of it has been read by then: that needs no timer. `req.complete` is
-    // not yet true: Node.js parses the end of the request after the callbacks of this tick.
-    process.nextTick(() => {
-      if (!isSettled && size !== Number(length)) timer = setTimeout(late, timeoutMs)
-    })
+    req[READING] = reading
+    req.on('data', onData).on('end', onEnd).on('close', onClose)
+    process.nextTick(startTimer, reading, Number(length))
   })
 }
 
@@ -125,6 +96,104 @@ function readWire(req: IncomingMessage, limits: BodyLimits): Promise<Buffer> {
 function isOpenEnded({ headers, httpVersionMajor }: IncomingMessage): boolean {
   // HTTP/2 has no Transfer-Encoding, and its clients often declare no length.
   return headers['transfer-encoding'] !== undefined || httpVersionMajor >= 2
+}
+
+const READING = Symbol('reading')
+/** The listeners are the same for all requests: functions of its own would live as long as each of them. */
+type ReadRequest = IncomingMessage & { [READING]?: Reading }
+
+function onData(this: ReadRequest, chunk: Buffer): void {
+  this[READING]?.add(chunk)
+}
+
+function onEnd(this: ReadRequest): void {
+  this[READING]?.end()
+}
+
+function onClose(this: ReadRequest): void {
+  this[READING]?.close()
+}
+
+/**
+ * Mostly the body came with the headers, and all of it has been read by the end of the tick: that needs no timer.
+ * `req.complete` is not yet true: Node.js parses the end of the request after the callbacks of this tick.
+ */
+function startTimer(reading: Reading, length: number): void {
+  if (reading.size !== length) reading.startTimer()
+}
+
+/** A body that is being read. */
+class Reading {
+  readonly #req: IncomingMessage
+  readonly #limits: Limits
+  readonly #state: RequestState
+  readonly #resolve: () => void
+  readonly #reject: (error: ServiceError) => void
+  #first: Buffer = EMPTY
+  #more: Buffer[] | undefined
+  size = 0
+  #isSettled = false
+  #timer: NodeJS.Timeout | undefined
+
+  constructor(
+    req: IncomingMessage,
+    limits: Limits,
+    state: RequestState,
+    resolve: () => void,
+    reject: (error: ServiceError) => void,
+  ) {
+    this.#req = req
+    this.#limits = limits
+    this.#state = state
+    this.#resolve = resolve
+    this.#reject = reject
+  }
+
+  startTimer(): void {
+    if (this.#isSettled) return
+    const { timeoutMs } = this.#limits
+    this.#timer = setTimeout(() => {
+      const detail = `The body was not there within ${timeoutMs} ms.`
+      this.refuse(new ServiceError('request_timeout', detail, { headers: { Connection: 'close' } }))
+    }, timeoutMs)
+  }
+
+  add(chunk: Buffer): void {
+    if (this.#isSettled) return
+    if (this.size === 0) this.#first = chunk
+    else {
+      this.#more ??= [this.#first]
+      this.#more.push(chunk)
+    }
+    this.size += chunk.length
+    const { maxBodyBytes } = this.#limits
+    if (this.size > maxBodyBytes) this.refuse(tooLarge(maxBodyBytes))
+  }
+
+  end(): void {
+    if (this.#isSettled) return
+    this.#settle()
+    const bytes = this.#more === undefined ? this.#first : Buffer.concat(this.#more, this.size)
+    this.#state.body = new WireBody(bytes)
+    this.#resolve()
+  }
+
+  close(): void {
+    if (this.#isSettled) return
+    this.refuse(new ServiceError('invalid_request', 'The connection ended before the body did.'))
+  }
+
+  refuse(error: ServiceError): void {
+    if (this.#isSettled) return
+    this.#settle()
+    discardRest(this.#req)
+    this.#reject(error)
+  }
+
+  #settle(): void {
+    this.#isSettled = true
+    clearTimeout(this.#timer)
+  }
 }
 
 /**

@@ -1,5 +1,5 @@
 import Router from '@koa/router'
-import { compose, middleware } from '../core/compose.ts'
+import { type Composed, compose, fork, middleware } from '../core/compose.ts'
 import type { Middleware, MiddlewareContext, RequestState } from '../core/request-state.ts'
 
 /** A route with everything that a request for it passes. */
@@ -15,7 +15,7 @@ export interface ServedRoute {
  * nearly all are; the router tries the others, and other spellings, one by one.
  */
 export class RouteMap {
-  readonly #exact = new Map<string, Map<string, Middleware>>()
+  readonly #exact = new Map<string, Map<string, Composed>>()
   readonly #router = new Router<RequestState>()
 
   constructor(routes: readonly ServedRoute[]) {
@@ -25,19 +25,17 @@ export class RouteMap {
       else if (method === 'POST') this.#router.post(path, middleware)
       else this.#router.delete(path, middleware)
       if (path.includes(':')) continue
-      const paths = this.#exact.get(method) ?? new Map<string, Middleware>()
+      const paths = this.#exact.get(method) ?? new Map<string, Composed>()
       this.#exact.set(method, paths.set(path, middleware))
     }
   }
 
   /** Runs the route with this method and path, or what follows. */
   exact(): Middleware {
-    return (ctx, next) => {
-      const { method = '', url = '' } = ctx.req
+    return fork(({ req: { method = '', url = '' } }) => {
       const query = url.indexOf('?')
-      const middleware = this.#exact.get(method)?.get(query < 0 ? url : url.slice(0, query))
-      return middleware === undefined ? next() : middleware(ctx, next)
-    }
+      return this.#exact.get(method)?.get(query < 0 ? url : url.slice(0, query))
+    })
   }
 
   /** Behind `exact`: the routes with parameters, other spellings of a path, HEAD. */

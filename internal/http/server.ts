@@ -40,7 +40,7 @@ export function createServer(listener: RequestListener, options: ServerOptions =
   const owed = new OwedResponses()
   // One listener and not two: Node calls a single one without making a list.
   const handle: RequestListener = (req, res) => {
-    owed.add(req, res)
+    owed.add(req.socket, res)
     listener(req, res)
   }
   const server = createHttpServer(
@@ -103,34 +103,36 @@ function rememberAddress({ remoteAddress }: Socket): string | undefined {
   return remoteAddress
 }
 
+const OWED = Symbol('owed')
+/** The responses that are still to be sent on a connection: kept with it, where they are found faster than in a map. */
+type Owing = Duplex & { [OWED]?: ServerResponse[] }
+
 /** The responses that are still to be sent on each connection. */
 class OwedResponses {
-  readonly #last = new WeakMap<Duplex, ServerResponse[]>()
-
-  add({ socket }: IncomingMessage, res: ServerResponse): void {
-    const responses = this.#last.get(socket)
-    if (responses === undefined) this.#last.set(socket, [res])
+  add(socket: Owing, res: ServerResponse): void {
+    const responses = socket[OWED]
+    if (responses === undefined) socket[OWED] = [res]
     // As it nearly always is: one request after the other.
     else if (responses.length === 1 && responses[0]?.closed === true) responses[0] = res
-    else this.#last.set(socket, [...responses.filter(({ closed }) => !closed), res])
+    else socket[OWED] = [...responses.filter(({ closed }) => !closed), res]
   }
 
   /**
    * Node.js 20 and 22 never emit 'close' for a response that waits behind another one (pipelining) when its connection ends,
    * and its request would count as in flight for ever: they are closed here.
    */
-  watch(socket: Socket): void {
+  watch(socket: Owing): void {
     // Node.js closes by then what it closes by itself.
     const closeWaiting = () =>
-      this.#last.get(socket)?.forEach((res) => {
+      socket[OWED]?.forEach((res) => {
         if (!res.closed) res.destroy().emit('close')
       })
     socket.once('close', () => setImmediate(closeWaiting))
   }
 
   /** Resolves when each request that came whole on this connection has its response, or the connection is gone. */
-  async of(socket: Duplex): Promise<void> {
-    const owed = (this.#last.get(socket) ?? []).filter(({ closed, req }) => !closed && req.complete)
+  async of(socket: Owing): Promise<void> {
+    const owed = (socket[OWED] ?? []).filter(({ closed, req }) => !closed && req.complete)
     await Promise.all(owed.map((res) => new Promise((resolve) => res.once('close', resolve))))
   }
 }

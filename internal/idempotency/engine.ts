@@ -17,10 +17,11 @@ import type { RequestOutcome } from '../core/request-outcome.ts'
 import type { RowOutcome } from '../core/request-state.ts'
 import { retryOnceIfUnknown } from '../core/retry-once-if-unknown.ts'
 import { ServiceError } from '../core/service-error.ts'
-import { Heartbeat, TAKEN_OVER } from './heartbeat.ts'
+import { Heartbeat, type HeartbeatTimes, TAKEN_OVER } from './heartbeat.ts'
 import { AGAIN_EVERY_MS, isAway, LateVerbs } from './late-verbs.ts'
 import { type Lookup, Lookups } from './lookups.ts'
 import { ANSWERED, inProgress, refusal } from './refusal.ts'
+import type { ReplayCache } from './replay-cache.ts'
 import type {
   Claim,
   IdempotencyStore,
@@ -86,7 +87,11 @@ export interface EngineOptions {
   /** Asked when a claim finds an unknown outcome: at most once a second for each key, and once at a time. */
   lookup?: Lookup
   now?: () => number
+  /** Responses that were replayed a moment ago are replayed from here, and the store is not asked. */
+  replays?: ReplayCache
   onOutcome?: (outcome: Outcome) => void
+  /** Told how long a verb of the store took, in seconds, whether it succeeded or not. */
+  onVerb?: (verb: keyof IdempotencyStore, seconds: number) => void
   /** Called when a store call after the handler fails or comes too late. Safe: the client gets its response. Log it. */
   onTrouble?: (verb: string, id: KeyId, reason: unknown) => void
 }
@@ -98,6 +103,7 @@ const MAX_AGE_MS = 600_000
 export class IdempotencyEngine implements KeyEngine {
   readonly #options: EngineOptions & { leaseMs: number; maxAgeMs: number }
   readonly #now: () => number
+  readonly #times: HeartbeatTimes
   readonly #lookups: Lookups | undefined
   readonly #late: LateVerbs
 
@@ -105,11 +111,15 @@ export class IdempotencyEngine implements KeyEngine {
     this.#options = { leaseMs: LEASE_MS, maxAgeMs: MAX_AGE_MS, ...options }
     const now = options.now ?? Date.now
     this.#now = now
-    this.#late = new LateVerbs({ leaseMs: this.#options.leaseMs, now })
+    const { leaseMs, maxAgeMs } = this.#options
+    this.#times = { leaseMs, maxAgeMs, now }
+    this.#late = new LateVerbs({ leaseMs, now })
     const { lookup, store, onTrouble } = options
     if (lookup !== undefined) {
       const trouble = (id: KeyId, reason: unknown) => onTrouble?.('lookup', id, reason)
-      this.#lookups = new Lookups({ lookup, store, now, onTrouble: trouble })
+      const resolve: IdempotencyStore['resolve'] = (...args) =>
+        this.#timed('resolve', () => store.resolve(...args))
+      this.#lookups = new Lookups({ lookup, resolve, now, onTrouble: trouble })
     }
   }
 
@@ -122,49 +132,64 @@ export class IdempotencyEngine implements KeyEngine {
     id: KeyId,
     fingerprint: string,
     handle: (holding: HeldKey) => Promise<HandlerResult>,
+    isLookedUp = false,
   ): Promise<{ response: StoredResponse; replayed: boolean }> {
-    const { store, leaseMs, maxAgeMs, onOutcome } = this.#options
-    let token = randomHex(16)
-    let claim: Claim
-    try {
-      claim = await store.claim(id, fingerprint, token, leaseMs)
-    } catch (error) {
-      claim = await this.#claimAgain(id, fingerprint, token, error)
-    }
-    if (claim.outcome === 'unknown' && (await this.#isSettled(id, claim))) {
-      token = randomHex(16)
-      claim = await store
-        .claim(id, fingerprint, token, leaseMs)
-        .catch((error: unknown) => this.#claimAgain(id, fingerprint, token, error))
+    const { store, leaseMs, replays, onOutcome } = this.#options
+    const token = randomHex(16)
+    let claim = replays?.find(id, fingerprint)
+    if (claim === undefined) {
+      const startedMs = performance.now()
+      try {
+        claim = await store.claim(id, fingerprint, token, leaseMs)
+        this.#took('claim', startedMs)
+      } catch (error) {
+        this.#took('claim', startedMs)
+        claim = await this.#claimAgain(id, fingerprint, token, error)
+      }
+      if (claim.outcome === 'replay') replays?.keep(id, fingerprint, claim.response)
     }
     if (claim.outcome !== 'acquired') {
+      // What was recorded then decides; it is looked up once.
+      if (claim.outcome === 'unknown' && !isLookedUp && (await this.#isSettled(id, claim)))
+        return await this.run(id, fingerprint, handle, true)
       onOutcome?.(claim.outcome === 'unknown' ? 'outcome_unknown' : claim.outcome)
       if (claim.outcome === 'replay') return { response: claim.response, replayed: true }
       throw refusal(claim, fingerprint)
     }
 
-    const heartbeat = new Heartbeat({
-      renew: () => store.renew(id, token, leaseMs),
-      leaseMs,
-      maxAgeMs,
-      now: this.#now,
-    })
+    const heartbeat = new Heartbeat(this.#times, () =>
+      this.#timed('renew', () => store.renew(id, token, leaseMs)),
+    )
     const holding = new LeasedKey(claim.attempt, heartbeat, () => this.#dispatch(id, token, heartbeat))
+    let handled: HandlerResult
     try {
-      const handled = await handle(holding)
-      heartbeat.stop()
-      onOutcome?.(handled.replayed ? 'replay' : claim.attempt > 1 ? 'takeover' : 'fresh')
-      await this.#settle(id, token, handled)
-      return { response: handled.response, replayed: handled.replayed }
+      handled = await handle(holding)
     } catch (error) {
       heartbeat.stop()
       const refused = holding.notSent !== undefined && error === holding.notSent
       await this.#settle(id, token, { outcome: refused ? 'not_executed' : { unknown: 'handler_failed' } })
       throw error
     }
+    heartbeat.stop()
+    onOutcome?.(handled.replayed ? 'replay' : claim.attempt > 1 ? 'takeover' : 'fresh')
+    await this.#settle(id, token, handled)
+    return handled
   }
 
-  /** What became of an unknown request is looked up once, and what is recorded then decides. */
+  #took(verb: keyof IdempotencyStore, startedMs: number): void {
+    this.#options.onVerb?.(verb, (performance.now() - startedMs) / 1000)
+  }
+
+  async #timed<T>(verb: keyof IdempotencyStore, call: () => Promise<T>): Promise<T> {
+    const startedMs = performance.now()
+    try {
+      return await call()
+    } finally {
+      this.#took(verb, startedMs)
+    }
+  }
+
+  /** Whether it may be recorded now what became of an unknown request. */
   async #isSettled(id: KeyId, unknown: Unknown): Promise<boolean> {
     if (this.#lookups === undefined || ANSWERED.has(unknown.reason)) return false
     return await this.#lookups.settle(id, unknown)
@@ -175,10 +200,10 @@ export class IdempotencyEngine implements KeyEngine {
     if (!mayHaveHappened(failure)) throw failure
     const { store, leaseMs } = this.#options
     try {
-      return await store.claim(id, fingerprint, token, leaseMs)
+      return await this.#timed('claim', () => store.claim(id, fingerprint, token, leaseMs))
     } catch (error) {
       // The store may hold the key, now or later, for a request that is refused: let go of it when it is back.
-      this.#late.tryAgain(() => store.release(id, token, 'not_executed'))
+      this.#late.tryAgain(() => this.#timed('release', () => store.release(id, token, 'not_executed')))
       throw error
     }
   }
@@ -191,7 +216,8 @@ export class IdempotencyEngine implements KeyEngine {
     if (onUnknown === 'takeover') return
     const askedMs = this.#now()
     try {
-      if (!(await retryOnceIfUnknown(() => store.dispatch(id, token)))) throw inProgress()
+      if (!(await retryOnceIfUnknown(() => this.#timed('dispatch', () => store.dispatch(id, token)))))
+        throw inProgress()
     } catch (error) {
       if (!isAway(error)) throw error
       // Whatever the store did, this request has not been sent.
@@ -207,26 +233,43 @@ export class IdempotencyEngine implements KeyEngine {
   }
 
   /** Never throws: the handler has done its work and its response goes out, whatever becomes of the record. */
-  async #settle(id: KeyId, token: string, handled: HandlerResult | { outcome: Released }): Promise<void> {
-    const { store, onUnknown, onTrouble } = this.#options
-    const { outcome } = handled
-    const [verb, call] = ((): [string, () => Promise<boolean>] => {
-      if ('response' in handled && outcome === 'completed') {
-        return ['complete', () => store.complete(id, token, handled.response)]
-      }
-      if (outcome === 'completed') throw new Error('a request without a response cannot be completed')
-      if (outcome === 'not_executed' || onUnknown === 'hold' || ANSWERED.has(outcome.unknown)) {
-        return ['release', () => store.release(id, token, outcome)]
-      }
-      // A lease that ends now: the retry takes over at once instead of waiting for it to run out.
-      return ['renew', () => store.renew(id, token, 0)]
-    })()
+  #settle(id: KeyId, token: string, handled: HandlerResult | { outcome: Released }): Promise<void> {
+    const { onTrouble } = this.#options
+    const [verb, call] = this.#ending(id, token, handled)
+    const startedMs = performance.now()
+    let told: Promise<boolean>
     try {
-      if (!(await call())) onTrouble?.(verb, id, TAKEN_OVER)
+      told = call()
     } catch (error) {
-      onTrouble?.(verb, id, error)
-      this.#late.tryAgain(call)
+      told = Promise.reject(error)
     }
+    return told.then(
+      (isOurs) => {
+        this.#took(verb, startedMs)
+        if (!isOurs) onTrouble?.(verb, id, TAKEN_OVER)
+      },
+      (error: unknown) => {
+        this.#took(verb, startedMs)
+        onTrouble?.(verb, id, error)
+        this.#late.tryAgain(() => this.#timed(verb, call))
+      },
+    )
+  }
+
+  #ending(
+    id: KeyId,
+    token: string,
+    handled: HandlerResult | { outcome: Released },
+  ): [keyof IdempotencyStore, () => Promise<boolean>] {
+    const { store, onUnknown } = this.#options
+    const { outcome } = handled
+    if ('response' in handled && outcome === 'completed')
+      return ['complete', () => store.complete(id, token, handled.response)]
+    if (outcome === 'completed') throw new Error('a request without a response cannot be completed')
+    if (outcome === 'not_executed' || onUnknown === 'hold' || ANSWERED.has(outcome.unknown))
+      return ['release', () => store.release(id, token, outcome)]
+    // A lease that ends now: the retry takes over at once instead of waiting for it to run out.
+    return ['renew', () => store.renew(id, token, 0)]
   }
 }
 

@@ -1,6 +1,5 @@
-export interface HeartbeatOptions {
-  /** false: the key is no longer ours. Rejects while the store is away. */
-  renew: () => Promise<boolean>
+/** The same for all keys of an engine. */
+export interface HeartbeatTimes {
   leaseMs: number
   /** The longest a request may hold its key; a handler that never ends loses it then. */
   maxAgeMs: number
@@ -11,7 +10,8 @@ export const TAKEN_OVER = 'another attempt has taken the key over'
 
 /** Renews a lease at a third of its length while a handler works, and tells the handler when it is lost. */
 export class Heartbeat {
-  readonly #options: HeartbeatOptions
+  readonly #times: HeartbeatTimes
+  readonly #renew: () => Promise<boolean>
   readonly #startedMs: number
   #renewedMs: number
   #timer: NodeJS.Timeout | undefined
@@ -21,9 +21,11 @@ export class Heartbeat {
   #outlivesOutages = false
   #stopped = false
 
-  constructor(options: HeartbeatOptions) {
-    this.#options = options
-    this.#startedMs = options.now()
+  /** `renew`: false, the key is no longer ours; rejects while the store is away. */
+  constructor(times: HeartbeatTimes, renew: () => Promise<boolean>) {
+    this.#times = times
+    this.#renew = renew
+    this.#startedMs = times.now()
     this.#renewedMs = this.#startedMs
     this.#schedule()
   }
@@ -54,13 +56,13 @@ export class Heartbeat {
   #schedule(): void {
     // It was stopped while the store was asked.
     if (this.#stopped) return
-    const { leaseMs, maxAgeMs, now } = this.#options
+    const { leaseMs, maxAgeMs, now } = this.#times
     const leftMs = Math.max(0, this.#startedMs + maxAgeMs - now())
     this.#timer = setTimeout(() => void this.#beat(), Math.min(leaseMs / 3, leftMs))
   }
 
   async #beat(): Promise<void> {
-    const { renew, leaseMs, maxAgeMs, now } = this.#options
+    const { leaseMs, maxAgeMs, now } = this.#times
     if (now() - this.#startedMs >= maxAgeMs) {
       this.#lose(`the request held its key for ${maxAgeMs} ms, the longest that is allowed`)
       return
@@ -68,7 +70,7 @@ export class Heartbeat {
     // Before the call: the store counts the new lease from some moment after this one.
     const askedMs = now()
     try {
-      const renewed = await renew()
+      const renewed = await this.#renew()
       if (this.#stopped) return
       if (!renewed) {
         this.#lose(TAKEN_OVER)

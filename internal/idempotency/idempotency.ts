@@ -12,7 +12,13 @@ import {
 } from '../core/request-state.ts'
 import { ServiceError } from '../core/service-error.ts'
 import { decodeReplay } from './decode-replay.ts'
-import { type EngineOptions, type HeldKey, idempotencyEngine, type KeyEngine } from './engine.ts'
+import {
+  type EngineOptions,
+  type HandlerResult,
+  type HeldKey,
+  idempotencyEngine,
+  type KeyEngine,
+} from './engine.ts'
 import { fingerprintOf, requestText } from './fingerprint.ts'
 import { keyInHeader } from './idempotency-key.ts'
 import { parseReason, type StoredResponse, type UnknownReason } from './store.ts'
@@ -58,7 +64,8 @@ export function idempotency(options: IdempotencyOptions): Middleware {
   const { isRecorded, credentialsOf } = options
   const scopeOf = (ctx: MiddlewareContext) =>
     typeof options.scope === 'string' ? options.scope : options.scope(ctx)
-  return async function idempotency(ctx, next) {
+  // None of the functions in it is async: their frames would live as long as the request.
+  return function idempotency(ctx, next) {
     const key = keyOf(ctx)
     const { client } = required(ctx, 'caller', 'verifySignature')
     const body = required(ctx, 'body', 'rawBody')
@@ -70,37 +77,44 @@ export function idempotency(options: IdempotencyOptions): Middleware {
     const id = { client, scope: scopeOf(ctx), key }
     /** What the handler left on ctx and stored nowhere, or in its own row. */
     let onCtx: StoredResponse | undefined
-    const { response, replayed } = await engine.run(id, fingerprint, async (holding) => {
+    const handle = (holding: HeldKey) => {
       const attempt = new HeldAttempt(key, fingerprint, holding)
       ctx.state.attempt = attempt
-      let error: unknown
-      try {
-        await next()
-      } catch (thrown) {
-        error = thrown
+      const ended = (error: unknown): HandlerResult | Promise<HandlerResult> => {
+        const { row, replayed } = attempt
+        const outcome =
+          attempt.outcome ?? (isSentPastKoa(ctx) ? outcomeOfSent(error) : outcomeOf(ctx.status, error))
+        const isInRow = row === 'stands' && holding.attempt === 0 && !replayed
+        if (outcome === 'completed' && !isInRow) {
+          const response = capture(ctx, isRecorded)
+          // Nearly always it is there: then there is nothing to wait for.
+          if (!(response instanceof Promise)) return { response, outcome, replayed, row }
+          return response.then((captured) => ({ response: captured, outcome, replayed, row }))
+        }
+        // It goes out as it stands on ctx: it may be a stream, of any length.
+        onCtx = { status: ctx.status, headers: {}, body: NOTHING }
+        return {
+          response: onCtx,
+          outcome: typeof outcome === 'string' ? outcome : { unknown: parseReason(outcome.unknown) },
+          replayed: false,
+          row,
+        }
+      }
+      const failed = (thrown: unknown) => {
         if (isDecided(thrown) && ctx.res.headersSent) cut(ctx)
         else (options.renderError ?? required(ctx, 'renderError', 'problems'))(ctx, thrown)
+        return ended(thrown)
       }
-      const { row, replayed } = attempt
-      const outcome =
-        attempt.outcome ?? (isSentPastKoa(ctx) ? outcomeOfSent(error) : outcomeOf(ctx.status, error))
-      const isInRow = row === 'stands' && holding.attempt === 0 && !replayed
-      if (outcome === 'completed' && !isInRow) {
-        const captured = capture(ctx, isRecorded)
-        // Nearly always it is there: then there is nothing to wait for.
-        return { response: captured instanceof Promise ? await captured : captured, outcome, replayed, row }
+      try {
+        return next().then(() => ended(undefined), failed)
+      } catch (thrown) {
+        return Promise.resolve(failed(thrown))
       }
-      // It goes out as it stands on ctx: it may be a stream, of any length.
-      onCtx = { status: ctx.status, headers: {}, body: NOTHING }
-      return {
-        response: onCtx,
-        outcome: typeof outcome === 'string' ? outcome : { unknown: parseReason(outcome.unknown) },
-        replayed: false,
-        row,
-      }
+    }
+    return engine.run(id, fingerprint, handle).then(({ response, replayed }) => {
+      if (response !== onCtx) send(ctx, response, replayed)
+      return replayed && ctx.res.hasHeader('Content-Encoding') ? decodeReplay(ctx) : undefined
     })
-    if (response !== onCtx) send(ctx, response, replayed)
-    if (replayed && ctx.res.hasHeader('Content-Encoding')) await decodeReplay(ctx)
   }
 }
 

@@ -13,7 +13,7 @@ export type Lookup = (
 
 export interface LookupsOptions {
   lookup: Lookup
-  store: IdempotencyStore
+  resolve: IdempotencyStore['resolve']
   now: () => number
   onTrouble: (id: KeyId, reason: unknown) => void
 }
@@ -67,13 +67,13 @@ export class Lookups {
   }
 
   async #find(id: KeyId, { reason, sinceMs, held }: Unknown): Promise<boolean> {
-    const { lookup, store, onTrouble } = this.#options
+    const { lookup, resolve, onTrouble } = this.#options
     try {
       const signal = AbortSignal.timeout(DEADLINE_MS)
       const found = await Promise.race([lookup(id, { reason, sinceMs }, signal), silence(signal)])
       if (found === 'unknown') return false
       // false: another node, or an operator, was faster; what was recorded then is the response for all.
-      await store.resolve(id, held, found, { by: 'lookup' })
+      await resolve(id, held, found, { by: 'lookup' })
       return true
     } catch (error) {
       onTrouble(id, error)

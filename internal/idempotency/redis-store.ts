@@ -37,7 +37,7 @@ export function redisStore(redis: RedisConnection, options: RedisStoreOptions = 
 
   return {
     claim(id, fingerprint, token, leaseMs) {
-      return redis.run(CLAIM, [names.record(id)], [fingerprint, token, leaseMs, ttlMs]).then(parseClaim)
+      return redis.ask(CLAIM, [names.record(id)], [fingerprint, token, leaseMs, ttlMs], parseClaim)
     },
     async dispatch(id, token) {
       return (await redis.run(DISPATCH, [names.record(id)], [token])) === 'dispatched'
@@ -47,7 +47,7 @@ export function redisStore(redis: RedisConnection, options: RedisStoreOptions = 
     },
     complete(id, token, response) {
       const args = [token, ttlMs, response.status, JSON.stringify(response.headers), response.body]
-      return redis.run(COMPLETE, [names.record(id)], args).then(isCompleted)
+      return redis.ask(COMPLETE, [names.record(id)], args, isCompleted)
     },
     async release(id, token, outcome) {
       const [word, reason] = outcome === 'not_executed' ? [outcome, ''] : ['unknown', outcome.unknown]

@@ -1,5 +1,5 @@
 import { LRUCache } from 'lru-cache'
-import { type Claim, type IdempotencyStore, type KeyId, type StoredResponse, withClaim } from './store.ts'
+import type { Claim, KeyId, StoredResponse } from './store.ts'
 
 export interface ReplayCacheOptions {
   /** How long the store replays a response. */
@@ -58,19 +58,6 @@ export class ReplayCache {
     const replay: Claim = { outcome: 'replay', response: { status, headers, body } }
     this.#kept.set(nameOf(id), { fingerprint, replay }, { size: body.length + OVERHEAD_BYTES })
   }
-}
-
-/** The same store, with the replays that are in the cache. Everything else is asked. */
-export function withReplayCache(store: IdempotencyStore, cache: ReplayCache): IdempotencyStore {
-  // Not an async function: this is asked for each request.
-  return withClaim(store, (id, fingerprint, token, leaseMs) => {
-    const kept = cache.find(id, fingerprint)
-    if (kept !== undefined) return Promise.resolve(kept)
-    return store.claim(id, fingerprint, token, leaseMs).then((claim) => {
-      if (claim.outcome === 'replay') cache.keep(id, fingerprint, claim.response)
-      return claim
-    })
-  })
 }
 
 /** Clients have no line breaks in their names, nor have scopes: routes, or methods with a path on the wire. */

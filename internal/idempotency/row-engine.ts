@@ -2,7 +2,7 @@ import { keyReused, type ServiceError } from '../core/service-error.ts'
 import type { HandlerResult, HeldKey, KeyEngine, Outcome } from './engine.ts'
 import { inProgress, refusal } from './refusal.ts'
 import { nameOf, type ReplayCache } from './replay-cache.ts'
-import { type Claim, type IdempotencyStore, type KeyId, type StoredResponse, withClaim } from './store.ts'
+import type { Claim, IdempotencyStore, KeyId, StoredResponse } from './store.ts'
 
 export interface RowEngineOptions {
   /** Runs what ends without a row, with the key claimed; its store is one of `behindRows`. */
@@ -121,12 +121,19 @@ export type RowOf = (id: KeyId, fingerprint: string) => Promise<Claim | undefine
  * `rowOf` is asked once the key is claimed, since from then on no other request can write one.
  */
 export function behindRows(store: IdempotencyStore, rowOf: RowOf): IdempotencyStore {
-  return withClaim(store, async (id, fingerprint, token, leaseMs) => {
-    const claim = await store.claim(id, fingerprint, token, leaseMs)
-    if (claim.outcome !== 'acquired') return claim
-    const row = await rowOf(id, fingerprint)
-    if (row === undefined) return claim
-    await store.release(id, token, 'not_executed')
-    return row
-  })
+  return {
+    async claim(id, fingerprint, token, leaseMs) {
+      const claim = await store.claim(id, fingerprint, token, leaseMs)
+      if (claim.outcome !== 'acquired') return claim
+      const row = await rowOf(id, fingerprint)
+      if (row === undefined) return claim
+      await store.release(id, token, 'not_executed')
+      return row
+    },
+    dispatch: (id, token) => store.dispatch(id, token),
+    renew: (id, token, leaseMs) => store.renew(id, token, leaseMs),
+    complete: (id, token, response) => store.complete(id, token, response),
+    release: (id, token, outcome) => store.release(id, token, outcome),
+    resolve: (id, held, outcome, resolver) => store.resolve(id, held, outcome, resolver),
+  }
 }

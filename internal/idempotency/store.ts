@@ -102,18 +102,6 @@ export interface IdempotencyStore {
   ): Promise<boolean>
 }
 
-/** The same store with another way to claim. */
-export function withClaim(store: IdempotencyStore, claim: IdempotencyStore['claim']): IdempotencyStore {
-  return {
-    claim,
-    dispatch: (id, token) => store.dispatch(id, token),
-    renew: (id, token, leaseMs) => store.renew(id, token, leaseMs),
-    complete: (id, token, response) => store.complete(id, token, response),
-    release: (id, token, outcome) => store.release(id, token, outcome),
-    resolve: (id, held, outcome, resolver) => store.resolve(id, held, outcome, resolver),
-  }
-}
-
 const REASONS: ReadonlyMap<unknown, UnknownReason> = new Map(UNKNOWN_REASONS.map((one) => [one, one]))
 
 /** As a store wrote it: '' and what another version knows are 'not_told'. */

@@ -3,7 +3,7 @@ import { retryOnceIfUnknown, SECOND_MS } from '../core/retry-once-if-unknown.ts'
 import { ServiceError } from '../core/service-error.ts'
 import { type Database, isRowFault, type Sql } from '../database/database.ts'
 import { storeUnavailable } from '../database/deadline.ts'
-import { groupCommit } from '../database/group-commit.ts'
+import { groupCalls } from '../database/group-commit.ts'
 import { groupedByShard } from '../database/shards.ts'
 import type { Order } from './order.ts'
 import { CREATED, placeAll } from './place-orders.ts'
@@ -39,7 +39,7 @@ export function orderStore(database: Database, { onBatch, recordsOf }: OrderStor
   // The same statement again finds out what became of the first: the constraint makes it a no-op where that one got
   // through, or is still getting through.
   const { groupOf, inFlight } = groupedByShard(database, ({ client }: Placement) => client)
-  const placeGrouped = groupCommit(
+  const placeGrouped = groupCalls(
     (items: readonly Placement[]) =>
       retryOnceIfUnknown((deadlineMs) => placeAll(database, items, recordsOf, deadlineMs)),
     {
@@ -67,7 +67,13 @@ export function orderStore(database: Database, { onBatch, recordsOf }: OrderStor
 
   return {
     place(placement) {
-      return placeGrouped(placement).then((placed) => (placed === 'neither' ? whatElse(placement) : placed))
+      return new Promise((resolve, reject) =>
+        placeGrouped(
+          placement,
+          (placed) => resolve(placed === 'neither' ? whatElse(placement) : placed),
+          reject,
+        ),
+      )
     },
     standing: (asked) => standing(database, asked),
     async find(client, id) {

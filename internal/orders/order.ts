@@ -1,3 +1,6 @@
+import { isoTime } from '../core/iso-time.ts'
+import { quoted } from '../core/quoted.ts'
+
 /** An order as the service keeps it. `amount` is a plain decimal text, exact. */
 export interface Order {
   id: string
@@ -13,10 +16,6 @@ export interface Order {
  * in as its decimal text, a JSON number that never was a binary one.
  */
 export function orderJson(order: Order): string {
-  const text = JSON.stringify
-  return (
-    `{"id":${text(order.id)},"user_id":${text(order.userId)},"item":${text(order.item)},` +
-    `"amount":${order.amount},"idempotency_key":${text(order.key)},` +
-    `"created_at":${text(order.createdAt.toISOString())}}`
-  )
+  const { id, userId, item, amount, key, createdAt } = order
+  return `{"id":${quoted(id)},"user_id":${quoted(userId)},"item":${quoted(item)},"amount":${amount},"idempotency_key":${quoted(key)},"created_at":"${isoTime(createdAt.getTime())}"}`
 }

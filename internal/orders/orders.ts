@@ -1,13 +1,13 @@
 import { validate } from 'uuid'
 import { parseListFilter } from '../core/list-filter.ts'
 import { pageJson } from '../core/page-limit.ts'
-import { type Middleware, required } from '../core/request-state.ts'
+import { type Attempt, type Middleware, required } from '../core/request-state.ts'
 import { keyReused, ServiceError } from '../core/service-error.ts'
 import { uuidV7 } from '../core/uuid-v7.ts'
 import { type Order, orderJson } from './order.ts'
 import { type OrderRequest, parseOrderRequest } from './order-request.ts'
 import type { OrderStore } from './order-store.ts'
-import type { ExistingOrder } from './placement.ts'
+import type { ExistingOrder, OrderKey } from './placement.ts'
 
 const JSON_TYPE = 'application/json; charset=utf-8'
 
@@ -20,7 +20,8 @@ export interface PlaceOrderOptions {
 
 /** `POST /orders`: places the order once. Behind idempotency and jsonBody. */
 export function placeOrder({ orders, now, onPlaced }: PlaceOrderOptions): Middleware {
-  return async function placeOrder(ctx) {
+  // Not an async function: its frame would live as long as the request.
+  return function placeOrder(ctx) {
     const { client } = required(ctx, 'caller', 'verifySignature')
     const attempt = required(ctx, 'attempt', 'idempotency')
     const { key, fingerprint } = attempt
@@ -29,11 +30,7 @@ export function placeOrder({ orders, now, onPlaced }: PlaceOrderOptions): Middle
     try {
       request = parseOrderRequest(json)
     } catch (refusal) {
-      // It is the response to its key, unless the key, whose record is gone, stands for an order: recorded, the refusal
-      // would stand in the way of that order's retries. Without a claim nothing is recorded yet.
-      if (attempt.number > 0 && (await orders.standing({ client, key, fingerprint })) !== undefined)
-        throw keyReused()
-      throw refusal
+      return refuse(refusal, attempt, { client, key, fingerprint })
     }
     const createdMs = now()
     const order: Order = {
@@ -41,22 +38,32 @@ export function placeOrder({ orders, now, onPlaced }: PlaceOrderOptions): Middle
       userId: request.user_id,
       item: request.item,
       amount: request.amount,
-      key: attempt.key,
+      key,
       createdAt: new Date(createdMs),
     }
     const response = { status: 201, body: `{"order":${orderJson(order)}}` }
-    const placed = await orders.place({ client, order, fingerprint: attempt.fingerprint, response })
-    if (placed.outcome === 'mismatch') attempt.row = 'mismatch'
-    if (placed.outcome === 'mismatch' || placed.outcome === 'recorded') throw keyReused()
-    attempt.row = 'stands'
-    if (placed.outcome === 'created') onPlaced?.()
-    // An earlier attempt, or one that another node made at the same time, placed it: its response is the response.
-    const { id, response: given } = placed.outcome === 'existing' ? placed : { id: order.id, response }
-    attempt.replayed = placed.outcome === 'existing'
-    ctx.status = given.status
-    ctx.res.setHeader('Location', `/orders/${id}`)
-    ctx.res.setHeader('Content-Type', JSON_TYPE)
-    ctx.body = given.body
+    return orders.place({ client, order, fingerprint, response }).then((placed) => {
+      if (placed.outcome === 'mismatch') attempt.row = 'mismatch'
+      if (placed.outcome === 'mismatch' || placed.outcome === 'recorded') throw keyReused()
+      attempt.row = 'stands'
+      if (placed.outcome === 'created') onPlaced?.()
+      // An earlier attempt, or one that another node made at the same time, placed it: its response is the response.
+      const { id, response: given } = placed.outcome === 'existing' ? placed : { id: order.id, response }
+      attempt.replayed = placed.outcome === 'existing'
+      ctx.status = given.status
+      ctx.res.setHeader('Location', `/orders/${id}`)
+      ctx.res.setHeader('Content-Type', JSON_TYPE)
+      ctx.body = given.body
+    })
+  }
+
+  /**
+   * It is the response to its key, unless the key, whose record is gone, stands for an order: recorded, the refusal would
+   * stand in the way of that order's retries. Without a claim nothing is recorded yet.
+   */
+  async function refuse(refusal: unknown, { number }: Attempt, of: OrderKey): Promise<never> {
+    if (number > 0 && (await orders.standing(of)) !== undefined) throw keyReused()
+    throw refusal
   }
 }
 

@@ -1,3 +1,5 @@
+import { isoTime } from '../core/iso-time.ts'
+import { quoted } from '../core/quoted.ts'
 import { batchJson } from '../database/batch.ts'
 import type { Database, Sql } from '../database/database.ts'
 import type { Placed, Placement, Standing } from './placement.ts'
@@ -83,19 +85,8 @@ function rowsOf(items: readonly Placement[]): string {
   return batchJson(
     items,
     ({ client, order }) => nameOf(client, order.key),
-    ({ client, order, fingerprint, response }, n) => ({
-      n,
-      client,
-      id: order.id,
-      key: order.key,
-      fingerprint,
-      user_id: order.userId,
-      item: order.item,
-      amount: order.amount,
-      status: response.status,
-      body: response.body,
-      created_at: order.createdAt,
-    }),
+    ({ client, order: { id, key, userId, item, amount, createdAt }, fingerprint, response }, n) =>
+      `{"n":${n},"client":${quoted(client)},"id":"${id}","key":${quoted(key)},"fingerprint":"${fingerprint}","user_id":${quoted(userId)},"item":${quoted(item)},"amount":"${amount}","status":${response.status},"body":${JSON.stringify(response.body)},"created_at":"${isoTime(createdAt.getTime())}"}`,
   )
 }
 

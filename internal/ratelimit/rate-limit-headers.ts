@@ -18,10 +18,11 @@ export function rateLimitHeaders(limits: readonly Limit[]) {
     res.setHeader('X-RateLimit-Remaining', String(tightest.remaining))
     res.setHeader('X-RateLimit-Reset', String(seconds(tightest.resetAtMs)))
     res.setHeader('RateLimit-Policy', policies)
-    const states = decision.statuses.map(
-      (status) => `"${status.name}";r=${status.remaining};t=${seconds(status.resetAfterMs)}`,
-    )
-    res.setHeader('RateLimit', states.join(', '))
+    let states = ''
+    for (const { name, remaining, resetAfterMs } of decision.statuses) {
+      states += `${states === '' ? '' : ', '}"${name}";r=${remaining};t=${seconds(resetAfterMs)}`
+    }
+    res.setHeader('RateLimit', states)
   }
 }
 

@@ -1,5 +1,5 @@
 import type { RedisConnection } from '../database/redis.ts'
-import { loadScript } from '../database/redis-script.ts'
+import { loadScript, type ScriptCall } from '../database/redis-script.ts'
 import { type Decision, decision, type Limiter, type LimitStatus, type Subject, stateKey } from './limiter.ts'
 import type { Limit } from './rate-limits.ts'
 
@@ -37,15 +37,34 @@ export class RedisLimiter implements Limiter {
     return this.#run('peek', limits, subject)
   }
 
-  #run(mode: 'take' | 'peek', limits: readonly Limit[], subject: Subject): Promise<Decision> {
+  #run(mode: Mode, limits: readonly Limit[], subject: Subject): Promise<Decision> {
     if (limits.length === 0) return Promise.resolve(decision([]))
-    const tag = hashTag(limits, subject)
-    const keys = limits.map((limit) => `${this.#prefix}:{${tag}}:${stateKey(limit, subject)}`)
-    const args: (string | number)[] = [mode]
-    for (const limit of limits) args.push(limit.algorithm, limit.quota, limit.windowMs, limit.burst)
-    args.push(this.#now?.() ?? '')
-    return this.#redis.run(LIMIT, keys, args).then((reply) => parseReply(reply, limits))
+    const start = `${this.#prefix}:{${hashTag(limits, subject)}}:`
+    const keys = limits.map((limit) => start + stateKey(limit, subject))
+    const args = this.#now === undefined ? argsOf(mode, limits) : makeArgs(mode, limits, this.#now())
+    return this.#redis.ask(LIMIT, keys, args, (reply) => parseReply(reply, limits))
   }
+}
+
+type Mode = 'take' | 'peek'
+
+/** Of each list of limits, by the clock of Redis. There are as many lists as there are settings and plans of clients. */
+const argsByMode = {
+  take: new WeakMap<readonly Limit[], ScriptCall['args']>(),
+  peek: new WeakMap<readonly Limit[], ScriptCall['args']>(),
+}
+
+function argsOf(mode: Mode, limits: readonly Limit[]): ScriptCall['args'] {
+  const known = argsByMode[mode].get(limits)
+  if (known !== undefined) return known
+  const args = makeArgs(mode, limits, '')
+  argsByMode[mode].set(limits, args)
+  return args
+}
+
+function makeArgs(mode: Mode, limits: readonly Limit[], now: number | ''): ScriptCall['args'] {
+  const each = limits.flatMap(({ algorithm, quota, windowMs, burst }) => [algorithm, quota, windowMs, burst])
+  return [mode, ...each, now]
 }
 
 /**

@@ -17,6 +17,10 @@ const V0 = /^[0-9A-Fa-f]{64}$/
  */
 const V1 = /^t=(0|[1-9][0-9]{0,14})((?:,v1=[0-9A-Fa-f]{64}){1,3})$/
 
+/** Before each of the signatures of v1, and their length. */
+const LABEL = ',v1='
+const MAC_DIGITS = 64
+
 /**
  * Reads `X-Signature` out of `req.rawHeaders`. Never throws. A request that carries the headers of two schemes is
  * malformed: there is no falling back from one to another.
@@ -41,9 +45,9 @@ export function parseSignature(
   if (V0.test(value)) return { scheme: 'v0', mac: Buffer.from(value, 'hex') }
   const [, digits, list] = V1.exec(value) ?? []
   if (digits === undefined || list === undefined) return 'malformed'
-  const macs = list
-    .split(',v1=')
-    .slice(1)
-    .map((hex) => Buffer.from(hex, 'hex'))
+  const macs: Buffer[] = []
+  for (let at = LABEL.length; at < list.length; at += LABEL.length + MAC_DIGITS) {
+    macs.push(Buffer.from(list.slice(at, at + MAC_DIGITS), 'hex'))
+  }
   return { scheme: 'v1', timestamp: Number(digits), macs }
 }

@@ -1,6 +1,7 @@
 import { mkdirSync, openSync } from 'node:fs'
 import { dirname } from 'node:path'
 import { type Logger as PinoLogger, pino } from 'pino'
+import { isoTime } from '../core/iso-time.ts'
 import { LogDestination } from './log-destination.ts'
 import { type RequestLine, requestLine } from './request-line.ts'
 
@@ -35,7 +36,6 @@ export function createLogger({ level, file, worker }: LoggerOptions): Logger {
     onMended: (lost) => logger.warn({ lost }, 'the log can be written again'),
   })
   const base = { service: 'oncekey', pid: process.pid, ...(worker ? { worker } : {}) }
-  const timestamp = clock()
   const logger = pino(
     {
       level,
@@ -77,18 +77,8 @@ function openFile(file: string | undefined): number {
   }
 }
 
-/** Lines of one millisecond share its text: making it takes as long as a fifth of a line. */
-function clock(): () => string {
-  let atMs = Number.NaN
-  let text = ''
-  return () => {
-    const nowMs = Date.now()
-    if (nowMs !== atMs) {
-      atMs = nowMs
-      text = `,"time":"${new Date(nowMs).toISOString()}"`
-    }
-    return text
-  }
+function timestamp(): string {
+  return `,"time":"${isoTime(Date.now())}"`
 }
 
 interface HarmlessError {

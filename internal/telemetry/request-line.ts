@@ -1,3 +1,5 @@
+import { quoted } from '../core/quoted.ts'
+
 /** What the log tells of a request. */
 export interface RequestLine {
   requestId: string | undefined
@@ -27,11 +29,4 @@ export function requestLine(line: RequestLine): string {
   const caller = client === undefined ? '' : `,"client":${quoted(client)}`
   const keyed = key === undefined ? '' : `,"idempotency_key":${quoted(key)}`
   return `${who}${trace}${span}${caller}${keyed},"method":"${line.method}","route":"${line.route}","path":${quoted(line.path)},"status":${line.status},"duration_ms":${line.durationMs},"msg":"request"`
-}
-
-/** Printable ASCII without quotes and backslashes: as it is in JSON. */
-const PLAIN = /^[ !#-[\]-~]*$/
-
-function quoted(text: string): string {
-  return PLAIN.test(text) ? `"${text}"` : JSON.stringify(text)
 }

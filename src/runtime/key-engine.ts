@@ -7,10 +7,9 @@ import {
 } from '../../internal/idempotency/engine.ts'
 import { postgresStore } from '../../internal/idempotency/postgres-store.ts'
 import { redisStore } from '../../internal/idempotency/redis-store.ts'
-import { ReplayCache, withReplayCache } from '../../internal/idempotency/replay-cache.ts'
+import { ReplayCache } from '../../internal/idempotency/replay-cache.ts'
 import { behindRows, RowEngine, type RowOf } from '../../internal/idempotency/row-engine.ts'
 import type { IdempotencyStore } from '../../internal/idempotency/store.ts'
-import { timedStore } from '../../internal/idempotency/timed-store.ts'
 import { type Traced, traced } from '../../internal/telemetry/spans.ts'
 import type { StoreDependencies } from './dependencies.ts'
 
@@ -48,23 +47,25 @@ export function keyEngines(dependencies: StoreDependencies, options: HowToRun, s
       { verb, client: id.client, scope: id.scope, err: reason },
       'the record of a key was not settled',
     )
-  const timed = timedStore(keyStore(dependencies), (operation, seconds) =>
-    metrics.storeDuration.add({ store: config.idempotencyStore, operation }, seconds),
-  )
+  const store = keyStore(dependencies)
+  const onVerb: EngineOptions['onVerb'] = (operation, seconds) =>
+    metrics.storeDuration.add({ store: config.idempotencyStore, operation }, seconds)
   const { idempotencyLeaseMs: leaseMs, idempotencyTtlMs: ttlMs } = config
-  const over = (store: IdempotencyStore, cache: ReplayCache) =>
+  const over = (claimed: IdempotencyStore, replays: ReplayCache) =>
     new IdempotencyEngine({
       ...options,
-      store: spanned.calls(withReplayCache(store, cache), STORE_SPANS),
+      store: spanned.calls(claimed, STORE_SPANS),
       leaseMs,
+      replays,
       onOutcome,
+      onVerb,
       onTrouble,
     })
   return {
-    keys: over(timed, new ReplayCache({ ttlMs })),
+    keys: over(store, new ReplayCache({ ttlMs })),
     inRows(rowOf) {
       const replays = new ReplayCache({ ttlMs })
-      return new RowEngine({ claiming: over(behindRows(timed, rowOf), replays), replays, onOutcome })
+      return new RowEngine({ claiming: over(behindRows(store, rowOf), replays), replays, onOutcome })
     },
   }
 }

@@ -112,9 +112,8 @@ export const NEWEST_SABOTAGES: Record<string, Sabotage> = {
     patches: [
       {
         file: 'internal/core/compose.ts',
-        find: '(error: unknown) => this.#back(something(error)),\n          )\n          return\n        }\n        this',
-        replace:
-          '() => {\n              this.#inside++\n              this.go()\n            },\n          )\n          return\n        }\n        this',
+        find: 'work.then(this.#letIn, this.#failed)',
+        replace: 'work.then(this.#letIn, this.#letIn)',
       },
     ],
     faults: ['client-leaves'],

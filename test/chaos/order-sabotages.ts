@@ -29,9 +29,8 @@ export const ORDER_SABOTAGES: Record<string, Sabotage> = {
     patches: [
       {
         file: ORDER_STORE,
-        find: 'return placeGrouped(placement).then(',
-        replace:
-          'void placeGrouped(placement).catch(() => {})\n      return Promise.resolve(CREATED as Placed | "neither").then(',
+        find: 'reject,\n        ),',
+        replace: '() => {},\n        ) ?? resolve(CREATED),',
       },
     ],
     faults: ['kill', 'postgres-refuse', 'postgres-restart'],

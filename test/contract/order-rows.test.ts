@@ -6,7 +6,7 @@ import { type Database, openDatabase } from '../../internal/database/database.ts
 import { migrate } from '../../internal/database/migrate.ts'
 import { type HandlerResult, IdempotencyEngine, type Outcome } from '../../internal/idempotency/engine.ts'
 import { postgresStore } from '../../internal/idempotency/postgres-store.ts'
-import { ReplayCache, withReplayCache } from '../../internal/idempotency/replay-cache.ts'
+import { ReplayCache } from '../../internal/idempotency/replay-cache.ts'
 import { behindRows, RowEngine } from '../../internal/idempotency/row-engine.ts'
 import { orderStore } from '../../internal/orders/order-store.ts'
 import { SQL_DIRECTORY } from '../../src/package-root.ts'
@@ -50,10 +50,15 @@ function node({ waitMs, ttlMs = 86_400_000 }: { waitMs?: number; ttlMs?: number 
   const onOutcome = (outcome: Outcome) => void outcomes.push(outcome)
   const records = postgresStore(counted, { ttlMs })
   const orders = orderStore(counted, { recordsOf: SCOPE })
-  const engineOver = (store: typeof records) =>
-    new IdempotencyEngine({ store, leaseMs: 3_000, maxAgeMs: 60_000, onUnknown: 'takeover', onOutcome })
   const replays = new ReplayCache({ ttlMs })
-  const claiming = engineOver(withReplayCache(behindRows(records, orderRow(orders.standing)), replays))
+  const claiming = new IdempotencyEngine({
+    store: behindRows(records, orderRow(orders.standing)),
+    replays,
+    leaseMs: 3_000,
+    maxAgeMs: 60_000,
+    onUnknown: 'takeover',
+    onOutcome,
+  })
   const engine = new RowEngine({ claiming, replays, onOutcome, ...(waitMs === undefined ? {} : { waitMs }) })
   return { engine, orders, outcomes, statements: () => statements }
 }

@@ -7,7 +7,7 @@ import { jsonBody } from '../../internal/http/json-body.ts'
 import { problems, renderProblem } from '../../internal/http/problems.ts'
 import { IdempotencyEngine } from '../../internal/idempotency/engine.ts'
 import { idempotency } from '../../internal/idempotency/idempotency.ts'
-import { ReplayCache, withReplayCache } from '../../internal/idempotency/replay-cache.ts'
+import { ReplayCache } from '../../internal/idempotency/replay-cache.ts'
 import { behindRows, RowEngine } from '../../internal/idempotency/row-engine.ts'
 import type { IdempotencyStore } from '../../internal/idempotency/store.ts'
 import { placeOrder } from '../../internal/orders/orders.ts'
@@ -78,9 +78,10 @@ export function node({ mode, parts, now, completerEveryMs, onDefect }: NodeOptio
   const report = (_: unknown, error: unknown) => {
     if (!(error instanceof Error) || error.name !== 'ServiceError') onDefect(error)
   }
-  const engineOver = (store: IdempotencyStore) =>
+  const engineOver = (store: IdempotencyStore, replays?: ReplayCache) =>
     new IdempotencyEngine({
       store,
+      ...(replays === undefined ? {} : { replays }),
       leaseMs: LEASE_MS,
       maxAgeMs: MAX_AGE_MS,
       now,
@@ -90,7 +91,7 @@ export function node({ mode, parts, now, completerEveryMs, onDefect }: NodeOptio
   const inRows = () => {
     const replays = new ReplayCache({ ttlMs: 60_000, now })
     const store = behindRows(parts.keys, orderRow(parts.orders.standing))
-    return new RowEngine({ claiming: engineOver(withReplayCache(store, replays)), replays })
+    return new RowEngine({ claiming: engineOver(store, replays), replays })
   }
   const engine = mode === 'orders in rows' ? inRows() : engineOver(parts.keys)
   const middlewares: Middleware[] = [

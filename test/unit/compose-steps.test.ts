@@ -1,7 +1,7 @@
 import assert from 'node:assert/strict'
 import { describe, type TestContext, test } from 'node:test'
 import { setImmediate as turn } from 'node:timers/promises'
-import { compose, middleware } from '../../internal/core/compose.ts'
+import { compose, fork, middleware } from '../../internal/core/compose.ts'
 import type { Middleware } from '../../internal/core/request-state.ts'
 import { serveApp } from '../support/serve-app.ts'
 
@@ -112,10 +112,37 @@ describe('composed middleware', () => {
         const response = refuses ? '404 Not Found' : '200 done'
         assert.equal(await asked(t, [compose(middlewares)]), response)
         assert.deepEqual(passed.splice(0), expected)
-        // As Koa itself takes them one by one.
-        assert.equal(await asked(t, middlewares), response)
-        assert.deepEqual(passed.splice(0), expected)
+        // As Koa itself takes them one by one, and where a fork leads to the last of them.
+        const forked = middlewares.map((_, at) => {
+          const branch = compose(middlewares.slice(at))
+          return [compose([...middlewares.slice(0, at), fork(() => branch)])]
+        })
+        for (const same of [middlewares, ...forked]) {
+          assert.equal(await asked(t, same), response)
+          assert.deepEqual(passed.splice(0), expected)
+        }
       }
+    }
+  })
+
+  test('go on with the branch that a fork finds for a request, or with what comes behind them', async (t) => {
+    const { passed, step } = traced()
+    const branches = new Map(['/a', '/b'].map((path) => [path, compose([step(`on ${path}`), last])]))
+    const inner = compose([step('found'), fork(({ path }) => branches.get(path))])
+    const forks = [
+      compose([
+        step('first'),
+        middleware(
+          () => undefined,
+          (_, thrown) => thrown,
+        ),
+        fork(() => inner),
+      ]),
+      last,
+    ]
+    for (const path of ['/a', '/b', '/a', '/c']) {
+      assert.equal(await asked(t, forks, 'GET', path), '200 done')
+      assert.deepEqual(passed.splice(0), ['first', 'found', ...(path === '/c' ? [] : [`on ${path}`])])
     }
   })
 

@@ -12,14 +12,9 @@ beforeEach(() => {
   mock.timers.enable({ apis: ['setTimeout', 'Date'] })
   renewals = []
   renew = async () => true
-  heartbeat = new Heartbeat({
-    async renew() {
-      renewals.push(Date.now())
-      return await renew()
-    },
-    leaseMs: LEASE_MS,
-    maxAgeMs: MAX_AGE_MS,
-    now: Date.now,
+  heartbeat = new Heartbeat({ leaseMs: LEASE_MS, maxAgeMs: MAX_AGE_MS, now: Date.now }, async () => {
+    renewals.push(Date.now())
+    return await renew()
   })
 })
 afterEach(() => {
@@ -62,14 +57,9 @@ test('the maximum age counts also where it is no multiple of the beat, and short
   ] as const) {
     let count = 0
     const startedMs = Date.now()
-    const short = new Heartbeat({
-      renew: async () => {
-        count++
-        return true
-      },
-      leaseMs: LEASE_MS,
-      maxAgeMs,
-      now: Date.now,
+    const short = new Heartbeat({ leaseMs: LEASE_MS, maxAgeMs, now: Date.now }, async () => {
+      count++
+      return true
     })
     let endedMs: number | undefined
     short.signal.addEventListener('abort', () => {
