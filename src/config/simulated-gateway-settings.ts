@@ -1,4 +1,12 @@
-import type { SimulatedGatewaySettings } from '../../internal/payments/simulated-gateway.ts'
+/** SIMULATED_GATEWAY: how the gateway that charges nothing behaves. */
+export interface SimulatedGatewaySettings {
+  delayMs: number
+  /** 0..1. */
+  declineRate: number
+  /** 0..1: of the charges, a third each is not sent, is lost before it was charged, is lost after it. */
+  failureRate: number
+  seed: number
+}
 
 /** As a gateway not far away; and nothing that surprises a first user. */
 export const SIMULATED_DEFAULTS: SimulatedGatewaySettings = {
