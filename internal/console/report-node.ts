@@ -15,20 +15,13 @@ export interface ReportNodeOptions {
   onTrouble: (error: unknown) => void
 }
 
-export interface Reporting {
-  /** Writes the report now; a call meanwhile shares it. Never rejects. */
-  report(): Promise<void>
-  /** Takes the report away, if the store responds. */
-  close(): Promise<void>
-}
-
 /** An operator sees a change within this time; for the store it is one small record. */
 const EVERY_MS = 5_000
 /** At the end the process waits no longer for its report to be removed: it expires by itself. */
 const LEAVE_MS = 500
 
-/** Tells the other processes, by way of their store, how this one is. */
-export function reportNode(board: NodeBoard, options: ReportNodeOptions): Reporting {
+/** Tells the other processes, by way of their store, how this one is. `close` takes the report away, if the store responds. */
+export function reportNode(board: NodeBoard, options: ReportNodeOptions): { close(): Promise<void> } {
   const { kind, version, traffic, circuits, onTrouble } = options
   const id = `${hostname()
     .replace(/[^A-Za-z0-9._-]/g, '-')
@@ -73,13 +66,11 @@ export function reportNode(board: NodeBoard, options: ReportNodeOptions): Report
     writing ??= write().finally(() => {
       writing = undefined
     })
-    return writing
   }
-  const timer = setInterval(() => void report(), EVERY_MS).unref()
-  void report()
+  const timer = setInterval(report, EVERY_MS).unref()
+  report()
 
   return {
-    report,
     async close() {
       clearInterval(timer)
       delay.disable()

@@ -1,5 +1,7 @@
 import type { Database } from '../database/database.ts'
-import { EVENT_TYPES, type Event } from './event.ts'
+import { knownWord } from '../database/known-word.ts'
+import type { Event } from './event.ts'
+import { parseEvent } from './event-log.ts'
 
 /** A delivery that this node has taken to send. */
 export interface TakenDelivery {
@@ -23,7 +25,8 @@ export interface AttemptResult {
   gone: boolean
 }
 
-export type Settled = 'stale' | 'delivered' | 'retry' | 'failed' | 'disabled'
+const SETTLED = ['stale', 'delivered', 'retry', 'failed', 'disabled'] as const
+export type Settled = (typeof SETTLED)[number]
 
 /** Events that become deliveries of one endpoint in one transaction. */
 const FAN_OUT = 100
@@ -50,18 +53,13 @@ export async function takeDeliveries(
       FROM oncekey_webhook_take(${busy.join(',')}, ${EACH}::integer, ${limit}::integer, ${leaseMs}::integer)
       ORDER BY position`,
   )
-  return rows.map((row) => {
-    const type = EVENT_TYPES.find((one) => one === row.type)
-    if (type === undefined || !(row.at instanceof Date))
-      throw new Error(`a delivery of type ${String(row.type)}`)
-    return {
-      client: String(row.client),
-      endpoint: String(row.endpoint),
-      event: { position: String(row.position), object: String(row.object), type, at: row.at },
-      attempt: Number(row.attempts),
-      failures: Number(row.failures),
-    }
-  })
+  return rows.map((row) => ({
+    client: String(row.client),
+    endpoint: String(row.endpoint),
+    event: parseEvent(row),
+    attempt: Number(row.attempts),
+    failures: Number(row.failures),
+  }))
 }
 
 export async function settleDelivery(
@@ -76,12 +74,8 @@ export async function settleDelivery(
         ${delivered}::boolean, ${status ?? null}::smallint, ${response ?? null}::text, ${error ?? null}::text,
         ${nextMs === undefined ? null : Math.round(nextMs)}::bigint, ${gone}::boolean, ${giveUpMs}::bigint) AS outcome`,
   )
-  const outcome = SETTLED.find((one) => one === row?.outcome)
-  if (outcome === undefined) throw new Error(`oncekey_webhook_settle answered ${String(row?.outcome)}`)
-  return outcome
+  return knownWord(row?.outcome, SETTLED)
 }
-
-const SETTLED: readonly Settled[] = ['stale', 'delivered', 'retry', 'failed', 'disabled']
 
 /** Forgets deliveries that ended so long ago, and secrets that sign no more; how many deliveries. */
 export async function sweepDeliveries(database: Database, keepMs: number, limit: number): Promise<number> {

@@ -1,5 +1,6 @@
 import type { Database } from '../database/database.ts'
 import { explainRefusal } from '../database/explain-refusal.ts'
+import { knownWord } from '../database/known-word.ts'
 import { EVENT_TYPES, type Event, type EventPlace, type EventType } from './event.ts'
 
 export interface EventPage {
@@ -58,8 +59,8 @@ export async function resumeEvents(database: Database): Promise<boolean> {
   }
 }
 
-function parseEvent(row: Record<string, unknown>): Event {
-  const type = EVENT_TYPES.find((one) => one === row.type)
-  if (type === undefined || !(row.at instanceof Date)) throw new Error(`an event of type ${String(row.type)}`)
+export function parseEvent(row: Record<string, unknown>): Event {
+  if (!(row.at instanceof Date)) throw new Error('an event without a time')
+  const type = knownWord(row.type, EVENT_TYPES)
   return { position: String(row.position), object: String(row.object), type, at: row.at }
 }

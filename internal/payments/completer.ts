@@ -16,8 +16,6 @@ export interface CompleterOptions {
 }
 
 export interface Completer {
-  /** One round: how many payments were asked about. */
-  round(): Promise<number>
   /** Resolves when the round in flight has ended; no other begins. */
   close(): Promise<void>
 }
@@ -44,6 +42,7 @@ const ROUNDS_IN_A_ROW = 10
 export function startCompleter(options: CompleterOptions): Completer {
   const { takeDue, store, gateway, random, onTrouble, everyMs = EVERY_MS } = options
 
+  /** How many payments were asked about. */
   const round = async (): Promise<number> => {
     // While the circuit breaker is open every question would fail at once.
     if (gateway.restMs() !== undefined) return 0
@@ -112,7 +111,6 @@ export function startCompleter(options: CompleterOptions): Completer {
   schedule()
 
   return {
-    round,
     async close() {
       closed = true
       clearTimeout(timer)

@@ -1,5 +1,6 @@
 import type { ListFilter } from '../core/list-filter.ts'
 import type { Database, Sql } from '../database/database.ts'
+import { knownWord } from '../database/known-word.ts'
 import type { Payment, PaymentState } from './payment.ts'
 import type { SettledResponse } from './payment-store.ts'
 
@@ -158,7 +159,7 @@ function parsePayment(row: Record<string, unknown>): Payment {
     id: String(row.id),
     scope: String(row.scope),
     key: String(row.idempotency_key),
-    state: parseState(row.state),
+    state: knownWord(row.state, STATES),
     amount: String(row.amount),
     currency: optional(row.currency),
     userId: optional(row.user_id),
@@ -171,12 +172,6 @@ function parsePayment(row: Record<string, unknown>): Payment {
 }
 
 export const STATES: readonly PaymentState[] = ['processing', 'completed', 'declined', 'unknown']
-
-function parseState(value: unknown): PaymentState {
-  const state = STATES.find((one) => one === value)
-  if (state === undefined) throw new Error(`a payment in state ${String(value)}`)
-  return state
-}
 
 function optional(value: unknown): string | undefined {
   return typeof value === 'string' ? value : undefined

@@ -21,11 +21,19 @@ export function isRefreshed(name: string): boolean {
 }
 
 /** The credentials of a request in an order of their own, '' without any: a client may send its headers in another order. */
-export function credentialsOf({ req: { rawHeaders } }: WithHeaders): string {
+export function credentialsOf(request: WithHeaders): string {
+  return sortedLines(request, (name) => CREDENTIAL.test(name) && !isHopByHop(name))
+}
+
+/** The header lines whose name, in lower case, is chosen. */
+export function sortedLines(
+  { req: { rawHeaders } }: WithHeaders,
+  isChosen: (name: string) => boolean,
+): string {
   const lines: string[] = []
   for (let i = 0; i + 1 < rawHeaders.length; i += 2) {
     const name = (rawHeaders[i] ?? '').toLowerCase()
-    if (CREDENTIAL.test(name) && !isHopByHop(name)) lines.push(`${name}: ${rawHeaders[i + 1] ?? ''}`)
+    if (isChosen(name)) lines.push(`${name}: ${rawHeaders[i + 1] ?? ''}`)
   }
   return lines.sort().join('\n')
 }

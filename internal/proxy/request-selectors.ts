@@ -1,4 +1,4 @@
-import type { WithHeaders } from './credentials.ts'
+import { sortedLines, type WithHeaders } from './credentials.ts'
 
 /**
  * Headers that make another request of the same method, target and body: a condition (RFC 9110, 13.1) decides whether
@@ -14,13 +14,8 @@ const SELECTORS = new Set([
 ])
 
 /** Of a request, in an order of their own; '' without any, as of most requests with a key. */
-export function selectorsOf({ req: { rawHeaders } }: WithHeaders): string {
-  const lines: string[] = []
-  for (let i = 0; i + 1 < rawHeaders.length; i += 2) {
-    const name = (rawHeaders[i] ?? '').toLowerCase()
-    if (SELECTORS.has(name)) lines.push(`${name}: ${rawHeaders[i + 1] ?? ''}`)
-  }
-  return lines.sort().join('\n')
+export function selectorsOf(request: WithHeaders): string {
+  return sortedLines(request, (name) => SELECTORS.has(name))
 }
 
 /** As RFC 9110, 9.2.1, has them: they ask for no change, so that nothing is to be done once. */

@@ -1,6 +1,7 @@
 import { type ChangeNote, changeEntry } from '../core/change-note.ts'
 import { changeAudited } from '../database/audited-change.ts'
 import type { Database, Sql } from '../database/database.ts'
+import { knownWord } from '../database/known-word.ts'
 import { SCHEMES, type Scheme } from './client-registry.ts'
 import type { Sealed } from './seal.ts'
 
@@ -141,13 +142,6 @@ export async function limitClient(
       SELECT oncekey_audit_again(id, 'client.limited', ${entry}) AS seq FROM changed`,
   )
   return row === undefined ? 'unknown_client' : 'limited'
-}
-
-/** One of the words that the functions of the schema return. */
-export function knownWord<T extends string>(found: unknown, outcomes: readonly T[]): T {
-  const outcome = outcomes.find((one) => one === found)
-  if (outcome === undefined) throw new Error(`the database returned ${String(found)}`)
-  return outcome
 }
 
 export interface ResealedSecret {

@@ -1,6 +1,6 @@
 import type { Database } from '../database/database.ts'
+import { knownWord } from '../database/known-word.ts'
 import { SCHEMES, type Scheme } from './client-registry.ts'
-import { knownWord } from './client-table.ts'
 
 export type SecretState = 'active' | 'retiring' | 'revoked'
 

@@ -16,8 +16,6 @@ export interface DemoBackendOptions {
 
 export interface DemoBackend {
   port: number
-  /** How often this key was run. */
-  runs(key: string): number
   /** Ends at once what is in flight, and lets go of the port. */
   close(): Promise<void>
 }
@@ -76,7 +74,6 @@ export async function startDemoBackend(options: DemoBackendOptions): Promise<Dem
   if (address === null || typeof address === 'string') throw new Error('an HTTP server has a port')
   return {
     port: address.port,
-    runs: (key) => ledger.runs(key),
     async close() {
       stopping.abort()
       const closed = once(server, 'close')
