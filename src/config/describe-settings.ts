@@ -26,22 +26,6 @@ function entry(name: string, words: string): string {
   return [...lines, line].map((one) => `${one}\n`).join('')
 }
 
-/** For docs/settings.md: a Markdown table of all settings. */
-export function settingsTable(): string {
-  const rows = all().map(({ name, help, defaultText, usedBy }) => [
-    `\`${name}\``,
-    defaultText,
-    help,
-    usedBy.map((command) => `\`${command}\``).join(', '),
-  ])
-  const table = [['variable', 'default', 'meaning', 'used by'], ['---', '---', '---', '---'], ...rows]
-  return table.map((cells) => `| ${cells.map(escaped).join(' | ')} |\n`).join('')
-}
-
 function all(): readonly Setting<unknown>[] {
   return Object.values(SETTINGS)
-}
-
-function escaped(cell: string): string {
-  return cell.replaceAll('|', '\\|').replaceAll('*', '\\*')
 }

@@ -1,6 +1,6 @@
 import { readFileSync, writeFileSync } from 'node:fs'
 import { fileURLToPath } from 'node:url'
-import { settingsTable } from '../../src/config/describe-settings.ts'
+import { SETTINGS } from '../../src/config/settings.ts'
 
 const FILE = new URL('../../docs/settings.md', import.meta.url)
 const TABLE = /(?<=<!-- table -->\n)[\s\S]*(?=<!-- end of table -->)/
@@ -12,6 +12,22 @@ export function readDocument(): string {
 /** The document with the table of settings as src/config/settings.ts has it. */
 export function withTable(document: string): string {
   return document.replace(TABLE, () => settingsTable())
+}
+
+/** A Markdown table of all settings. */
+function settingsTable(): string {
+  const rows = Object.values(SETTINGS).map(({ name, help, defaultText, usedBy }) => [
+    `\`${name}\``,
+    defaultText,
+    help,
+    usedBy.map((command) => `\`${command}\``).join(', '),
+  ])
+  const table = [['variable', 'default', 'meaning', 'used by'], ['---', '---', '---', '---'], ...rows]
+  return table.map((cells) => `| ${cells.map(escaped).join(' | ')} |\n`).join('')
+}
+
+function escaped(cell: string): string {
+  return cell.replaceAll('|', '\\|').replaceAll('*', '\\*')
 }
 
 if (process.argv[1] === fileURLToPath(import.meta.url)) writeFileSync(FILE, withTable(readDocument()))
