@@ -10,6 +10,7 @@ import {
 } from 'node:fs'
 import { hostname } from 'node:os'
 import { join } from 'node:path'
+import { codeOf } from './outage.ts'
 
 interface Owner {
   pid: number
@@ -71,7 +72,7 @@ function tryLink(from: string, to: string): boolean {
     linkSync(from, to)
     return true
   } catch (error) {
-    if (hasCode(error, 'EEXIST')) return false
+    if (codeOf(error) === 'EEXIST') return false
     throw error
   }
 }
@@ -81,7 +82,7 @@ function read(path: string): Owner | undefined {
   try {
     text = readFileSync(path, 'utf8')
   } catch (error) {
-    if (hasCode(error, 'ENOENT')) return undefined
+    if (codeOf(error) === 'ENOENT') return undefined
     throw error
   }
   const found: unknown = JSON.parse(text)
@@ -102,7 +103,7 @@ function isAlive(owner: Owner, path: string): boolean {
   try {
     process.kill(owner.pid, 0)
   } catch (error) {
-    return hasCode(error, 'EPERM')
+    return codeOf(error) === 'EPERM'
   }
   return owner.started === startTime(owner.pid)
 }
@@ -113,7 +114,7 @@ function discard(path: string, dead: Owner): void {
   try {
     renameSync(path, aside)
   } catch (error) {
-    if (hasCode(error, 'ENOENT')) return
+    if (codeOf(error) === 'ENOENT') return
     throw error
   }
   const moved = read(aside)
@@ -130,8 +131,4 @@ function startTime(pid: number): string {
   } catch {
     return ''
   }
-}
-
-function hasCode(error: unknown, code: string): boolean {
-  return error instanceof Error && 'code' in error && error.code === code
 }

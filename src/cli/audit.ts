@@ -1,13 +1,10 @@
 import { parseArgs } from 'node:util'
-import { CLIENT_ID } from '../../internal/signature/client-registry.ts'
 import { readConfig } from '../config/config.ts'
-import { readOption } from '../config/read-option.ts'
-import { matching } from '../config/setting-values.ts'
 import { exportAudit } from './audit-export.ts'
 import { parseNoted } from './audit-heads.ts'
 import { printHeads, verifyAudit } from './audit-verify.ts'
 import { openCommandDatabase } from './command-database.ts'
-import { parseSince } from './option-values.ts'
+import { checkClient, parseSince } from './option-values.ts'
 import { checkOptions, findVerb } from './run-verb.ts'
 
 export const HELP = `Usage: oncekey audit verify [--client ID] [--head [ID:]SEQ:HASH ...] [--heads FILE] [--file FILE] [--json]
@@ -51,7 +48,7 @@ export async function audit(args: string[]): Promise<number> {
   })
   const { json = false, client, file, ...rest } = values
   const verb = parseVerb(positionals, Object.keys(values))
-  readOption('client', client, matching(CLIENT_ID, '1 to 64 of A-Z a-z 0-9 . _ -'))
+  if (client !== undefined) checkClient('--client ', client)
   const noted = parseNoted(rest.head ?? [], rest.heads, client)
   const since = parseSince(rest.since)
   if (file !== undefined) return await verifyAudit({ file }, { client, noted, json })

@@ -1,6 +1,6 @@
 import type { Database } from '../../internal/database/database.ts'
 import { parseClientLimits } from '../../internal/ratelimit/rate-limits.ts'
-import { CLIENT_ID, OPEN_CLIENT, SCHEMES } from '../../internal/signature/client-registry.ts'
+import { OPEN_CLIENT, SCHEMES } from '../../internal/signature/client-registry.ts'
 import { listClients } from '../../internal/signature/list-clients.ts'
 import { readOption } from '../config/read-option.ts'
 import { oneOf } from '../config/setting-values.ts'
@@ -8,7 +8,7 @@ import { addOne, limitOne, resealAll, revokeOne, rotateOne, type Setting } from 
 import { clientsTable } from './clients-table.ts'
 import { type CommandContext, openCommandContext } from './command-database.ts'
 import { changeNote } from './operator-note.ts'
-import { parseOverlap } from './option-values.ts'
+import { checkClient, parseOverlap } from './option-values.ts'
 import { type Options, runVerb, type Shown, textOf, type Work } from './run-verb.ts'
 
 export const HELP = `Usage: oncekey clients add NAME [--min-scheme v0|v1|rfc9421] [--by NAME] [--reason TEXT] [--json]
@@ -68,9 +68,7 @@ function parse(name: Verb, operands: readonly string[], options: Options): Work<
   const limits = name === 'limit' ? rest.shift() : undefined
   if (rest.length > 0)
     throw new Error(`${rest.join(' ')}: ${name} takes ${takesName ? 'one NAME' : 'no NAME'}`)
-  if (takesName && !CLIENT_ID.test(client)) {
-    throw new Error(`NAME=${client}: must be 1 to 64 of A-Z a-z 0-9 . _ -`)
-  }
+  if (takesName) checkClient('NAME=', client)
   // A list needs no name of an operator.
   if (name === 'list') {
     return async ({ database }) => {

@@ -1,4 +1,5 @@
 import { parseTime, TIME_RULE } from '../../internal/core/parse-time.ts'
+import { CLIENT_ID } from '../../internal/signature/client-registry.ts'
 import { readOption } from '../config/read-option.ts'
 import { parseDuration } from '../config/setting-values.ts'
 
@@ -20,4 +21,10 @@ export function parseOverlap(text: string, most: { hours: number; name: string }
     if (ms > most.hours * 3_600_000) throw new Error(`must be at most ${most.hours}h, ${most.name}`)
     return ms
   })
+}
+
+/** A client id. `label`: what stands before it, such as `--client `. */
+export function checkClient(label: string, client: string): string {
+  if (CLIENT_ID.test(client)) return client
+  throw new Error(`${label}${client}: must be 1 to 64 of A-Z a-z 0-9 . _ -`)
 }

@@ -1,7 +1,8 @@
 import { createSecretKey, type KeyObject } from 'node:crypto'
 import { readFileSync } from 'node:fs'
-import { CLIENT_ID, DEFAULT_CLIENT } from '../../internal/signature/client-registry.ts'
+import { DEFAULT_CLIENT } from '../../internal/signature/client-registry.ts'
 import { secretFromEnv } from '../config/secret-from-env.ts'
+import { checkClient } from './option-values.ts'
 
 /** What `sign` and `verify` both take, as parseArgs wants it. */
 export const REQUEST_OPTIONS = {
@@ -102,9 +103,7 @@ function readMethod(values: RequestValues, body: Buffer): string {
 }
 
 export function readClient(values: RequestValues): string {
-  const client = values.client ?? DEFAULT_CLIENT
-  if (!CLIENT_ID.test(client)) throw new Error(`--client ${client}: it must be 1 to 64 of A-Z a-z 0-9 . _ -`)
-  return client
+  return checkClient('--client ', values.client ?? DEFAULT_CLIENT)
 }
 
 /** Milliseconds. */

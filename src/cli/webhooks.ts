@@ -19,13 +19,12 @@ import {
   parseEventId,
 } from '../../internal/events/event.ts'
 import { disableEndpoint, REPLAY_FAULTS, replayEndpoint, replayEvent } from '../../internal/events/replay.ts'
-import { CLIENT_ID } from '../../internal/signature/client-registry.ts'
 import { readOption } from '../config/read-option.ts'
 import { oneOf } from '../config/setting-values.ts'
 import { webhookSealing } from '../service/webhook-sealing.ts'
 import { type CommandContext, openCommandContext } from './command-database.ts'
 import { changeNote } from './operator-note.ts'
-import { parseOverlap, parseSince } from './option-values.ts'
+import { checkClient, parseOverlap, parseSince } from './option-values.ts'
 import { type Options, runVerb, type Shown, textOf, type Work } from './run-verb.ts'
 
 export const HELP = `Usage: oncekey webhooks add CLIENT URL [--events TYPE,TYPE] [--by NAME] [--reason TEXT] [--json]
@@ -82,9 +81,7 @@ function parse(name: Verb, operands: readonly string[], options: Options): Work<
   if (operands.length !== takes.length)
     throw new Error(`${name} takes ${takes.join(' and ') || 'no operand'}`)
   const [first = '', url = ''] = operands
-  if (takes[0] === 'CLIENT' && !CLIENT_ID.test(first)) {
-    throw new Error(`CLIENT=${first}: must be 1 to 64 of A-Z a-z 0-9 . _ -`)
-  }
+  if (takes[0] === 'CLIENT') checkClient('CLIENT=', first)
   if (takes[0] === 'ID' && !validate(first))
     throw new Error(`ID=${first}: must be the id of an endpoint, see list`)
   if (name === 'list') return list(first === '' ? undefined : first)
