@@ -1,3 +1,5 @@
+import type { IncomingMessage } from 'node:http'
+
 /** The value of each line of a header, in order; `name` in lower case. Elsewhere Node joins repeated lines. */
 export function headerValues(rawHeaders: readonly string[], name: string): string[] {
   const values: string[] = []
@@ -7,6 +9,15 @@ export function headerValues(rawHeaders: readonly string[], name: string): strin
     values.push(rawHeaders[i + 1] ?? '')
   }
   return values
+}
+
+/**
+ * The header lines as they came, name and value by turns. A request without a connection, as serverless-http makes it of an
+ * event of a cloud, has none: they are put together from its headers.
+ */
+export function headerLines({ rawHeaders, headers }: IncomingMessage): readonly string[] {
+  if (rawHeaders.length > 0) return rawHeaders
+  return Object.entries(headers).flatMap(([name, value = []]) => [value].flat().flatMap((one) => [name, one]))
 }
 
 /** Spellings that are remembered: what peers think up beyond these is looked at each time. */

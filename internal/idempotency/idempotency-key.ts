@@ -1,4 +1,4 @@
-import { headerValues } from '../core/header-values.ts'
+import { headerLines, headerValues } from '../core/header-values.ts'
 import { validationFailed } from '../core/parse-body.ts'
 import { type MiddlewareContext, required } from '../core/request-state.ts'
 import { ServiceError } from '../core/service-error.ts'
@@ -79,7 +79,8 @@ export function keyInHeader(
   names: readonly string[],
   grammar?: KeyGrammar,
 ): (ctx: MiddlewareContext) => string {
-  return function keyInHeader({ req: { rawHeaders } }) {
+  return function keyInHeader({ req }) {
+    const rawHeaders = headerLines(req)
     let key: string | undefined
     for (const name of names) {
       const values = headerValues(rawHeaders, name)
@@ -117,7 +118,7 @@ export function keyInBody(member: string): (ctx: MiddlewareContext) => string {
     if (typeof key !== 'string' || !PRINTABLE.test(key)) {
       throw invalid(`${member} must be a string of 1 to 255 characters of printable ASCII`)
     }
-    const inHeader = headerValues(ctx.req.rawHeaders, 'idempotency-key')
+    const inHeader = headerValues(headerLines(ctx.req), 'idempotency-key')
     if (inHeader.length > 0 && parseIdempotencyKey(inHeader) !== key) {
       throw invalid(`the header names another key than ${member} in the body`)
     }

@@ -82,8 +82,7 @@ export function idempotency(options: IdempotencyOptions): Middleware {
       ctx.state.attempt = attempt
       const ended = (error: unknown): HandlerResult | Promise<HandlerResult> => {
         const { row, replayed } = attempt
-        const outcome =
-          attempt.outcome ?? (isSentPastKoa(ctx) ? outcomeOfSent(error) : outcomeOf(ctx.status, error))
+        const outcome = attempt.outcome ?? outcomeOn(ctx, error)
         const isInRow = row === 'stands' && holding.attempt === 0 && !replayed
         if (outcome === 'completed' && !isInRow) {
           const response = capture(ctx, isRecorded)
@@ -116,6 +115,19 @@ export function idempotency(options: IdempotencyOptions): Middleware {
       return replayed && ctx.res.hasHeader('Content-Encoding') ? decodeReplay(ctx) : undefined
     })
   }
+}
+
+function outcomeOn(ctx: MiddlewareContext, error: unknown): RequestOutcome<UnknownReason> {
+  if (isSentPastKoa(ctx)) return outcomeOfSent(error)
+  if (error === undefined && isUnhandled(ctx)) return 'not_executed'
+  return outcomeOf(ctx.status, error)
+}
+
+/** No middleware has set anything: 404 is what Koa begins with. It remembers in this member that a status was set. */
+function isUnhandled({ status, body, response }: MiddlewareContext): boolean {
+  return (
+    status === 404 && (body ?? undefined) === undefined && Reflect.get(response, '_explicitStatus') !== true
+  )
 }
 
 /** Half a response is none. */

@@ -1,4 +1,4 @@
-import { headerValues } from '../core/header-values.ts'
+import { headerLines, headerValues } from '../core/header-values.ts'
 import { keepFromCaches } from '../core/keep-from-caches.ts'
 import type { Middleware } from '../core/request-state.ts'
 import { ServiceError } from '../core/service-error.ts'
@@ -39,7 +39,7 @@ export function authenticate(options: AuthenticateOptions): Middleware {
   const { verifySignature, apiKeys, open = false, onAuthenticated } = options
   return async function authenticate(ctx, next) {
     keepFromCaches(ctx)
-    const { rawHeaders } = ctx.req
+    const rawHeaders = headerLines(ctx.req)
     const authorization = headerValues(rawHeaders, 'authorization')
     const isSigned = SIGNED.some((name) => headerValues(rawHeaders, name).length > 0)
     if (authorization.length === 0 && isSigned) return await verifySignature(ctx, next)

@@ -1,4 +1,5 @@
 import { middleware } from '../core/compose.ts'
+import { headerLines } from '../core/header-values.ts'
 import { keepFromCaches } from '../core/keep-from-caches.ts'
 import { type Middleware, type MiddlewareContext, required } from '../core/request-state.ts'
 import { ServiceError } from '../core/service-error.ts'
@@ -52,7 +53,8 @@ export function verifySignature(options: VerifySignatureOptions): Middleware {
   const check = (request: SignedRequest) => verify(request, registry, settings, now())
   return middleware(function verifySignature(ctx) {
     keepFromCaches(ctx)
-    const { method = '', rawHeaders } = ctx.req
+    const { method = '' } = ctx.req
+    const rawHeaders = headerLines(ctx.req)
     // Not `ctx.url`, of which koa-mount takes a part away.
     const target = strippedPrefix + ctx.originalUrl
     const body = required(ctx, 'body', 'rawBody')

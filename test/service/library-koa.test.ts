@@ -1,12 +1,15 @@
 import assert from 'node:assert/strict'
 import { randomUUID } from 'node:crypto'
 import { EventEmitter, once } from 'node:events'
+import { IncomingMessage, ServerResponse } from 'node:http'
 import { connect, createServer } from 'node:http2'
+import { Socket } from 'node:net'
 import { type PassThrough, Readable } from 'node:stream'
 import { text } from 'node:stream/consumers'
 import { test } from 'node:test'
 import { createGzip, gzipSync } from 'node:zlib'
 import Koa from 'koa'
+import { sign } from '../../internal/signature/schemes.ts'
 import {
   idempotency,
   type Middleware,
@@ -16,8 +19,9 @@ import {
   rawBody,
   redisStore,
   ServiceError,
+  verifySignature,
 } from '../../src/index.ts'
-import { ORDER, redis, send, serve, shop } from '../support/library-app.ts'
+import { ORDER, redis, registry, SECRET, send, serve, shop } from '../support/library-app.ts'
 
 const TEXT = '{"list":["grüße"]}'
 
@@ -198,6 +202,73 @@ for (const status of [408, 503, 404]) {
     })
   }
 }
+
+test('a request that no middleware responds to is not found, and its key is free for the day when one does', async (t) => {
+  let isThere = false
+  const url = await serve(t, ...openSteps(), async (ctx, next) => {
+    if (!isThere) return await next()
+    ctx.body = 'ran'
+  })
+  for (let n = 0; n < 2; n++) assert.match(await post(url), /^404 null .*"code":"not_found"/)
+  isThere = true
+  assert.equal(await post(url), '200 null ran')
+})
+
+test('404 that a handler sets, without a body, is its response', async (t) => {
+  let runs = 0
+  const url = await serve(t, ...openSteps(), async (ctx) => {
+    runs++
+    ctx.status = 404
+  })
+  assert.equal(await post(url), '404 null ')
+  assert.equal(await post(url), '404 true ')
+  assert.equal(runs, 1)
+})
+
+test('a request that was made without a connection, as for a function in a cloud, is read like others', async () => {
+  const app = new Koa<RequestState>()
+  const store = redisStore(redis, { ttlMs: 60_000, prefix: `test-library-${randomUUID()}` })
+  const steps = [
+    problems(),
+    rawBody(),
+    verifySignature({ registry }),
+    idempotency({ store, scope: 'POST /things', onUnknown: 'hold' }),
+  ]
+  for (const middleware of steps) app.use(middleware)
+  app.use((ctx) => {
+    ctx.body = `${ctx.state.caller?.client} ${ctx.state.attempt?.key} ${ctx.state.body?.bytes}`
+  })
+  const callback = app.callback()
+  // As serverless-http makes it: headers, and no lines of them.
+  const ask = (body: string, key: string) => {
+    const timestamp = Math.floor(Date.now() / 1_000)
+    const intent = { method: 'POST', target: '/things', client: 'shop', key, body, timestamp }
+    const req = Object.assign(new IncomingMessage(new Socket()), {
+      method: 'POST',
+      url: '/things',
+      headers: {
+        'content-length': String(body.length),
+        'x-client-id': 'shop',
+        'idempotency-key': key,
+        'x-signature': sign({ scheme: 'v1', secret: SECRET, ...intent }),
+      },
+    })
+    req.push(body)
+    req.push(null)
+    const res = new ServerResponse(req)
+    let sent = ''
+    res.end = (chunk) => {
+      sent += chunk
+      return res
+    }
+    return Promise.resolve(callback(req, res)).then(
+      () => `${res.statusCode} ${res.getHeader('Idempotent-Replayed')} ${sent}`,
+    )
+  }
+  assert.equal(await ask('one', 'key-1'), '200 undefined shop key-1 one')
+  assert.equal(await ask('one', 'key-1'), '200 true shop key-1 one')
+  assert.match(await ask('two', 'key-1'), /^409 undefined .*idempotency_key_reused/)
+})
 
 /** As those of the package readable-stream: everything that Node's has, but another class. */
 function otherStream(chunks: string[]): unknown {
