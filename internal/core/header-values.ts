@@ -1,15 +1,20 @@
 import type { IncomingMessage } from 'node:http'
 
 /** The value of each line of a header, in order; `name` in lower case. Elsewhere Node joins repeated lines. */
-export function headerValues(rawHeaders: readonly string[], name: string): string[] {
-  const values: string[] = []
+export function headerValues(rawHeaders: readonly string[], name: string): readonly string[] {
+  let values: string[] | undefined
   for (let i = 0; i + 1 < rawHeaders.length; i += 2) {
     const candidate = rawHeaders[i]
     if (candidate?.length !== name.length || candidate.toLowerCase() !== name) continue
-    values.push(rawHeaders[i + 1] ?? '')
+    const value = rawHeaders[i + 1] ?? ''
+    // Nearly always there is one value, or none; a list that has grown has room for many more.
+    if (values === undefined) values = [value]
+    else values.push(value)
   }
-  return values
+  return values ?? NONE
 }
+
+const NONE: readonly string[] = Object.freeze([])
 
 /**
  * The header lines as they came, name and value by turns. A request without a connection, as serverless-http makes it of an
@@ -45,7 +50,7 @@ export const KEY_HEADERS = ['idempotency-key', 'x-idempotency-key'] as const
  * The lines that name the idempotency key: those of the first of these headers that was sent. The v1 signature covers
  * them. Whatever reads keys from the second header must refuse another key in it than in the first.
  */
-export function keyLines(rawHeaders: readonly string[]): string[] {
+export function keyLines(rawHeaders: readonly string[]): readonly string[] {
   const [first, second] = KEY_HEADERS
   const values = headerValues(rawHeaders, first)
   return values.length > 0 ? values : headerValues(rawHeaders, second)

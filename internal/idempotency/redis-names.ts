@@ -42,10 +42,14 @@ export function redisNames(prefix = 'oncekey'): RedisNames {
 
 /** So that no two ids have one name: without it, scope `a` with key `b:c` and scope `a:b` with key `c` would. */
 function escaped(text: string): string {
-  return text.replace(
-    /[%:{}]/g,
-    (character) => `%${character.charCodeAt(0).toString(16).toUpperCase().padStart(2, '0')}`,
-  )
+  return SPECIAL.test(text) ? text.replaceAll(EACH_SPECIAL, percentEncoded) : text
+}
+
+const SPECIAL = /[%:{}]/
+const EACH_SPECIAL = /[%:{}]/g
+
+function percentEncoded(character: string): string {
+  return `%${character.charCodeAt(0).toString(16).toUpperCase().padStart(2, '0')}`
 }
 
 function unescaped(text: string): string {

@@ -111,7 +111,7 @@ function byName(lines: HeaderLines): Map<string, string[]> {
   const names = new Map<string, string[]>()
   for (let i = 0; i + 1 < lines.length; i += 2) {
     const name = (lines[i] ?? '').toLowerCase()
-    if (!names.has(name)) names.set(name, headerValues(lines, name))
+    if (!names.has(name)) names.set(name, [...headerValues(lines, name)])
   }
   return names
 }

@@ -31,7 +31,7 @@ const TIMES = [
 /** A signature in a header of another name, where `X-Signature` was not sent. */
 export function misplacedSignature(
   rawHeaders: readonly string[],
-): { name: string; values: string[] } | undefined {
+): { name: string; values: readonly string[] } | undefined {
   for (const name of ELSEWHERE) {
     const values = headerValues(rawHeaders, name)
     if (values.length > 0) return { name, values }
