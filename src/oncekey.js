@@ -10,6 +10,11 @@ if (major < NEEDED.major || (major === NEEDED.major && minor < NEEDED.minor)) {
   )
   process.exit(1)
 }
+// It has the versions of a Node.js as well, but ends with the first response of ours. The middleware and the SDK run on it.
+if (process.versions.bun) {
+  console.error(`oncekey needs Node.js; this is Bun ${process.versions.bun} (${process.execPath}).`)
+  process.exit(1)
+}
 
 void start(process.argv[2] === '--build')
 
