@@ -1,5 +1,6 @@
 import { VERSION } from './package-root.ts'
 import { operatorMessage } from './runtime/operator-message.ts'
+import { endWithOutput, outliveStandardError } from './runtime/watch-output.ts'
 
 interface Command {
   does: string
@@ -94,6 +95,9 @@ function exportOf(audit: Run): Run {
 const isHelp = (arg: string | undefined) => arg === '--help' || arg === '-h'
 
 const [name, ...args] = process.argv.slice(2)
+outliveStandardError()
+// What serves writes its log there by itself, and goes on without it.
+if ((name !== 'serve' && name !== 'proxy') || args.includes('--print-config')) endWithOutput()
 const command = name !== undefined && Object.hasOwn(COMMANDS, name) ? COMMANDS[name] : undefined
 if (command !== undefined) {
   try {
@@ -102,7 +106,11 @@ if (command !== undefined) {
       process.stdout.write(help)
     } else {
       const code = await run(args)
-      if (code !== undefined) process.exit(code)
+      if (code !== undefined) {
+        // Whether the last of the output could be written is told by then.
+        await new Promise(setImmediate)
+        process.exit(code)
+      }
     }
   } catch (error) {
     process.stderr.write(`oncekey ${name}: ${operatorMessage(error)}\n`)
