@@ -24,7 +24,11 @@ export const SERVICE_RIGHTS: readonly { rights: readonly string[]; relations: re
 ]
 
 /** The statements that give the role of this connection what it lacks; none: it lacks nothing. Rejects as `run` does. */
-export async function missingGrants(database: Database): Promise<string[]> {
+export async function missingRights(database: Database): Promise<string[]> {
+  return [...(await missingGrants(database)), ...(await hiddenRows(database))]
+}
+
+async function missingGrants(database: Database): Promise<string[]> {
   const wanted = SERVICE_RIGHTS.flatMap(({ rights, relations }) =>
     relations.flatMap((relation) => rights.map((name) => ({ relation, name }))),
   )
@@ -35,6 +39,26 @@ export async function missingGrants(database: Database): Promise<string[]> {
         WITH ORDINALITY AS w(relation, name, n)
       WHERE has_table_privilege(to_regclass(w.relation), w.name) IS NOT TRUE
       GROUP BY w.relation ORDER BY min(w.n)`,
+  )
+  return rows.map((row) => String(row.statement))
+}
+
+/**
+ * Row level security hides rows from a role that is not the owner, without a word: a partner is not known, an order cannot be
+ * read back. A policy that lets everything through does no harm.
+ */
+async function hiddenRows(database: Database): Promise<string[]> {
+  const relations = SERVICE_RIGHTS.flatMap((one) => one.relations)
+  const rows = await database.run(
+    (sql) => sql`
+      SELECT format('ALTER TABLE %s DISABLE ROW LEVEL SECURITY', w.relation) AS statement
+      FROM json_array_elements_text(${JSON.stringify(relations)}::text::json) WITH ORDINALITY AS w(relation, n)
+      WHERE row_security_active(to_regclass(w.relation)) AND NOT coalesce((
+        SELECT bool_and(p.polpermissive) AND bool_or(p.polcmd = '*' AND pg_get_expr(p.polqual, p.polrelid) = 'true'
+          AND coalesce(pg_get_expr(p.polwithcheck, p.polrelid), 'true') = 'true')
+        FROM pg_policy p WHERE p.polrelid = to_regclass(w.relation)
+          AND EXISTS (SELECT FROM unnest(p.polroles) AS r WHERE r = 0 OR pg_has_role(r, 'USAGE'))), false)
+      ORDER BY w.n`,
   )
   return rows.map((row) => String(row.statement))
 }

@@ -5,7 +5,7 @@ import { examineServer } from '../../internal/database/examine-server.ts'
 import { explainRefusal } from '../../internal/database/explain-refusal.ts'
 import { BREAKING, newerMigrations, pendingMigrations } from '../../internal/database/migrate.ts'
 import { rehearseDatabase } from '../../internal/database/rehearse.ts'
-import { missingGrants } from '../../internal/database/service-rights.ts'
+import { missingRights } from '../../internal/database/service-rights.ts'
 import { readClients } from '../../internal/signature/client-table.ts'
 import { keyFault, openSecret } from '../../internal/signature/keyring.ts'
 import { type Config, keyringOf, readConfig } from '../config/config.ts'
@@ -86,7 +86,7 @@ async function checkDatabase(config: Config): Promise<Finding[]> {
     const pending = await pendingMigrations(database, SQL_DIRECTORY)
     findings.push(migrations(pending, await newerMigrations(database, SQL_DIRECTORY)))
     if (pending.length > 0) return findings
-    const missing = await missingGrants(database)
+    const missing = await missingRights(database)
     findings.push(rights(missing), await orders(database), ...(await shards(database)))
     if (missing.length === 0) findings.push(await clients(database, config))
     return findings
@@ -124,7 +124,7 @@ function migrations(pending: readonly string[], newer: readonly string[]): Findi
   return { ok: true, check, detail: `all applied${beyond}` }
 }
 
-/** `missing`: the GRANTs that give the role what it lacks. */
+/** `missing`: the statements that give the role what it lacks. */
 function rights(missing: readonly string[]): Finding {
   const check = 'rights'
   if (missing.length === 0) return { ok: true, check, detail: 'the role has those that the service needs' }

@@ -7,7 +7,7 @@ import { migrate, newerMigrations } from '../../internal/database/migrate.ts'
 import { connectRedis, type RedisConnection } from '../../internal/database/redis.ts'
 import type { RedisTls } from '../../internal/database/redis-client.ts'
 import { engineFault } from '../../internal/database/redis-engine.ts'
-import { missingGrants } from '../../internal/database/service-rights.ts'
+import { missingRights } from '../../internal/database/service-rights.ts'
 import type { Logger } from '../../internal/telemetry/logger.ts'
 import type { Config, ConfigOf } from '../config/config.ts'
 import { SQL_DIRECTORY, VERSION } from '../package-root.ts'
@@ -72,9 +72,9 @@ export async function bringUpToDate(database: Database, logger: Logger): Promise
   }
 }
 
-/** An upgrade may have made tables for which the role that serves has no rights yet. */
+/** An upgrade may have made tables for which the role that serves has no rights yet; row level security may hide rows. */
 export async function warnAboutRights(database: Database, logger: Logger): Promise<void> {
-  const missing = await missingGrants(database)
+  const missing = await missingRights(database)
   if (missing.length > 0)
     logger.warn({ missing }, 'the role of DATABASE_URL lacks rights: run these statements as the owner')
 }

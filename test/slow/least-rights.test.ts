@@ -13,7 +13,7 @@ import { pendingMigrations } from '../../internal/database/migrate.ts'
 import { codeOf } from '../../internal/database/outage.ts'
 import { partitionByClient } from '../../internal/database/partition.ts'
 import { rehearseDatabase } from '../../internal/database/rehearse.ts'
-import { missingGrants, SERVICE_RIGHTS } from '../../internal/database/service-rights.ts'
+import { missingRights, SERVICE_RIGHTS } from '../../internal/database/service-rights.ts'
 import { fanOut, sweepDeliveries, takeDeliveries } from '../../internal/events/delivery-table.ts'
 import {
   addEndpoint,
@@ -191,13 +191,13 @@ test('without any one of these rights something is refused, and the missing GRAN
   const database = openDatabase(url)
   t.after(() => Promise.all([owner.close(), database.close()]))
   assert.deepEqual(await refused(database), [])
-  assert.deepEqual(await missingGrants(database), [])
+  assert.deepEqual(await missingRights(database), [])
   for (const { rights, relations } of SERVICE_RIGHTS) {
     for (const right of rights) {
       for (const relation of relations) {
         await owner.run((sql) => sql.unsafe(`REVOKE ${right} ON ${relation} FROM oncekey_service`))
         assert.notDeepEqual(await refused(database), [], `${right} on ${relation} is not needed`)
-        const grants = await missingGrants(database)
+        const grants = await missingRights(database)
         assert.deepEqual(grants, [`GRANT ${right} ON ${relation} TO oncekey_service`])
         await owner.run((sql) => sql.unsafe(grants.join(';')))
       }
@@ -230,11 +230,59 @@ test('doctor names the GRANTs that are missing, and the service warns of them', 
   )
 })
 
+test('doctor names the tables whose rows row level security hides, and the service warns of them', async (t) => {
+  const owner = openDatabase(as('oncekey_owner'))
+  const run = (statements: string) => owner.run((sql) => sql.unsafe(statements))
+  const tables = SERVICE_RIGHTS.flatMap(({ relations }) => relations).filter(
+    (name) => name !== 'oncekey_keys',
+  )
+  const switchTo = (state: 'ENABLE' | 'DISABLE') =>
+    run(tables.map((name) => `ALTER TABLE ${name} ${state} ROW LEVEL SECURITY`).join(';'))
+  const database = openDatabase(url)
+  t.after(async () => {
+    await switchTo('DISABLE')
+    await Promise.all([owner.close(), database.close()])
+  })
+  for (const name of tables) {
+    await run(`ALTER TABLE ${name} ENABLE ROW LEVEL SECURITY`)
+    const missing = await missingRights(database)
+    assert.deepEqual(missing, [`ALTER TABLE ${name} DISABLE ROW LEVEL SECURITY`])
+    await run(`CREATE POLICY own ON ${name} TO oncekey_service USING (true)`)
+    assert.deepEqual(await missingRights(database), [], 'a policy that lets everything through is none')
+    await run(`CREATE POLICY less ON ${name} AS RESTRICTIVE TO oncekey_service USING (false)`)
+    assert.deepEqual(await missingRights(database), missing)
+    await run(
+      `DROP POLICY less ON ${name}; DROP POLICY own ON ${name}; CREATE POLICY own ON ${name} FOR INSERT WITH CHECK (true)`,
+    )
+    assert.deepEqual(await missingRights(database), missing)
+    await run(`DROP POLICY own ON ${name}; CREATE POLICY own ON ${name} TO oncekey_owner USING (true)`)
+    assert.deepEqual(await missingRights(database), missing, 'that of another role')
+    await run(`DROP POLICY own ON ${name}`)
+    assert.deepEqual(await missingRights(database), missing)
+    await run(missing.join(';'))
+  }
+  // Of partners without their rows the service would know none.
+  await run('ALTER TABLE clients ENABLE ROW LEVEL SECURITY')
+  const statements = ['ALTER TABLE clients DISABLE ROW LEVEL SECURITY']
+  const settings = { DATABASE_URL: url, SECRETS_KEY: KEY.text }
+  const { code, stdout } = await oncekey(['doctor'], settings)
+  assert.equal(code, 1)
+  assert.deepEqual(
+    stdout.split('\n').filter((line) => line.startsWith('FAULT')),
+    [`FAULT rights: the role lacks some: run, as the owner, ${statements.join('; ')}`],
+  )
+  const service = await startService(settings)
+  t.after(() => service.kill())
+  await until('the service warns', () =>
+    lines(service).some(({ missing }) => JSON.stringify(missing) === JSON.stringify(statements)),
+  )
+})
+
 test('a database that is split into partitions keeps the rights', async (t) => {
   const owner = openDatabase(as('oncekey_owner'))
   const database = openDatabase(url)
   t.after(() => Promise.all([owner.close(), database.close()]))
   await partitionByClient(owner, SQL_DIRECTORY, 2)
-  assert.deepEqual(await missingGrants(database), [])
+  assert.deepEqual(await missingRights(database), [])
   assert.deepEqual(await refused(database), [])
 })
