@@ -1,3 +1,4 @@
+import { ServiceError } from '../core/service-error.ts'
 import { codeOf } from './outage.ts'
 import { LACKS_COMMAND, LACKS_RIGHT } from './redis-refusals.ts'
 
@@ -59,7 +60,7 @@ const REDIS_ADVICE: readonly (readonly [RegExp, string])[] = [
 
 /** The cause and what to do, in a sentence; only the cause where nothing is known. */
 export function explainRefusal(error: unknown): string {
-  const cause = error instanceof Error && error.cause instanceof Error ? error.cause : error
+  const cause = causeOf(error)
   const text = textOf(cause)
   const code = codeOf(cause)
   const advice =
@@ -82,6 +83,12 @@ const LASTING =
   /^(08P01|22023|28...|3D000|42...|3F000|ERR_TLS_.*|ERR_OSSL.*|ERR_SSL_.*|.*CERT.*|UNABLE_TO_.*)$/
 
 export function isLasting(error: unknown): boolean {
-  const cause = error instanceof Error && error.cause instanceof Error ? error.cause : error
-  return LASTING.test(codeOf(cause))
+  return LASTING.test(codeOf(causeOf(error)))
+}
+
+/** What the driver said: our own errors, which hold it, tell nothing of it. */
+function causeOf(error: unknown): unknown {
+  let cause = error instanceof Error && error.cause instanceof Error ? error.cause : error
+  while (cause instanceof ServiceError && cause.cause instanceof Error) cause = cause.cause
+  return cause
 }

@@ -1,4 +1,5 @@
 import { setTimeout as sleep } from 'node:timers/promises'
+import { ServiceError } from '../../internal/core/service-error.ts'
 import { type Database, openDatabase } from '../../internal/database/database.ts'
 import { examineServer } from '../../internal/database/examine-server.ts'
 import { explainRefusal, isLasting } from '../../internal/database/explain-refusal.ts'
@@ -41,6 +42,33 @@ export async function reachableDatabase(
     progress(`waiting: the database of DATABASE_URL ${reason}`)
     await sleep(1_000)
   }
+}
+
+/**
+ * What is done with the database between its first response and the first request. Where it goes away meanwhile, as in a
+ * restart or a failover, `work` is done again once it is back: it must be such that it can be. Rejects with what lasts, and
+ * with what goes on for too long.
+ */
+export async function whileReachable<T>(
+  work: () => Promise<T>,
+  progress: (text: string) => void,
+): Promise<T> {
+  const untilMs = Date.now() + DATABASE_START_MS
+  for (;;) {
+    try {
+      return await work()
+    } catch (error) {
+      if (!isOutage(error) || isLasting(error) || Date.now() > untilMs) throw error
+      progress(`waiting: the database went away: ${explainRefusal(error)}`)
+      await sleep(1_000)
+    }
+  }
+}
+
+/** Also of a migration, whose error names it. */
+function isOutage(error: unknown): boolean {
+  const outage = error instanceof Error && !(error instanceof ServiceError) ? error.cause : error
+  return outage instanceof ServiceError && outage.code === 'store_unavailable'
 }
 
 /** `lasts`: until an operator does something. */

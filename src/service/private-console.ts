@@ -3,23 +3,24 @@ import type { Config } from '../config/config.ts'
 import { clientLimits } from '../runtime/client-limits.ts'
 import { openLimiter } from '../runtime/limits.ts'
 import { openClients } from '../runtime/open-clients.ts'
-import { bringUpToDate, openRedis, reachableDatabase } from '../runtime/open-stores.ts'
+import { bringUpToDate, openRedis, reachableDatabase, whileReachable } from '../runtime/open-stores.ts'
 import { withRedisPrefix } from '../runtime/redis-prefix.ts'
 import type { PrivateConsole } from '../runtime/running.ts'
 import { operatorConsole } from './console.ts'
 
 export async function openPrivateConsole(settings: Config, logger: Logger): Promise<PrivateConsole> {
-  const database = await reachableDatabase(
-    settings,
-    () => {},
-    (text) => logger.warn(text),
-  )
-  await bringUpToDate(database, logger)
-  const config = await withRedisPrefix(settings, database)
+  // The workers tell what they wait for.
+  const progress = () => {}
+  const database = await reachableDatabase(settings, progress, (text) => logger.warn(text))
+  const config = await whileReachable(async () => {
+    await bringUpToDate(database, logger)
+    return await withRedisPrefix(settings, database)
+  }, progress)
   const redis = await openRedis(config, logger)
   const limiter = openLimiter({ config, redis, logger })
   // For their limits. The workers, which have the clients as well, log what changes.
-  const clients = await openClients(config, { info() {}, error: logger.error.bind(logger) })(database)
+  const clientsIn = openClients(config, { info() {}, error: logger.error.bind(logger) })
+  const clients = await whileReachable(() => clientsIn(database), progress)
   const ownLimits = clientLimits(clients, logger)
   return {
     console: operatorConsole({ config, database, redis, limiter, ownLimits }),

@@ -21,6 +21,7 @@ import {
   redisClockMs,
   unsafePolicy,
   warnAboutRights,
+  whileReachable,
 } from '../runtime/open-stores.ts'
 import { withRedisPrefix } from '../runtime/redis-prefix.ts'
 import type { Running, WorkerContext } from '../runtime/running.ts'
@@ -46,12 +47,15 @@ export async function openService(
   const { logger, metrics, scrape, spans } = instruments
   const clientsIn = openClients(settings, logger)
   const database = await reachableDatabase(settings, progress, (text) => logger.warn(text))
-  await bringUpToDate(database, logger)
-  if (await resumeEvents(database)) logger.info('the database was restored: events go on behind its last one')
-  await warnAboutRights(database, logger)
-  const config = await withRedisPrefix(settings, database)
-  const clients = await clientsIn(database)
-  const clock = await DatabaseClock.open(() => database.clockMs())
+  const { config, clients } = await whileReachable(async () => {
+    await bringUpToDate(database, logger)
+    if (await resumeEvents(database))
+      logger.info('the database was restored: events go on behind its last one')
+    await warnAboutRights(database, logger)
+    const config = await withRedisPrefix(settings, database)
+    return { config, clients: await clientsIn(database) }
+  }, progress)
+  const clock = await whileReachable(() => DatabaseClock.open(() => database.clockMs()), progress)
   const redis = await openRedis(config, logger)
 
   const drain = new Drain()

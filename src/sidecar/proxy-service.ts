@@ -1,3 +1,4 @@
+import type { Database } from '../../internal/database/database.ts'
 import { PLAIN_PREFIX } from '../../internal/database/deployment.ts'
 import { rehearseDatabase, rehearseRedis } from '../../internal/database/rehearse.ts'
 import { Drain } from '../../internal/http/drain.ts'
@@ -9,7 +10,7 @@ import { countRefusals, healthBy, openInstruments } from '../runtime/instruments
 import { keyRecords } from '../runtime/key-records.ts'
 import { openLimiter } from '../runtime/limits.ts'
 import { openClients, openSettingsClients } from '../runtime/open-clients.ts'
-import { bringUpToDate, openRedis, reachableDatabase } from '../runtime/open-stores.ts'
+import { bringUpToDate, openRedis, reachableDatabase, whileReachable } from '../runtime/open-stores.ts'
 import { refuseForgetting, withRedisPrefix } from '../runtime/redis-prefix.ts'
 import type { Running, WorkerContext } from '../runtime/running.ts'
 import { closeServers, finishRequests } from '../runtime/stop-serving.ts'
@@ -35,8 +36,10 @@ export async function openProxy(
     keysInRedis && !clientsInTable
       ? undefined
       : await reachableDatabase(settings, progress, (text) => logger.warn(text))
-  if (database !== undefined) await bringUpToDate(database, logger)
-  const config = await withRedisPrefix(settings, database)
+  const config = await whileReachable(async () => {
+    if (database !== undefined) await bringUpToDate(database, logger)
+    return await withRedisPrefix(settings, database)
+  }, progress)
   const redis = await openRedis(config, logger)
   if (redis !== undefined && keysInRedis && settings.redisPrefix === undefined)
     await refuseForgetting(redis, config)
@@ -44,7 +47,11 @@ export async function openProxy(
     ? undefined
     : database === undefined
       ? openSettingsClients(config, (result) => logger.info({ result }, 'CLIENTS_FILE was read again'))
-      : await openClients(config, logger)(database)
+      : await openReachableClients(database)
+  async function openReachableClients(of: Database) {
+    const clientsIn = openClients(config, logger)
+    return await whileReachable(() => clientsIn(of), progress)
+  }
 
   const drain = new Drain()
   watchUnknownKeys(metrics.registry, keyRecords({ config, database, redis }))
