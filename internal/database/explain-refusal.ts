@@ -19,6 +19,8 @@ const ADVICE: Record<string, string | undefined> = {
     'the role lacks a right: to migrate, let it own the database or GRANT USAGE, CREATE ON SCHEMA public; docs/engines.md has the GRANTs of the role that serves',
   '42704': 'the server does not know a parameter of DATABASE_URL: leave it out',
   '42P01': 'the tables are not in search_path: run oncekey migrate, or set search_path of the role',
+  '42P07':
+    'another program has a table of this name there: give oncekey a database or a schema of its own: CREATE SCHEMA oncekey, and search_path=oncekey in DATABASE_URL',
   '42883': 'the functions are not in search_path: run oncekey migrate, or set search_path of the role',
   '53100': 'make room on the disk of the database',
   '53300': 'raise max_connections, or run fewer processes: each opens up to 6',

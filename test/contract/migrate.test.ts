@@ -36,6 +36,29 @@ test('many processes that migrate at once apply every file once', async (t) => {
   assert.deepEqual(await pendingMigrations(database, SQL_DIRECTORY), [])
 })
 
+test('beside a table of another program it says what to do, and a schema of its own does it', async (t) => {
+  const { url, drop } = await createDatabase()
+  const shared = openDatabase(url)
+  const own = openDatabase(`${url}?search_path=oncekey`)
+  t.after(async () => {
+    await Promise.all([shared.close(), own.close()])
+    await drop()
+  })
+  await shared.run((sql) => sql.unsafe('CREATE TABLE orders (id int); CREATE SCHEMA oncekey'))
+  await assert.rejects(
+    migrate(shared, SQL_DIRECTORY),
+    /^Error: migration 002_orders.sql failed: relation "orders" already exists: another program has a table of this name there: give .* search_path=oncekey in DATABASE_URL$/,
+  )
+  assert.deepEqual((await migrate(own, SQL_DIRECTORY)).sort(), FILES)
+  const columns = await shared.run(
+    (sql) => sql`SELECT attname FROM pg_attribute WHERE attrelid = 'public.orders'::regclass AND attnum > 0`,
+  )
+  assert.deepEqual(
+    columns.map(({ attname }) => attname),
+    ['id'],
+  )
+})
+
 test('a file that fails is not applied in part, and the files before it stay', async (t) => {
   const { database } = await emptyDatabase(t)
   const directory = temporaryDirectory(t)
