@@ -103,8 +103,13 @@ interface Way {
   /** The ways of the branches that were found, each from the first of these steps. */
   branches: Map<Composed, Way>
   /** What follows the steps. */
-  onward: (ctx: MiddlewareContext, next: () => Promise<unknown>) => Promise<unknown>
+  onward: Onward
+  /** Where a branch goes on that goes on. */
+  behind: Onward | undefined
 }
+
+/** Never throws: middleware may rely on the promise of `next()`, as of Koa's. */
+type Onward = (ctx: MiddlewareContext, next: () => Promise<unknown>) => Promise<unknown>
 
 function wayOf(middlewares: readonly Middleware[]): Way {
   const count = countOfSteps(middlewares)
@@ -119,9 +124,14 @@ function wayOf(middlewares: readonly Middleware[]): Way {
     branches: new Map(),
     onward(ctx, next) {
       if (around === undefined) return next()
-      // The last one may return nothing.
-      return Promise.resolve(around(ctx, behind === undefined ? next : () => behind(ctx, next)))
+      try {
+        // The last one may return nothing.
+        return Promise.resolve(around(ctx, behind === undefined ? next : () => behind(ctx, next)))
+      } catch (error) {
+        return Promise.reject(error)
+      }
     },
+    behind,
   }
 }
 
@@ -131,16 +141,21 @@ function branchOf(way: Way, ctx: MiddlewareContext): Way | undefined {
   if (found === undefined) return undefined
   const known = way.branches.get(found)
   if (known !== undefined) return known
-  const { steps, backs, find, onward } = found.way
+  const { steps, backs, find, onward, behind } = found.way
   const branch: Way = {
     steps: [...way.steps, ...steps],
     backs: [...way.backs, ...backs],
     find,
     branches: new Map(),
-    onward,
+    onward: followedBy(onward, way.behind),
+    behind: behind === undefined ? way.behind : followedBy(behind, way.behind),
   }
   way.branches.set(found, branch)
   return branch
+}
+
+function followedBy(first: Onward, second: Onward | undefined): Onward {
+  return second === undefined ? first : (ctx, next) => first(ctx, () => second(ctx, next))
 }
 
 /** A request on its way in and back. One object and one promise for all steps, whatever they wait for. */

@@ -146,6 +146,40 @@ describe('composed middleware', () => {
     }
   })
 
+  test('go on behind the fork from a branch that goes on, also from one within it', async (t) => {
+    for (const back of [undefined, (_: unknown, thrown: unknown) => thrown]) {
+      const { passed, step, around } = traced()
+      const first = middleware(() => undefined, back)
+      const inmost = compose([step('in the branch'), around('inmost')])
+      const branch = compose([step('found'), fork(() => inmost), step('behind the branch'), around('branch')])
+      const forks = [first, fork(() => branch), step('behind the fork'), around('rest')]
+      const expected = [
+        ...['found', 'in the branch', 'inmost in', 'behind the branch', 'branch in', 'behind the fork'],
+        ...['rest in', 'rest out', 'branch out', 'inmost out'],
+      ]
+      for (const same of [[compose(forks), last], [...forks, last], [compose([...forks, last])]]) {
+        assert.equal(await asked(t, same), '200 done')
+        assert.deepEqual(passed.splice(0), expected)
+      }
+    }
+  })
+
+  test('give a promise that rejects where what comes behind throws at once', async (t) => {
+    const seen: unknown[] = []
+    const caught: Middleware = (ctx, next) =>
+      next().catch((error: unknown) => {
+        seen.push(error)
+        ctx.body = 'caught'
+      })
+    const throwing: Middleware = () => assert.fail('at once')
+    const branch = compose([throwing])
+    for (const behind of [throwing, compose([throwing]), fork(() => branch)]) {
+      assert.equal(await asked(t, [compose([caught, behind])]), '200 caught')
+      assert.equal(await asked(t, [caught, behind]), '200 caught')
+    }
+    assert.equal(seen.length, 6)
+  })
+
   test('throw on the way back what a way back throws, at once or later, and for nothing an error', async (t) => {
     const seen: unknown[] = []
     const report: Middleware = async (ctx, next) => {
