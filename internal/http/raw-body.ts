@@ -5,6 +5,7 @@ import { middleware } from '../core/compose.ts'
 import { type Middleware, type RequestState, required, WireBody } from '../core/request-state.ts'
 import { ServiceError } from '../core/service-error.ts'
 import { isBodyWithheld } from './await-continue.ts'
+import { LINGER_MS } from './close-after-body.ts'
 
 export interface BodyLimits {
   /** 65,536 by default. */
@@ -64,9 +65,6 @@ export function parsedBody(limits: BodyLimits = {}): Middleware {
 }
 
 const EMPTY = Buffer.alloc(0)
-/** How long a refused body may go on coming in, so that its sender gets to read the response. */
-const LINGER_MS = 2_000
-
 /** The limits of all requests, with their defaults. */
 type Limits = Required<BodyLimits>
 

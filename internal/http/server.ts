@@ -13,6 +13,7 @@ import type { Duplex } from 'node:stream'
 import { PROBLEM_TYPE, problemJson } from '../core/problem-json.ts'
 import { type ProblemCode, ServiceError } from '../core/service-error.ts'
 import { continueWhenRead } from './await-continue.ts'
+import { closeAfterBody, LINGER_MS } from './close-after-body.ts'
 import { FlatResponse } from './flat-response.ts'
 
 /** Node's own default, said here because it is a promise: more than this is 431. */
@@ -23,9 +24,6 @@ const HEADERS_TIMEOUT_MS = 10_000
 const REQUEST_TIMEOUT_MS = 30_000
 /** Longer than the idle time of the usual load balancers (60 s), so that they, not we, end idle connections. */
 const KEEP_ALIVE_TIMEOUT_MS = 65_000
-
-/** After a refusal on the bare connection: for its sender to read the response and to hang up. */
-const LINGER_MS = 2_000
 
 export interface ServerOptions {
   /** The longest that a request may take to arrive, headers and body. */
@@ -59,7 +57,10 @@ export function createServer(listener: RequestListener, options: ServerOptions =
   // Node drops headers beyond its count in silence; the guard middleware must see all of them to refuse them.
   server.maxHeadersCount = 0
   server.on('connection', rememberAddress)
-  server.on('connection', (socket: Socket) => owed.watch(socket))
+  server.on('connection', (socket: Socket) => {
+    owed.watch(socket)
+    closeAfterBody(socket, () => owed.isBodyComing(socket))
+  })
   const refused = new WeakSet<Duplex>()
   server.on('clientError', (error: Error & { code?: string }, socket) => {
     // The parser complains again about every packet that follows.
@@ -128,6 +129,11 @@ class OwedResponses {
         if (!res.closed) res.destroy().emit('close')
       })
     socket.once('close', () => setImmediate(closeWaiting))
+  }
+
+  /** Whether the body of a request that has, or gets, its response is still on its way. */
+  isBodyComing(socket: Owing): boolean {
+    return socket[OWED]?.some(({ req }) => !req.complete) === true
   }
 
   /** Resolves when each request that came whole on this connection has its response, or the connection is gone. */
