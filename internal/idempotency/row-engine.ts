@@ -1,5 +1,5 @@
 import { keyReused, type ServiceError } from '../core/service-error.ts'
-import type { HandlerResult, HeldKey, KeyEngine, Outcome } from './engine.ts'
+import type { EngineOptions, HandlerResult, HeldKey, KeyEngine, Outcome } from './engine.ts'
 import { inProgress, refusal } from './refusal.ts'
 import { nameOf, type ReplayCache } from './replay-cache.ts'
 import type { Claim, IdempotencyStore, KeyId, StoredResponse } from './store.ts'
@@ -118,16 +118,23 @@ export type RowOf = (id: KeyId, fingerprint: string) => Promise<Claim | undefine
 
 /**
  * The same store for keys whose responses are in rows, except for those that have none. A claim gives way to a row:
- * `rowOf` is asked once the key is claimed, since from then on no other request can write one.
+ * `rowOf` is asked once the key is claimed, since from then on no other request can write one. `onVerb` is told of the release of
+ * that claim, which the engine does not see.
  */
-export function behindRows(store: IdempotencyStore, rowOf: RowOf): IdempotencyStore {
+export function behindRows(
+  store: IdempotencyStore,
+  rowOf: RowOf,
+  onVerb?: EngineOptions['onVerb'],
+): IdempotencyStore {
   return {
     async claim(id, fingerprint, token, leaseMs) {
       const claim = await store.claim(id, fingerprint, token, leaseMs)
       if (claim.outcome !== 'acquired') return claim
       const row = await rowOf(id, fingerprint)
       if (row === undefined) return claim
-      await store.release(id, token, 'not_executed')
+      const startedMs = performance.now()
+      const done = () => onVerb?.('release', (performance.now() - startedMs) / 1000)
+      await store.release(id, token, 'not_executed').finally(done)
       return row
     },
     dispatch: (id, token) => store.dispatch(id, token),

@@ -65,7 +65,8 @@ export function keyEngines(dependencies: StoreDependencies, options: HowToRun, s
     keys: over(store, new ReplayCache({ ttlMs })),
     inRows(rowOf) {
       const replays = new ReplayCache({ ttlMs })
-      return new RowEngine({ claiming: over(behindRows(store, rowOf), replays), replays, onOutcome })
+      const claimed = behindRows(store, rowOf, onVerb)
+      return new RowEngine({ claiming: over(claimed, replays), replays, onOutcome })
     },
   }
 }

@@ -51,8 +51,11 @@ function node({ waitMs, ttlMs = 86_400_000 }: { waitMs?: number; ttlMs?: number 
   const records = postgresStore(counted, { ttlMs })
   const orders = orderStore(counted, { recordsOf: SCOPE })
   const replays = new ReplayCache({ ttlMs })
+  const verbs: string[] = []
+  const onVerb = (verb: string) => void verbs.push(verb)
   const claiming = new IdempotencyEngine({
-    store: behindRows(records, orderRow(orders.standing)),
+    store: behindRows(records, orderRow(orders.standing), onVerb),
+    onVerb,
     replays,
     leaseMs: 3_000,
     maxAgeMs: 60_000,
@@ -60,7 +63,7 @@ function node({ waitMs, ttlMs = 86_400_000 }: { waitMs?: number; ttlMs?: number 
     onOutcome,
   })
   const engine = new RowEngine({ claiming, replays, onOutcome, ...(waitMs === undefined ? {} : { waitMs }) })
-  return { engine, orders, outcomes, statements: () => statements }
+  return { engine, orders, outcomes, verbs, statements: () => statements }
 }
 type Node = ReturnType<typeof node>
 
@@ -118,6 +121,16 @@ test('a new order is one statement, and so is its first replay on another node',
   for (let n = 0; n < 2; n++) assert.deepEqual(await place(other, id), { ...first, replayed: true })
   assert.equal(other.statements(), 1, 'the second replay is read from memory')
   assert.deepEqual([one.outcomes, other.outcomes], [['fresh'], ['replay', 'replay']])
+})
+
+test('the time of each verb is told, also of the release of a claim that gives way to a row', async () => {
+  const one = node()
+  const id = newKeyId()
+  await place(one, id)
+  await refuse(one, newKeyId())
+  assert.deepEqual(one.verbs.splice(0), ['claim', 'complete'])
+  await refuse(one, id)
+  assert.deepEqual(one.verbs, ['release', 'claim'])
 })
 
 test('of 30 copies on one node one is executed, and the others wait for its response', async () => {
