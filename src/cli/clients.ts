@@ -68,6 +68,7 @@ function parse(name: Verb, operands: readonly string[], options: Options): Work<
   const limits = name === 'limit' ? rest.shift() : undefined
   if (rest.length > 0)
     throw new Error(`${rest.join(' ')}: ${name} takes ${takesName ? 'one NAME' : 'no NAME'}`)
+  if (takesName && client === '') throw new Error(`${name} takes NAME`)
   if (takesName) checkClient('NAME=', client)
   // A list needs no name of an operator.
   if (name === 'list') {

@@ -5,7 +5,10 @@ import { postWebhook } from '../../internal/events/post-webhook.ts'
 import { isWebhookSecret, newWebhookSecret, webhookSignature } from '../../internal/events/webhook-secret.ts'
 import { type Client, createClient, type Event, ProblemError } from '../client.ts'
 import { DEMO_SECRET } from '../config/demo-credentials.ts'
+import { readOption } from '../config/read-option.ts'
 import { secretFromEnv } from '../config/secret-from-env.ts'
+import { serviceUrl } from '../config/setting-values.ts'
+import { checkClient } from './option-values.ts'
 import { untilStopped } from './until-stopped.ts'
 
 export const HELP = `Usage: oncekey listen [--forward URL] [OPTIONS]
@@ -120,13 +123,26 @@ interface Values {
 }
 
 function clientOf({ url, client, secret, 'api-key': given }: Values): Client {
+  const baseUrl = readOption('url', url, serviceUrl)
+  if (client !== undefined) checkClient('--client ', client)
+  if (secret === '') throw new Error('--secret must be a text that is not empty')
   const apiKey =
     given ?? (secret === undefined && client === undefined ? secretFromEnv('ONCEKEY_API_KEY') : undefined)
-  if (apiKey !== undefined) return createClient({ baseUrl: url, apiKey, retry: RETRY })
+  if (apiKey !== undefined)
+    return createKeyClient(baseUrl, apiKey, given === undefined ? 'ONCEKEY_API_KEY' : '--api-key')
   return createClient({
-    baseUrl: url,
+    baseUrl,
     retry: RETRY,
     client: client ?? 'default',
     secret: secret ?? secretFromEnv('ONCEKEY_SECRET') ?? DEMO_SECRET,
   })
+}
+
+/** `name`: where the key is from. Throws an Error that does not show it. */
+function createKeyClient(baseUrl: string, apiKey: string, name: string): Client {
+  try {
+    return createClient({ baseUrl, apiKey, retry: RETRY })
+  } catch (error) {
+    throw new Error(`${name}: ${error instanceof Error ? error.message : String(error)}`)
+  }
 }

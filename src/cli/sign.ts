@@ -28,7 +28,8 @@ URL is http://HOST/PATH, https://HOST/PATH or, without --curl, just /PATH.
   --scheme SCHEME      v1 (default), rfc9421 (HTTP Message Signatures) or v0 (the body alone; deprecated)
   --content-type TYPE  of the body (application/json)
 ${REQUEST_HELP}
-                       (--key: a POST without it gets a new UUID; --key '' sends none)
+
+A POST without --key gets a new UUID as its key; --key '' sends none.
 
 ${SECRET_HELP}
 

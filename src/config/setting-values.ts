@@ -72,6 +72,14 @@ export function matching(pattern: RegExp, rule: string): (text: string) => strin
 /** Of what is drawn at random, and can be drawn again. */
 export const seed = matching(/^[A-Za-z0-9._-]{1,32}$/, '1 to 32 characters of A-Z a-z 0-9 . _ -')
 
+/** Where a service is that a command is to call. */
+export function serviceUrl(text: string): string {
+  const url = URL.canParse(text) ? new URL(text) : undefined
+  if (url === undefined || !/^https?:$/.test(url.protocol)) throw new Error('must be an http or https URL')
+  if (url.username !== '' || url.password !== '') throw new Error('must be a URL without user and password')
+  return text
+}
+
 /** For people: in each node of the list, everything before the last @ and the query may be a credential. */
 export function maskUrl(url: string): string {
   return url

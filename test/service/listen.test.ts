@@ -60,6 +60,14 @@ test('listen tells in a line what is wrong with its options, and what the servic
       '--webhook-secret: must be whsec_ and at least 24 bytes in base64',
     ],
     [['--api-key', 'not-the-key'], 'The API key is not valid.'],
+    [['--api-key', 'no key'], '--api-key: apiKey must be a string of A-Z'],
+    [['--url', 'nonsense'], '--url nonsense: must be an http or https URL'],
+    [
+      ['--url', 'http://a:b@127.0.0.1/'],
+      '--url http://a:b@127.0.0.1/: must be a URL without user and password',
+    ],
+    [['--client', 'a b'], '--client a b: must be 1 to 64 of'],
+    [['--secret', ''], '--secret must be a text that is not empty'],
     [['--cursor', 'nonsense'], 'cursor must be the next_cursor of an earlier page of yours.'],
   ] as const) {
     const { code, stderr } = await oncekey(['listen', '--url', world.service.url, ...args], {})

@@ -1,7 +1,7 @@
 import { DEMO_SECRET } from '../../config/demo-credentials.ts'
 import { readOption } from '../../config/read-option.ts'
 import { secretFromEnv } from '../../config/secret-from-env.ts'
-import { matching, oneOf, parseDuration, seed, text, whole } from '../../config/setting-values.ts'
+import { matching, oneOf, parseDuration, seed, serviceUrl, text, whole } from '../../config/setting-values.ts'
 
 export const APIS = ['orders', 'pay', 'payments'] as const
 export type Api = (typeof APIS)[number]
@@ -66,13 +66,6 @@ export function readSettings(given: Given, newSeed: () => string): Settings {
 }
 
 const client = matching(/^[A-Za-z0-9._-]{1,64}$/, '1 to 64 characters of A-Z a-z 0-9 . _ -')
-
-function serviceUrl(text: string): string {
-  const url = URL.canParse(text) ? new URL(text) : undefined
-  if (url === undefined || !/^https?:$/.test(url.protocol)) throw new Error('must be an http or https URL')
-  if (url.username !== '' || url.password !== '') throw new Error('must be a URL without user and password')
-  return text
-}
 
 function number(min: number, max: number): (text: string) => number {
   return (text) => {
