@@ -77,6 +77,8 @@ function readWire(req: ReadRequest, limits: Limits, state: RequestState): Promis
       state.body = new WireBody(EMPTY)
       return resolve()
     }
+    // While a middleware in front waited: no event would tell of it any more.
+    if (req.destroyed) return reject(endedWithin())
     const reading = new Reading(req, limits, state, resolve, reject)
     if (headers['content-encoding'] !== undefined && !limits.anyEncoding) {
       const detail = 'Send the body without a Content-Encoding.'
@@ -178,7 +180,7 @@ class Reading {
 
   close(): void {
     if (this.#isSettled) return
-    this.refuse(new ServiceError('invalid_request', 'The connection ended before the body did.'))
+    this.refuse(endedWithin())
   }
 
   refuse(error: ServiceError): void {
@@ -203,6 +205,10 @@ function discardRest(req: IncomingMessage): void {
   req.resume()
   const timer = setTimeout(() => req.socket.destroy(), LINGER_MS)
   req.once('end', () => clearTimeout(timer)).once('close', () => clearTimeout(timer))
+}
+
+function endedWithin(): ServiceError {
+  return new ServiceError('invalid_request', 'The connection ended before the body did.')
 }
 
 function tooLarge(maxBodyBytes: number): ServiceError {
