@@ -239,7 +239,8 @@ export class IdempotencyEngine implements KeyEngine {
     const startedMs = performance.now()
     let told: Promise<boolean>
     try {
-      told = call()
+      // A store that is no TypeScript may return what is no promise.
+      told = Promise.resolve(call())
     } catch (error) {
       told = Promise.reject(error)
     }

@@ -197,6 +197,19 @@ test('a store that is away while the handler works does not cost the response', 
   await eventuallyReplayed(engine, id, 'kept')
 })
 
+test('a store that throws at once, or returns what is no promise, does not cost the response', async () => {
+  for (const [complete, told] of [
+    [() => assert.fail('at once'), ['complete']],
+    [() => JSON.parse('true'), []],
+    [() => JSON.parse('false'), ['complete']],
+  ] as const) {
+    const { engine, troubles } = engineWith({ store: { ...store, complete } })
+    const { response } = await engine.run(newKeyId(), FINGERPRINT, async () => answered('done'))
+    assert.equal(response.body.toString(), 'done')
+    assert.deepEqual(troubles, told)
+  }
+})
+
 test('a completion that the store never got is tried again in the background', async () => {
   const id = newKeyId()
   let refused = 0
