@@ -17,8 +17,9 @@ export { type Database, openDatabase } from '../internal/database/database.ts'
 export { migrate } from '../internal/database/migrate.ts'
 export { connectRedis, type RedisConnection } from '../internal/database/redis.ts'
 export { type JsonBodyOptions, jsonBody, parsedJson } from '../internal/http/json-body.ts'
+export { parsedBody } from '../internal/http/parsed-body.ts'
 export { problems, type ReportDefect, renderProblem } from '../internal/http/problems.ts'
-export { type BodyLimits, parsedBody, rawBody } from '../internal/http/raw-body.ts'
+export { type BodyLimits, rawBody } from '../internal/http/raw-body.ts'
 export { requestId } from '../internal/http/request-id.ts'
 export {
   type EngineOptions,

@@ -1,8 +1,6 @@
-import { isUtf8 } from 'node:buffer'
 import type { IncomingMessage } from 'node:http'
-import bodyParser from 'koa-bodyparser'
 import { middleware } from '../core/compose.ts'
-import { type Middleware, type RequestState, required, WireBody } from '../core/request-state.ts'
+import { type Middleware, type RequestState, WireBody } from '../core/request-state.ts'
 import { ServiceError } from '../core/service-error.ts'
 import { isBodyWithheld } from './await-continue.ts'
 import { LINGER_MS } from './close-after-body.ts'
@@ -35,7 +33,7 @@ export function rawBody(limits: BodyLimits = {}): Middleware {
   })
 }
 
-function withDefaults({
+export function withDefaults({
   maxBodyBytes = MAX_BODY_BYTES,
   timeoutMs = TIMEOUT_MS,
   anyEncoding = false,
@@ -43,32 +41,11 @@ function withDefaults({
   return { maxBodyBytes, timeoutMs, anyEncoding }
 }
 
-/**
- * The same, and koa-bodyparser's `ctx.request.body` from the same chunks: for apps whose routes want it parsed
- * before anything else. (The parser alone keeps no bytes: its `rawBody` is decoded text.)
- *
- * @throws ServiceError as `rawBody`, and `invalid_json`.
- * @example app.use(parsedBody()).use(verifySignature({ registry })).use(parsedJson())
- */
-export function parsedBody(limits: BodyLimits = {}): Middleware {
-  const all = withDefaults(limits)
-  const parse = bodyParser({ enableTypes: ['json'], jsonLimit: String(all.maxBodyBytes) })
-  return middleware(async function parsedBody(ctx) {
-    // Both listen in this tick, before the first chunk can flow.
-    await Promise.all([readWire(ctx.req, all, ctx.state), parse(ctx, async () => {}).catch(asServiceError)])
-    const { bytes } = required(ctx, 'body', 'parsedBody')
-    // The parser reads what is not UTF-8 as if it were something else: it would not be what was signed.
-    if (ctx.request.rawBody !== undefined && !isUtf8(bytes)) {
-      throw new ServiceError('invalid_json', 'The body is not valid JSON: it is not valid UTF-8.')
-    }
-  })
-}
-
 const EMPTY = Buffer.alloc(0)
 /** The limits of all requests, with their defaults. */
 type Limits = Required<BodyLimits>
 
-function readWire(req: ReadRequest, limits: Limits, state: RequestState): Promise<void> {
+export function readWire(req: ReadRequest, limits: Limits, state: RequestState): Promise<void> {
   return new Promise((resolve, reject) => {
     const { headers } = req
     const length = headers['content-length']
@@ -213,13 +190,4 @@ function endedWithin(): ServiceError {
 
 function tooLarge(maxBodyBytes: number): ServiceError {
   return new ServiceError('body_too_large', `The body has more than ${maxBodyBytes} bytes.`)
-}
-
-/** koa-bodyparser throws http-errors. */
-function asServiceError(error: unknown): never {
-  const status = error instanceof Error && 'status' in error ? error.status : undefined
-  if (status === 413) throw new ServiceError('body_too_large', 'The body is too large.')
-  if (status === 415) throw new ServiceError('unsupported_media_type', 'The body is not in UTF-8.')
-  if (status === 400) throw new ServiceError('invalid_json', 'The body is not valid JSON.')
-  throw error
 }

@@ -3,7 +3,8 @@ import { once } from 'node:events'
 import { connect } from 'node:net'
 import { test } from 'node:test'
 import { ServiceError } from '../../internal/core/service-error.ts'
-import { parsedBody, rawBody } from '../../internal/http/raw-body.ts'
+import { parsedBody } from '../../internal/http/parsed-body.ts'
+import { rawBody } from '../../internal/http/raw-body.ts'
 import { serveApp } from '../support/serve-app.ts'
 
 for (const body of [rawBody, parsedBody]) {

@@ -1,0 +1,36 @@
+import { isUtf8 } from 'node:buffer'
+import bodyParser from 'koa-bodyparser'
+import { middleware } from '../core/compose.ts'
+import { type Middleware, required } from '../core/request-state.ts'
+import { ServiceError } from '../core/service-error.ts'
+import { type BodyLimits, readWire, withDefaults } from './raw-body.ts'
+
+/**
+ * As `rawBody`, and koa-bodyparser's `ctx.request.body` from the same chunks: for apps whose routes want it parsed
+ * before anything else. (The parser alone keeps no bytes: its `rawBody` is decoded text.)
+ *
+ * @throws ServiceError as `rawBody`, and `invalid_json`.
+ * @example app.use(parsedBody()).use(verifySignature({ registry })).use(parsedJson())
+ */
+export function parsedBody(limits: BodyLimits = {}): Middleware {
+  const all = withDefaults(limits)
+  const parse = bodyParser({ enableTypes: ['json'], jsonLimit: String(all.maxBodyBytes) })
+  return middleware(async function parsedBody(ctx) {
+    // Both listen in this tick, before the first chunk can flow.
+    await Promise.all([readWire(ctx.req, all, ctx.state), parse(ctx, async () => {}).catch(asServiceError)])
+    const { bytes } = required(ctx, 'body', 'parsedBody')
+    // The parser reads what is not UTF-8 as if it were something else: it would not be what was signed.
+    if (ctx.request.rawBody !== undefined && !isUtf8(bytes)) {
+      throw new ServiceError('invalid_json', 'The body is not valid JSON: it is not valid UTF-8.')
+    }
+  })
+}
+
+/** koa-bodyparser throws http-errors. */
+function asServiceError(error: unknown): never {
+  const status = error instanceof Error && 'status' in error ? error.status : undefined
+  if (status === 413) throw new ServiceError('body_too_large', 'The body is too large.')
+  if (status === 415) throw new ServiceError('unsupported_media_type', 'The body is not in UTF-8.')
+  if (status === 400) throw new ServiceError('invalid_json', 'The body is not valid JSON.')
+  throw error
+}
