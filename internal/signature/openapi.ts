@@ -27,8 +27,9 @@ export const signatureApi: MiddlewareApi = {
     ClientId: {
       in: 'header',
       name: 'X-Client-Id',
-      description: `Who signs; \`${DEFAULT_CLIENT}\` if it is left out.`,
-      schema: { type: 'string', pattern: CLIENT_ID.source, default: DEFAULT_CLIENT },
+      description: `Who signs with \`X-Signature\`; \`${DEFAULT_CLIENT}\` if it is left out. In RFC 9421 \`keyid\` says it.`,
+      // Without `default`: generated clients send that, and then it contradicts another `keyid`.
+      schema: { type: 'string', pattern: CLIENT_ID.source },
       examples: { default: DEFAULT_CLIENT },
     },
   },

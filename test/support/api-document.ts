@@ -9,6 +9,7 @@ const parameter = z.object({
   name: z.string(),
   in: z.enum(['header', 'path', 'query']),
   required: z.boolean().optional(),
+  schema: z.object({ default: z.unknown().optional() }),
   examples: z.record(z.string(), z.object({ value: z.union([z.string(), z.number()]) })),
 })
 const content = z.object({ examples: z.record(z.string(), z.union([reference, example])) })

@@ -42,6 +42,17 @@ describe('the OpenAPI document', () => {
     }
   })
 
+  test('has no default for a header, because generated clients send it where the caller leaves the header out', () => {
+    const headers = api.operations.flatMap(({ parameters }) =>
+      parameters.filter((one) => one.in === 'header'),
+    )
+    assert.ok(headers.some(({ name }) => name === 'X-Client-Id'))
+    assert.deepEqual(
+      headers.filter(({ schema }) => schema.default !== undefined).map(({ name }) => name),
+      [],
+    )
+  })
+
   test('is loaded with the first request for it, and so are the pages', () => {
     const atStart = [...source.matchAll(/^import .* from '([^']+)'$/gm)].map(([, name]) => name)
     assert.ok(atStart.length > 20)
