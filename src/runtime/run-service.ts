@@ -38,12 +38,19 @@ export async function runService(
     exitAfter(service)
   }
   process.on('SIGTERM', stop).on('SIGINT', stop)
-  process.on('SIGHUP', (signal) => {
-    if (settings.logFile === undefined) return stop(signal)
+  const reopen = () => {
     service?.logger.reopen()
     service?.reopenLogs?.()
+  }
+  let isLogMoved = false
+  process.on('SIGHUP', (signal) => {
+    if (settings.logFile === undefined) return stop(signal)
+    isLogMoved = true
+    reopen()
   })
   service = settings.workers > 1 ? await openWorkers(settings) : await open(progress, {})
+  // While it was being opened, perhaps with its log.
+  if (isLogMoved) reopen()
   const { logger, port } = service
   process.stderr.write(banner(port))
   logger.info({ port, ready_after_ms: Math.round(process.uptime() * 1000) }, 'ready')
