@@ -16,11 +16,14 @@ DECLARE
   p payments;
   t timestamptz;
   settle interval := p_settle_ms * interval '1 millisecond';
+  -- No lease is longer, whatever the settings of its node are: GATEWAY_TIMEOUT is at most 120 s, and 5 s come on top.
+  longest_lease CONSTANT interval := '130 seconds';
 BEGIN
   SELECT * INTO p FROM payments WHERE client = p_client AND scope = p_scope AND idempotency_key = p_key;
   -- A request that only reads takes no lock of the audit trail: copies of a request do not wait for each other.
   IF NOT FOUND OR (p.check_at IS NOT NULL AND p.fingerprint = p_fingerprint
-      AND (p.id = p_id OR p.lease_until <= clock_timestamp() OR p.sent_at > clock_timestamp())) THEN
+      AND (p.id = p_id OR p.lease_until <= clock_timestamp() OR p.sent_at > clock_timestamp()
+        OR p.lease_until > clock_timestamp() + longest_lease)) THEN
     PERFORM oncekey_audit_lock(p_client);
     t := clock_timestamp();
     INSERT INTO payments (client, id, scope, idempotency_key, fingerprint, state, attempt, lease_until, sent_at,
@@ -41,6 +44,11 @@ BEGIN
     IF p.check_at IS NOT NULL AND p.sent_at > t THEN
       UPDATE payments SET sent_at = t, lease_until = p.lease_until - (p.sent_at - t),
           check_at = p.check_at - (p.sent_at - t)
+        WHERE client = p_client AND id = p.id RETURNING * INTO p;
+    END IF;
+    -- The same, of an attempt that took over a charge from long before.
+    IF p.check_at IS NOT NULL AND p.lease_until > t + longest_lease THEN
+      UPDATE payments SET lease_until = t + settle, check_at = t + settle
         WHERE client = p_client AND id = p.id RETURNING * INTO p;
     END IF;
   END IF;

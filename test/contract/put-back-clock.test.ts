@@ -61,45 +61,52 @@ test('PostgreSQL: a lease of a clock that was put back ends after its length', a
   )
 })
 
-test('PostgreSQL: a payment of a clock that was put back is taken over after its lease, and its charge may show as long', async (t) => {
-  const { database } = await migratedDatabase(t)
-  const payments = paymentStore(database, { settleMs: LEASE_MS })
-  const key = randomUUID()
-  const begin = (id = randomUUID()) =>
-    payments.begin({
-      payment: {
-        client: 'acme',
-        id,
-        scope: 'POST /pay',
-        key,
-        state: 'processing',
-        amount: '5',
-        currency: 'EUR',
-        userId: undefined,
-        description: undefined,
-        paymentMethod: undefined,
-        metadata: undefined,
-        gatewayKey: FINGERPRINT,
-        createdAt: new Date(),
-      },
-      fingerprint: FINGERPRINT,
-      requestId: undefined,
-    })
-  assert.equal((await begin()).outcome, 'begun')
-  await database.run(
-    (sql) => sql`
-      UPDATE payments SET sent_at = sent_at + interval '1 hour', lease_until = lease_until + interval '1 hour',
+for (const [what, sent] of [
+  ['a payment of a clock that was put back', "sent_at + interval '1 hour'"],
+  [
+    'a payment from long before that was taken over by a clock that was put back',
+    "sent_at - interval '2 hours'",
+  ],
+] as const)
+  test(`PostgreSQL: ${what} is taken over after its lease, and its charge may show as long`, async (t) => {
+    const { database } = await migratedDatabase(t)
+    const payments = paymentStore(database, { settleMs: LEASE_MS })
+    const key = randomUUID()
+    const begin = (id = randomUUID()) =>
+      payments.begin({
+        payment: {
+          client: 'acme',
+          id,
+          scope: 'POST /pay',
+          key,
+          state: 'processing',
+          amount: '5',
+          currency: 'EUR',
+          userId: undefined,
+          description: undefined,
+          paymentMethod: undefined,
+          metadata: undefined,
+          gatewayKey: FINGERPRINT,
+          createdAt: new Date(),
+        },
+        fingerprint: FINGERPRINT,
+        requestId: undefined,
+      })
+    assert.equal((await begin()).outcome, 'begun')
+    await database.run(
+      (sql) => sql`
+      UPDATE payments SET sent_at = ${sql.unsafe(sent)}, lease_until = lease_until + interval '1 hour',
         check_at = check_at + interval '1 hour'`,
-  )
-  const held = await begin()
-  assert.ok(held.outcome === 'in_progress' && held.waitMs <= LEASE_MS, JSON.stringify(held))
-  let last = await begin()
-  await until('it is taken over', async () => {
-    last = await begin()
-    return last.outcome === 'taken_over'
+    )
+    const held = await begin()
+    assert.ok(held.outcome === 'in_progress' && held.waitMs <= LEASE_MS, JSON.stringify(held))
+    let last = await begin()
+    await until('it is taken over', async () => {
+      last = await begin()
+      return last.outcome === 'taken_over'
+    })
+    assert.ok(
+      last.outcome === 'taken_over' && last.attempt === 2 && last.waitMs <= LEASE_MS,
+      JSON.stringify(last),
+    )
   })
-  assert.ok(
-    last.outcome === 'taken_over' && last.attempt === 2 && last.waitMs <= LEASE_MS,
-    JSON.stringify(last),
-  )
-})
