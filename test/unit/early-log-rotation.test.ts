@@ -12,9 +12,16 @@ test('a log that is rotated while the service is being opened is opened anew onc
   const logFile = join(directory, 'log')
   const logger = createLogger({ level: 'info', file: logFile, worker: undefined })
   const settings = { workers: 1, host: '127.0.0.1', port: 0, shutdownGraceMs: 1, logLevel: 'info', logFile }
+  // Other files of tests may share the process, and end with it on a signal.
+  const signals = ['SIGHUP', 'SIGTERM', 'SIGINT'] as const
+  const before = new Set(signals.flatMap((signal) => process.listeners(signal)))
+  const own = (signal: NodeJS.Signals) => process.listeners(signal).filter((one) => !before.has(one))
+  t.after(() => {
+    for (const signal of signals) for (const one of own(signal)) process.off(signal, one)
+  })
   const open = async () => {
     renameSync(logFile, `${logFile}.1`)
-    process.emit('SIGHUP', 'SIGHUP')
+    for (const listener of own('SIGHUP')) listener('SIGHUP', 1)
     return { port: 1, logger, close: async () => {} }
   }
   await runService(settings, open, () => '')
