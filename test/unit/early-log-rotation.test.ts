@@ -21,7 +21,7 @@ test('a log that is rotated while the service is being opened is opened anew onc
   })
   const open = async () => {
     renameSync(logFile, `${logFile}.1`)
-    for (const listener of own('SIGHUP')) listener('SIGHUP', 1)
+    for (const listener of own('SIGHUP')) listener('SIGHUP')
     return { port: 1, logger, close: async () => {} }
   }
   await runService(settings, open, () => '')
