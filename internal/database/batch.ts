@@ -3,8 +3,8 @@
 export type Row = Record<string, unknown>
 
 /**
- * The items as JSON rows with their numbers, sorted by `lockOrder`; a row that is a text is JSON already. Two statements that meet the same rows lock them in
- * the same order, so they cannot deadlock.
+ * The items as JSON rows with their numbers, sorted by `lockOrder`; a row that is a text is JSON already. Two statements
+ * that meet the same rows lock them in the same order, so they cannot deadlock.
  */
 export function batchJson<Item>(
   items: readonly Item[],

@@ -143,21 +143,21 @@ export function connectRedis(url: string, options: RedisConnectionOptions = {}):
     return group
   }
 
-  return {
-    run: (script, keys, args) =>
-      new Promise((resolve, reject) => grouped(script)({ keys, args }, resolve, reject)),
-    ask(script, keys, args, parse) {
-      return new Promise((resolve, reject) => {
-        const parsed = (reply: unknown) => {
-          try {
-            resolve(parse(reply))
-          } catch (error) {
-            reject(error)
-          }
+  const ask: RedisConnection['ask'] = (script, keys, args, parse) =>
+    new Promise((resolve, reject) => {
+      const parsed = (reply: unknown) => {
+        try {
+          resolve(parse(reply))
+        } catch (error) {
+          reject(error)
         }
-        grouped(script)({ keys, args }, parsed, reject)
-      })
-    },
+      }
+      grouped(script)({ keys, args }, parsed, reject)
+    })
+
+  return {
+    run: (script, keys, args) => ask(script, keys, args, (reply) => reply),
+    ask,
     async *scan(match) {
       for (const node of await send(() => nodes.masters())) {
         let cursor = '0'

@@ -138,6 +138,7 @@ export class IdempotencyEngine implements KeyEngine {
     const token = randomHex(16)
     let claim = replays?.find(id, fingerprint)
     if (claim === undefined) {
+      // Each request claims: #timed() would be one more promise and frame.
       const startedMs = performance.now()
       try {
         claim = await store.claim(id, fingerprint, token, leaseMs)

@@ -48,6 +48,7 @@ export async function openProxy(
     : database === undefined
       ? openSettingsClients(config, (result) => logger.info({ result }, 'CLIENTS_FILE was read again'))
       : await openReachableClients(database)
+  // The settings are read once, however often the table is tried.
   async function openReachableClients(of: Database) {
     const clientsIn = openClients(config, logger)
     return await whileReachable(() => clientsIn(of), progress)
