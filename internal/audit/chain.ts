@@ -65,9 +65,7 @@ export class ChainCheck {
     const { seq, hash } = entry
     const expected = this.#head.seq + 1
     if (seq > expected) return missing(expected, seq - 1)
-    if (seq < expected) {
-      return { kind: 'inserted', seq, detail: `there is another entry ${seq}` }
-    }
+    if (seq < expected) return { kind: 'inserted', seq, detail: `there is another entry ${seq}` }
     if (entryHash(this.#head.hash, entry) !== hash) {
       const place = seq === 1 ? 'it is not what was hashed' : `its hash does not follow from entry ${seq - 1}`
       return { kind: 'changed', seq, detail: `entry ${seq} was changed, or is not where it was: ${place}` }
@@ -84,18 +82,16 @@ export class ChainCheck {
   /** After the last entry; `recorded` is the head that the database has, null if it has none, undefined if not known. */
   end(recorded: Head | null | undefined): Fault | undefined {
     const { seq, hash } = this.#head
-    if (recorded === null && seq > 0) {
+    if (recorded === null && seq > 0)
       return { kind: 'head', seq, detail: 'the record of where the chain ends is gone' }
-    }
     if (recorded !== null && recorded !== undefined) {
       if (recorded.seq > seq) return cutOff(seq, recorded.seq, 'the record of its end says')
       if (recorded.seq < seq) {
         const first = recorded.seq + 1
         return { kind: 'inserted', seq: first, detail: `the chain ends at ${recorded.seq}, but goes on` }
       }
-      if (recorded.hash !== hash) {
+      if (recorded.hash !== hash)
         return { kind: 'head', seq, detail: 'the record of where the chain ends has another hash' }
-      }
     }
     const later = this.#noted.find((noted) => noted.seq > seq)
     return later === undefined ? undefined : cutOff(seq, later.seq, 'it was noted')

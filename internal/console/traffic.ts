@@ -53,10 +53,7 @@ export class Traffic {
     const known = clients.get(client)
     if (known === undefined && clients.size >= MAX_CLIENTS) return
     const { requests, limited } = known ?? { requests: 0, limited: 0 }
-    clients.set(client, {
-      requests: requests + 1,
-      limited: limited + (outcome === 'limited' ? 1 : 0),
-    })
+    clients.set(client, { requests: requests + 1, limited: limited + (outcome === 'limited' ? 1 : 0) })
   }
 
   report(): Pick<NodeReport, 'buckets' | 'clients' | 'locks' | 'inFlight'> {

@@ -20,11 +20,7 @@ export function parseInfo(info: string): RedisEngine {
     ['KeyDB', /keydb|^mvcc_depth:/m.test(info) ? redisVersion : undefined],
   ] as const
   const [name, version] = own.find(([, one]) => one !== undefined) ?? ['Redis', redisVersion]
-  return {
-    name: `${name} ${version}`,
-    redisVersion,
-    isActiveReplica: field('role') === 'active-replica',
-  }
+  return { name: `${name} ${version}`, redisVersion, isActiveReplica: field('role') === 'active-replica' }
 }
 
 /** Why the service keeps no promise there, and what to do; undefined: it does. */

@@ -59,9 +59,8 @@ export function docsFile({ signer }: { signer: URL }): Middleware {
     const name = ctx.path.slice(ctx.path.lastIndexOf('/') + 1)
     const ours = own.get(name)
     const theirs = vendored.get(name)
-    if (ours === undefined && theirs === undefined) {
+    if (ours === undefined && theirs === undefined)
       throw new ServiceError('not_found', 'There is nothing at this path.')
-    }
     setPageHeaders(ctx, OWN_AND_DATA)
     if (ours !== undefined) sendCached(ctx, ours)
     if (theirs !== undefined) sendCompressed(ctx, theirs)

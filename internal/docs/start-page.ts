@@ -1,11 +1,6 @@
 import type { Middleware } from '../core/request-state.ts'
 
-const PLACES = {
-  docs: '/docs',
-  openapi: '/openapi.json',
-  problems: '/problems',
-  health: '/health',
-}
+const PLACES = { docs: '/docs', openapi: '/openapi.json', problems: '/problems', health: '/health' }
 
 /** `GET /`: leads a browser to the page to try the API on, and names the other places for everything else. */
 export function startPage({ hasConsole }: { hasConsole: boolean }): Middleware {

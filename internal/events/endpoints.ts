@@ -231,9 +231,5 @@ export async function disabledEndpoint(
 function endpointAsItWas(json: string): Endpoint {
   const row: Record<string, unknown> = JSON.parse(json)
   const time = (value: unknown) => (typeof value === 'string' ? new Date(value) : null)
-  return parseEndpoint({
-    ...row,
-    created_at: time(row.created_at),
-    failing_since: time(row.failing_since),
-  })
+  return parseEndpoint({ ...row, created_at: time(row.created_at), failing_since: time(row.failing_since) })
 }

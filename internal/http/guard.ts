@@ -102,18 +102,16 @@ function checkPath(req: IncomingMessage): void {
 
 function checkHeaders(req: IncomingMessage): void {
   const { rawHeaders } = req
-  if (rawHeaders.length / 2 > MAX_HEADERS) {
+  if (rawHeaders.length / 2 > MAX_HEADERS)
     throw new ServiceError('headers_too_large', `The request has more than ${MAX_HEADERS} headers.`)
-  }
   let seen = NONE
   for (let i = 0; i < rawHeaders.length; i += 2) {
     const single = singleOf(rawHeaders[i] ?? '')
     if ((seen & single) !== 0) throw cameTwice(rawHeaders[i] ?? '')
     seen |= single
   }
-  if ((seen & HOST) === 0 && req.httpVersion !== '1.0') {
+  if ((seen & HOST) === 0 && req.httpVersion !== '1.0')
     throw new ServiceError('invalid_request', 'The Host header is missing.')
-  }
 }
 
 function cameTwice(spelled: string): ServiceError {
@@ -131,9 +129,8 @@ const MAX_LIST = 1_024
 /** Throws `not_acceptable` where a list of what the caller takes is far too long to be one. */
 export function checkLists({ headers }: IncomingMessage): void {
   for (const list of [headers.accept, headers['accept-encoding']]) {
-    if (list !== undefined && list.length > MAX_LIST) {
+    if (list !== undefined && list.length > MAX_LIST)
       throw new ServiceError('not_acceptable', `Accept and Accept-Encoding may have ${MAX_LIST} characters.`)
-    }
   }
 }
 
@@ -141,8 +138,7 @@ export function checkLists({ headers }: IncomingMessage): void {
 export function acceptJson(): Middleware {
   return middleware(function acceptJson(ctx) {
     checkLists(ctx.req)
-    if (ctx.req.headers.accept !== undefined && ctx.accepts(RESPONSE_TYPES) === false) {
+    if (ctx.req.headers.accept !== undefined && ctx.accepts(RESPONSE_TYPES) === false)
       throw new ServiceError('not_acceptable', 'The responses are application/json; see Accept.')
-    }
   })
 }

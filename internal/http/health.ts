@@ -32,9 +32,8 @@ export function livez(): Middleware {
 /** `GET /readyz`: 200 while every service behind it can do what a request needs, 503 otherwise and from the moment of SIGTERM on. */
 export function readyz(options: HealthOptions): Middleware {
   return async function readyz(ctx) {
-    if (options.stopping()) {
+    if (options.stopping())
       throw new ServiceError('shutting_down', 'The service is shutting down.', { retryAfterMs: 1_000 })
-    }
     const down = Object.entries(await probeAll(options)).filter(([, { status }]) => status === 'down')
     if (down.length > 0) {
       const reasons = down.map(([name, { reason }]) => `${name} ${reason}`).join(', ')

@@ -53,9 +53,8 @@ export function parsedJson(): Middleware {
 
 function requireJsonType(ctx: MiddlewareContext): void {
   const type = ctx.req.headers['content-type'] ?? ''
-  if (!JSON_TYPE.test(type)) {
+  if (!JSON_TYPE.test(type))
     throw new ServiceError('unsupported_media_type', 'Send the body as Content-Type: application/json.')
-  }
   const charset = CHARSET.exec(type)?.[1]
   if (charset !== undefined && !UTF8.test(charset)) {
     throw new ServiceError(

@@ -94,11 +94,7 @@ export const healthOperation: Operation = {
       content: jsonContent('Health', {
         down: {
           summary: 'The database is away',
-          value: {
-            ...up,
-            status: 'down',
-            services: { database: { status: 'down', latency_ms: 1000.4 } },
-          },
+          value: { ...up, status: 'down', services: { database: { status: 'down', latency_ms: 1000.4 } } },
         },
       }),
     },

@@ -20,9 +20,8 @@ export function parsedBody(limits: BodyLimits = {}): Middleware {
     await Promise.all([readWire(ctx.req, all, ctx.state), parse(ctx, async () => {}).catch(asServiceError)])
     const { bytes } = required(ctx, 'body', 'parsedBody')
     // The parser reads what is not UTF-8 as if it were something else: it would not be what was signed.
-    if (ctx.request.rawBody !== undefined && !isUtf8(bytes)) {
+    if (ctx.request.rawBody !== undefined && !isUtf8(bytes))
       throw new ServiceError('invalid_json', 'The body is not valid JSON: it is not valid UTF-8.')
-    }
   })
 }
 

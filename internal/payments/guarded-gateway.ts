@@ -93,9 +93,8 @@ export function guardedGateway(gateway: PaymentGateway, options: GuardedGatewayO
       }),
     async find(key) {
       const result = await find(key)
-      if (isFailure(result) && probeAtMs === undefined) {
+      if (isFailure(result) && probeAtMs === undefined)
         await throughBreaker(breaker, async (): Promise<FindResult> => result)
-      }
       return result
     },
     restMs: () => (probeAtMs === undefined ? undefined : Math.max(1, probeAtMs - performance.now())),

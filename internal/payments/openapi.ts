@@ -131,10 +131,7 @@ export const createPaymentOperation: Operation = {
     schema: 'PaymentRequest',
     examples: {
       completed: { summary: 'A payment', value: REQUEST },
-      declined: {
-        summary: 'A payment that is declined; the amount as a string',
-        value: DECLINED_REQUEST,
-      },
+      declined: { summary: 'A payment that is declined; the amount as a string', value: DECLINED_REQUEST },
       validation_failed: {
         summary: 'More decimals than the currency has',
         value: { amount: 19.905, currency: 'EUR', payment_method: 'pm_test_4242' },

@@ -79,11 +79,7 @@ export function payOnce(options: PayOnceOptions): (intent: PaymentIntent) => Pro
     if (restMs !== undefined) return await withoutGateway(intent, restMs)
     const payment = paymentOf(intent, now())
     const leave = leaveWithin(LEAVE_WITHIN_MS)
-    const begun = await store.begin({
-      payment,
-      fingerprint: intent.fingerprint,
-      requestId: intent.requestId,
-    })
+    const begun = await store.begin({ payment, fingerprint: intent.fingerprint, requestId: intent.requestId })
     switch (begun.outcome) {
       case 'begun':
         return await orUnknown(first({ intent, payment, attempt: 1 }, leave))

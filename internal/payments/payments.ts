@@ -51,9 +51,8 @@ export function getPayment(database: Database): Middleware {
     const { client } = required(ctx, 'caller', 'verifySignature')
     const id = ctx.path.slice(ctx.path.lastIndexOf('/') + 1)
     const payment = validate(id) ? await findPayment(database, client, id) : undefined
-    if (payment === undefined) {
+    if (payment === undefined)
       throw new ServiceError('not_found', 'There is no payment with this transaction id among yours.')
-    }
     ctx.set('Content-Type', JSON_TYPE)
     ctx.body = paymentJson(payment)
   }

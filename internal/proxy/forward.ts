@@ -59,9 +59,8 @@ export function forwardOnce(options: ForwardOnceOptions): Middleware {
       case 'whole':
         setResponse(ctx, exchanged)
         attempt.outcome = meaningOf(exchanged.status, exchanged.outcome, on5xx)
-        if (typeof attempt.outcome === 'object') {
+        if (typeof attempt.outcome === 'object')
           onTrouble(ctx, attempt.outcome.unknown, new Error(`the backend responded with ${exchanged.status}`))
-        }
         break
       case 'stream': {
         setResponse(ctx, exchanged)

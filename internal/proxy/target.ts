@@ -49,9 +49,7 @@ export function checkForwardable(req: IncomingMessage): void {
     throw new ServiceError(
       'method_not_allowed',
       'TRACE is not passed on: it would show the headers added here.',
-      {
-        headers: { Allow: 'GET, HEAD, POST, PUT, PATCH, DELETE, OPTIONS' },
-      },
+      { headers: { Allow: 'GET, HEAD, POST, PUT, PATCH, DELETE, OPTIONS' } },
     )
   }
   if (/\bwebsocket\b/i.test(req.headers.upgrade ?? '')) {

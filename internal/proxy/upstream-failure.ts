@@ -79,9 +79,8 @@ export function unreachable(
       cause,
     })
   }
-  if (fault === 'unreachable') {
+  if (fault === 'unreachable')
     return new ServiceError('backend_unreachable', WHAT[fault], { cause, retryAfterMs: RETRY_MS })
-  }
   const code = fault === 'timeout' ? 'backend_timeout' : 'backend_unreachable'
   if (keyed || IDEMPOTENT.has(method))
     return new ServiceError(code, WHAT[fault], { effect: 'unknown', cause })

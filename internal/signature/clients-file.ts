@@ -40,13 +40,8 @@ export function openClientsFile(options: ClientsFileOptions): ClientsFile {
   const { file, defaultSecret, refusedSecrets = [], minSecretBytes = 1, pollMs = POLL_MS } = options
   const { checkLimits, onReload } = options
   const fixed = new Map<string, Client>()
-  if (defaultSecret !== undefined) {
-    fixed.set(DEFAULT_CLIENT, {
-      id: DEFAULT_CLIENT,
-      secrets: [lasting(defaultSecret)],
-      minScheme: undefined,
-    })
-  }
+  if (defaultSecret !== undefined)
+    fixed.set(DEFAULT_CLIENT, { id: DEFAULT_CLIENT, secrets: [lasting(defaultSecret)], minScheme: undefined })
   const rules = {
     taken: [...fixed.keys()],
     refusedSecrets,

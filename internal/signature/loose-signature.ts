@@ -34,14 +34,12 @@ export function readLoosely(values: readonly string[]): LooseSignature | undefin
 }
 
 function formOf(text: string, time: string | undefined): string | undefined {
-  if (OPENSSL.test(text)) {
+  if (OPENSSL.test(text))
     return "the header has what openssl prints in front of the digits: cut it off, with sed 's/.* //' or openssl dgst -r"
-  }
   const [, name] = /^"?(v0|(?:hmac-?)?sha-?256|hmac|signature|sig|mac)=/i.exec(text) ?? []
   if (name !== undefined) return `the header has "${name}=" in front of the digits: leave it out`
-  if (/^(hmac|hmac-sha-?256|signature|bearer)\s/i.test(text)) {
+  if (/^(hmac|hmac-sha-?256|signature|bearer)\s/i.test(text))
     return 'the header has a word in front of the signature, as Authorization has: leave it out'
-  }
   if (/^v1=[^,]*,\s*t=/i.test(text)) return 'the time stands behind the signature: write t= first'
   if (/^0x/i.test(text)) return 'the header has 0x in front of the digits: leave it out'
   if (/^["']/.test(text)) return 'the header stands in quotes: leave them out'

@@ -127,9 +127,8 @@ function digestMistake({ rawHeaders, body }: SignedRequest): string[] {
   const lines = headerValues(rawHeaders, 'content-digest')
   const fits = (bytes: Buffer) => contentDigestFault(lines, new WireBody(bytes).sha256) === undefined
   if (lines.length === 0 || fits(body.bytes)) return []
-  if (lines.join() === `sha-256=:${Buffer.from(body.sha256).toString('base64')}:`) {
+  if (lines.join() === `sha-256=:${Buffer.from(body.sha256).toString('base64')}:`)
     return ['Content-Digest: the hex digits of the hash were base64-encoded: encode its 32 bytes']
-  }
   const found = bodyMistakes(body.bytes).find((mistake) => fits(mistake.body))
   return found === undefined ? [] : [`Content-Digest: ${found.says}`]
 }

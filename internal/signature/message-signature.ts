@@ -67,9 +67,8 @@ export function parseMessageSignature(
   if (macs === undefined) return { malformed: 'Signature is not a dictionary of RFC 9651' }
   const candidates = [...input].filter(([, member]) => isForUs(member))
   const [candidate] = candidates
-  if (candidate === undefined || candidates.length > 1) {
+  if (candidate === undefined || candidates.length > 1)
     return { malformed: `${candidates.length} signatures have alg hmac-sha256 or none, it must be one` }
-  }
   const [label, list] = candidate
   if (!('items' in list)) return { malformed: `${label} in Signature-Input is not a list of components` }
   return readParameters(label, list) ?? assemble(label, list, macs.get(label))
@@ -98,9 +97,8 @@ function assemble(
   signature: Member | undefined,
 ): MessageSignature | Malformed {
   if (signature === undefined) return { malformed: `Signature has no member ${label}` }
-  if (!('item' in signature) || signature.item.type !== 'bytes' || signature.parameters.size > 0) {
+  if (!('item' in signature) || signature.item.type !== 'bytes' || signature.parameters.size > 0)
     return { malformed: `${label} in Signature must be :<base64>:` }
-  }
   const mac = signature.item.value
   if (mac.length !== MAC_BYTES) {
     const hex = mac.length === 2 * MAC_BYTES && /^[0-9a-f]+$/i.test(mac.toString('latin1'))
@@ -108,15 +106,13 @@ function assemble(
     return { malformed: `${label} in Signature has ${mac.length} bytes, it must be ${MAC_BYTES}${why}` }
   }
   const { length } = list.items
-  if (length > MAX_COMPONENTS) {
+  if (length > MAX_COMPONENTS)
     return { malformed: `${label} covers ${length} components, at most ${MAX_COMPONENTS} are taken` }
-  }
   const names = new Set<string>()
   for (const { item, parameters } of list.items) {
     const name = item.type === 'string' ? item.value : undefined
-    if (name === undefined || parameters.size > 0) {
+    if (name === undefined || parameters.size > 0)
       return { malformed: `the components of ${label} must be strings without parameters` }
-    }
     if (!isComponent(name)) return { malformed: `the component "${name}" of ${label} is not supported` }
     if (names.has(name)) return { malformed: `the component "${name}" of ${label} comes twice` }
     names.add(name)

@@ -38,9 +38,8 @@ const entry = z.strictObject(
  */
 export function parseClients(bytes: Buffer, file: string, rules: ClientRules): Map<string, Client> {
   const json = parseJson(bytes, file)
-  if (typeof json !== 'object' || json === null || Array.isArray(json)) {
+  if (typeof json !== 'object' || json === null || Array.isArray(json))
     throw new Error(`${file}: the whole file must be one JSON object {client: {secrets, min_scheme, limits}}`)
-  }
   const clients = new Map<string, Client>()
   const faults: string[] = []
   for (const [id, value] of Object.entries(json)) {
@@ -58,9 +57,8 @@ export function parseClients(bytes: Buffer, file: string, rules: ClientRules): M
     for (const [i, text] of secrets.entries()) {
       if (rules.refusedSecrets.includes(text)) fault(['secrets', i], 'is a published secret')
       if (text.trim() !== text) fault(['secrets', i], 'must have no white space at its ends')
-      if (Buffer.byteLength(text) < (rules.minSecretBytes ?? 1)) {
+      if (Buffer.byteLength(text) < (rules.minSecretBytes ?? 1))
         fault(['secrets', i], `must have at least ${rules.minSecretBytes} bytes in production`)
-      }
     }
     const limitsFault = limits === undefined ? undefined : faultOf(limits, rules.checkLimits)
     if (limitsFault !== undefined) fault(['limits'], limitsFault)
@@ -83,9 +81,8 @@ function parseJson(bytes: Buffer, file: string): unknown {
   if (!isUtf8(bytes))
     throw new Error(`${file}: the file must be UTF-8${hasUtf16Mark(bytes) ? ', and is UTF-16' : ''}`)
   const text = bytes.toString('utf8')
-  if (text.startsWith(BYTE_ORDER_MARK)) {
+  if (text.startsWith(BYTE_ORDER_MARK))
     throw new Error(`${file}: the file begins with a byte order mark (BOM): save it as UTF-8 without one`)
-  }
   let value: unknown
   try {
     value = JSON.parse(text)

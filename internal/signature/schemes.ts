@@ -81,10 +81,7 @@ function padsOf(secret: Secret): Pads {
   const key = Buffer.alloc(BLOCK_BYTES)
   key.set(bytes.length > BLOCK_BYTES ? createHash('sha256').update(bytes).digest() : bytes)
   const padded = (byte: number) => Buffer.from(key.map((one) => one ^ byte))
-  const made = {
-    inner: padded(0x36),
-    outer: Buffer.concat([padded(0x5c), Buffer.alloc(DIGEST_BYTES)]),
-  }
+  const made = { inner: padded(0x36), outer: Buffer.concat([padded(0x5c), Buffer.alloc(DIGEST_BYTES)]) }
   pads.set(secret, made)
   return made
 }

@@ -26,9 +26,8 @@ const TAG_BYTES = 16
 /** Reads 32 bytes in base64 or base64url. Throws an Error with the rule and without the text. */
 export function parseSealKey(text: string): SealKey {
   const bytes = Buffer.from(text, 'base64')
-  if (!/^[A-Za-z0-9+/_-]{43}=?$/.test(text) || bytes.length !== KEY_BYTES) {
+  if (!/^[A-Za-z0-9+/_-]{43}=?$/.test(text) || bytes.length !== KEY_BYTES)
     throw new Error('must be 32 bytes in base64, as "openssl rand -base64 32" prints them')
-  }
   const id = createHash('sha256').update(bytes).digest('hex').slice(0, 16)
   return { id, key: createSecretKey(bytes) }
 }

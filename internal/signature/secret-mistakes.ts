@@ -113,12 +113,10 @@ function encodedVariants(secret: Buffer): Variant[] {
     [`the secret was URL-encoded: ${RAW}`, latin1(encodeURIComponent(wellFormed(words)))],
     [`the secret was URL-decoded: ${RAW}`, urlDecoded(bare)],
   ]
-  if (/^([0-9a-f]{2})+$/i.test(bare)) {
+  if (/^([0-9a-f]{2})+$/i.test(bare))
     variants.push([`the secret was hex-decoded: ${RAW}`, Buffer.from(bare, 'hex')])
-  }
-  if (/^[A-Za-z0-9+/_-]{4,}={0,2}$/.test(bare)) {
+  if (/^[A-Za-z0-9+/_-]{4,}={0,2}$/.test(bare))
     variants.push([`the secret was base64-decoded: ${RAW}`, Buffer.from(bare, 'base64')])
-  }
   const [, webhook] = /^whsec_([A-Za-z0-9+/_-]+={0,2})$/.exec(bare) ?? []
   if (webhook !== undefined) {
     const says = 'the secret was base64-decoded behind whsec_, as a library for Standard Webhooks does'

@@ -56,9 +56,8 @@ export function profileFault(request: SignedRequest, signature: MessageSignature
   const { target, rawHeaders, body } = request
   const { covered, keyid } = signature
   // An absolute target has its path elsewhere; `/orders?` and `/orders` have the same @query.
-  if (!target.startsWith('/') || target.includes('#') || target.endsWith('?')) {
+  if (!target.startsWith('/') || target.includes('#') || target.endsWith('?'))
     return 'the request target must be a path, and its query not be empty'
-  }
   const has = (name: string) => headerValues(rawHeaders, name).length > 0
   const needed = [
     '@method',
@@ -77,9 +76,7 @@ export function profileFault(request: SignedRequest, signature: MessageSignature
     if (fault !== undefined) return fault
   }
   const claimed = headerValues(rawHeaders, 'x-client-id')
-  if (claimed.length > 0 && claimed.join(',') !== keyid) {
-    return 'X-Client-Id and keyid must be the same'
-  }
+  if (claimed.length > 0 && claimed.join(',') !== keyid) return 'X-Client-Id and keyid must be the same'
   return undefined
 }
 

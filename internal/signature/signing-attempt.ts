@@ -45,9 +45,8 @@ const FORM = 'X-Signature must be exactly t=<Unix seconds>,v1=<64 hex digits>'
 
 export function attemptOf(request: SignedRequest, options: AttemptOptions): Attempt[] {
   const signature = readSignature(request.rawHeaders)
-  if (typeof signature === 'object' && 'covered' in signature) {
+  if (typeof signature === 'object' && 'covered' in signature)
     return messageAttempt(request, signature, options.guess)
-  }
   const { values, form } = headerOf(request.rawHeaders)
   const loose = readLoosely(values)
   if (loose === undefined) return []

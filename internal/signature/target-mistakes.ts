@@ -68,9 +68,8 @@ export function targetVariants(target: string, { hosts }: Front): Variant[] {
     variants.push([says, `${path}?${sortedQuery(query)}`])
   }
   // Where this changes no more than the escapes, they have words of their own.
-  if (target.toLowerCase() !== lowerEscapes(target)) {
+  if (target.toLowerCase() !== lowerEscapes(target))
     variants.push(['the path was signed in lower case: sign it as sent', target.toLowerCase()])
-  }
   for (const prefix of hosts.flatMap((host) => [`http://${host}`, `https://${host}`, host])) {
     variants.push(
       [`the host was signed with the path ("${prefix}"): sign path and query alone`, `${prefix}${target}`],

@@ -74,9 +74,8 @@ export function verify(
   const client = id === undefined ? undefined : registry.find(id)
   const covered = coveredBytes(signature, request, id ?? '')
   const secret = matching(macsOf(signature), covered.bytes, client?.secrets ?? [])
-  if (client === undefined || secret === undefined || !covered.unambiguous) {
+  if (client === undefined || secret === undefined || !covered.unambiguous)
     return refuse(scheme, 'signature_invalid', NO_MATCH)
-  }
   const { expiresAtMs } = secret
   const ending = expiresAtMs === undefined ? {} : { secretExpiresAtMs: expiresAtMs }
   const minScheme = client.minScheme ?? settings.minScheme

@@ -21,9 +21,8 @@ export function parseNoted(
   }
   for (const text of given) take(text, `--head ${text}`)
   const lines = linesOf(file).map((line) => line.trim())
-  if (file !== undefined && lines.every((line) => line === '')) {
+  if (file !== undefined && lines.every((line) => line === ''))
     throw new Error(`--heads ${file}: there are no heads in it, so that nothing would be compared`)
-  }
   for (const [i, line] of lines.entries()) {
     if (line !== '') take(line, `--heads ${file}, line ${i + 1}`)
   }

@@ -32,11 +32,7 @@ These only tell:
   oncekey proxy --target http://127.0.0.1:8081 --lookup 'http://127.0.0.1:8081/_outcome/{key}'
 `
 
-const OPTIONS = {
-  port: { type: 'string' },
-  host: { type: 'string' },
-  ledger: { type: 'string' },
-} as const
+const OPTIONS = { port: { type: 'string' }, host: { type: 'string' }, ledger: { type: 'string' } } as const
 
 /** Runs until SIGTERM or SIGINT. */
 export async function backend(args: string[]): Promise<number> {

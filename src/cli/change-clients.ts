@@ -39,9 +39,8 @@ export async function addOne(
   client: string,
   minScheme: Scheme | undefined,
 ): Promise<Shown> {
-  if (isInSettings(config, client)) {
+  if (isInSettings(config, client))
     throw new Error(`client ${client} is defined by HMAC_SECRET or CLIENTS_FILE, which would stay in force`)
-  }
   const { secret, stored } = generate(client, await sealingKey(database, config))
   const outcome = await persistently(() => addClient(database, stored, minScheme, note))
   if (outcome === 'exists') {
@@ -94,9 +93,8 @@ export async function revokeOne(
   if (outcome === 'unknown_client') throw unknownClient(config, client)
   if (outcome === 'unknown_secret')
     throw new Error(`--secret ${secretId}: client ${client} has no such secret`)
-  if (isInSettings(config, client)) {
+  if (isInSettings(config, client))
     warn(`client ${client} is also defined by HMAC_SECRET or CLIENTS_FILE, which stays in force`)
-  }
   const [listed] = await listClients(database, client)
   const left = (listed?.secrets ?? [])
     .filter(({ state }) => state !== 'revoked')

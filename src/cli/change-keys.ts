@@ -60,9 +60,8 @@ export async function* releaseKey(
   resolver: Resolver,
   yes: boolean,
 ): AsyncIterable<Shown> {
-  if (!yes && process.stdin.isTTY !== true) {
+  if (!yes && process.stdin.isTTY !== true)
     throw new Error('the next retry with this key will run the request again: --yes says that this is meant')
-  }
   const record = await unknownRecord(records, id)
   if (!yes && !(await confirmed(record))) {
     yield { warning: 'nothing was changed', code: 1 }

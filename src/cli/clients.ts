@@ -54,12 +54,7 @@ const VERBS = {
 type Verb = keyof typeof VERBS
 
 export async function clients(args: string[]): Promise<number> {
-  return await runVerb(args, {
-    name: 'clients',
-    verbs: VERBS,
-    parse,
-    open: () => openCommandContext(),
-  })
+  return await runVerb(args, { name: 'clients', verbs: VERBS, parse, open: () => openCommandContext() })
 }
 
 function parse(name: Verb, operands: readonly string[], options: Options): Work<CommandContext> {
@@ -113,9 +108,8 @@ function parseChange(
 
 /** Undefined for `default`. */
 function parseLimits(text: string | undefined): string | undefined {
-  if (text === undefined) {
+  if (text === undefined)
     throw new Error("limit takes NAME and LIMITS, such as 'client=600/60s'; or none, or default")
-  }
   if (text === 'default') return undefined
   parseClientLimits(text)
   return text

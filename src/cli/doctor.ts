@@ -77,9 +77,8 @@ function clientsFile(config: Config): Finding[] {
 }
 
 async function checkDatabase(config: Config): Promise<Finding[]> {
-  if (config.databaseUrl === undefined) {
+  if (config.databaseUrl === undefined)
     return [{ ok: true, check: 'database', detail: `embedded, under ${config.dataDir}; opened by serve` }]
-  }
   const database = openDatabase(config.databaseUrl)
   try {
     const findings = [...(await databaseServer(database)), await databaseClock(database)]
@@ -113,12 +112,10 @@ async function databaseClock(database: Database): Promise<Finding> {
 /** `newer`: what a newer version has applied. That is fine while nodes are upgraded, unless a name says otherwise. */
 function migrations(pending: readonly string[], newer: readonly string[]): Finding {
   const check = 'migrations'
-  if (newer.some((name) => BREAKING.test(name))) {
+  if (newer.some((name) => BREAKING.test(name)))
     return { ok: false, check, detail: `${newer.join(', ')}: the database is too new for this version` }
-  }
-  if (pending.length > 0) {
+  if (pending.length > 0)
     return { ok: false, check, detail: `${pending.join(', ')} not applied: run oncekey migrate` }
-  }
   const beyond =
     newer.length === 0 ? '' : `, and by a newer version ${newer.join(', ')}: upgrade this one too`
   return { ok: true, check, detail: `all applied${beyond}` }

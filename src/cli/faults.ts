@@ -61,9 +61,8 @@ export async function faults(args: string[]): Promise<number> {
   const given = parseArgs({ args, options: OPTIONS }).values
   const settings = readFaults(given, () => randomBytes(4).toString('hex'))
   const { listen, target, seed } = settings
-  if (Object.keys(settings.faults).length === 0) {
+  if (Object.keys(settings.faults).length === 0)
     process.stderr.write('oncekey faults: no fault is chosen, so that everything passes; see --help\n')
-  }
   const stopped = untilStopped()
   const proxy = new FaultProxy({
     ...listen,

@@ -126,9 +126,8 @@ function fingerprint(data: Line, isSidecar: boolean): string {
 
 function requestDigest(data: Line): string {
   const { request_body: text, request_body_base64: encoded, request_body_sha256: digest } = data
-  if ([text, encoded, digest].filter((one) => one !== undefined).length !== 1) {
+  if ([text, encoded, digest].filter((one) => one !== undefined).length !== 1)
     throw new Error('needs one of request_body, request_body_base64 and request_body_sha256')
-  }
   return digest ?? hash('sha256', text === undefined ? Buffer.from(encoded ?? '', 'base64') : text)
 }
 

@@ -111,9 +111,8 @@ function importing(file: string, options: Options, by: string): Work<OpenRecords
 
 function parseId(given: (option: string) => string | undefined): KeyId {
   const [client, scope, key] = ONE.map(given)
-  if (!client || !scope || !key) {
+  if (!client || !scope || !key)
     throw new Error("--client, --scope (for example 'POST /orders') and --key say which record; see list")
-  }
   return { client, scope, key }
 }
 

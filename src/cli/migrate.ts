@@ -26,10 +26,7 @@ database) there is nothing to do by hand.
 export async function migrate(args: string[]): Promise<number> {
   const { values } = parseArgs({
     args,
-    options: {
-      partition: { type: 'string' },
-      distribute: { type: 'boolean', default: false },
-    },
+    options: { partition: { type: 'string' }, distribute: { type: 'boolean', default: false } },
   })
   const partitions = values.partition === undefined ? undefined : partitionCount(values.partition)
   if (partitions !== undefined && values.distribute)

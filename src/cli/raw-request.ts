@@ -32,13 +32,11 @@ export function parseRawRequest(bytes: Buffer): { request: SignedRequest; notes:
 function bodyOf(rest: Buffer, rawHeaders: readonly string[]): { body: Buffer; notes: string[] } {
   const header = (name: string) =>
     rawHeaders.find((_, i) => i % 2 === 1 && rawHeaders[i - 1]?.toLowerCase() === name)
-  if (header('transfer-encoding') !== undefined) {
+  if (header('transfer-encoding') !== undefined)
     throw new Error('the request has Transfer-Encoding: record it with its body as it is without chunks')
-  }
   const length = header('content-length')
-  if (length === undefined || !/^\d{1,9}$/.test(length) || Number(length) === rest.length) {
+  if (length === undefined || !/^\d{1,9}$/.test(length) || Number(length) === rest.length)
     return { body: rest, notes: [] }
-  }
   const declared = Number(length)
   // The newline that an editor adds at the end of the file is no part of the request.
   if (declared < rest.length)

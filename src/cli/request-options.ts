@@ -76,9 +76,8 @@ export function readBytes(option: string, file: string): Buffer {
 /** The HMAC key. */
 export function readSecret(values: RequestValues): KeyObject {
   const { secret, 'secret-env': name, 'secret-file': file } = values
-  if ([secret, name, file].filter((value) => value !== undefined).length > 1) {
+  if ([secret, name, file].filter((value) => value !== undefined).length > 1)
     throw new Error('give one of --secret, --secret-env and --secret-file')
-  }
   const found =
     file !== undefined
       ? Buffer.from(
@@ -117,9 +116,8 @@ export function readNow(values: RequestValues, now: () => number): number {
 function splitUrl(text: string) {
   const [, origin, host, rest = ''] = /^(https?:\/\/([^/?#\s@]+))?([^\s#]*)(?:#.*)?$/i.exec(text) ?? []
   const target = rest.startsWith('/') ? rest : origin === undefined ? undefined : `/${rest}`
-  if (target === undefined || hasControls(text)) {
+  if (target === undefined || hasControls(text))
     throw new Error(`${text}: it must be http://HOST/PATH, https://HOST/PATH or /PATH, without white space`)
-  }
   return { origin, host, target }
 }
 

@@ -18,10 +18,7 @@ ${settingsHelp('serve')}`
 
 /** Runs until SIGTERM or SIGINT, then finishes the requests in flight and exits with 0. A second signal exits at once. */
 export async function serve(args: string[]): Promise<number | undefined> {
-  const { values } = parseArgs({
-    args,
-    options: { 'print-config': { type: 'boolean' } },
-  })
+  const { values } = parseArgs({ args, options: { 'print-config': { type: 'boolean' } } })
   const { values: config, given } = readSettings('serve')
   if (values['print-config'] === true) {
     process.stdout.write(printConfig({ values: config, given }))

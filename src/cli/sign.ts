@@ -54,9 +54,8 @@ export async function sign(args: string[]): Promise<number> {
   if (values.curl === true && origin === undefined)
     throw new Error(`${url}: --curl needs a URL with its host`)
   const secret = readSecret(values)
-  if (scheme === 'v0' && body.length === 0) {
+  if (scheme === 'v0' && body.length === 0)
     throw new Error('--scheme v0: it covers only the body, and there is none; use v1')
-  }
   const nowMs = readNow(values, Date.now)
   const request = {
     method,
@@ -91,9 +90,8 @@ function headersOf(...[scheme, secret, request]: Parameters<typeof signedHeaders
 
 /** HTTP trims it: what is signed must be what arrives. */
 function headerValue(option: string, value: string): string {
-  if (hasControls(value) || value.trim() !== value) {
+  if (hasControls(value) || value.trim() !== value)
     throw new Error(`${option} ${JSON.stringify(value)}: no control characters, and no spaces around it`)
-  }
   return value
 }
 

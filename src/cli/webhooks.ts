@@ -66,12 +66,7 @@ type Verb = keyof typeof VERBS
 const MAX_OVERLAP = { hours: MAX_OVERLAP_S / 3_600, name: 'a week' }
 
 export async function webhooks(args: string[]): Promise<number> {
-  return await runVerb(args, {
-    name: 'webhooks',
-    verbs: VERBS,
-    parse,
-    open: () => openCommandContext(''),
-  })
+  return await runVerb(args, { name: 'webhooks', verbs: VERBS, parse, open: () => openCommandContext('') })
 }
 
 function parse(name: Verb, operands: readonly string[], options: Options): Work<CommandContext> {

@@ -18,12 +18,7 @@ export interface ListOptions extends PageOptions {
 
 /** The parameters of the query, as the service names them. */
 export function listQuery({ limit, cursor, createdAfter, createdBefore }: ListOptions) {
-  return {
-    limit,
-    cursor,
-    created_after: timeOf(createdAfter),
-    created_before: timeOf(createdBefore),
-  }
+  return { limit, cursor, created_after: timeOf(createdAfter), created_before: timeOf(createdBefore) }
 }
 
 function timeOf(value: string | Date | undefined): string | undefined {

@@ -34,9 +34,8 @@ export function text(value: string): string {
 
 /** A secret. A line end that came along with it, as from `$(cat file)` or an editor, would be part of every signature. */
 export function unpadded(value: string): string {
-  if (value.trim() !== value) {
+  if (value.trim() !== value)
     throw new Error('must have no white space at its ends: a line end or a space was probably copied with it')
-  }
   return value
 }
 
@@ -103,9 +102,8 @@ export const pathPrefix = matching(
 /** Paths are put behind it, so it ends with one. Credentials may be in it. */
 export function gatewayUrl(text: string): string {
   const parsed = /^https?:\/\//.test(text) && URL.canParse(text) ? new URL(text) : undefined
-  if (parsed === undefined || parsed.search !== '' || parsed.hash !== '') {
+  if (parsed === undefined || parsed.search !== '' || parsed.hash !== '')
     throw new Error('must be an http:// or https:// URL without query and fragment')
-  }
   try {
     decodeURIComponent(`${parsed.username}${parsed.password}`)
   } catch {
@@ -118,9 +116,8 @@ export function gatewayUrl(text: string): string {
 export function redisUrl(text: string): string {
   if (/^rediss?\+sentinel:\/\/[^/]+\/[^/]+$/.test(text)) return text
   for (const node of text.split(',')) {
-    if (!/^rediss?:\/\//.test(node.trim()) || !URL.canParse(node.trim())) {
+    if (!/^rediss?:\/\//.test(node.trim()) || !URL.canParse(node.trim()))
       throw new Error('must be redis://, rediss://, a comma list of them, or redis+sentinel://host:port/name')
-    }
   }
   return text
 }

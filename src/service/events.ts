@@ -30,9 +30,8 @@ export function readObjects(database: Database): ReadObjects {
       const payment = paymentById.get(event.object)
       const state = STATES[event.type]
       if (order !== undefined) found.set(eventId(event), `{"order":${orderJson(order)}}`)
-      if (payment !== undefined && state !== undefined) {
+      if (payment !== undefined && state !== undefined)
         found.set(eventId(event), paymentJson({ ...payment, state }))
-      }
     }
     await Promise.all(
       events

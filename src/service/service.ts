@@ -81,9 +81,7 @@ export async function openService(
   const operating = openConsole({ config, database, redis, limiter, ownLimits, metrics, logger })
   const stores = { clients, database, now: clock.now, redis, gateway, observations, limiter, ownLimits }
   const dependencies = { config, ...stores, drain, health, logger, metrics, scrape, spans, ...operating }
-  const server = createServer(pipeline(dependencies).callback(), {
-    onRefused: countRefusals(instruments),
-  })
+  const server = createServer(pipeline(dependencies).callback(), { onRefused: countRefusals(instruments) })
   const port = await listen(server, config.host, context.port ?? config.port)
   const metricsServer =
     config.metricsPort === undefined || worker !== undefined
@@ -133,12 +131,10 @@ function warnAboutSettings(config: Config, logger: Logger): void {
       'without DATABASE_URL orders live in the embedded database: a power cut may cost the last seconds',
     )
   }
-  if (config.production && config.gatewayUrl === undefined) {
+  if (config.production && config.gatewayUrl === undefined)
     logger.warn('without GATEWAY_URL payments are simulated: nothing is charged')
-  }
-  if (config.production && config.simulatedFailureRate > 0) {
+  if (config.production && config.simulatedFailureRate > 0)
     logger.warn('SIMULATED_FAILURE_RATE is set: requests to /pay fail on purpose')
-  }
   if (!config.production || config.redisUrl !== undefined || config.rateLimits?.length === 0) return
   logger.warn(
     'without REDIS_URL this process counts the rate limits by itself: several services would admit more',

@@ -104,23 +104,19 @@ export function readProxyConfig(args: string[], outer?: NodeJS.ProcessEnv): Prox
     timeoutMs: read('timeout', maxDurationMs, duration(SHORTEST_MS)),
     connectTimeoutMs: read('connect-timeout', CONNECT_TIMEOUT_MS, duration(SHORTEST_MS)),
   }
-  if (verify && own.caller !== undefined) {
+  if (verify && own.caller !== undefined)
     faults.push('--caller goes without --verify: a signature says who calls')
-  }
-  if (values.caller !== undefined && values['client-header'] !== undefined) {
+  if (values.caller !== undefined && values['client-header'] !== undefined)
     faults.push('--client-header NAME is the same as --caller header:NAME: leave one of them out')
-  }
-  if (own.lookupUrl !== undefined && own.onUnknown === 'release') {
+  if (own.lookupUrl !== undefined && own.onUnknown === 'release')
     faults.push('--lookup goes without --on-unknown release: nothing stays unknown')
-  }
   let settings: SidecarSettings | undefined
   try {
     const env = environmentWith({ HOST: values.host, PORT: values.port }, outer)
     const shared = readSettings(verify ? 'proxy --verify' : 'proxy', env)
     settings = shared.values
-    if (shared.given.text('METRICS_PORT') !== undefined) {
+    if (shared.given.text('METRICS_PORT') !== undefined)
       faults.push('METRICS_PORT is for oncekey serve: the sidecar has --admin-port')
-    }
     faults.push(...clashes(settings, own))
   } catch (error) {
     if (!(error instanceof ConfigError)) throw error
@@ -141,21 +137,18 @@ function clashes(
     )
   }
   const { port, host, secretsKey, databaseUrl, production, operatorToken } = settings
-  if (production && operatorToken !== undefined && adminPort === undefined) {
+  if (production && operatorToken !== undefined && adminPort === undefined)
     faults.push('OPERATOR_TOKEN needs --admin-port in production: the console is on that listener only')
-  }
   const itself = [`http://${host}:${port}`, `http://localhost:${port}`, `http://127.0.0.1:${port}`]
-  if (port !== 0 && itself.includes(target.origin)) {
+  if (port !== 0 && itself.includes(target.origin))
     faults.push(`--target ${target.origin}: that is the sidecar itself; give one of them another port`)
-  }
   if (adminPort !== undefined && adminPort === port) {
     faults.push(
       `--admin-port ${adminPort}: it is the same as the port; leave it out for /.oncekey/ on the port`,
     )
   }
-  if (verify && secretsKey !== undefined && databaseUrl === undefined) {
+  if (verify && secretsKey !== undefined && databaseUrl === undefined)
     faults.push('SECRETS_KEY needs DATABASE_URL: the secrets it opens are in the database')
-  }
   return faults
 }
 

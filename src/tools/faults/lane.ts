@@ -142,15 +142,12 @@ export class Lane {
     const { cut, blackhole, halfClose } = this.#faults
     const { direction } = this.#options
     const found: { kind: 'cut' | 'blackhole' | 'half-close'; afterBytes: number }[] = []
-    if (cut !== undefined && concerns(cut.directions, direction)) {
+    if (cut !== undefined && concerns(cut.directions, direction))
       found.push({ kind: 'cut', afterBytes: cut.afterBytes })
-    }
-    if (blackhole !== undefined && concerns(blackhole.directions, direction)) {
+    if (blackhole !== undefined && concerns(blackhole.directions, direction))
       found.push({ kind: 'blackhole', afterBytes: blackhole.afterBytes })
-    }
-    if (halfClose !== undefined && halfClose.direction === direction) {
+    if (halfClose !== undefined && halfClose.direction === direction)
       found.push({ kind: 'half-close', afterBytes: halfClose.afterBytes })
-    }
     return found.sort((one, other) => one.afterBytes - other.afterBytes)[0]
   }
 
@@ -170,9 +167,8 @@ export class Lane {
   /** Whether the end of the stream may pass: a direction that is to be a blackhole from its first byte is one for it too. */
   #open(): boolean {
     const obstacle = this.#obstacle()
-    if (obstacle?.kind === 'blackhole' && obstacle.afterBytes <= this.#passed && this.#state === 'open') {
+    if (obstacle?.kind === 'blackhole' && obstacle.afterBytes <= this.#passed && this.#state === 'open')
       this.#meet(obstacle)
-    }
     return this.#state === 'open'
   }
 

@@ -32,13 +32,11 @@ export function readFaults(given: Given, newSeed: () => string): FaultSettings {
     return value
   }
   for (const [option, ...needs] of NEEDS) {
-    if (given[option] !== undefined && needs.every((other) => given[other] === undefined)) {
+    if (given[option] !== undefined && needs.every((other) => given[other] === undefined))
       throw new Error(`--${option} says nothing without --${needs.join(' or --')}`)
-    }
   }
-  if (given.every !== undefined && given.probability !== undefined) {
+  if (given.every !== undefined && given.probability !== undefined)
     throw new Error('--every and --probability: choose one of them')
-  }
 
   const cutAfter = read('cut-after', bytes)
   const after = read('after', bytes) ?? 0

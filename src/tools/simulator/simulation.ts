@@ -118,11 +118,7 @@ function openLane(run: Run, name: string, copy: number, signal: AbortSignal): (p
     const { settings } = run
     const deadlineMs = Math.max(1, settings.durationMs + GRACE_MS - run.now())
     try {
-      const { rateLimit } = await sendPlan(client, settings.api, plan, {
-        key: plan.key,
-        signal,
-        deadlineMs,
-      })
+      const { rateLimit } = await sendPlan(client, settings.api, plan, { key: plan.key, signal, deadlineMs })
       run.limit = rateLimit ?? run.limit
     } catch (error) {
       call.gaveUp = true
