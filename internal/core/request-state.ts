@@ -51,8 +51,8 @@ export interface Attempt {
   outcome?: RequestOutcome
 }
 
-/** 'stands': the response is in the row. 'mismatch': another request has the row. */
-export type RowOutcome = 'stands' | 'mismatch'
+/** 'stands': the response is in the row. `mismatch`: the fingerprint of another request, which has the row. */
+export type RowOutcome = 'stands' | { mismatch: string }
 
 /** A JSON body. */
 export interface JsonBody {

@@ -1,7 +1,8 @@
 -- claim: takes the key, or tells what stands in the way. One atomic step.
 -- KEYS[1]  the record: a hash, and once it has a response a string (complete.lua)
 -- ARGV     fingerprint, token, lease in ms, time to live of the record in ms
--- returns  {'acquired', attempt} | {'replay', status, headers, body} | {'mismatch', fingerprint of the record}
+-- returns  {'acquired', attempt} | {'replay', status, headers, body}
+--          | {'mismatch', fingerprint of the record, 'completed' if it has its response}
 --          | {'in_progress', ms until the lease ends}
 --          | {'unknown', reason or '', ms since it was dispatched or became unknown, the holder's token}
 return function(KEYS, ARGV)
@@ -10,7 +11,7 @@ return function(KEYS, ARGV)
   local kind = redis.call('TYPE', KEYS[1]).ok
   if kind == 'string' then
     local asked, _, _, _, status, headers, body = cmsgpack.unpack(redis.call('GET', KEYS[1]))
-    if asked ~= fingerprint then return {'mismatch', asked} end
+    if asked ~= fingerprint then return {'mismatch', asked, 'completed'} end
     return {'replay', status, headers, bytes(body)}
   end
 

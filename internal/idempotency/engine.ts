@@ -87,7 +87,7 @@ export interface EngineOptions {
   /** Asked when a claim finds an unknown outcome: at most once a second for each key, and once at a time. */
   lookup?: Lookup
   now?: () => number
-  /** Responses that were replayed a moment ago are replayed from here, and the store is not asked. */
+  /** What is known of completed requests decides, and the store is not asked. */
   replays?: ReplayCache
   onOutcome?: (outcome: Outcome) => void
   /** Told how long a verb of the store took, in seconds, whether it succeeded or not. */
@@ -148,6 +148,8 @@ export class IdempotencyEngine implements KeyEngine {
         claim = await this.#claimAgain(id, fingerprint, token, error)
       }
       if (claim.outcome === 'replay') replays?.keep(id, fingerprint, claim.response)
+      else if (claim.outcome === 'mismatch' && claim.isCompleted && claim.fingerprint !== undefined)
+        replays?.keepFingerprint(id, claim.fingerprint)
     }
     if (claim.outcome !== 'acquired') {
       // What was recorded then decides; it is looked up once.

@@ -60,9 +60,7 @@ export function postgresStore(database: Database, options: PostgresStoreOptions 
         database.shards !== undefined
           ? sql`SELECT * FROM oncekey_claim_all(${clientOf(items)}, ${rows}, ${ttlMs}::bigint)`
           : sql`
-        SELECT r.n, c.*, CASE WHEN c.outcome = 'mismatch' THEN (
-          SELECT encode(k.fingerprint, 'hex') FROM idempotency_keys AS k
-            WHERE k.client = r.client AND k.scope = r.scope AND k.key = r.key) END AS fingerprint
+        SELECT r.n, c.*
         FROM json_to_recordset(${rows}::text::json)
           AS r(n integer, client text, scope text, key text, fingerprint text, token text, lease_ms integer)
         CROSS JOIN LATERAL oncekey_claim(r.client, r.scope, r.key, decode(r.fingerprint, 'hex'),
@@ -193,7 +191,9 @@ function parseClaim(row: Row): Claim {
     case 'mismatch':
       return {
         outcome: 'mismatch',
-        fingerprint: typeof row.fingerprint === 'string' ? row.fingerprint : undefined,
+        // The function of a version before does not give it.
+        fingerprint: row.held instanceof Buffer ? row.held.toString('hex') : undefined,
+        isCompleted: row.status !== null,
       }
     case 'in_progress':
       return { outcome: 'in_progress', retryAfterMs: Number(row.wait_ms) }

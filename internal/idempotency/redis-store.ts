@@ -76,7 +76,7 @@ function parseClaim(reply: unknown): Claim {
     case 'replay':
       return { outcome: 'replay', response: parseResponse(first, second, third) }
     case 'mismatch':
-      return { outcome: 'mismatch', fingerprint: String(first) }
+      return { outcome: 'mismatch', fingerprint: String(first), isCompleted: second === 'completed' }
     case 'in_progress':
       return { outcome: 'in_progress', retryAfterMs: Number(first) }
     case 'unknown':

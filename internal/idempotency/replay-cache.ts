@@ -22,12 +22,14 @@ const MAX_KEPT_MS = 60_000
 
 interface Kept {
   fingerprint: string
-  replay: Claim
+  /** undefined: only the fingerprint is known. */
+  replay: Claim | undefined
 }
 
 /**
- * The responses that were replayed a moment ago. A stored response never changes: neither a retry nor an operator can do
- * that, so that it need not be asked for again.
+ * The responses that were replayed a moment ago, and the fingerprints of completed requests whose keys were used for
+ * other requests. A completed request never changes: neither a retry nor an operator can do that, so that the store need
+ * not be asked again.
  */
 export class ReplayCache {
   /** undefined: its responses would be forgotten at once. */
@@ -57,6 +59,11 @@ export class ReplayCache {
     const { status, headers } = response
     const replay: Claim = { outcome: 'replay', response: { status, headers, body } }
     this.#kept.set(nameOf(id), { fingerprint, replay }, { size: body.length + OVERHEAD_BYTES })
+  }
+
+  /** The key stands for this completed request. */
+  keepFingerprint(id: KeyId, fingerprint: string): void {
+    this.#kept?.set(nameOf(id), { fingerprint, replay: undefined }, { size: OVERHEAD_BYTES })
   }
 }
 

@@ -51,8 +51,10 @@ export class RowEngine implements KeyEngine {
     try {
       const handled = await handle(NOT_CLAIMED)
       if (handled.row === undefined && isRefusal(handled)) return await claiming.run(id, fingerprint, handle)
-      if (handled.row === 'mismatch') onOutcome?.('mismatch')
-      else if (handled.outcome === 'completed') onOutcome?.(handled.replayed ? 'replay' : 'fresh')
+      if (typeof handled.row === 'object') {
+        onOutcome?.('mismatch')
+        replays.keepFingerprint(id, handled.row.mismatch)
+      } else if (handled.outcome === 'completed') onOutcome?.(handled.replayed ? 'replay' : 'fresh')
       if (handled.replayed) replays.keep(id, fingerprint, handled.response)
       return handled
     } finally {

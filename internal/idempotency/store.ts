@@ -52,9 +52,9 @@ export type Claim =
   | { outcome: 'replay'; response: StoredResponse }
   /**
    * The key stands for another request. Takes precedence over everything below. `fingerprint` is that of the request it
-   * stands for; undefined where another claim took the key in the same moment.
+   * stands for, if it is known. `isCompleted`: that request has its response, so the key stands for it until it expires.
    */
-  | { outcome: 'mismatch'; fingerprint: string | undefined }
+  | { outcome: 'mismatch'; fingerprint: string | undefined; isCompleted?: boolean }
   | { outcome: 'in_progress'; retryAfterMs: number }
   /** Held until an operator or a lookup finds out what happened. */
   | ({ outcome: 'unknown' } & Unknown)

@@ -43,7 +43,7 @@ export function placeOrder({ orders, now, onPlaced }: PlaceOrderOptions): Middle
     }
     const response = { status: 201, body: `{"order":${orderJson(order)}}` }
     return orders.place({ client, order, fingerprint, response }).then((placed) => {
-      if (placed.outcome === 'mismatch') attempt.row = 'mismatch'
+      if (placed.outcome === 'mismatch') attempt.row = { mismatch: placed.fingerprint }
       if (placed.outcome === 'mismatch' || placed.outcome === 'recorded') throw keyReused()
       attempt.row = 'stands'
       if (placed.outcome === 'created') onPlaced?.()

@@ -3,7 +3,7 @@ import { quoted } from '../core/quoted.ts'
 import { batchJson } from '../database/batch.ts'
 import type { Database, Sql } from '../database/database.ts'
 import type { Placed, Placement, Standing } from './placement.ts'
-import { existing, logged, MISMATCH } from './standing.ts'
+import { existing, logged, mismatch } from './standing.ts'
 
 export const CREATED: Placed = { outcome: 'created' }
 
@@ -55,7 +55,7 @@ export async function placeAll(
     const order = found.get(nameOf(item.client, item.order.key))
     if (order === undefined) return 'neither'
     if (order.id === item.order.id) return CREATED
-    return order.fingerprint === item.fingerprint ? order.existing : MISMATCH
+    return order.fingerprint === item.fingerprint ? order.existing : mismatch(order.fingerprint)
   })
 }
 
@@ -76,7 +76,8 @@ async function placeOnShard(
     const item = items[Number(n)]
     if (id === null) placed[Number(n)] = 'neither'
     else if (id !== item?.order.id)
-      placed[Number(n)] = fingerprint === item?.fingerprint ? existing(id, status, body) : MISMATCH
+      placed[Number(n)] =
+        fingerprint === item?.fingerprint ? existing(id, status, body) : mismatch(fingerprint)
   }
   return placed
 }

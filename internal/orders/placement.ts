@@ -22,8 +22,8 @@ export type Placed =
   | { outcome: 'created' }
   /** The key has its order already, from the same request: here is its stored response. */
   | { outcome: 'existing'; id: string; response: { status: number; body: string } }
-  /** The key has its order already, from another request. */
-  | { outcome: 'mismatch' }
+  /** The key has its order already, from another request, which has this fingerprint. */
+  | { outcome: 'mismatch'; fingerprint: string }
   /** The key has no order, but a record of another request or response: see `OrderStoreOptions.recordsOf`. */
   | { outcome: 'recorded' }
 

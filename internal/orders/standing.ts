@@ -25,10 +25,14 @@ export async function standing(
     deadlineMs,
   )
   if (row === undefined) return undefined
-  return row.fingerprint === fingerprint ? existing(row.id, row.response_status, row.body) : MISMATCH
+  return row.fingerprint === fingerprint
+    ? existing(row.id, row.response_status, row.body)
+    : mismatch(row.fingerprint)
 }
 
-export const MISMATCH: Standing = { outcome: 'mismatch' }
+export function mismatch(fingerprint: unknown): Standing {
+  return { outcome: 'mismatch', fingerprint: String(fingerprint) }
+}
 
 export function existing(id: unknown, status: unknown, body: unknown): Standing {
   return { outcome: 'existing', id: String(id), response: { status: Number(status), body: String(body) } }

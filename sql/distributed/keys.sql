@@ -1,4 +1,5 @@
 -- The verbs of the key store for many keys of one shard.
+-- fingerprint: NULL; the version before gave that of a mismatch here, which is in held now.
 CREATE OR REPLACE FUNCTION oncekey_claim_all(p_client text, p_rows text, p_ttl_ms bigint)
 RETURNS TABLE (n integer, outcome text, attempt integer, wait_ms integer, status smallint, headers text, body bytea,
   reason text, since_ms bigint, held bytea, fingerprint text) LANGUAGE plpgsql AS $$
@@ -13,11 +14,6 @@ BEGIN
     c := oncekey_claim(r.client, r.scope, r.key, decode(r.fingerprint, 'hex'), decode(r.token, 'hex'), r.lease_ms, p_ttl_ms);
     n := r.n; outcome := c.outcome; attempt := c.attempt; wait_ms := c.wait_ms; status := c.status;
     headers := c.headers; body := c.body; reason := c.reason; since_ms := c.since_ms; held := c.held;
-    fingerprint := NULL;
-    IF c.outcome = 'mismatch' THEN
-      SELECT encode(k.fingerprint, 'hex') INTO fingerprint FROM idempotency_keys AS k
-        WHERE k.client = r.client AND k.scope = r.scope AND k.key = r.key;
-    END IF;
     RETURN NEXT;
   END LOOP;
 END $$;

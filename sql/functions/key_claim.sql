@@ -1,6 +1,7 @@
 -- Claims a key in one atomic step. It must be a statement of its own at READ COMMITTED, where each query inside sees what
 -- was committed before it began.
--- outcome: acquired (attempt) | replay (status, headers, body) | mismatch | in_progress (wait_ms)
+-- outcome: acquired (attempt) | replay (status, headers, body) | in_progress (wait_ms)
+--          | mismatch (held: the fingerprint of the record, status: that of its response, if it has one)
 --          | unknown (reason, since_ms: since it was dispatched or became unknown, held: the token of its holder)
 CREATE OR REPLACE FUNCTION oncekey_claim(
   p_client text, p_scope text, p_key text, p_fingerprint bytea, p_token bytea, p_lease_ms integer, p_ttl_ms bigint,
@@ -33,7 +34,8 @@ BEGIN
         WHERE client = p_client AND scope = p_scope AND key = p_key AND token = k.token AND state = k.state
           AND lease_until = k.lease_until AND expires_at = k.expires_at;
     ELSIF k.fingerprint <> p_fingerprint THEN
-      outcome := 'mismatch';
+      outcome := 'mismatch'; held := k.fingerprint;
+      IF k.state = 'completed' THEN status := k.status; END IF;
       RETURN;
     ELSIF k.state = 'completed' THEN
       outcome := 'replay'; status := k.status; headers := k.headers; body := k.body;

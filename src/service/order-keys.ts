@@ -19,7 +19,8 @@ export function orderRow(read: Read): RowOf {
   return async function orderRow({ client, key }, fingerprint) {
     const found = await read({ client, key, fingerprint })
     if (found === undefined) return undefined
-    if (found.outcome === 'mismatch') return { outcome: 'mismatch', fingerprint: undefined }
+    if (found.outcome === 'mismatch')
+      return { outcome: 'mismatch', fingerprint: found.fingerprint, isCompleted: true }
     const { status, headers, body } = existingOrder(found)
     return { outcome: 'replay', response: { status, headers, body: Buffer.from(body) } }
   }

@@ -42,7 +42,7 @@ export const ORDER_SABOTAGES: Record<string, Sabotage> = {
     patches: [
       {
         file: PLACE_ORDERS,
-        find: 'order.fingerprint === item.fingerprint ? order.existing : MISMATCH',
+        find: 'order.fingerprint === item.fingerprint ? order.existing : mismatch(order.fingerprint)',
         replace: 'order.existing',
       },
       {

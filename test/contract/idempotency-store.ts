@@ -18,7 +18,8 @@ export interface Subject {
 
 const FINGERPRINT = 'a'.repeat(64)
 const OTHER = 'b'.repeat(64)
-const MISMATCH = { outcome: 'mismatch', fingerprint: FINGERPRINT }
+const MISMATCH = { outcome: 'mismatch', fingerprint: FINGERPRINT, isCompleted: false }
+const COMPLETED_MISMATCH = { outcome: 'mismatch', fingerprint: FINGERPRINT, isCompleted: true }
 /** Shorter than any test takes to notice, longer than a slow machine takes between two calls. */
 const LEASE_MS = 5_000
 /** Where a whole server is looked through. */
@@ -105,7 +106,7 @@ function contract(open: () => Promise<Subject>): void {
     const mine = await acquire(id)
     assert.deepEqual(await store.claim(id, OTHER, token(), LEASE_MS), MISMATCH)
     await store.complete(id, mine, RESPONSE)
-    assert.deepEqual(await store.claim(id, OTHER, token(), LEASE_MS), MISMATCH)
+    assert.deepEqual(await store.claim(id, OTHER, token(), LEASE_MS), COMPLETED_MISMATCH)
     const held = newKeyId()
     await store.release(held, await acquire(held), { unknown: 'not_told' })
     assert.deepEqual(await store.claim(held, OTHER, token(), LEASE_MS), MISMATCH)
@@ -415,7 +416,7 @@ function contract(open: () => Promise<Subject>): void {
     assert.deepEqual(await importAll(keys), ['imported', 'imported'])
     for (const id of ids) {
       assert.deepEqual(await store.claim(id, FINGERPRINT, token(), LEASE_MS), replay)
-      assert.deepEqual(await store.claim(id, OTHER, token(), LEASE_MS), MISMATCH)
+      assert.deepEqual(await store.claim(id, OTHER, token(), LEASE_MS), COMPLETED_MISMATCH)
       const { state, status, resolvedBy, expiresMs = 0 } = await shown(id)
       assert.deepEqual([state, status, resolvedBy], ['completed', 201, 'jane'])
       assert.ok(expiresMs > 0 && expiresMs <= 86_400_000, `${expiresMs}`)

@@ -86,7 +86,7 @@ async function place({ engine, orders }: Node, id: ReturnType<typeof newKeyId>, 
         replayed: true,
         row: 'stands',
       }
-    const row = placed.outcome === 'mismatch' ? 'mismatch' : undefined
+    const row = placed.outcome === 'mismatch' ? { mismatch: placed.fingerprint } : undefined
     return { response: responseOf('', 409), outcome: 'not_executed', replayed: false, row }
   })
   return { status: response.status, body: response.body.toString(), replayed }
@@ -171,6 +171,18 @@ test('another request with the key gets 409, also while the first is in flight',
   }
   assert.deepEqual(one.outcomes, ['mismatch', 'fresh'])
   assert.equal(await ordersUnder(id.key), 1)
+})
+
+test('a conflict is one statement, and the same again none; the request that has the order still gets its response', async () => {
+  const id = newKeyId()
+  const first = await place(node(), id)
+  const one = node()
+  assert.equal((await place(one, id, OTHER)).status, 409)
+  for (let n = 0; n < 2; n++)
+    await assert.rejects(place(one, id, OTHER), refusedWith('idempotency_key_reused'))
+  assert.equal(one.statements(), 1)
+  assert.deepEqual(await place(one, id), { ...first, replayed: true })
+  assert.deepEqual(one.outcomes, ['mismatch', 'mismatch', 'mismatch', 'replay'])
 })
 
 test('a copy waits so long and no longer for a request that hangs', async () => {

@@ -80,7 +80,7 @@ function contract(open: () => Promise<OrderSubject>): void {
     const first = placement()
     await orders.place(first)
     const other = placement({ key: first.order.key }, 'b'.repeat(64))
-    assert.deepEqual(await orders.place(other), { outcome: 'mismatch' })
+    assert.deepEqual(await orders.place(other), { outcome: 'mismatch', fingerprint: first.fingerprint })
     assert.equal(await count(first.order.key), 1)
   })
 

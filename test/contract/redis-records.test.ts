@@ -55,7 +55,7 @@ test('a response that the version before recorded is replayed and shown, and sta
   })
   await raw.pexpire(name, options.ttlMs)
   assert.deepEqual(await store.claim(id, fingerprint, token(), 1_000), { outcome: 'replay', response })
-  const mismatch = { outcome: 'mismatch', fingerprint }
+  const mismatch = { outcome: 'mismatch', fingerprint, isCompleted: false }
   assert.deepEqual(await store.claim(id, 'b'.repeat(64), token(), 1_000), mismatch)
   assert.equal(await store.renew(id, mine, 1_000), false)
   assert.equal(await store.complete(id, mine, { ...response, status: 200 }), true, 'as it was')

@@ -168,7 +168,8 @@ export class ModelKeys {
       return { outcome: 'acquired', attempt }
     }
     if (held === undefined) return hold(1)
-    if (held.fingerprint !== fingerprint) return { outcome: 'mismatch', fingerprint: held.fingerprint }
+    if (held.fingerprint !== fingerprint)
+      return { outcome: 'mismatch', fingerprint: held.fingerprint, isCompleted: held.state === 'completed' }
     if (held.state === 'completed' && held.response !== undefined)
       return { outcome: 'replay', response: held.response }
     if (held.state === 'in_progress') {

@@ -54,7 +54,7 @@ export class ModelOrders implements OrderStore {
   #standing({ client, key, fingerprint }: OrderKey) {
     const row = this.rows.find((one) => one.client === client && one.order.key === key)
     if (row === undefined) return undefined
-    if (row.fingerprint !== fingerprint) return { outcome: 'mismatch' } as const
+    if (row.fingerprint !== fingerprint) return { outcome: 'mismatch', fingerprint: row.fingerprint } as const
     const response = { status: row.response.status, body: row.response.body }
     return { outcome: 'existing', id: row.order.id, response } as const
   }

@@ -56,6 +56,18 @@ test('another request with the key of a known response is refused, and the store
   assert.equal(claims(), 1)
 })
 
+test('another request with the key of a completed request is refused, and the store is asked once', async () => {
+  let claim: Claim = { outcome: 'mismatch', fingerprint: OTHER_FINGERPRINT, isCompleted: true }
+  const { run, claims } = cached(() => claim, { ttlMs: DAY_MS })
+  for (let i = 0; i < 3; i++) await assert.rejects(run(), { code: 'idempotency_key_reused' })
+  assert.equal(claims(), 1)
+  claim = replay()
+  for (let i = 0; i < 2; i++) assert.deepEqual(await run(ID, OTHER_FINGERPRINT), REPLAYED)
+  assert.equal(claims(), 2, 'only its fingerprint was known')
+  await assert.rejects(run(), { code: 'idempotency_key_reused' })
+  assert.equal(claims(), 2)
+})
+
 test('what is not finished is asked each time', async () => {
   const unfinished: [Claim, string][] = [
     [{ outcome: 'in_progress', retryAfterMs: 1 }, 'request_in_progress'],
