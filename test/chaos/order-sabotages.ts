@@ -47,8 +47,8 @@ export const ORDER_SABOTAGES: Record<string, Sabotage> = {
       },
       {
         file: 'internal/orders/standing.ts',
-        find: 'row.fingerprint === fingerprint ? existing',
-        replace: 'row ? existing',
+        find: 'row.fingerprint === fingerprint\n    ? existing',
+        replace: 'row\n    ? existing',
       },
     ],
     faults: ['redis-flush', 'after-ttl'],
