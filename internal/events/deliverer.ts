@@ -14,7 +14,7 @@ import { endpointSecrets, findEndpoint, resealEndpoints } from './endpoints.ts'
 import { eventId, eventJson, type ReadObjects } from './event.ts'
 import type { WebhookPost, WebhookResponse } from './post-webhook.ts'
 import { retryAfterMs, retryDelayMs } from './retry-schedule.ts'
-import { type Sealing, webhookSignature } from './webhook-secret.ts'
+import { type Sealing, webhookHeaders } from './webhook-secret.ts'
 
 export interface DelivererOptions {
   database: Database
@@ -33,47 +33,39 @@ export interface DelivererOptions {
 }
 
 export interface Deliverer {
-  /** Makes and sends what is due; resolves when it was sent. How many attempts it made. */
+  /** Sends what is due; resolves with the number of attempts after the last one. */
   round(): Promise<number>
-  /** Resolves when nothing is being sent any more. What was not taken stays for another node. */
+  /** Resolves when nothing is in flight any more. */
   close(): Promise<void>
 }
 
 const EVERY_MS = 1_000
 const TIMEOUT_MS = 15_000
-/** Longer than an attempt with all its statements; a node that dies leaves its deliveries for so long. */
+/** Longer than an attempt with all its statements; the deliveries of a dead node wait for so long. */
 const LEASE_MS = 60_000
 const MAX_IN_FLIGHT = 128
-/** For what is being sent when the service stops. */
+/** For what is in flight when the service stops. */
 const CLOSE_MS = 1_000
 const GIVE_UP_MS = 5 * 86_400_000
 const KEEP_MS = 30 * 86_400_000
 const SWEEP_EVERY_MS = 60_000
 const SWEEP = 1_000
-/** As Standard Webhooks asks for. A longer event carries the id of its object alone. */
+/** As Standard Webhooks recommends. A longer event has only the id of its object. */
 const MAX_PAYLOAD_BYTES = 20_000
 const MAX_ERROR = 256
 
 /**
- * Delivers the events of all endpoints, at least once, until it is closed. Any number of nodes may run one: each delivery is
- * taken under a lease by one of them, and by another one after the lease if that node is gone.
+ * Delivers the events of all endpoints at least once. Every node may run one: a node takes a delivery under a lease, and
+ * another one takes it after the lease if the first is gone.
  */
 export function startDeliverer(options: DelivererOptions): Deliverer {
-  const {
-    database,
-    sealing,
-    readObjects,
-    post,
-    now,
-    random,
-    everyMs = EVERY_MS,
-    leaseMs = LEASE_MS,
-  } = options
-  /** By endpoint: how many are being sent. */
+  const { database, sealing, readObjects, post, now, random } = options
+  const { everyMs = EVERY_MS, leaseMs = LEASE_MS } = options
+  /** Deliveries in flight by endpoint. */
   const busy = new Map<string, number>()
   const inFlight = new Set<Promise<void>>()
   const stopping = new AbortController()
-  // One for each webhook that is being sent.
+  // One listener for each webhook in flight.
   setMaxListeners(0, stopping.signal)
   let sweptMs = Number.NEGATIVE_INFINITY
 
@@ -90,7 +82,7 @@ export function startDeliverer(options: DelivererOptions): Deliverer {
           const left = (busy.get(delivery.endpoint) ?? 1) - 1
           if (left > 0) return void busy.set(delivery.endpoint, left)
           busy.delete(delivery.endpoint)
-          // There may be more for it, also behind a look that has just left it out.
+          // More deliveries of this endpoint may be due, also if the look in flight left it out.
           hasFreed = true
           if (timer !== undefined && performance.now() + everyMs / 10 < dueMs) schedule(everyMs / 10)
         })
@@ -102,19 +94,15 @@ export function startDeliverer(options: DelivererOptions): Deliverer {
   const attempt = async (delivery: TakenDelivery): Promise<void> => {
     const startedMs = performance.now()
     const result = await send(delivery)
-    // Cut off by the end of this node: another one sends it again after the lease.
+    // The node stops: another one sends it again after the lease.
     if (result === undefined) return
     const { client, endpoint } = delivery
     const outcome = await settleDelivery(database, delivery, result, GIVE_UP_MS)
     options.onAttempt?.({ client, endpoint, outcome, durationMs: performance.now() - startedMs })
   }
 
-  const send = async ({
-    client,
-    endpoint: id,
-    event,
-    failures,
-  }: TakenDelivery): Promise<AttemptResult | undefined> => {
+  const send = async (delivery: TakenDelivery): Promise<AttemptResult | undefined> => {
+    const { client, endpoint: id, event, failures } = delivery
     const failed = (error: string, response?: WebhookResponse): AttemptResult => ({
       delivered: false,
       status: response?.status,
@@ -128,25 +116,13 @@ export function startDeliverer(options: DelivererOptions): Deliverer {
     const secrets = await endpointSecrets(database, sealing, endpoint)
     const objects = await readObjects(client, [event])
     const body = payload(client, event, objects.get(eventId(event)))
-    const seconds = Math.floor(now() / 1_000)
-    const headers = {
-      'Content-Type': 'application/json; charset=utf-8',
-      'User-Agent': 'oncekey',
-      'webhook-id': eventId(event),
-      'webhook-timestamp': String(seconds),
-      'webhook-signature': webhookSignature(secrets, eventId(event), seconds, body),
-    }
+    const headers = webhookHeaders(secrets, eventId(event), Math.floor(now() / 1_000), body)
+    const { signal } = stopping
     let response: WebhookResponse
     try {
-      response = await post({
-        url: endpoint.url,
-        headers,
-        body,
-        timeoutMs: TIMEOUT_MS,
-        signal: stopping.signal,
-      })
+      response = await post({ url: endpoint.url, headers, body, timeoutMs: TIMEOUT_MS, signal })
     } catch (error) {
-      if (stopping.signal.aborted) return undefined
+      if (signal.aborted) return undefined
       return failed(error instanceof Error ? error.message : String(error))
     }
     const { status, text } = response
@@ -169,14 +145,14 @@ export function startDeliverer(options: DelivererOptions): Deliverer {
   }
 
   let closed = false
-  /** undefined: it looks now. */
+  /** undefined: a look is in flight. */
   let timer: NodeJS.Timeout | undefined
-  /** Of the timer. */
+  /** When the timer fires, by performance.now(). */
   let dueMs = 0
-  /** Since the last look began an endpoint has got nothing more on its way. */
+  /** Since the last look began an endpoint has no delivery in flight any more. */
   let hasFreed = false
   let looking: Promise<void> = Promise.resolve()
-  /** Sending goes on beside it: an endpoint that is slow keeps no other one waiting. */
+  /** Does not wait for what it sends: a slow endpoint does not delay the others. */
   const look = async () => {
     let works: Promise<void>[] = []
     hasFreed = false

@@ -8,7 +8,7 @@ export interface TakenDelivery {
   client: string
   endpoint: string
   event: Event
-  /** Fences: what becomes of an older attempt is not recorded. */
+  /** Fencing: the result of an older attempt is not recorded. */
   attempt: number
   /** Attempts that failed before this one. */
   failures: number
@@ -19,23 +19,23 @@ export interface AttemptResult {
   status: number | undefined
   response: string | undefined
   error: string | undefined
-  /** undefined: it is not tried again. */
+  /** Until the next attempt; undefined: there is none. */
   nextMs: number | undefined
-  /** The endpoint wants no more. */
+  /** 410: the endpoint wants no more events. */
   gone: boolean
 }
 
 const SETTLED = ['stale', 'delivered', 'retry', 'failed', 'disabled'] as const
 export type Settled = (typeof SETTLED)[number]
 
-/** Events that become deliveries of one endpoint in one transaction. */
+/** Events of one endpoint that become deliveries in one transaction. */
 const FAN_OUT = 100
-/** Of one endpoint at once: what follows waits, so that an endpoint that is away for days does not fill the table. */
+/** Open deliveries of one endpoint: later events wait, so that an unreachable endpoint does not fill the table. */
 const MAX_OPEN = 1_000
-/** To one endpoint at once from one node. */
+/** Concurrent deliveries to one endpoint from one node. */
 const EACH = 4
 
-/** Makes the deliveries of new events; how many. */
+/** Makes the deliveries of new events; returns how many. */
 export async function fanOut(database: Database): Promise<number> {
   const [row] = await database.run(
     (sql) => sql`SELECT oncekey_webhook_fan_out(${FAN_OUT}::integer, ${MAX_OPEN}::integer) AS made`,
@@ -77,7 +77,7 @@ export async function settleDelivery(
   return knownWord(row?.outcome, SETTLED)
 }
 
-/** Forgets deliveries that ended so long ago, and secrets that sign no more; how many deliveries. */
+/** Deletes deliveries that ended `keepMs` ago, and secrets that are over; returns how many deliveries. */
 export async function sweepDeliveries(database: Database, keepMs: number, limit: number): Promise<number> {
   const [row] = await database.run(
     (sql) => sql`SELECT oncekey_webhook_sweep(${keepMs}::bigint, ${limit}::integer) AS removed`,

@@ -10,10 +10,10 @@ export interface EndpointRow {
   /** Why it is disabled. */
   reason: string | undefined
   failingMs: number | undefined
-  /** Since the last attempt that was a success, that failed. */
+  /** Since the last successful attempt. */
   deliveredMs: number | undefined
   failedMs: number | undefined
-  /** Deliveries that wait, and that have failed in the last 30 days; 1,000 at most. */
+  /** Pending deliveries, and those that failed in the last 30 days; 1,000 at most. */
   open: number
   failed: number
 }
@@ -25,7 +25,7 @@ export interface DeliveryRow {
   state: 'pending' | 'delivered' | 'failed'
   attempts: number
   status: number | undefined
-  /** The first characters of the response, as the receiver sent them. */
+  /** The first characters of the response. */
   response: string | undefined
   error: string | undefined
   /** Until the next attempt. */
@@ -39,7 +39,7 @@ const MAX_ENDPOINTS_SHOWN = 200
 const MAX_COUNT = 1_000
 const MAX_DELIVERIES_SHOWN = 50
 
-/** Those that fail first. `client`: only its own. `complete` false: there are more. */
+/** Failing endpoints first. `client`: only its endpoints. `complete` false: there are more. */
 export async function endpointBoard(
   database: Database,
   client: string | undefined,
@@ -73,8 +73,8 @@ export async function endpointBoard(
 }
 
 /**
- * The newest of an endpoint, and those that wait or have failed. The ids of orders and payments grow with time, so that the
- * primary key has the newest; of what waits those come first that are due, of what has failed the last ones.
+ * The newest deliveries of an endpoint, the pending ones that are due first, and the last failed ones. The ids of orders and
+ * payments grow with time, so that the primary key finds the newest.
  */
 export async function deliveryBoard(database: Database, client: string, id: string): Promise<DeliveryRow[]> {
   const rows = await database.run(

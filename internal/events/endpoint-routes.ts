@@ -40,7 +40,7 @@ export const endpointRequest = z.strictObject(
   'must be an object',
 )
 
-/** At most a week: a secret that was given away must end. */
+/** A week: a leaked secret must end. */
 export const MAX_OVERLAP_S = 604_800
 const DEFAULT_OVERLAP_S = 86_400
 
@@ -58,7 +58,7 @@ export const rotateRequest = z.strictObject(
   'must be an object',
 )
 
-/** `POST /api/v1/webhook-endpoints {url, events?}`: 201 with the endpoint and its secret, which is shown this once. */
+/** `POST /api/v1/webhook-endpoints {url, events?}`: 201 with the endpoint and its secret, which is never shown again. */
 export function addWebhookEndpoint({ database, sealing, now, allowLocal }: EndpointRoutes): Middleware {
   return async function addWebhookEndpoint(ctx) {
     const { client } = required(ctx, 'caller', 'authentication')
@@ -82,7 +82,7 @@ export function addWebhookEndpoint({ database, sealing, now, allowLocal }: Endpo
   }
 }
 
-/** `GET /api/v1/webhook-endpoints`: own ones, oldest first; there are 20 at most. */
+/** `GET /api/v1/webhook-endpoints`: the endpoints of the client, oldest first. */
 export function listWebhookEndpoints({ database }: EndpointRoutes): Middleware {
   return async function listWebhookEndpoints(ctx) {
     const { client } = required(ctx, 'caller', 'authentication')
@@ -96,7 +96,7 @@ export function getWebhookEndpoint({ database }: EndpointRoutes): Middleware {
   }
 }
 
-/** With its deliveries; 200 with the endpoint as it was. */
+/** Removes it with its deliveries: 200 with the endpoint as it was. */
 export function removeWebhookEndpoint({ database }: EndpointRoutes): Middleware {
   return async function removeWebhookEndpoint(ctx) {
     const endpoint = await ownEndpoint(ctx, database)
@@ -105,7 +105,7 @@ export function removeWebhookEndpoint({ database }: EndpointRoutes): Middleware 
   }
 }
 
-/** `POST /api/v1/webhook-endpoints/:id/rotate {overlap_seconds?}`: a new secret; the old one signs beside it for a while. */
+/** `POST /api/v1/webhook-endpoints/:id/rotate {overlap_seconds?}`: a new secret; the old one signs too for a while. */
 export function rotateWebhookEndpoint({ database, sealing }: EndpointRoutes): Middleware {
   return async function rotateWebhookEndpoint(ctx) {
     const body = parseBody(rotateRequest, requestJson(ctx), 'rotation')

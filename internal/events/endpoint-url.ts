@@ -4,19 +4,19 @@ import { isPublicAddress } from './public-address.ts'
 export const MAX_URL = 2_000
 
 export interface EndpointRules {
-  /** http and addresses that are not public too: for trying it out on one machine. */
+  /** Allows http and private addresses, for tests on one machine. */
   allowLocal: boolean
 }
 
 /**
- * URL takes away white space and control characters, reads a backslash as a slash, and adds slashes that are missing, all in
- * silence: a reader would see another host than the one that is called.
+ * `new URL` silently removes white space and control characters, reads a backslash as a slash and adds missing slashes: the
+ * host that a person reads would not be the one that is called.
  */
 const ABSOLUTE = /^[a-z]+:\/\/(?=[^/])[!-[\]-~]+$/i
 
 /**
- * What is wrong with a URL for an endpoint; undefined: nothing. Names are not looked up: what they lead to is checked when
- * the connection is made, each time.
+ * Why a URL cannot be that of an endpoint; undefined: it can. Names are not resolved here: their addresses are checked at
+ * each connection.
  */
 export function endpointUrlFault(text: string, { allowLocal }: EndpointRules): string | undefined {
   if (text.length > MAX_URL) return `must have at most ${MAX_URL} characters`

@@ -13,7 +13,7 @@ export interface Endpoint {
   client: string
   id: string
   url: string
-  /** undefined: all. */
+  /** undefined: all types. */
   types: readonly EventType[] | undefined
   state: 'enabled' | 'disabled'
   /** Why it is disabled: 410, failing for days, an operator. */
@@ -22,18 +22,14 @@ export interface Endpoint {
   createdAt: Date
 }
 
-export interface NewEndpoint {
-  client: string
-  url: string
-  types: readonly EventType[] | undefined
-}
+export type NewEndpoint = Pick<Endpoint, 'client' | 'url' | 'types'>
 
 export type Added =
   | { outcome: 'added'; endpoint: Endpoint; secret: string }
   | { outcome: 'full' }
   | { outcome: 'exists' }
 
-/** Makes an endpoint with a secret of its own; its first event is the next one. `note`: of an operator. */
+/** Makes an endpoint with a secret of its own, which gets the events from now on. `note`: of an operator. */
 export async function addEndpoint(
   database: Database,
   sealing: Sealing,
@@ -53,14 +49,13 @@ export async function addEndpoint(
           ${sealed.keyId})`,
     ),
   )
-  if (outcome === 'full') return { outcome }
-  if (outcome === 'exists') return { outcome }
+  if (outcome === 'full' || outcome === 'exists') return { outcome }
   const endpoint = await findEndpoint(database, client, id)
   if (endpoint === undefined) throw new Error('an endpoint that was added is gone')
   return { outcome: 'added', endpoint, secret }
 }
 
-/** A new secret; the one before signs beside it for a while. `note`: of an operator. undefined: there is no such endpoint. */
+/** Makes a new secret; the old one signs too for `overlapMs`. `note`: of an operator. undefined: there is no such endpoint. */
 export async function rotateEndpoint(
   database: Database,
   sealing: Sealing,
@@ -72,7 +67,7 @@ export async function rotateEndpoint(
   const outcome = await retryOnceIfUnknown(() =>
     changeEndpoint(
       database,
-      { client, id, note, verb: 'rotated', done: 'true', about },
+      { client, id, note, verb: 'rotated', about },
       (sql) => sql`
         oncekey_webhook_rotate(${client}, ${id}::uuid, ${secretId}, ${sealed.bytes}, ${sealed.keyId}, ${overlapMs}::bigint)`,
     ),
@@ -101,23 +96,22 @@ export async function listEndpoints(database: Database, client?: string): Promis
   return rows.map(parseEndpoint)
 }
 
-/** With its secrets and deliveries. `note`: of an operator. false: it was not there. */
+/** Removes it with its secrets and deliveries. `note`: of an operator. false: there is no such endpoint. */
 export async function removeEndpoint(
   database: Database,
   client: string,
   id: string,
   note?: ChangeNote,
 ): Promise<boolean> {
-  const change = { client, id, note, verb: 'removed', done: 'true' } as const
   const outcome = await changeEndpoint(
     database,
-    change,
+    { client, id, note, verb: 'removed' },
     (sql) => sql`oncekey_webhook_remove(${client}, ${id}::uuid)`,
   )
   return outcome === 'true'
 }
 
-/** The secrets that sign for it now, the newest first. */
+/** The secrets in force, newest first. */
 export async function endpointSecrets(
   database: Database,
   sealing: Sealing,
@@ -137,8 +131,8 @@ export async function endpointSecrets(
 }
 
 /**
- * Seals secrets again that lie under an older key; up to 100, returns how many. One that cannot be opened, since its key is
- * lost, keeps no other one from its turn; rejects with the first of these when the others are done.
+ * Seals up to 100 secrets that are sealed under an older key again; returns how many it read. If some cannot be opened, it
+ * goes on with the others and rejects with the first error at the end.
  */
 export async function resealEndpoints(database: Database, sealing: Sealing): Promise<number> {
   const { keyId } = sealing
@@ -192,7 +186,7 @@ function parseEndpoint(row: Record<string, unknown>): Endpoint {
   }
 }
 
-/** As its client sees it, without `secret`: that is shown once. */
+/** As its client sees it, without the secret. */
 export function endpointObject(endpoint: Endpoint): Record<string, unknown> {
   const { id, url, types, state, reason, failingSince, createdAt } = endpoint
   return {
@@ -207,8 +201,8 @@ export function endpointObject(endpoint: Endpoint): Record<string, unknown> {
 }
 
 /**
- * What the event `webhook_endpoint.disabled` shows: the endpoint as it was then. Of an event of before migration 010 as it
- * is now, and only its id if it was removed.
+ * The object of a `webhook_endpoint.disabled` event: the endpoint as it was then. For an event from before migration 010: as
+ * it is now, or only its id if it was removed.
  */
 export async function disabledEndpoint(
   database: Database,
@@ -221,13 +215,14 @@ export async function disabledEndpoint(
       WHERE client = ${client} AND position = ${place.position}::text::bigint AND object = ${place.object}::uuid`,
   )
   const id = String(row?.endpoint)
-  let endpoint: Endpoint | undefined
-  if (typeof row?.shown === 'string') endpoint = endpointAsItWas(row.shown)
-  else if (row !== undefined) endpoint = await findEndpoint(database, client, id)
+  const endpoint =
+    typeof row?.shown === 'string'
+      ? endpointAsItWas(row.shown)
+      : row && (await findEndpoint(database, client, id))
   return JSON.stringify({ webhook_endpoint: endpoint === undefined ? { id } : endpointObject(endpoint) })
 }
 
-/** PostgreSQL writes times in JSON as ISO 8601, whatever DateStyle is. */
+/** Times in JSON are ISO 8601, whatever DateStyle is. */
 function endpointAsItWas(json: string): Endpoint {
   const row: Record<string, unknown> = JSON.parse(json)
   const time = (value: unknown) => (typeof value === 'string' ? new Date(value) : null)

@@ -4,22 +4,20 @@ import { knownWord } from '../database/known-word.ts'
 import { EVENT_TYPES, type Event, type EventPlace, type EventType } from './event.ts'
 
 export interface EventPage {
-  /** Only later ones than this. */
   after: EventPlace | undefined
   type: EventType | undefined
   limit: number
 }
 
-/** The index of orders by position is read once. */
+/** It reads the index of orders by position once. */
 const RESUME_DEADLINE_MS = 60_000
 
-/** Before every event. */
 const START: EventPlace = { position: '0', object: '00000000-0000-0000-0000-000000000000' }
 
 /**
- * The events of a client behind a place, oldest first. What is read stands before every transaction that is still open, so
- * that no event can be committed later at a place that a reader has passed. A transaction that stays open, of whatever
- * database of the server, therefore holds back the events behind it, and loses none.
+ * The events of a client after a place, oldest first. Only events before the oldest open transaction are read, so that none
+ * can be committed later at a place that a reader has passed. A transaction that stays open, in any database of the
+ * server, delays the events after it; none is lost.
  */
 export async function readEvents(
   database: Database,
@@ -34,15 +32,15 @@ export async function readEvents(
   return found.map(parseEvent)
 }
 
-/** Behind every event of the client that can be read now. */
+/** After the last event of the client that can be read now. */
 export async function lastPlace(database: Database, client: string): Promise<EventPlace> {
   const [row] = await database.run((sql) => sql`SELECT oncekey_events_end(${client})::text AS position`)
   return { position: String(row?.position), object: 'ffffffff-ffff-ffff-ffff-ffffffffffff' }
 }
 
 /**
- * Before a service serves: after a restore from a dump the numbers of transactions begin again, and positions must not.
- * true: that was so. Rejects with a plain Error where it is so and the role does not own the tables.
+ * To be called at the start: after a restore from a dump the transaction ids begin again, and positions must not. Returns
+ * true if the positions were moved. Rejects with a plain Error if they must be and the role does not own the tables.
  */
 export async function resumeEvents(database: Database): Promise<boolean> {
   try {

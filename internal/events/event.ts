@@ -1,5 +1,7 @@
 import { createHash } from 'node:crypto'
 import { validate } from 'uuid'
+import { isoTime } from '../core/iso-time.ts'
+import { quoted } from '../core/quoted.ts'
 import { ServiceError } from '../core/service-error.ts'
 
 export const EVENT_TYPES = [
@@ -11,35 +13,33 @@ export const EVENT_TYPES = [
 ] as const
 export type EventType = (typeof EVENT_TYPES)[number]
 
-/** Where an event stands among those of its client: no other event has the same. */
+/** The position of an event among those of its client; unique. */
 export interface EventPlace {
   /** Grows with every transaction; a decimal text. */
   position: string
-  /** The order or the payment; random for what is about an endpoint. */
+  /** The id of the order or the payment; random for an event about an endpoint. */
   object: string
 }
 
-/** What happened, without the order or the payment itself. */
+/** An event without the order or the payment itself. */
 export interface Event extends EventPlace {
   type: EventType
   at: Date
 }
 
-/** The JSON of what events are about, by the id of the event: `{"order":{…}}`, `{"payment":{…}}` or
- * `{"webhook_endpoint":{…}}`, as its GET route has it. */
+/** The objects of events as JSON, by event id: `{"order":{…}}`, `{"payment":{…}}` or `{"webhook_endpoint":{…}}`, as in their GET routes. */
 export type ReadObjects = (client: string, events: readonly Event[]) => Promise<ReadonlyMap<string, string>>
 
-/** The same for the same event, always: each object has at most one event of a type. */
+/** Unique and stable, since each object has at most one event of a type. */
 export function eventId({ object, type }: EventName): string {
   return `evt_${object.replaceAll('-', '')}_${type.slice(type.indexOf('.') + 1)}`
 }
 
-/** What the id of an event is made of. */
 export type EventName = Pick<Event, 'object' | 'type'>
 
 const EVENT_ID = /^evt_([0-9a-f]{8})([0-9a-f]{4})([0-9a-f]{4})([0-9a-f]{4})([0-9a-f]{12})_([a-z]{1,32})$/
 
-/** The reverse of `eventId`; undefined: it is none. */
+/** The reverse of `eventId`; undefined: not an event id. */
 export function parseEventId(text: string): EventName | undefined {
   const [, ...parts] = EVENT_ID.exec(text) ?? []
   const suffix = parts.pop()
@@ -48,16 +48,15 @@ export function parseEventId(text: string): EventName | undefined {
   return type !== undefined && validate(object) ? { object, type } : undefined
 }
 
-/** The event as partners see it, the same bytes wherever it is shown. */
+/** The event as clients see it, with the same bytes in lists and webhooks. */
 export function eventJson(client: string, event: Event, data: string): string {
-  const text = JSON.stringify
   return (
-    `{"id":${text(eventId(event))},"type":${text(event.type)},"client":${text(client)},` +
-    `"timestamp":${text(event.at.toISOString())},"data":${data}}`
+    `{"id":"${eventId(event)}","type":"${event.type}","client":${quoted(client)},` +
+    `"timestamp":"${isoTime(event.at.getTime())}","data":${data}}`
   )
 }
 
-/** A place as a cursor of this client. It is opaque to the client, and another client's is refused. */
+/** A place as an opaque cursor of this client; cursors of other clients are refused. */
 export function cursorOf(client: string, { position, object }: EventPlace): string {
   return `${position}_${object.replaceAll('-', '')}_${check(client, position, object)}`
 }
@@ -65,7 +64,7 @@ export function cursorOf(client: string, { position, object }: EventPlace): stri
 const CURSOR =
   /^([1-9]\d{0,17})_([0-9a-f]{8})([0-9a-f]{4})([0-9a-f]{4})([0-9a-f]{4})([0-9a-f]{12})_([0-9a-f]{8})$/
 
-/** undefined: from the first event on. Throws `invalid_request`. */
+/** undefined: there is no cursor. Throws `invalid_request`. */
 export function parseEventCursor(
   client: string,
   value: string | string[] | undefined,
@@ -78,7 +77,7 @@ export function parseEventCursor(
   throw new ServiceError('invalid_request', 'cursor must be the next_cursor of an earlier page of yours.')
 }
 
-/** Tells cursors of different clients apart. It keeps no secret: a client sees its own events only, whatever the cursor. */
+/** Binds a cursor to its client. Not secret: a client reads its own events only, whatever the cursor. */
 function check(client: string, position: string, object: string): string {
   return createHash('sha256').update(`${client}\n${position}\n${object}`).digest('hex').slice(0, 8)
 }

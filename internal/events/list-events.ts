@@ -13,13 +13,13 @@ import {
 } from './event.ts'
 import { lastPlace, readEvents } from './event-log.ts'
 
-/** In place of a cursor: only what happens later. */
+/** Used as a cursor: only later events. */
 const NOW = 'now'
 
 /**
- * `GET /api/v1/events?limit=&cursor=&type=`: own events, oldest first:
- * `{"events":[…],"next_cursor":string|null,"has_more":boolean}`. The cursor is that of the last event read, also on the
- * last page: what happens later follows it. null: there was no event yet.
+ * `GET /api/v1/events?limit=&cursor=&type=`: the events of the client, oldest first:
+ * `{"events":[…],"next_cursor":string|null,"has_more":boolean}`. The cursor is that of the last event, also on the last
+ * page, so that later events follow it; null: there is no event yet.
  */
 export function listEvents(database: Database, readObjects: ReadObjects): Middleware {
   return async function listEvents(ctx) {
@@ -28,7 +28,7 @@ export function listEvents(database: Database, readObjects: ReadObjects): Middle
     const { cursor } = ctx.query
     const after = cursor === NOW ? await lastPlace(database, client) : parseEventCursor(client, cursor)
     const type = parseType(ctx.query.type)
-    // One more than asked for tells whether there is another page.
+    // One row more shows whether there is another page.
     const found = await readEvents(database, client, { after, type, limit: limit + 1 })
     const page = found.slice(0, limit)
     const objects = await readObjects(client, page)

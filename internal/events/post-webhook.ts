@@ -8,12 +8,11 @@ export interface WebhookPost extends EndpointRules {
   url: string
   headers: Readonly<Record<string, string>>
   body: string
-  /** From the start, with the look-up of the name, to the end of the response. */
+  /** For all of it, from resolving the name to the end of the response. */
   timeoutMs: number
-  /** Cuts it off. */
   signal?: AbortSignal
   lookup?: LookupAll
-  /** Certificates beside those of the system; for tests. */
+  /** More CA certificates; for tests. */
   ca?: string
 }
 
@@ -30,15 +29,15 @@ export type LookupAll = (
   done: (error: NodeJS.ErrnoException | null, addresses: LookupAddress[]) => void,
 ) => void
 
-/** What is kept of a response. */
+/** Characters of a response that are kept. */
 const MAX_TEXT = 256
-/** What is read of it: a receiver whose response has no end gains nothing. */
+/** Bytes of a response that are read: some never end. */
 const MAX_BYTES = 16_384
 
 /**
- * Sends one webhook. No redirect is followed, and nothing is sent again. Without `allowLocal` it connects to public addresses
- * only, and to the very address that was checked: a name that leads elsewhere a moment later changes nothing. Rejects with an
- * Error whose text is for the owner of the endpoint.
+ * Sends one webhook, once; redirects are not followed. Without `allowLocal` it connects only to public addresses, and to the
+ * address that was checked, so that a name that changes in between has no effect (DNS rebinding). Rejects with an Error
+ * whose text is for the owner of the endpoint.
  */
 export async function postWebhook(options: WebhookPost): Promise<WebhookResponse> {
   const { url: text, body, timeoutMs, allowLocal, signal, ca } = options
@@ -57,16 +56,16 @@ export async function postWebhook(options: WebhookPost): Promise<WebhookResponse
     signal,
     ca,
     lookup: checkedLookup(options.lookup ?? lookup, allowLocal),
-    // Whatever made the connection.
+    // Checked again on the connection itself.
     peerFault: (address) => (allowLocal || isPublicAddress(address) ? undefined : notPublic(hostOf(url))),
   })
-  // The status counts; a body that never ends, or is cut off, does not change it.
+  // The status counts, also when the body is cut off or does not end.
   if (result.response === undefined) throw result.cause
   const { status, body: bytes, retryAfter } = result.response
   return { status, text: readable(bytes), retryAfter }
 }
 
-/** Addresses that are not public are left out of what the name leads to; the connection is made to one of the others. */
+/** Resolves a name to its public addresses only. */
 function checkedLookup(resolve: LookupAll, allowLocal: boolean): LookupFunction {
   return (host, options, done) => {
     resolve(host, { all: true, verbatim: true }, (error, found) => {
@@ -87,7 +86,7 @@ function notPublic(host: string): Error {
   )
 }
 
-/** Without what a terminal or the database would trip over. */
+/** Without control characters and invalid UTF-8, which a terminal and PostgreSQL cannot take. */
 function readable(bytes: Buffer): string {
   const text = bytes.subarray(0, 4 * MAX_TEXT).toString('utf8')
   return Array.from(text.replace(/[\p{Cc}\p{Cs}\ufffd]/gu, ' '))

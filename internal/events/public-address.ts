@@ -1,8 +1,8 @@
 import { BlockList, isIP } from 'node:net'
 
 /*
- * What an endpoint of a client must not lead to: this machine, the networks around it, and whatever is not one machine of the
- * internet. From the special-purpose registries of IANA; IPv6 outside of 2000::/3 is never public.
+ * Addresses to which no webhook is sent: this machine, private networks, multicast. From the special-purpose registries of
+ * IANA; IPv6 outside of 2000::/3 is never public.
  */
 const NOT_PUBLIC = new BlockList()
 for (const [network, bits] of [
@@ -23,7 +23,7 @@ for (const [network, bits] of [
 ] as const) {
   NOT_PUBLIC.addSubnet(network, bits, 'ipv4')
 }
-// Within 2000::/3: addresses that hold one of IPv4 (Teredo, 6to4), documentation, ORCHID and benchmarks.
+// Within 2000::/3: addresses with an IPv4 address in them (Teredo, 6to4), documentation, ORCHID and benchmarks.
 for (const [network, bits] of [
   ['2001::', 23],
   ['2001:db8::', 32],
@@ -35,9 +35,9 @@ for (const [network, bits] of [
 const GLOBAL_IPV6 = new BlockList()
 GLOBAL_IPV6.addSubnet('2000::', 3, 'ipv6')
 
-/** Whether an IP address is a public one. What is no address is not. */
+/** Whether a text is a public IP address. */
 export function isPublicAddress(address: string): boolean {
-  // With a zone, such as fe80::1%eth0, it is local.
+  // An address with a zone, such as fe80::1%eth0, is local.
   const version = address.includes('%') ? 0 : isIP(address)
   if (version === 4) return !NOT_PUBLIC.check(address, 'ipv4')
   // IPv4-mapped addresses are not within 2000::/3.

@@ -8,7 +8,7 @@ interface EndpointPlace {
   id: string
 }
 
-/** Only an operator disables. false: it was not enabled. */
+/** For operators. false: it was not enabled. */
 export async function disableEndpoint(
   database: Database,
   client: string,
@@ -17,13 +17,13 @@ export async function disableEndpoint(
 ): Promise<boolean> {
   const outcome = await changeEndpoint(
     database,
-    { client, id, note, verb: 'disabled', done: 'true' },
+    { client, id, note, verb: 'disabled' },
     (sql) => sql`oncekey_webhook_disable(${client}, ${id}::uuid, 'operator')`,
   )
   return outcome === 'true'
 }
 
-/** Enables it, and sends again what happened since then; undefined: only what waits. false: there is no such endpoint. */
+/** Enables it and sends the events since then again; `since` undefined: pending ones only. false: there is no such endpoint. */
 export async function replayEndpoint(
   database: Database,
   { client, id, since }: EndpointPlace & { since: Date | undefined },
@@ -32,7 +32,7 @@ export async function replayEndpoint(
   const about = { since: since?.toISOString() }
   const outcome = await changeEndpoint(
     database,
-    { client, id, note, verb: 'replayed', done: 'true', about },
+    { client, id, note, verb: 'replayed', about },
     (sql) => sql`oncekey_webhook_replay(${client}, ${id}::uuid, ${since ?? null}::timestamptz)`,
   )
   return outcome === 'true'
@@ -47,7 +47,7 @@ export const REPLAY_FAULTS = {
   waiting: 'it is still to be sent to this endpoint',
 } as const
 
-/** Sends one event again, alone. */
+/** Sends one event again. */
 export async function replayEvent(
   database: Database,
   { client, id, event }: EndpointPlace & { event: EventName },
@@ -58,9 +58,8 @@ export async function replayEvent(
     { client, id, note, verb: 'replayed', done: 'replayed', about: { event: eventId(event) } },
     (sql) => sql`oncekey_webhook_replay_event(${client}, ${id}::uuid, ${event.object}::uuid, ${event.type})`,
   )
-  if (outcome === 'replayed') return outcome
-  if (isFault(outcome)) return outcome
-  throw new Error(`oncekey_webhook_replay_event answered ${outcome}`)
+  if (outcome === 'replayed' || isFault(outcome)) return outcome
+  throw new Error(`oncekey_webhook_replay_event returned ${outcome}`)
 }
 
 function isFault(text: string): text is keyof typeof REPLAY_FAULTS {

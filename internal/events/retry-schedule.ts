@@ -1,11 +1,11 @@
 /** The schedule that Standard Webhooks recommends: ten attempts over three days. Seconds after each failed attempt. */
 const SCHEDULE_S = [5, 300, 1_800, 7_200, 18_000, 36_000, 50_400, 72_000, 86_400]
-/** A receiver may ask for more time, not for ever. */
+/** The longest Retry-After that is honoured. */
 const MAX_RETRY_AFTER_MS = 86_400_000
 
 /**
- * How long to wait after the attempt that failed: full jitter around the schedule, from nothing to twice its step, and at least
- * what `Retry-After` asks for. undefined: it was the last one.
+ * The pause after a failed attempt: full jitter between 0 and twice the step of the schedule, and at least `Retry-After`.
+ * undefined: it was the last attempt.
  * @param failures before this one
  * @param random 0 to less than 1
  */
@@ -15,7 +15,7 @@ export function retryDelayMs(failures: number, random: number, retryAfterMs = 0)
   return Math.max(step * 2_000 * random, Math.min(retryAfterMs, MAX_RETRY_AFTER_MS))
 }
 
-/** `Retry-After` in seconds or as an HTTP date; 0: there is none that can be read. */
+/** `Retry-After` in seconds or as an HTTP date; 0 if it is missing or invalid. */
 export function retryAfterMs(value: string | undefined, now: number): number {
   if (value === undefined) return 0
   if (/^\d{1,9}$/.test(value)) return Number(value) * 1_000

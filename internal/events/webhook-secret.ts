@@ -1,12 +1,12 @@
 import { createHmac, randomBytes } from 'node:crypto'
 
-/** How secrets of endpoints lie in the database: like those of clients. */
+/** Encrypts the secrets of endpoints for the database, as those of clients are. */
 export interface Sealing {
-  /** Of the key that seals; undefined: there is none, and no endpoint can be made. */
+  /** Of the key that seals; undefined: there is none, so no endpoint can be made. */
   readonly keyId: string | undefined
-  /** `place`: where it belongs; it opens there only. */
+  /** `place`: the secret can be opened for this place only. */
   seal(secret: string, place: SecretPlace): { bytes: Buffer; keyId: string }
-  /** Throws where it was sealed under another key or for another place, or was changed. */
+  /** Throws if it was sealed under another key or for another place, or was changed. */
   open(sealed: { bytes: Buffer; keyId: string }, place: SecretPlace): string
 }
 
@@ -33,10 +33,18 @@ function keyOf(secret: string): Buffer {
   return Buffer.from(secret.slice(PREFIX.length), 'base64')
 }
 
-/**
- * `webhook-signature` of Standard Webhooks: one `v1,<base64>` for each secret.
- * @param seconds Unix time
- */
+/** The headers of a webhook by Standard Webhooks, as the service sends it. `seconds`: Unix time. */
+export function webhookHeaders(secrets: readonly string[], id: string, seconds: number, body: string) {
+  return {
+    'Content-Type': 'application/json; charset=utf-8',
+    'User-Agent': 'oncekey',
+    'webhook-id': id,
+    'webhook-timestamp': String(seconds),
+    'webhook-signature': webhookSignature(secrets, id, seconds, body),
+  }
+}
+
+/** `webhook-signature`: one `v1,<base64>` for each secret. */
 export function webhookSignature(
   secrets: readonly string[],
   id: string,

@@ -8,7 +8,7 @@ export interface CompleterOptions {
   store: PaymentStore
   gateway: GuardedGateway
   response: (payment: Payment) => SettledResponse
-  /** 0 to less than 1: spreads the nodes. */
+  /** 0 to less than 1, so that the nodes do not run at the same moment. */
   random: () => number
   onSettled?: (payment: Payment) => void
   onTrouble?: (error: unknown) => void
@@ -16,35 +16,34 @@ export interface CompleterOptions {
 }
 
 export interface Completer {
-  /** Resolves when the round in flight has ended; no other begins. */
+  /** Resolves when the round in flight has ended. */
   close(): Promise<void>
 }
 
-/** A partner whose request was lost should find its payment settled a moment later. */
+/** A client whose request was lost should find its payment settled a moment later. */
 const EVERY_MS = 1_000
-/** Asked about at once. A round stays within its lease, and a node that dies in it holds few payments. */
+/** Small enough for a round within its lease, and for few held payments when a node dies. */
 const BATCH = 16
-/** Longer than a lookup and the statement after it; a retry that comes meanwhile waits as long at the most. */
+/** Longer than a lookup and the statement after it; a retry of the client waits for it. */
 const LEASE_MS = 8_000
-/** Between two questions about one payment: doubled each time. */
+/** Between two lookups of one payment: doubled each time. */
 const MIN_CHECK_MS = 1_000
 const MAX_CHECK_MS = 600_000
-/** By then every gateway has made up its mind, and a partner has stopped waiting. */
+/** By then every gateway has decided and every client has stopped waiting. */
 const EXPIRY_MS = 86_400_000
 const ROUNDS_IN_A_ROW = 10
 
 /**
- * Settles payments that a crash or a timeout has left open, by asking the gateway. It never charges: the whole payment
- * method is not kept, on purpose, so only the partner's retry can. After a day without a charge the payment is
- * declined (nothing was charged, and nothing will be); after a day without a response its state is `unknown`, and it is
- * asked on at the slowest pace. Any number of nodes may run one.
+ * Settles payments that a crash or a timeout left open, by lookups at the gateway. It never charges: the full payment
+ * method is not stored, so only a retry of the client can. After a day without a charge the payment is declined; after a
+ * day without a response its state is `unknown` and the lookups go on at the slowest pace. Every node may run one.
  */
 export function startCompleter(options: CompleterOptions): Completer {
   const { takeDue, store, gateway, random, onTrouble, everyMs = EVERY_MS } = options
 
-  /** How many payments were asked about. */
+  /** Returns how many payments it looked up. */
   const round = async (): Promise<number> => {
-    // While the circuit breaker is open every question would fail at once.
+    // While the circuit breaker is open every lookup would fail at once.
     if (gateway.restMs() !== undefined) return 0
     const due = await takeDue({ limit: BATCH, leaseMs: LEASE_MS, expiryMs: EXPIRY_MS })
     const done = await Promise.allSettled(due.map((one) => complete(one)))
@@ -60,12 +59,11 @@ export function startCompleter(options: CompleterOptions): Completer {
     } else if (found.outcome === 'none' && expired) {
       await settle(ref, { ...payment, state: 'declined' }, undefined, 'expired')
     } else {
-      const silent = expired && payment.state !== 'unknown'
       await store.leaveOpen(ref, {
-        state: expired ? 'unknown' : payment.state === 'unknown' ? 'unknown' : 'processing',
+        state: expired || payment.state === 'unknown' ? 'unknown' : 'processing',
         checkMs: pauseMs(checks, random()),
         by: 'completer',
-        reason: silent ? 'no response for a day' : undefined,
+        reason: expired && payment.state !== 'unknown' ? 'no response for a day' : undefined,
       })
     }
   }
@@ -119,7 +117,7 @@ export function startCompleter(options: CompleterOptions): Completer {
   }
 }
 
-/** Full jitter above the least pause: 1 s to the double of the pause before, 10 minutes at the most. */
+/** Full jitter between 1 s and the pause before doubled, 10 minutes at most. */
 export function pauseMs(checks: number, random: number): number {
   const ceiling = Math.min(MAX_CHECK_MS, MIN_CHECK_MS * 2 ** Math.min(checks, 20))
   return MIN_CHECK_MS + random * (ceiling - MIN_CHECK_MS)

@@ -3,13 +3,12 @@ import type { Middleware } from '../core/request-state.ts'
 import { ServiceError } from '../core/service-error.ts'
 
 export interface PaymentRequestCounts {
-  /** A request to a route of payments has come, whatever becomes of it. */
   onRequest: () => void
-  /** It got 5xx. A declined payment is none: it is a response. Neither is what the sender has to correct. */
+  /** The response is 5xx. A declined payment and an error of the client do not count. */
   onFailed: () => void
 }
 
-/** Counts the requests for payments: the first middleware of their routes, so that refused requests count, too. */
+/** Counts the requests for payments. The first middleware of their routes, so that refused requests count too. */
 export function countPaymentRequests({ onRequest, onFailed }: PaymentRequestCounts): Middleware {
   return middleware(
     function countPaymentRequests() {
@@ -23,7 +22,7 @@ export function countPaymentRequests({ onRequest, onFailed }: PaymentRequestCoun
   )
 }
 
-/** A status, or what was thrown. */
+/** `end`: a status, or what was thrown. */
 function isFailure(end: unknown): boolean {
   if (end instanceof ServiceError) return end.status >= 500
   return typeof end !== 'number' || end >= 500

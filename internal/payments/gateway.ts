@@ -1,12 +1,11 @@
-/** What is to be charged. */
 export interface Charge {
-  /** The gateway must charge at most once for it, and finds the charge by it. */
+  /** The gateway must charge at most once for a key, and finds the charge by it. */
   key: string
   /** Exact decimal text. */
   amount: string
   currency: string | undefined
   description: string | undefined
-  /** Whole, as the partner sent it: it goes to the gateway and nowhere else. */
+  /** Unmasked, as the client sent it: only the gateway gets it. */
   paymentMethod: string | undefined
   /** A JSON object. */
   metadata: string | undefined
@@ -14,22 +13,21 @@ export interface Charge {
 
 export interface Charged {
   outcome: 'completed' | 'declined'
-  /** What the gateway calls the charge. */
+  /** The id that the gateway gave the charge. */
   chargeId: string
 }
 
-/** What became of a charge that was sent, or was not. */
 export type ChargeResult =
   | Charged
-  /** Nothing has left for the gateway, for certain. */
+  /** It is certain that nothing was sent to the gateway. */
   | { outcome: 'unsent'; cause: Error }
-  /** The gateway responded that it does not take such a request: nothing was charged. */
+  /** The gateway refused the request: nothing was charged. */
   | { outcome: 'refused'; status: number }
-  /** The gateway has too much to do: nothing was charged. */
+  /** The gateway is overloaded: nothing was charged. */
   | { outcome: 'busy'; retryAfterMs: number | undefined }
   | Unanswered
 
-/** It may have happened: nothing may be charged again before the gateway was asked. */
+/** It may have been charged: no new charge before a lookup. */
 export interface Unanswered {
   outcome: 'timeout' | 'error'
   cause: Error
@@ -37,21 +35,20 @@ export interface Unanswered {
 
 export type FindResult =
   | Charged
-  /** There is no such charge, yet: one that was sent may still be on its way. */
+  /** There is no such charge; one that was sent may still be on its way. */
   | { outcome: 'none' }
   | Unanswered
 
 export interface ChargeOptions {
-  /** Asked just before the first byte leaves; false: it does not leave, and the result is `unsent`. */
+  /** Called just before the first byte is sent; false: nothing is sent, and the result is `unsent`. */
   mayLeave: () => boolean
-  /** To be sent along, such as `traceparent`. */
+  /** More headers, such as `traceparent`. */
   headers?: Readonly<Record<string, string>>
 }
 
-/** Neither method rejects, and both end within a timeout of their own. */
+/** Both methods never reject and have their own timeout. */
 export interface PaymentGateway {
   charge(charge: Charge, options: ChargeOptions): Promise<ChargeResult>
-  /** The charge with this key. */
   find(key: string): Promise<FindResult>
   close(): void
 }

@@ -7,36 +7,33 @@ import {
   ExponentialBackoff,
   fullJitterGenerator,
   handleWhenResult,
+  type RetryPolicy,
   retry,
 } from 'cockatiel'
 import type { ChargeResult, FindResult, PaymentGateway } from './gateway.ts'
 
 export interface GuardedGateway extends PaymentGateway {
-  /** How long the circuit breaker stays open from now, at least 1; undefined: it is closed. */
+  /** How long the circuit breaker stays open, at least 1; undefined: it is closed. */
   restMs(): number | undefined
 }
 
 export interface GuardedGatewayOptions {
   onState?: (state: 'closed' | 'half_open' | 'open') => void
-  /** What a call came to, and the time that it took. */
+  /** Called after each call with its result. */
   onCall?: (outcome: ChargeResult['outcome'] | FindResult['outcome'], seconds: number) => void
   halfOpenAfterMs?: number
 }
 
-/** Fewer could be one request and its retries; more would be a crowd that waits in vain. */
+/** Fewer could be one request with its retries; with more of them too many clients would wait for nothing. */
 const FAILURES_IN_A_ROW = 5
 const HALF_OPEN_AFTER_MS = 5_000
-/** Charges that were not sent are tried again twice, within the half second or so that a restart of a process takes. */
-const RETRIES = 2
-const FIRST_DELAY_MS = 100
-const MAX_DELAY_MS = 500
 
 /**
- * A gateway with a circuit breaker round it. It opens after 5 failures in a row and says so by `restMs`; while it is
- * open charges are `unsent`, and every 5 s a lookup of a charge that does not exist asks whether the gateway is back: no
- * payment is risked on it, and it closes without traffic. Failures are what did not give a response; a declined or
- * refused charge is one. Lookups that fail count, those that succeed do not: a gateway that finds but never charges
- * is not well. A charge that was not sent is tried again, with full jitter.
+ * A gateway behind a circuit breaker, which opens after 5 failures in a row. While it is open charges are `unsent`, and
+ * every 5 s a lookup of a charge that does not exist probes the gateway, so that the breaker closes without traffic and
+ * without risk for a payment. A failure is a call without a response; a declined or refused charge is a response. Failed
+ * lookups count, successful ones do not close the breaker: a gateway may find charges and make none. A charge that was
+ * not sent is retried with full jitter.
  */
 export function guardedGateway(gateway: PaymentGateway, options: GuardedGatewayOptions = {}): GuardedGateway {
   const { onState, onCall, halfOpenAfterMs = HALF_OPEN_AFTER_MS } = options
@@ -44,17 +41,9 @@ export function guardedGateway(gateway: PaymentGateway, options: GuardedGatewayO
     halfOpenAfter: halfOpenAfterMs,
     breaker: new ConsecutiveBreaker(FAILURES_IN_A_ROW),
   })
-  const again = retry(handleWhenResult(isUnsent), {
-    maxAttempts: RETRIES,
-    backoff: new ExponentialBackoff({
-      initialDelay: FIRST_DELAY_MS,
-      maxDelay: MAX_DELAY_MS,
-      generator: fullJitterGenerator,
-    }),
-  })
-  const timed = async <T extends { outcome: ChargeResult['outcome'] | FindResult['outcome'] }>(
-    call: Promise<T>,
-  ): Promise<T> => {
+  // The half second or so that a restart of a process takes.
+  const again = jitteredRetry(isUnsent, { retries: 2, firstDelayMs: 100, maxDelayMs: 500 })
+  const timed = async <T extends ChargeResult | FindResult>(call: Promise<T>): Promise<T> => {
     const startedMs = performance.now()
     const result = await call
     onCall?.(result.outcome, (performance.now() - startedMs) / 1000)
@@ -69,9 +58,10 @@ export function guardedGateway(gateway: PaymentGateway, options: GuardedGatewayO
     clearTimeout(probe)
     if (closed) return
     probeAtMs = performance.now() + halfOpenAfterMs
-    // The library counts in the milliseconds of another clock: a little later than it does.
+    // Cockatiel uses another clock, in whole milliseconds: this must be a little later.
     probe = setTimeout(() => {
-      void breaker.execute(() => find(nobodysKey())).then(probeIfOpen, probeIfOpen)
+      const unknownKey = randomBytes(32).toString('hex')
+      void breaker.execute(() => find(unknownKey)).then(probeIfOpen, probeIfOpen)
     }, halfOpenAfterMs + 20)
     probe.unref()
   }
@@ -113,7 +103,7 @@ const NAMES = {
   [CircuitState.Isolated]: 'open',
 } as const
 
-/** The breaker refuses by throwing; what it refuses was not sent. */
+/** An open breaker throws: nothing was sent. */
 async function throughBreaker<T>(breaker: CircuitBreakerPolicy, call: () => Promise<T>) {
   try {
     return await breaker.execute(call)
@@ -126,18 +116,29 @@ function unsent(cause: unknown = undefined): { outcome: 'unsent'; cause: Error }
   return { outcome: 'unsent', cause: new Error('nothing was sent', { cause }) }
 }
 
-function resultOutcome(result: unknown): unknown {
+interface Retries {
+  retries: number
+  firstDelayMs: number
+  maxDelayMs: number
+}
+
+/** Repeats a call with exponential backoff and full jitter while its result `isRetried`. */
+export function jitteredRetry(
+  isRetried: (result: unknown) => boolean,
+  { retries, firstDelayMs: initialDelay, maxDelayMs: maxDelay }: Retries,
+): RetryPolicy {
+  const backoff = new ExponentialBackoff({ initialDelay, maxDelay, generator: fullJitterGenerator })
+  return retry(handleWhenResult(isRetried), { maxAttempts: retries, backoff })
+}
+
+export function outcomeOf(result: unknown): unknown {
   return typeof result === 'object' && result !== null && 'outcome' in result ? result.outcome : undefined
 }
 
 function isFailure(result: unknown): boolean {
-  return ['unsent', 'timeout', 'error'].some((one) => one === resultOutcome(result))
+  return ['unsent', 'timeout', 'error'].some((one) => one === outcomeOf(result))
 }
 
 function isUnsent(result: unknown): boolean {
-  return resultOutcome(result) === 'unsent'
-}
-
-function nobodysKey(): string {
-  return randomBytes(32).toString('hex')
+  return outcomeOf(result) === 'unsent'
 }

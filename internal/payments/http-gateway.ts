@@ -3,27 +3,28 @@ import { Agent as HttpsAgent } from 'node:https'
 import { z } from 'zod'
 import { type HttpResponse, httpExchange } from '../core/http-exchange.ts'
 import type { Charge, Charged, PaymentGateway, Unanswered } from './gateway.ts'
+import { textMember } from './payment.ts'
 
 export interface HttpGatewayOptions {
   /** May hold credentials (basic authentication), which are sent and never shown. */
   url: string
-  /** For a charge, from the start to the whole response. */
+  /** Of a charge, up to its whole response. */
   timeoutMs: number
 }
 
-/** A gateway that is there takes a connection within milliseconds, one far away within some hundred. */
+/** A gateway that is up accepts a connection within milliseconds, a distant one within a few hundred. */
 const CONNECT_TIMEOUT_MS = 3_000
 /** A lookup is cheap, may be repeated, and a client waits for it. */
 const FIND_TIMEOUT_MS = 2_000
-/** Servers close idle connections after 5 s and more: one that has been idle for less is not about to be closed. */
+/** Most servers close idle connections after 5 s or more. This one closes them before that. */
 const IDLE_MS = 2_000
 const MAX_CONNECTIONS = 256
 /** A response has some hundred bytes. */
 const MAX_RESPONSE_BYTES = 65_536
 
 const chargeResponse = z.object({
-  // What no database can keep is no name: the charge is found again by our key. A larger number than a double holds
-  // exactly would be another name.
+  // A text that PostgreSQL cannot store is refused. So is a number that a double does not hold exactly: it would be
+  // another id.
   id: z.union([
     z.string().regex(/^[^\p{Cc}\p{Cs}]{1,255}$/u),
     z.number().refine(Number.isSafeInteger).transform(String),
@@ -34,9 +35,8 @@ const EXPECTED =
   'expected {"id","status"} in JSON, with an id of 1 to 255 characters or a whole number up to 2^53, and the status completed or declined'
 
 /**
- * `POST {url}/charges` with the key as `Idempotency-Key`, response 2xx `{"id","status":"completed"|"declined"}`
- * (402 for one that is declined is taken too);
- * `GET {url}/charges/{key}`, response 200 with the same or 404.
+ * `POST {url}/charges` with the key as `Idempotency-Key`; the response is 2xx, or 402 for a declined charge, with
+ * `{"id","status":"completed"|"declined"}`. `GET {url}/charges/{key}`: 200 with the same, or 404.
  */
 export function httpGateway({ url, timeoutMs }: HttpGatewayOptions): PaymentGateway {
   const base = new URL(url)
@@ -71,7 +71,7 @@ export function httpGateway({ url, timeoutMs }: HttpGatewayOptions): PaymentGate
       if (result.outcome !== 'answered') return { outcome: result.outcome, cause: result.cause }
       const { response } = result
       const { status } = response
-      // As our own route says it; without a charge in its body it is one of the refusals.
+      // 402 with a charge in its body is a declined charge; without one it is a refusal.
       const declined = status === 402 ? chargeIn(response.body) : undefined
       if (declined?.outcome === 'declined') return declined
       if (status === 429) return { outcome: 'busy', retryAfterMs: secondsMs(response.retryAfter) }
@@ -96,7 +96,7 @@ export function httpGateway({ url, timeoutMs }: HttpGatewayOptions): PaymentGate
   }
 }
 
-/** 4xx that do not say that nothing was charged: the request took too long, or met another one with its key. */
+/** 4xx after which a charge is possible: the request took too long, or another one with its key is in flight. */
 const MAYBE = new Set([408, 409, 425])
 
 function charged({ status, body }: HttpResponse): Charged | Unanswered {
@@ -106,7 +106,7 @@ function charged({ status, body }: HttpResponse): Charged | Unanswered {
     )
   }
   if (status < 200 || status > 299) return failed(`the gateway returned ${status}`)
-  // What it says instead is not repeated: it may quote what was sent.
+  // The body is not quoted: it may contain what was sent.
   return chargeIn(body) ?? failed(`the gateway returned ${status} with ${whatIsWrong(body)}: ${EXPECTED}`)
 }
 
@@ -144,19 +144,15 @@ function chargeJson(charge: Charge): string {
   const { amount, currency, description, paymentMethod, metadata } = charge
   const members = [
     `"amount":${amount}`,
-    ...member('currency', currency),
-    ...member('description', description),
-    ...member('payment_method', paymentMethod),
+    ...textMember('currency', currency),
+    ...textMember('description', description),
+    ...textMember('payment_method', paymentMethod),
     ...(metadata === undefined ? [] : [`"metadata":${metadata}`]),
   ]
   return `{${members.join(',')}}`
 }
 
-function member(name: string, value: string | undefined): string[] {
-  return value === undefined ? [] : [`"${name}":${JSON.stringify(value)}`]
-}
-
-/** A Retry-After in seconds; at most a minute of it is believed. */
+/** A Retry-After in seconds; 60 s at most. */
 function secondsMs(text: string | undefined): number | undefined {
   return text !== undefined && /^\d{1,6}$/.test(text) ? Math.min(Number(text), 60) * 1_000 : undefined
 }

@@ -1,27 +1,24 @@
-import { ExponentialBackoff, fullJitterGenerator, handleWhenResult, retry } from 'cockatiel'
 import { keyReused, ServiceError } from '../core/service-error.ts'
 import { uuidV7 } from '../core/uuid-v7.ts'
 import { storeUnavailable } from '../database/deadline.ts'
 import type { Charge, Charged, ChargeResult, FindResult } from './gateway.ts'
-import type { GuardedGateway } from './guarded-gateway.ts'
+import { type GuardedGateway, jitteredRetry, outcomeOf } from './guarded-gateway.ts'
 import { gatewayKeyOf, maskPaymentMethod, type Payment, type PaymentTerms } from './payment.ts'
 import type { AttemptRef, BeginResult, OpenEnd, PaymentStore, SettledResponse } from './payment-store.ts'
-import type { ReadKey } from './read-payments.ts'
+import type { KeyState, PaymentKey, ReadKey } from './read-payments.ts'
 import { inProgress, RETRY_SOON_MS, resting, timedOut, unknown } from './refusals.ts'
 
-/** What a request asks for, whatever its route. */
-export interface PaymentIntent extends PaymentTerms {
-  /** 64 hex digits. */
-  fingerprint: string
+/** A request for a payment. */
+export interface PaymentIntent extends PaymentTerms, PaymentKey {
   requestId: string | undefined
-  /** To be sent to the gateway with the charge, such as `traceparent`. */
+  /** Sent to the gateway with the charge, such as `traceparent`. */
   headers?: Readonly<Record<string, string>>
 }
 
 export interface Paid {
   id: string
   response: SettledResponse
-  /** An earlier attempt has settled it: this is its response. */
+  /** It is the stored response of an earlier attempt. */
   replayed: boolean
 }
 
@@ -29,48 +26,39 @@ export interface PayOnceOptions {
   readKey: ReadKey
   store: PaymentStore
   gateway: GuardedGateway
-  /** The response for a settled payment, whose `state` it is; the same for the same payment, byte for byte. */
+  /** The response for a settled payment; the same bytes for the same payment. */
   response: (payment: Payment) => SettledResponse
   now: () => number
-  /** Told once for each payment that this process has settled. */
+  /** Called once for each payment that this process has settled. */
   onSettled?: (payment: Payment) => void
-  /** Told when the gateway did not do its part; `client`, `id` and the reason are for the log. */
+  /** Called when a charge or a lookup failed; for the log. */
   onTrouble?: (trouble: { client: string; id: string; reason: string; cause: unknown }) => void
 }
 
 /**
- * How long after `sent_at` was asked for a charge may leave. A process that was stopped in between, or a connection
- * that took long, must not send when others already count on nothing more leaving.
+ * A charge may be sent until so long after `sent_at`. After a stop of the process or a slow connection it must not be
+ * sent any more: other nodes rely on that.
  */
 const LEAVE_WITHIN_MS = 2_000
-/** After the last moment in which the gateway may respond, for what it has got to show in its lookups. */
+/** After its timeout, until a charge shows in the lookups of the gateway. */
 const SHOW_WITHIN_MS = 3_000
 
 /**
- * After this long since `sent_at` a charge that the gateway does not find was not made and will not be. The gateway is
- * trusted to have done what it does by the end of our patience and a little more; for one that deduplicates by key
- * nothing depends on it.
+ * So long after `sent_at` a charge that the gateway does not find was not made and will not be made. This trusts the
+ * gateway to finish within its timeout and a little more; with a gateway that deduplicates by key nothing depends on it.
  */
 export function settleMsOf(gatewayTimeoutMs: number): number {
   return LEAVE_WITHIN_MS + gatewayTimeoutMs + SHOW_WITHIN_MS
 }
 
-/** The gateway is asked at most three times within a second or so, and by the completer after that. */
-const ASK_AGAIN = { maxAttempts: 2, firstDelayMs: 200, maxDelayMs: 800 }
-/** From the end of an attempt that does not know to the first question of the completer. */
+/** From an attempt that ends with an open outcome to the first lookup of the completer. */
 const CHECK_SOON_MS = 1_000
 
-/** Makes each payment once: charges, or finds out what became of the charge of an earlier attempt. */
+/** Makes each payment once: charges, or looks up the charge of an earlier attempt. */
 export function payOnce(options: PayOnceOptions): (intent: PaymentIntent) => Promise<Paid> {
   const { readKey, store, gateway, now, onTrouble } = options
-  const askAgain = retry(handleWhenResult(isOpen), {
-    maxAttempts: ASK_AGAIN.maxAttempts,
-    backoff: new ExponentialBackoff({
-      initialDelay: ASK_AGAIN.firstDelayMs,
-      maxDelay: ASK_AGAIN.maxDelayMs,
-      generator: fullJitterGenerator,
-    }),
-  })
+  // Three lookups within a second or so; after that the completer asks.
+  const askAgain = jitteredRetry(isOpen, { retries: 2, firstDelayMs: 200, maxDelayMs: 800 })
   const ask = (payment: Payment): Promise<FindResult> =>
     askAgain.execute(() => gateway.find(payment.gatewayKey))
 
@@ -87,20 +75,20 @@ export function payOnce(options: PayOnceOptions): (intent: PaymentIntent) => Pro
         const taken = { ...payment, id: begun.id, createdAt: begun.createdAt }
         return await orUnknown(next({ intent, payment: taken, attempt: begun.attempt }, begun))
       }
-      case 'settled':
-        return { id: begun.id, response: begun.response, replayed: true }
       case 'in_progress':
         throw inProgress(Math.min(begun.waitMs, RETRY_SOON_MS))
+      case 'settled':
+        return replayOf(begun)
       case 'mismatch':
         throw keyReused()
     }
   }
 
-  /** While the circuit breaker is open nothing is begun, and a key with a stored response gets it. */
+  /** While the circuit breaker is open no payment begins, and a stored response is replayed. */
   async function withoutGateway(intent: PaymentIntent, restMs: number): Promise<Paid> {
     const state = await readKey(intent)
     if (state.outcome === 'mismatch') throw keyReused()
-    if (state.outcome === 'settled') return { id: state.id, response: state.response, replayed: true }
+    if (state.outcome === 'settled') return replayOf(state)
     throw resting(restMs, state.outcome === 'open' ? 'unknown' : 'none')
   }
 
@@ -135,7 +123,7 @@ export function payOnce(options: PayOnceOptions): (intent: PaymentIntent) => Pro
       trouble(work, 'a lookup got no response', found.cause)
       return await giveUp(work, `asked: ${found.outcome}`, begun.unknown ? unknown() : timedOut(), state)
     }
-    // It was not charged, yet: as long as the earlier charge may be on its way, a new one could be the second.
+    // It is not charged yet. While the earlier charge may be on its way, a new one could be a second one.
     if (begun.waitMs > 0) return await giveUp(work, 'not charged yet', inProgress(begun.waitMs), state)
     const leave = leaveWithin(LEAVE_WITHIN_MS)
     if (!(await store.sendAgain(turnOf(work)))) return await takenFrom(work)
@@ -161,7 +149,7 @@ export function payOnce(options: PayOnceOptions): (intent: PaymentIntent) => Pro
     return { id: payment.id, response, replayed: false }
   }
 
-  /** Nothing was charged, for certain. */
+  /** It is certain that nothing was charged. */
   async function abandon(work: Work, result: NotCharged): Promise<Paid> {
     const reason = result.outcome === 'refused' ? `refused with ${result.status}` : result.outcome
     trouble(
@@ -192,10 +180,10 @@ export function payOnce(options: PayOnceOptions): (intent: PaymentIntent) => Pro
     throw error
   }
 
-  /** Another attempt has taken over; it may have settled the payment. */
+  /** Another attempt has taken over and may have settled the payment. */
   async function takenFrom({ intent }: Work): Promise<Paid> {
     const state = await readKey(intent)
-    if (state.outcome === 'settled') return { id: state.id, response: state.response, replayed: true }
+    if (state.outcome === 'settled') return replayOf(state)
     throw inProgress(RETRY_SOON_MS)
   }
 
@@ -205,7 +193,7 @@ export function payOnce(options: PayOnceOptions): (intent: PaymentIntent) => Pro
   return pay
 }
 
-/** Once a payment is begun, a store that is away leaves open what happened, even where its last step did not. */
+/** Once a payment has begun, its outcome is unknown while the store is unavailable, whatever the effect of the last step. */
 async function orUnknown<T>(work: Promise<T>): Promise<T> {
   try {
     return await work
@@ -256,8 +244,8 @@ function turnOf({ intent, payment, attempt }: Work): AttemptRef {
 }
 
 /**
- * True for so long from now, by the monotonic clock and by the other one: the first stands still while a machine
- * sleeps, the second may be set back.
+ * Returns true for `ms` from now, by both clocks: the monotonic one stands still while a machine sleeps, the wall clock
+ * may be set back.
  */
 function leaveWithin(ms: number): () => boolean {
   const [monotonicMs, wallMs] = [performance.now(), Date.now()]
@@ -268,8 +256,28 @@ function isCharged<T extends { outcome: string }>(result: T | Charged): result i
   return result.outcome === 'completed' || result.outcome === 'declined'
 }
 
-/** Of a question: it got no response, or with "no such charge", which may change. */
+/** A lookup without a response, or with "no such charge", which may change. */
 function isOpen(result: unknown): boolean {
-  if (typeof result !== 'object' || result === null || !('outcome' in result)) return false
-  return result.outcome !== 'completed' && result.outcome !== 'declined'
+  const outcome = outcomeOf(result)
+  return outcome !== undefined && outcome !== 'completed' && outcome !== 'declined'
+}
+
+function replayOf({ id, response }: KeyState & { outcome: 'settled' }): Paid {
+  return { id, response, replayed: true }
+}
+
+/**
+ * For a refused body. The refusal is the response, unless the key has a payment and only its record is gone: a stored
+ * refusal would block the retries of that payment. Resolves with the payment, or rejects with `refusal`,
+ * `idempotency_key_reused`, `request_in_progress` or `store_unavailable`.
+ */
+export type KnownPayment = (of: PaymentKey, refusal: unknown) => Promise<Paid>
+
+export function knownPayment(readKey: ReadKey): KnownPayment {
+  return async function known(of, refusal) {
+    const state = await readKey(of)
+    if (state.outcome === 'mismatch') throw keyReused()
+    if (state.outcome === 'settled') return replayOf(state)
+    throw state.outcome === 'open' ? inProgress(RETRY_SOON_MS) : refusal
+  }
 }

@@ -4,7 +4,7 @@ import { parseBody, withWritten } from '../core/parse-body.ts'
 import type { JsonBody } from '../core/request-state.ts'
 import { plain } from './payment-request.ts'
 
-/** The amount has no currency: two decimals, as most of them have. */
+/** Of an amount without a currency: as most currencies have. */
 const DECIMALS = 2
 
 const amountNumber = z
@@ -23,7 +23,7 @@ export const payRequest = z.strictObject(
   {
     user_id: plain(255),
     amount: amountOf(DECIMALS, amountNumber, amountString),
-    // Its grammar is held by the idempotency middleware, which needs it before the body is looked at.
+    // The idempotency middleware has checked its form already.
     idempotency_key: z.string('must be a string').meta({
       minLength: 1,
       maxLength: 255,

@@ -5,20 +5,20 @@ import { PAY_SCOPE } from './payment.ts'
 import { type TakePaymentOptions, takePayment } from './take-payment.ts'
 
 export interface PayOptions extends Pick<TakePaymentOptions, 'payOnce' | 'known'> {
-  /** 0..1: the share of the requests that fail on purpose before anything is done. */
+  /** 0..1: the share of the requests that fail on purpose, without effect. */
   failureRate: number
-  /** 0 to less than 1; decides which ones fail. */
+  /** 0 to less than 1. */
   random: () => number
 }
 
-/** Soon enough to be watched, late enough for a backoff to be seen. */
+/** Short enough for a person to watch, long enough to see a backoff. */
 const RETRY_AFTER_MS = 100
-/** Tells a failure that was asked for from one of ours. */
+/** Marks a simulated failure. */
 const ON_PURPOSE = new Error('SIMULATED_FAILURE_RATE asked for this failure')
 
 /**
- * `POST /pay`: pays without currency and payment method. A share of the requests gets 500 instead, before anything is
- * written, so that a retry with the same key starts from nothing.
+ * `POST /pay`: pays without currency and payment method. A share of the requests gets 500 before anything is written, so
+ * that a retry with the same key is like a first request.
  */
 export function pay({ payOnce, known, failureRate, random }: PayOptions): Middleware {
   return takePayment({
@@ -37,7 +37,7 @@ export function pay({ payOnce, known, failureRate, random }: PayOptions): Middle
       }
     },
     beforePaying(attempt) {
-      // After an attempt that left it open it is not certain that nothing happened.
+      // A later attempt may find a charge of an earlier one: then "nothing happened" would be wrong.
       const rate = attempt === 1 ? failureRate : 0
       if (random() < rate) throw simulatedFailure()
     },
@@ -52,7 +52,7 @@ function simulatedFailure(): ServiceError {
   )
 }
 
-/** Whether it is a failure that was asked for: nothing to be mended, and nothing for the log of errors. */
+/** A simulated failure is not logged as an error. */
 export function isSimulatedFailure(error: unknown): boolean {
   return error instanceof ServiceError && error.cause === ON_PURPOSE
 }

@@ -45,7 +45,6 @@ const value = z
   .refine((text) => /^[^\p{Cs}]{0,500}$/u.test(text), 'must have at most 500 characters')
   .meta({ maxLength: 500 })
 
-/** In the order of the request, as far as JavaScript keeps it. */
 export const metadata = z
   .record(z.string().meta({ minLength: 1, maxLength: 40 }), value, 'must be an object')
   .meta({ maxProperties: MAX_PAIRS, description: `At most ${MAX_PAIRS} pairs of strings, of your own` })
@@ -68,7 +67,7 @@ function requestOf(decimals: number) {
   )
 }
 
-/** What is taken in some currency. */
+/** Accepts the amounts of every currency. */
 export const paymentRequest = requestOf(MOST_DECIMALS)
 
 const BY_DECIMALS = new Map(
@@ -87,7 +86,7 @@ export function parsePaymentRequest(json: JsonBody): PaymentRequest {
   const decimals = typeof code === 'string' ? CURRENCIES.get(code) : undefined
   const schema = (decimals === undefined ? undefined : BY_DECIMALS.get(decimals)) ?? paymentRequest
   const pairs = memberOf(body, 'metadata')
-  // Before the schema looks at each of them.
+  // Checked before the schema reads each member.
   if (isTooMany(pairs)) throw validationFailed([TOO_MANY], 'payment')
   const request = parseBody(schema, body, 'payment')
   const faults = nameFaults(pairs)
@@ -103,7 +102,7 @@ function isTooMany(pairs: unknown): boolean {
   return typeof pairs === 'object' && pairs !== null && Object.keys(pairs).length > MAX_PAIRS
 }
 
-/** What concerns the names: the schema would drop a `__proto__` in silence. */
+/** Checked here, since the schema would silently drop a `__proto__`. */
 function nameFaults(pairs: unknown) {
   if (typeof pairs !== 'object' || pairs === null) return []
   const names = Object.keys(pairs)

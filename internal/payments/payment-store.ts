@@ -5,8 +5,8 @@ import { groupCommit } from '../database/group-commit.ts'
 import { groupedByShard } from '../database/shards.ts'
 import type { Payment } from './payment.ts'
 
-/** A new payment as it would begin, and who asks for it. */
 export interface BeginRequest {
+  /** As it is stored if it is new. */
   payment: Payment
   /** 64 hex digits. */
   fingerprint: string
@@ -19,15 +19,15 @@ export interface SettledResponse {
 }
 
 export type BeginResult =
-  /** The payment is committed with `sent_at` = now: a charge may leave within a while. */
+  /** The payment is committed with `sent_at` = now: a charge may be sent. */
   | { outcome: 'begun' }
-  /** An earlier attempt left it open. `waitMs`: its charge must have shown by then; nothing may be sent before. */
+  /** An earlier attempt left it open. `waitMs`: until then its charge may still show, so no new one may be sent. */
   | { outcome: 'taken_over'; id: string; attempt: number; createdAt: Date; unknown: boolean; waitMs: number }
   | { outcome: 'in_progress'; waitMs: number }
   | { outcome: 'settled'; id: string; response: SettledResponse }
   | { outcome: 'mismatch' }
 
-/** One attempt at a payment: what every step is fenced by. */
+/** One attempt at a payment: every step is fenced by it. */
 export interface AttemptRef {
   client: string
   id: string
@@ -37,45 +37,45 @@ export interface AttemptRef {
 
 export interface Settlement {
   state: 'completed' | 'declined'
-  /** undefined: it was never charged. */
+  /** undefined: there was no charge. */
   chargeId: string | undefined
   response: SettledResponse
   event: 'payment.completed' | 'payment.declined' | 'payment.recovered'
-  /** Who found it out by asking. */
+  /** Who looked it up; undefined: the charge itself had a response. */
   by: 'retry' | 'completer' | `operator:${string}` | undefined
   reason: string | undefined
 }
 
-/** How an attempt ends that does not know. */
+/** The end of an attempt whose outcome is open. */
 export interface OpenEnd {
   state: 'processing' | 'unknown'
-  /** When to ask the gateway next, from now. */
+  /** Until the next lookup. */
   checkMs: number
   by: 'retry' | 'completer'
-  /** undefined: nothing new, which leaves no entry in the audit trail. */
+  /** undefined: no entry in the audit trail. */
   reason: string | undefined
 }
 
 /**
- * The steps of a payment, each one statement with its entry of the audit trail. Every step may be sent twice and does
- * its work once; one whose response was lost is sent a second time here. All but `begin` response with false if another
- * attempt has taken over, and have changed nothing then. Each rejects with `store_unavailable`, whose `effect` is
- * 'unknown' when the step may have been done.
+ * The steps of a payment, each one statement together with its entry in the audit trail. A step takes effect once, also if
+ * it is sent twice; one whose response was lost is sent a second time here. All but `begin` return false, and change
+ * nothing, if another attempt has taken over. Each rejects with `store_unavailable`, whose `effect` is 'unknown' when
+ * the step may have taken effect.
  */
 export interface PaymentStore {
   begin(beginning: BeginRequest): Promise<BeginResult>
-  /** Before another charge is sent: from now on it may have left. */
+  /** To be called before another charge is sent. */
   sendAgain(ref: AttemptRef): Promise<boolean>
   settle(ref: AttemptRef, settlement: Settlement): Promise<boolean>
   leaveOpen(ref: AttemptRef, leaving: OpenEnd): Promise<boolean>
-  /** Attempt 1 only, and only when it is certain that nothing was sent: the key is free again. */
+  /** Frees the key. For attempt 1 only, and only when it is certain that nothing was sent. */
   abandon(ref: AttemptRef, reason: string): Promise<boolean>
 }
 
 export interface PaymentStoreOptions {
-  /** How long after `sent_at` a charge shows at the gateway, if it ever does; and how long an attempt has the payment. */
+  /** After `sent_at`: until then a charge shows at the gateway, if it was made, and the attempt holds the payment. */
   settleMs: number
-  /** Told how many payments share each statement. */
+  /** Called with the number of payments in each statement. */
   onBatch?: (step: 'begin' | 'settle', items: number) => void
 }
 
@@ -131,9 +131,7 @@ export function paymentStore(database: Database, { settleMs, onBatch }: PaymentS
   }
 }
 
-/**
- * By client first: a statement holds the audit trail of each client that it has met.
- */
+/** By client first, since a statement locks the audit trail of each of its clients: prevents deadlocks. */
 function lockOrder(client: string, key: string): string {
   return `${client}\n${key}`
 }

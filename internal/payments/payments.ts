@@ -25,27 +25,21 @@ export function createPayment(options: Pick<TakePaymentOptions, 'scope' | 'payOn
     payOnce,
     known,
     parse(json) {
-      const {
-        amount,
-        currency,
-        description,
-        payment_method: paymentMethod,
-        metadata,
-      } = parsePaymentRequest(json)
+      const { amount, currency, description, payment_method: method, metadata } = parsePaymentRequest(json)
       return {
         amount,
         currency,
         userId: undefined,
         description,
-        paymentMethod,
-        metadata: metadata === undefined ? undefined : JSON.stringify(metadata),
+        paymentMethod: method,
+        metadata: metadata && JSON.stringify(metadata),
       }
     },
     pathOf: (id) => `/api/v1/payments/${id}`,
   })
 }
 
-/** `GET /api/v1/payments/:transaction_id`: own payments only, in whatever state; another client's is not found. */
+/** `GET /api/v1/payments/:transaction_id`: a payment of the client in any state; that of another client is not found. */
 export function getPayment(database: Database): Middleware {
   return async function getPayment(ctx) {
     const { client } = required(ctx, 'caller', 'verifySignature')
@@ -59,8 +53,8 @@ export function getPayment(database: Database): Middleware {
 }
 
 /**
- * `GET /api/v1/payments?limit=&cursor=&idempotency_key=&status=&created_after=&created_before=`: own payments, newest
- * first: `{"payments":[…],"next_cursor":string|null}`.
+ * `GET /api/v1/payments?limit=&cursor=&idempotency_key=&status=&created_after=&created_before=`: the payments of the
+ * client, newest first: `{"payments":[…],"next_cursor":string|null}`.
  */
 export function listPayments(database: Database): Middleware {
   return async function listPayments(ctx) {
@@ -68,7 +62,7 @@ export function listPayments(database: Database): Middleware {
     const filter = parseListFilter(ctx.query)
     const { limit } = filter
     const state = parseStatus(ctx.query.status)
-    // One more than asked for tells whether there is another page.
+    // One row more shows whether there is another page.
     const found = await listOfPayments(database, client, { ...filter, limit: limit + 1, state })
     ctx.set('Content-Type', JSON_TYPE)
     ctx.body = pageJson('payments', found, { limit, write: paymentObject, cursorOf: ({ id }) => id })

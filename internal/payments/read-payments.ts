@@ -19,7 +19,7 @@ export async function findPayment(
   return row === undefined ? undefined : parsePayment(row)
 }
 
-/** Those of these ids that are the client's. Each is looked up by itself, whatever the plan that PostgreSQL keeps. */
+/** The payments of the client with these ids. The lateral join keeps PostgreSQL from a plan that scans the table. */
 export async function findPayments(
   database: Database,
   client: string,
@@ -57,7 +57,6 @@ export async function listPayments(
   return rows.map(parsePayment)
 }
 
-/** What the key stands for. */
 export type KeyState =
   | { outcome: 'none' }
   | { outcome: 'open' }
@@ -74,7 +73,7 @@ export interface PaymentKey {
 
 export type ReadKey = (of: PaymentKey) => Promise<KeyState>
 
-/** Looks without taking anything. */
+/** Reads the payment of a key and changes nothing. */
 export async function readKey(database: Database, of: PaymentKey): Promise<KeyState> {
   const [row] = await database.run(
     (sql) => sql`
@@ -91,29 +90,29 @@ export async function readKey(database: Database, of: PaymentKey): Promise<KeySt
   }
 }
 
-/** A payment that the gateway should be asked about, taken by its new attempt. */
+/** A payment whose lookup is due, taken by a new attempt. */
 export interface DuePayment {
   payment: Payment
   attempt: number
-  /** How often it was asked about, this time included. */
+  /** Number of lookups, with this one. */
   checks: number
-  /** No charge can have left for so long that one that does not show was never made. */
+  /** The last charge is so long ago that one that does not show was never made. */
   expired: boolean
 }
 
 export interface TakeDue {
   limit: number
   leaseMs: number
-  /** Since the last charge that may have left. */
+  /** Since the last charge that may have been sent. */
   expiryMs: number
 }
 
-/** No payment is to be asked about as late as that: the clock of the database was put back since this one was noted. */
+/** A lookup further ahead than this shows that the clock of the database was set back. */
 const PUT_BACK_MS = 1_200_000
 
 /**
- * Takes payments whose time to be asked about has come, each by a new attempt that fences the one before. What
- * another node is just taking is left to it, without a wait.
+ * Takes payments whose lookup is due, each by a new attempt that fences the one before. Rows that another node is taking
+ * are skipped without a wait.
  */
 export async function takeDue(
   database: Database,
@@ -133,9 +132,8 @@ export async function takeDue(
 }
 
 /**
- * Takes a payment whose outcome the gateway did not report for a day, for an operator who knows it, by a new attempt that
- * fences `seen`. undefined: it is not there or not unknown, another attempt has followed, or one has it to itself at
- * this moment: a charge of it may be on its way.
+ * Takes a payment in state `unknown` for an operator who knows its outcome, by a new attempt that fences `seen`. undefined:
+ * it does not exist or is not `unknown`, or another attempt has followed or holds it: its charge may be on its way.
  */
 export async function takeUnknown(
   database: Database,

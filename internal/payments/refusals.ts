@@ -1,6 +1,6 @@
 import { ServiceError } from '../core/service-error.ts'
 
-/** Most of what is open is settled within a second. */
+/** Most open payments are settled within a second. */
 export const RETRY_SOON_MS = 1_000
 
 export function inProgress(retryAfterMs: number): ServiceError {

@@ -6,7 +6,7 @@ interface SimulatedGatewaySettings {
   delayMs: number
   /** 0..1. */
   declineRate: number
-  /** 0..1: of the charges, a third each is not sent, is lost before it was charged, is lost after it. */
+  /** 0..1. Of these charges a third each is not sent, is lost before the charge, is lost after it. */
   failureRate: number
   seed: number
 }
@@ -15,9 +15,8 @@ interface SimulatedGatewaySettings {
 const REMEMBERED = 100_000
 
 /**
- * A gateway inside this process: nothing is charged. It deduplicates by key. A payment method that ends in `declined`
- * is always declined. Its memory is bounded and ends with the process: after a restart, or in another process, it has
- * never heard of a charge.
+ * A gateway inside this process that charges nothing. It deduplicates by key and declines payment methods that end in
+ * `declined`. Its memory is bounded and belongs to this process: others, and it itself after a restart, find no charge.
  */
 export function simulatedGateway(
   settings: SimulatedGatewaySettings,
@@ -26,7 +25,7 @@ export function simulatedGateway(
   const { delayMs, declineRate, failureRate, seed } = settings
   const charges = new Map<string, Charged>()
   let drawn = 0
-  /** 0 to less than 1, by the seed and the number of the draw. */
+  /** The next random number, 0 to less than 1, by the seed. */
   const draw = () => {
     const digest = createHash('sha256').update(`${seed}\n${drawn++}`).digest()
     return digest.readUInt32BE() / 2 ** 32
@@ -49,8 +48,7 @@ export function simulatedGateway(
       const failure = draw() < failureRate ? draw() : undefined
       const declined = draw() < declineRate || paymentMethod?.endsWith('declined') === true
       if (failure !== undefined && failure < 1 / 3) return { outcome: 'unsent', cause: simulated('unsent') }
-      if (!mayLeave())
-        return { outcome: 'unsent', cause: new Error('the time in which it may leave is over') }
+      if (!mayLeave()) return { outcome: 'unsent', cause: new Error('too late to be sent') }
       await sleep(delayMs)
       if (failure === undefined) return charged(key, declined)
       if (failure > 2 / 3) charged(key, declined)

@@ -4,7 +4,7 @@ import type { JsonBody } from '../core/request-state.ts'
 import { type PaymentRequest, parsePaymentRequest, paymentRequest } from './payment-request.ts'
 
 const DEFAULT_COPIES = 5
-/** Enough to see a herd; what one request may set off must stay small. */
+/** Enough to see concurrent copies; one request must not cause much load. */
 export const MAX_COPIES = 50
 
 const { amount, currency, payment_method } = paymentRequest.shape
@@ -37,8 +37,8 @@ export interface SimulationRequest {
 }
 
 /**
- * `{"requests"?,"amount"?,"currency"?,"payment_method"?,"idempotency_key"?}`, all of it checked as the payments
- * themselves are. Throws `validation_failed`.
+ * `{"requests"?,"amount"?,"currency"?,"payment_method"?,"idempotency_key"?}`, with the checks of a payment. Throws
+ * `validation_failed`.
  */
 export function parseSimulationRequest(json: JsonBody): SimulationRequest {
   const given = parseBody(simulationRequest, withWritten(json, 'amount'), 'simulation')

@@ -1,28 +1,25 @@
 import { type JsonBody, type Middleware, required } from '../core/request-state.ts'
 import { outgoingTrace } from '../telemetry/trace-context.ts'
-import type { KnownPayment } from './known-payment.ts'
-import type { Paid, PaymentIntent } from './pay-once.ts'
+import type { KnownPayment, Paid, PaymentIntent } from './pay-once.ts'
+import type { PaymentTerms } from './payment.ts'
 
 /** What a body asks for. */
-export type PaymentDetails = Pick<
-  PaymentIntent,
-  'amount' | 'currency' | 'userId' | 'description' | 'paymentMethod' | 'metadata'
->
+export type PaymentDetails = Omit<PaymentTerms, 'client' | 'scope' | 'key'>
 
 export interface TakePaymentOptions {
-  /** Method and path, such as `POST /pay`: keys of different routes never meet. */
+  /** Method and path, such as `POST /pay`: each has keys of its own. */
   scope: string
   /** Throws `validation_failed`. */
   parse: (json: JsonBody) => PaymentDetails
   payOnce: (intent: PaymentIntent) => Promise<Paid>
   known: KnownPayment
-  /** Called before anything is written. What it throws is the response. */
+  /** Called before anything is written. An error that it throws is the response. */
   beforePaying?: (attempt: number) => void
   /** The path at which a payment can be read, for the Location header. */
   pathOf?: (id: string) => string
 }
 
-/** Pays once: 200 completed, 402 declined. Behind idempotency and the parsed body. */
+/** Pays once: 200 completed, 402 declined. Needs the idempotency middleware and the parsed body in front of it. */
 export function takePayment(options: TakePaymentOptions): Middleware {
   const { scope, parse, payOnce, known, beforePaying, pathOf } = options
   return async function takePayment(ctx) {
@@ -38,22 +35,9 @@ export function takePayment(options: TakePaymentOptions): Middleware {
         return await known({ client, scope, key, fingerprint }, refusal)
       }
       beforePaying?.(attempt.number)
-      const { amount, currency, userId, description, paymentMethod, metadata } = details
       const { requestId, trace } = ctx.state
-      return await payOnce({
-        client,
-        scope,
-        key,
-        fingerprint,
-        requestId,
-        amount,
-        currency,
-        userId,
-        description,
-        paymentMethod,
-        metadata,
-        headers: trace === undefined ? {} : outgoingTrace(trace),
-      })
+      const headers = trace === undefined ? {} : outgoingTrace(trace)
+      return await payOnce({ ...details, client, scope, key, fingerprint, requestId, headers })
     }
     const { id, response, replayed } = await pay()
     attempt.replayed = replayed

@@ -2,7 +2,7 @@ import { setTimeout as sleep } from 'node:timers/promises'
 import { parseArgs } from 'node:util'
 import { endpointUrlFault } from '../../internal/events/endpoint-url.ts'
 import { postWebhook } from '../../internal/events/post-webhook.ts'
-import { isWebhookSecret, newWebhookSecret, webhookSignature } from '../../internal/events/webhook-secret.ts'
+import { isWebhookSecret, newWebhookSecret, webhookHeaders } from '../../internal/events/webhook-secret.ts'
 import { type Client, createClient, type Event, ProblemError } from '../client.ts'
 import { DEMO_SECRET } from '../config/demo-credentials.ts'
 import { readOption } from '../config/read-option.ts'
@@ -28,7 +28,7 @@ on this machine, signed as a webhook of the service is; one that fails is report
 `
 
 const FORWARD_TIMEOUT_MS = 15_000
-/** It looks again by itself, and tells at once why nothing is seen. */
+/** The loop below retries by itself and reports each failure at once. */
 const RETRY = { maxAttempts: 1 }
 
 export async function listen(args: string[]): Promise<number> {
@@ -80,7 +80,7 @@ export async function listen(args: string[]): Promise<number> {
       if (page.hasMore) pauseMs = 0
     } catch (error) {
       if (!(error instanceof ProblemError)) throw error
-      // A cursor or a secret that is wrong stays wrong.
+      // A wrong cursor or secret stays wrong.
       if (error.status >= 400 && error.status < 429) throw new Error(error.message)
       say(`oncekey listen: ${error.detail} [${error.code}]`)
       pauseMs = Math.max(everyMs, error.retryAfterMs ?? 0)
@@ -90,37 +90,19 @@ export async function listen(args: string[]): Promise<number> {
   return 0
 }
 
-/** What became of it, for a person. */
+/** The status of the response, or why there is none. */
 async function send(event: Event, url: string, secret: string): Promise<string> {
   const body = JSON.stringify(event)
-  const seconds = Math.floor(Date.now() / 1_000)
-  const headers = {
-    'Content-Type': 'application/json; charset=utf-8',
-    'User-Agent': 'oncekey',
-    'webhook-id': event.id,
-    'webhook-timestamp': String(seconds),
-    'webhook-signature': webhookSignature([secret], event.id, seconds, body),
-  }
+  const headers = webhookHeaders([secret], event.id, Math.floor(Date.now() / 1_000), body)
+  const webhook = { url, headers, body, timeoutMs: FORWARD_TIMEOUT_MS, allowLocal: true }
   try {
-    const { status } = await postWebhook({
-      url,
-      headers,
-      body,
-      timeoutMs: FORWARD_TIMEOUT_MS,
-      allowLocal: true,
-    })
-    return String(status)
+    return String((await postWebhook(webhook)).status)
   } catch (error) {
     return `failed: ${error instanceof Error ? error.message : String(error)}`
   }
 }
 
-interface Values {
-  url: string
-  client?: string | undefined
-  secret?: string | undefined
-  'api-key'?: string | undefined
-}
+type Values = Partial<Record<'client' | 'secret' | 'api-key', string | undefined>> & { url: string }
 
 function clientOf({ url, client, secret, 'api-key': given }: Values): Client {
   const baseUrl = readOption('url', url, serviceUrl)
@@ -138,7 +120,7 @@ function clientOf({ url, client, secret, 'api-key': given }: Values): Client {
   })
 }
 
-/** `name`: where the key is from. Throws an Error that does not show it. */
+/** `name`: the option or variable of the key. Throws an Error without the key. */
 function createKeyClient(baseUrl: string, apiKey: string, name: string): Client {
   try {
     return createClient({ baseUrl, apiKey, retry: RETRY })

@@ -56,10 +56,10 @@ export const EVENT_SABOTAGES: Record<string, Sabotage> = {
     what: 'the signature of a webhook is over the body and the end of its line',
     patches: [
       {
-        file: 'internal/events/deliverer.ts',
-        find: 'webhookSignature(secrets, eventId(event), seconds, body)',
+        file: 'internal/events/webhook-secret.ts',
+        find: 'webhookSignature(secrets, id, seconds, body)',
         // biome-ignore lint/suspicious/noTemplateCurlyInString: it is the text of a program
-        replace: 'webhookSignature(secrets, eventId(event), seconds, `${body}\\n`)',
+        replace: 'webhookSignature(secrets, id, seconds, `${body}\\n`)',
       },
     ],
     faults: ['receiver-500'],

@@ -24,8 +24,8 @@ export const PAYMENT_SABOTAGES: Record<string, Sabotage> = {
     patches: [
       {
         file: 'internal/payments/guarded-gateway.ts',
-        find: "return resultOutcome(result) === 'unsent'",
-        replace: "return ['unsent', 'error'].some((one) => one === resultOutcome(result))",
+        find: "return outcomeOf(result) === 'unsent'",
+        replace: "return ['unsent', 'error'].some((one) => one === outcomeOf(result))",
       },
     ],
     faults: ['gateway-reset', 'gateway-truncate'],
