@@ -50,7 +50,7 @@ export async function lifeOfKey(
       ? idsOf(records, client, key)
       : idsIn(new Set([...(scopes ?? []), ...(scope === undefined ? [] : [scope])]), client, key),
     ledger ? ordersOf(ledger, client, key) : [],
-    ledger ? paymentsOf(ledger, client, key) : [],
+    ledger && scopes ? paymentsOf(ledger, scopes, client, key) : [],
     ledger ? entriesOf(ledger, client, key) : [],
     options.resolutionsElsewhere ? resolutionsOf(records, client, key) : [],
   ])
@@ -126,12 +126,16 @@ async function ordersOf(database: Database, client: string, key: string) {
   }))
 }
 
-async function paymentsOf(database: Database, client: string, key: string) {
+async function paymentsOf(database: Database, scopes: readonly string[], client: string, key: string) {
   const rows = await database.run(
     (sql) => sql`
       SELECT id, scope, state, attempt, checks, trim_scale(amount)::text AS amount, currency, user_id, description,
         payment_method, charge_id, created_at, sent_at, check_at, settled_at, response_status, response_body
-      FROM payments WHERE client = ${client} AND idempotency_key = ${key} ORDER BY scope`,
+      FROM json_array_elements_text(${JSON.stringify(scopes)}::text::json) AS asked(route)
+      CROSS JOIN LATERAL (
+        SELECT * FROM payments
+        WHERE client = ${client} AND payments.scope = asked.route AND idempotency_key = ${key} LIMIT 1) AS p
+      ORDER BY scope`,
   )
   return rows.map((row) => ({
     id: String(row.id),

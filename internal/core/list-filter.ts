@@ -2,6 +2,11 @@ import { validate } from 'uuid'
 import { parseLimit } from './page-limit.ts'
 import { parseTime, TIME_RULE } from './parse-time.ts'
 import { ServiceError } from './service-error.ts'
+import { lowestUuidV7 } from './uuid-v7.ts'
+
+/** Below and above every id. */
+const LOWEST = '00000000-0000-0000-0000-000000000000'
+const HIGHEST = 'ffffffff-ffff-ffff-ffff-ffffffffffff'
 
 type Parameter = string | string[] | undefined
 
@@ -19,13 +24,27 @@ export interface ListFilter {
 }
 
 /**
+ * The ids of the rows that are asked for: from `from` on, below `below`. An id is made of the millisecond in `created_at`, and the
+ * index of a list has the ids in order: by `created_at` the rows of all other times would be read, too.
+ */
+export function idRange({ before = HIGHEST, createdAfter, createdBefore }: ListFilter): {
+  from: string
+  below: string
+} {
+  const bound = (time: Date | undefined, none: string) =>
+    time === undefined ? none : lowestUuidV7(time.getTime())
+  const below = bound(createdBefore, HIGHEST)
+  return { from: bound(createdAfter, LOWEST), below: before < below ? before : below }
+}
+
+/**
  * `limit` (1 to 100, default 20), `cursor` (the `next_cursor` of the page before), `idempotency_key`, `created_after` and
  * `created_before` (RFC 3339). Throws `invalid_request`, which names the parameter.
  */
 export function parseListFilter(query: Record<string, Parameter>): ListFilter {
   return {
     limit: parseLimit(query.limit),
-    before: parseCursor(query.cursor),
+    before: parseCursor(query.cursor)?.toLowerCase(),
     key: parseKey(query.idempotency_key),
     createdAfter: parseListTime('created_after', query.created_after),
     createdBefore: parseListTime('created_before', query.created_before),

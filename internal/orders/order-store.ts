@@ -1,4 +1,4 @@
-import type { ListFilter } from '../core/list-filter.ts'
+import { idRange, type ListFilter } from '../core/list-filter.ts'
 import { retryOnceIfUnknown, SECOND_MS } from '../core/retry-once-if-unknown.ts'
 import { ServiceError } from '../core/service-error.ts'
 import { type Database, isRowFault, type Sql } from '../database/database.ts'
@@ -82,14 +82,14 @@ export function orderStore(database: Database, { onBatch, recordsOf }: OrderStor
       )
       return row === undefined ? undefined : parseOrder(row)
     },
-    async list(client, { limit, before, key, createdAfter, createdBefore }) {
+    async list(client, filter) {
+      const { limit, key } = filter
+      const { from, below } = idRange(filter)
       const rows = await database.run(
         (sql) => sql`
           SELECT ${columns(sql)} FROM orders
-          WHERE client = ${client} ${before === undefined ? sql`` : sql`AND id < ${before}`}
+          WHERE client = ${client} AND id >= ${from} AND id < ${below}
             ${key === undefined ? sql`` : sql`AND idempotency_key = ${key}`}
-            ${createdAfter === undefined ? sql`` : sql`AND created_at >= ${createdAfter}`}
-            ${createdBefore === undefined ? sql`` : sql`AND created_at < ${createdBefore}`}
           ORDER BY id DESC LIMIT ${limit}`,
       )
       return rows.map(parseOrder)

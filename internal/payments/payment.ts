@@ -5,6 +5,9 @@ import { quoted } from '../core/quoted.ts'
 /** The simple route, whose key is a member of the body and so of the response. */
 export const PAY_SCOPE = 'POST /pay'
 
+/** All routes that make payments. */
+export const PAYMENT_SCOPES: readonly string[] = ['POST /api/v1/payments', PAY_SCOPE]
+
 export type PaymentState = 'processing' | 'completed' | 'declined' | 'unknown'
 
 /** What the client asks for. It is stored. */

@@ -1,7 +1,7 @@
-import type { ListFilter } from '../core/list-filter.ts'
+import { idRange, type ListFilter } from '../core/list-filter.ts'
 import type { Database, Sql } from '../database/database.ts'
 import { knownWord } from '../database/known-word.ts'
-import type { Payment, PaymentState } from './payment.ts'
+import { PAYMENT_SCOPES, type Payment, type PaymentState } from './payment.ts'
 import type { SettledResponse } from './payment-store.ts'
 
 const columns = (sql: Sql) =>
@@ -38,24 +38,35 @@ export interface PaymentFilter extends ListFilter {
   state: PaymentState | undefined
 }
 
-/** Newest first. */
+/**
+ * Newest first. One state is asked for by its place in the index: as a plain condition it would let PostgreSQL look for it among
+ * all payments of the client.
+ */
 export async function listPayments(
   database: Database,
   client: string,
-  { limit, before, key, state, createdAfter, createdBefore }: PaymentFilter,
+  filter: PaymentFilter,
 ): Promise<Payment[]> {
+  const { limit, key, state } = filter
+  const { from, below } = idRange(filter)
   const rows = await database.run(
     (sql) => sql`
-      SELECT ${columns(sql)} FROM payments
-      WHERE client = ${client} ${before === undefined ? sql`` : sql`AND id < ${before}`}
-        ${key === undefined ? sql`` : sql`AND idempotency_key = ${key}`}
-        ${state === undefined ? sql`` : sql`AND state = ${state}`}
-        ${createdAfter === undefined ? sql`` : sql`AND created_at >= ${createdAfter}`}
-        ${createdBefore === undefined ? sql`` : sql`AND created_at < ${createdBefore}`}
-      ORDER BY id DESC LIMIT ${limit}`,
+      SELECT ${columns(sql)} FROM ${key === undefined ? sql`payments` : paymentsOfKey(sql, client, key)}
+      WHERE client = ${client} ${
+        state === undefined
+          ? sql`AND id >= ${from} AND id < ${below} ORDER BY id DESC`
+          : sql`AND (state, id) >= (${state}, ${from}) AND (state, id) < (${state}, ${below}) ORDER BY state DESC, id DESC`
+      } LIMIT ${limit}`,
   )
   return rows.map(parsePayment)
 }
+
+/** A key belongs to a route: it is looked up for each of them, whatever the plan that PostgreSQL keeps. */
+const paymentsOfKey = (sql: Sql, client: string, key: string) => sql`
+  json_array_elements_text(${JSON.stringify(PAYMENT_SCOPES)}::text::json) AS asked(route)
+  CROSS JOIN LATERAL (
+    SELECT * FROM payments
+    WHERE client = ${client} AND payments.scope = asked.route AND idempotency_key = ${key} LIMIT 1) AS p`
 
 export type KeyState =
   | { outcome: 'none' }

@@ -61,8 +61,13 @@ BEGIN
     UNION ALL
     (SELECT position, object, type, at, endpoint FROM events
       WHERE client = p_client AND (position, object) > (p_position, p_object)
-        AND position < 4611686018427387904 AND type = coalesce(p_type, type)
-      ORDER BY position, object LIMIT p_limit)) AS f(place, about, kind, happened, endpoint_id)
+        AND position < 4611686018427387904 AND p_type IS NULL
+      ORDER BY position, object LIMIT p_limit)
+    UNION ALL
+    (SELECT position, object, type, at, endpoint FROM events
+      WHERE client = p_client AND type <= p_type AND (type, position, object) > (p_type, p_position, p_object)
+        AND position < 4611686018427387904
+      ORDER BY type, position, object LIMIT p_limit)) AS f(place, about, kind, happened, endpoint_id)
   ORDER BY f.place, f.about LIMIT p_limit;
 END $$;
 

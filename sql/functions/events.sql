@@ -34,7 +34,8 @@ BEGIN
   RETURN FOUND;
 END $$;
 
--- The events of a client behind a place, oldest first. What is read stands before every transaction that is still open.
+-- The events of a client behind a place, oldest first. What is read stands before every transaction that is still open. One type
+-- is asked for by its place in the index events_type: "type = p_type" would let PostgreSQL look for it among all events.
 CREATE OR REPLACE FUNCTION oncekey_events_after(
   p_client text, p_position bigint, p_object uuid, p_type text, p_limit integer
 ) RETURNS TABLE (place bigint, about uuid, kind text, happened timestamptz, endpoint_id uuid) LANGUAGE sql STABLE AS $$
@@ -46,7 +47,12 @@ CREATE OR REPLACE FUNCTION oncekey_events_after(
     UNION ALL
     (SELECT position, object, type, at, endpoint FROM events
       WHERE client = p_client AND (position, object) > (p_position, p_object)
-        AND position < (SELECT oncekey_events_horizon()) AND type = coalesce(p_type, type)
-      ORDER BY position, object LIMIT p_limit)) AS found(place, about, kind, happened, endpoint_id)
+        AND position < (SELECT oncekey_events_horizon()) AND p_type IS NULL
+      ORDER BY position, object LIMIT p_limit)
+    UNION ALL
+    (SELECT position, object, type, at, endpoint FROM events
+      WHERE client = p_client AND type <= p_type AND (type, position, object) > (p_type, p_position, p_object)
+        AND position < (SELECT oncekey_events_horizon())
+      ORDER BY type, position, object LIMIT p_limit)) AS found(place, about, kind, happened, endpoint_id)
   ORDER BY place, about LIMIT p_limit
 $$;

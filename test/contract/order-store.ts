@@ -132,7 +132,7 @@ function contract(open: () => Promise<OrderSubject>): void {
     const client = `filters-${randomBytes(4).toString('hex')}`
     const placed: Placement[] = []
     for (let i = 0; i < 3; i++) {
-      const made = placement({ id: uuidv7({ msecs: 1_000 + i }), createdAt: new Date(1_000 * i) })
+      const made = placement({ id: uuidv7({ msecs: 1_000 * i }), createdAt: new Date(1_000 * i) })
       placed.push({ ...made, client })
       await orders.place({ ...made, client })
     }

@@ -17,6 +17,7 @@ const UPGRADED = [
   '008_webhooks.sql',
   '009_webhook_times.sql',
   '010_disabled_endpoint.sql',
+  '011_lists.sql',
   'functions',
 ]
 const NEW_FILES = readSchemaFiles(SQL_DIRECTORY).numbered

@@ -4,9 +4,11 @@ import { pauseMs } from '../../internal/payments/completer.ts'
 import {
   gatewayKeyOf,
   maskPaymentMethod,
+  PAYMENT_SCOPES,
   type Payment,
   paymentJson,
 } from '../../internal/payments/payment.ts'
+import { ROUTES, scopeOf } from '../../src/service/routes.ts'
 
 test('of a payment method no more than the last 4 characters are shown, and of a short one nothing', () => {
   for (const [method, masked] of [
@@ -33,6 +35,11 @@ test('the key at the gateway is another one for each client, route and key', () 
   ]) {
     assert.notEqual(other, key)
   }
+})
+
+test('the routes whose keys payments are looked up by are those that make payments', () => {
+  const routes = ROUTES.filter(({ isPayment, key }) => isPayment && key !== undefined).map(scopeOf)
+  assert.deepEqual([...PAYMENT_SCOPES].sort(), routes.sort())
 })
 
 const PAYMENT: Payment = {
