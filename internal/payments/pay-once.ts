@@ -109,15 +109,16 @@ export function payOnce(options: PayOnceOptions): (intent: PaymentIntent) => Pro
   }
 
   /** After a charge that was sent and got no response. */
-  async function findOut(work: Work, why: string): Promise<Paid> {
+  async function findOut(work: Work, why: string, state?: OpenEnd['state']): Promise<Paid> {
     const found = await ask(work.payment)
     if (isCharged(found)) return await settle(work, found, 'retry')
-    return await giveUp(work, `${why}, then ${found.outcome}`, timedOut())
+    return await giveUp(work, `${why}, then ${found.outcome}`, timedOut(), state)
   }
 
   async function next(work: Work, begun: BeginResult & { outcome: 'taken_over' }): Promise<Paid> {
     const found = await ask(work.payment)
     if (isCharged(found)) return await settle(work, found, 'retry')
+    // It stays unknown over further charges: each payment has the event of it once.
     const state = begun.unknown ? 'unknown' : 'processing'
     if (found.outcome !== 'none') {
       trouble(work, 'a lookup got no response', found.cause)
@@ -130,7 +131,7 @@ export function payOnce(options: PayOnceOptions): (intent: PaymentIntent) => Pro
     const result = await gateway.charge(chargeOf(work), leaving(work, leave))
     if (isCharged(result)) return await settle(work, result, undefined)
     trouble(work, 'a charge was not made', 'cause' in result ? result.cause : result.outcome)
-    return await findOut(work, result.outcome)
+    return await findOut(work, result.outcome, state)
   }
 
   async function settle(work: Work, charged: Charged, by: 'retry' | undefined): Promise<Paid> {

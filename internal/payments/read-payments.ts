@@ -144,18 +144,20 @@ export async function takeDue(
 
 /**
  * Takes a payment in state `unknown` for an operator who knows its outcome, by a new attempt that fences `seen`. undefined:
- * it does not exist or is not `unknown`, or another attempt has followed or holds it: its charge may be on its way.
+ * it does not exist or is not `unknown`, another attempt has followed or holds it, or its last charge was sent less than
+ * `settleMs` ago and may be on its way.
  */
 export async function takeUnknown(
   database: Database,
-  { client, id, seen, leaseMs }: { client: string; id: string; seen: number; leaseMs: number },
+  of: { client: string; id: string; seen: number; leaseMs: number; settleMs: number },
 ): Promise<{ payment: Payment; attempt: number } | undefined> {
+  const { client, id, seen, leaseMs, settleMs } = of
   const [row] = await database.run(
     (sql) => sql`
       UPDATE payments SET attempt = attempt + 1,
         lease_until = now() + make_interval(secs => ${leaseMs / 1000})
       WHERE client = ${client} AND id = ${id} AND attempt = ${seen} AND state = 'unknown'
-        AND lease_until <= now()
+        AND lease_until <= now() AND sent_at <= now() - make_interval(secs => ${settleMs / 1000})
       RETURNING ${columns(sql)}, attempt`,
   )
   return row === undefined ? undefined : { payment: parsePayment(row), attempt: Number(row.attempt) }

@@ -8,6 +8,7 @@ import type { Database } from '../../internal/database/database.ts'
 import type { RedisConnection } from '../../internal/database/redis.ts'
 import { operatorWebhooks } from '../../internal/events/operator-webhooks.ts'
 import type { ServedRoute } from '../../internal/http/route-map.ts'
+import { settleMsOf } from '../../internal/payments/pay-once.ts'
 import { paymentResponse } from '../../internal/payments/payments.ts'
 import { takeUnknown } from '../../internal/payments/read-payments.ts'
 import type { OwnLimits } from '../../internal/ratelimit/client-limits.ts'
@@ -130,6 +131,7 @@ async function settle(dependencies: ConsoleDependencies, settling: Settling): Pr
     id,
     seen: attempt,
     leaseMs: SETTLE_LEASE_MS,
+    settleMs: settleMsOf(dependencies.config.gatewayTimeoutMs),
   })
   if (taken === undefined) return false
   const { payment } = taken

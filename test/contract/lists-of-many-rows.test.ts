@@ -1,5 +1,6 @@
 import assert from 'node:assert/strict'
 import { after, before, describe, test } from 'node:test'
+import { auditLog } from '../../internal/audit/audit-log.ts'
 import type { Database } from '../../internal/database/database.ts'
 import { readEvents } from '../../internal/events/event-log.ts'
 import { orderStore } from '../../internal/orders/order-store.ts'
@@ -42,7 +43,9 @@ async function fill(client: string): Promise<void> {
           SELECT '${client}', id, 'POST /api/v1/payments', 'payment-' || n, sha256('a'), 'completed', 1, at, at, 1,
             repeat('a', 64), 'ch_1', 200, '{}', at, at FROM (${rows}) AS r;
         INSERT INTO events (client, position, object, type, at)
-          SELECT '${client}', n + 1, id, 'payment.completed', at FROM (${rows}) AS r`),
+          SELECT '${client}', n + 1, id, 'payment.completed', at FROM (${rows}) AS r;
+        INSERT INTO audit_log (client, seq, at, event_type, entry, hash)
+          SELECT '${client}', n + 1, at, 'payment.completed', '{}', sha256('a') FROM (${rows}) AS r`),
     60_000,
   )
 }
@@ -61,6 +64,11 @@ describe('a list of a client with many rows reads its page and not the rest', ()
     async (at: Database): Promise<number> =>
       (await readEvents(at, 'acme', { after: undefined, type, limit: LIMIT })).length
 
+  const entries =
+    (eventType: string, before?: number) =>
+    async (at: Database): Promise<number> =>
+      (await auditLog(at).list('acme', { eventType, limit: LIMIT, before })).length
+
   const LISTS: [what: string, read: (at: Database) => Promise<number>, found: number][] = [
     ['orders before the first', orders({ createdBefore: new Date(START) }), 0],
     ['orders from the end on', orders({ createdAfter: new Date(END) }), 0],
@@ -76,6 +84,9 @@ describe('a list of a client with many rows reads its page and not the rest', ()
     ['payments that are completed', payments({}, 'completed'), LIMIT],
     ['events of declined payments', events('payment.declined'), 0],
     ['events of completed payments', events('payment.completed'), LIMIT],
+    ['entries of completed payments', entries('payment.completed'), LIMIT],
+    ['entries of the first three completed payments', entries('payment.completed', 4), 3],
+    ['entries of declined payments', entries('payment.declined'), 0],
     ['events of orders', events('order.created'), LIMIT],
   ]
   for (const [what, read, found] of LISTS) {

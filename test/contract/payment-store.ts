@@ -25,6 +25,7 @@ export interface PaymentSubject {
     id: string
     seen: number
     leaseMs: number
+    settleMs: number
   }): Promise<{ payment: Payment; attempt: number } | undefined>
   /** The audit trail of a payment. */
   events(id: string): Promise<{ type: string; reason: string | undefined }[]>
@@ -194,14 +195,18 @@ function contract(open: () => Promise<PaymentSubject>): void {
   test('an unknown payment is taken for somebody who knows, unless a charge of it may be on its way', async () => {
     const one = beginning()
     const { client, id, key } = one.payment
-    const take = (seen: number) => subject.takeUnknown({ client, id, seen, leaseMs: SETTLE_MS })
+    const take = (seen: number) =>
+      subject.takeUnknown({ client, id, seen, leaseMs: SETTLE_MS, settleMs: SETTLE_MS })
+    const leaving = { state: 'unknown', checkMs: 1_000, by: 'completer', reason: 'silent' } as const
     await store.begin(one)
     await elapse(id, SETTLE_MS)
     assert.equal(await take(1), undefined, 'it is not unknown')
-    await store.leaveOpen(ref(one), { state: 'unknown', checkMs: 1_000, by: 'completer', reason: 'silent' })
+    await store.leaveOpen(ref(one), leaving)
     takenOver(await store.begin(beginning({ key })))
     assert.ok(await store.sendAgain(ref(one, 2)))
     assert.equal(await take(2), undefined, 'an attempt works on it')
+    assert.ok(await store.leaveOpen(ref(one, 2), leaving))
+    assert.equal(await take(2), undefined, 'its charge may be on its way')
     await elapse(id, SETTLE_MS)
     assert.equal(await take(1), undefined, 'another attempt has followed')
     assert.deepEqual(await take(2), { payment: { ...one.payment, state: 'unknown' }, attempt: 3 })

@@ -82,6 +82,7 @@ async function unknownPayment(key: string): Promise<string> {
     reason: 'no response for a day',
   } as const
   assert.ok(await store.leaveOpen(turn, leaving))
+  await database.run((sql) => sql`UPDATE payments SET sent_at = sent_at - interval '1 day' WHERE id = ${id}`)
   return id
 }
 
