@@ -84,3 +84,20 @@ class FailedSignIns {
 function digestOf(text: string): Buffer {
   return createHash('sha256').update(text).digest()
 }
+
+/**
+ * Accepts requests to hosts of this machine only: a foreign page whose name resolves to this machine (DNS rebinding) is our own
+ * to its browser, and could use the published token. Throws `invalid_request`.
+ */
+export function ownHost(isLoopback: (host: string) => boolean): Middleware {
+  return async function ownHost(ctx, next) {
+    // As the browser sent it; X-Forwarded-Host does not count.
+    const url = `http://${ctx.req.headers.host ?? ''}/`
+    const host = URL.canParse(url) ? new URL(url).hostname.replace(/^\[|\]$/g, '') : ''
+    if (!isLoopback(host)) {
+      const detail = 'With its published token the console is for this machine only: open it as localhost.'
+      throw new ServiceError('invalid_request', detail)
+    }
+    await next()
+  }
+}

@@ -1,6 +1,6 @@
 import { withVariables } from '../../internal/database/database-url.ts'
 import type { Keyring } from '../../internal/signature/keyring.ts'
-import { isDemo } from './demo-mode.ts'
+import { isDemo } from './demo.ts'
 import { findClashes } from './find-clashes.ts'
 import { type Command, ConfigError, type Given, readTable, type Setting } from './setting.ts'
 import { SETTINGS } from './settings.ts'

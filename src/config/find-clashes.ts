@@ -1,6 +1,5 @@
 import type { Values } from './config.ts'
-import { demoCredentials } from './demo-credentials.ts'
-import { isLoopback } from './demo-mode.ts'
+import { demoCredentials, isLoopback } from './demo.ts'
 import { type Given, isUsedBy } from './setting.ts'
 import { MIN_SECRET_BYTES } from './setting-values.ts'
 import { SETTINGS } from './settings.ts'

@@ -6,7 +6,7 @@ import { SCHEMES } from '../../internal/signature/client-registry.ts'
 import { DEFAULT_TOLERANCE_MS } from '../../internal/signature/schemes.ts'
 import { parseSealKey } from '../../internal/signature/seal.ts'
 import { defaultLimitLines } from './default-limits.ts'
-import { DEMO_API_KEY, DEMO_OPERATOR_TOKEN, DEMO_SECRET } from './demo-credentials.ts'
+import { DEMO_API_KEY, DEMO_OPERATOR_TOKEN, DEMO_SECRET } from './demo.ts'
 import { type Given, optional, setting } from './setting.ts'
 import {
   duration,

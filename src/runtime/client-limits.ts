@@ -3,12 +3,12 @@ import { type Limit, parseClientLimits } from '../../internal/ratelimit/rate-lim
 import type { ClientRegistry } from '../../internal/signature/client-registry.ts'
 import type { Logger } from '../../internal/telemetry/logger.ts'
 
-/** Distinct texts; partners share a few plans. Beyond it, texts are parsed again. */
+/** Distinct texts that are kept parsed; clients share a few plans. */
 const MAX_PLANS = 10_000
 
 /**
- * The limits of each client out of the registry, from memory. A text that cannot be read, which only a person who
- * writes to the table by hand can have made, is reported once and counts as none.
+ * The limits of each client, by the registry. A text that cannot be parsed (written to the table by hand) is reported once
+ * and counts as none.
  */
 export function clientLimits(registry: ClientRegistry, logger: Pick<Logger, 'error'>): OwnLimits {
   const plans = new Map<string, readonly Limit[] | undefined>()

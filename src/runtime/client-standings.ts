@@ -7,11 +7,11 @@ export interface StandingsOptions {
   limiter: Limiter
   ownLimits: OwnLimits | undefined
   limits: readonly CountedLimits[]
-  /** As its limits call it. */
+  /** Its name in the limits. */
   route: string
 }
 
-/** Where a client stands, without using any. Limits of an address are left out: they are not the client's. */
+/** The state of the limits of a client, without using them. Limits by address do not belong to a client. */
 export async function clientStandings(
   { limiter, ownLimits, limits: counted, route }: StandingsOptions,
   client: string,

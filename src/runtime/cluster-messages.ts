@@ -3,28 +3,28 @@ import { snapshotSchema } from '../../internal/telemetry/aggregate.ts'
 
 const id = z.int().nonnegative()
 
-/** What the primary tells a worker. */
+/** Messages from the primary to a worker. */
 const toWorker = z.discriminatedUnion('type', [
   /** The response to `hello`: `port` is where all of them listen. */
   z.object({ type: z.literal('start'), worker: z.int().positive(), port: z.int() }),
   z.object({ type: z.literal('stop') }),
   z.object({ type: z.literal('reopen_log') }),
-  /** Asks for the figures of this worker. */
+  /** Asks for the metrics of this worker. */
   z.object({ type: z.literal('collect'), id }),
-  /** The figures of all, as text for `/metrics`: the response to `scrape`. */
+  /** The response to `scrape`: the text for `/metrics`. */
   z.object({ type: z.literal('scraped'), id, text: z.string() }),
 ])
 
-/** What a worker tells the primary. */
+/** Messages from a worker to the primary. */
 const toPrimary = z.discriminatedUnion('type', [
-  /** It listens to messages; what was sent before is lost. */
+  /** The worker receives messages from now on. */
   z.object({ type: z.literal('hello') }),
   z.object({ type: z.literal('ready'), port: z.int() }),
-  /** It could not start, and ends; `reason` is for the operator. */
+  /** It could not start and exits; `reason` is for the operator. */
   z.object({ type: z.literal('failed'), reason: z.string() }),
   /** The response to `collect`. */
   z.object({ type: z.literal('collected'), id, snapshot: snapshotSchema }),
-  /** Asks for the figures of all. */
+  /** Asks for the metrics of all workers. */
   z.object({ type: z.literal('scrape'), id }),
 ])
 

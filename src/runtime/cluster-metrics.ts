@@ -1,22 +1,22 @@
 import { Counter, Gauge, Registry } from 'prom-client'
 import { aggregate, remains, type Snapshot, snapshotSchema } from '../../internal/telemetry/aggregate.ts'
 
-/** A worker whose event loop is blocked for longer is counted with its figures of the scrape before. */
+/** For a worker that is blocked for longer, the metrics of the scrape before are used. */
 const COLLECT_MS = 1_000
 
-/** What it needs of a worker: whether it can respond, and a way to ask it. */
+/** A worker. */
 export interface Counted {
   readonly ready: boolean
   tell(message: { type: 'collect'; id: number }): void
 }
 
-/** The figures of all workers, as one process would give them, and how many workers there are. */
+/** The metrics of all workers, added up as if they were one process, and the number of workers. */
 export class ClusterMetrics {
   readonly #registry = new Registry()
   readonly #last = new Map<Counted, Snapshot>()
-  /** Of the scrape in flight: called with each worker's response. */
-  #answered: ((worker: Counted) => void) | undefined
-  /** Of the workers that have ended, added up. */
+  /** Called with each worker that has responded to the scrape in flight. */
+  #responded: ((worker: Counted) => void) | undefined
+  /** The metrics of workers that have ended, added up. */
   #remains: Promise<Snapshot> = Promise.resolve([])
   #scrape: Promise<string> | undefined
   #id = 0
@@ -33,7 +33,7 @@ export class ClusterMetrics {
     })
   }
 
-  /** Prometheus text of these workers and of all that have ended. Scrapes at the same time share one. */
+  /** Prometheus text of these workers and of those that have ended. Concurrent calls share one scrape. */
   scrape(workers: readonly Counted[]): Promise<string> {
     this.#scrape ??= this.#collect(workers.filter(({ ready }) => ready)).finally(() => {
       this.#scrape = undefined
@@ -43,12 +43,12 @@ export class ClusterMetrics {
 
   collected(worker: Counted, id: number, snapshot: Snapshot): void {
     this.#last.set(worker, snapshot)
-    if (id === this.#id) this.#answered?.(worker)
+    if (id === this.#id) this.#responded?.(worker)
   }
 
   ended(worker: Counted, replaced: boolean): void {
     if (replaced) this.#restarts.inc()
-    this.#answered?.(worker)
+    this.#responded?.(worker)
     const last = this.#last.get(worker)
     if (last === undefined) return
     this.#last.delete(worker)
@@ -57,15 +57,15 @@ export class ClusterMetrics {
 
   async #collect(workers: readonly Counted[]): Promise<string> {
     const id = ++this.#id
-    const owing = new Set(workers)
+    const missing = new Set(workers)
     let timer: NodeJS.Timeout | undefined
     await new Promise<void>((resolve) => {
-      this.#answered = (worker) => {
-        owing.delete(worker)
-        if (owing.size === 0) resolve()
+      this.#responded = (worker) => {
+        missing.delete(worker)
+        if (missing.size === 0) resolve()
       }
       timer = setTimeout(resolve, COLLECT_MS)
-      if (owing.size === 0) resolve()
+      if (missing.size === 0) resolve()
       for (const worker of workers) worker.tell({ type: 'collect', id })
     })
     clearTimeout(timer)

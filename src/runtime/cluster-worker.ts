@@ -6,30 +6,30 @@ import type { Scrape } from './metrics-app.ts'
 import { operatorMessage } from './operator-message.ts'
 import { exitAfter, exitOnDefect, type Open, type Running } from './running.ts'
 
-/** The primary responds within its own deadline for stuck workers; one that does not is gone or stuck itself. */
+/** Longer than the primary waits for stuck workers. */
 const SCRAPE_MS = 5_000
 
 /**
- * One of several processes that share a port. It starts when the primary says so, and stops when the primary says so,
- * on a signal of its own, or when the primary is gone: no process would restart it or pass it connections.
+ * One of several processes that share a port. The primary starts it and stops it; it stops by itself on a signal, and when
+ * the primary is gone, since no process would restart it or pass it connections.
  */
 export async function runWorker(open: Open): Promise<void> {
   let running: Running | undefined
   let stopping = false
   const stop = () => {
     if (running === undefined) process.exit(0)
-    // A signal may reach all processes at once while the primary says the same.
+    // A signal may come together with the message of the primary.
     if (stopping) return
     stopping = true
     exitAfter(running)
   }
-  // A terminal that goes tells all processes: whether they stop is for the primary to say.
+  // A closed terminal signals all processes: the primary decides whether they stop.
   process
     .on('SIGTERM', stop)
     .on('SIGINT', stop)
     .on('SIGHUP', () => {})
   cluster.worker?.once('disconnect', () => {
-    // Otherwise Node ends this process here and now, with the requests in flight.
+    // Otherwise Node.js exits at once, with requests in flight.
     if (cluster.worker !== undefined) cluster.worker.exitedAfterDisconnect = true
     running?.logger.warn('the primary is gone')
     stop()
@@ -57,7 +57,7 @@ export async function runWorker(open: Open): Promise<void> {
   await tell({ type: 'ready', port: running.port })
 }
 
-/** Resolves when the message is out, or cannot get out. */
+/** Resolves when the message is sent, or cannot be sent. */
 async function tell(message: ToPrimary): Promise<void> {
   await new Promise<void>((resolve) => {
     if (process.send === undefined || !process.connected) resolve()

@@ -9,13 +9,13 @@ import { metricsApp } from './metrics-app.ts'
 import type { Running, RunSettings } from './running.ts'
 import { WorkerSlot } from './worker-slot.ts'
 
-/** After SHUTDOWN_GRACE: the farewell, the last responses and the closing of the stores take four seconds at most. */
+/** After SHUTDOWN_GRACE: the last responses and the closing of the stores take four seconds at most. */
 const STOP_MARGIN_MS = 10_000
 
 /**
- * The primary of several workers that share one port. It serves nothing but the private `/metrics`: it starts the
- * workers, the first one alone, so that a fault in the settings or the stores is met and said once, and replaces those
- * that die. Throws a plain Error if a worker cannot start; later on it tries again and again.
+ * The primary of several workers that share one port. It serves the private `/metrics` only, starts the workers, the first
+ * one alone, so that a fault in the settings or stores is reported once, and replaces those that die. Throws a plain
+ * Error if a worker cannot start; later it restarts workers again and again.
  */
 export async function openCluster(settings: RunSettings): Promise<Running> {
   const logger = createLogger({ level: settings.logLevel, file: settings.logFile, worker: 0 })
@@ -25,7 +25,7 @@ export async function openCluster(settings: RunSettings): Promise<Running> {
     serialization: 'advanced',
   })
   const metrics = new ClusterMetrics()
-  /** With PORT=0 workers share one port by asking for port 0 alike; once all have ended they need its number. */
+  /** With PORT=0 all workers listen on port 0 and share one port; after all have ended the next ones need its number. */
   let listenOn = settings.port
   let port = settings.port
 

@@ -8,7 +8,6 @@ import type { Metrics } from '../../internal/telemetry/metrics.ts'
 import type { SharedConfig } from '../config/config.ts'
 import type { Scrape } from './metrics-app.ts'
 
-/** What keys and limits need. */
 export interface StoreDependencies {
   config: SharedConfig
   /** undefined: the keys are in Redis. */
@@ -18,15 +17,14 @@ export interface StoreDependencies {
   metrics: Metrics
 }
 
-/** What the service and the sidecar have in common. */
+/** Common to the service and the sidecar. */
 export interface ServingDependencies extends StoreDependencies {
   drain: Drain
   health: HealthOptions
-  /** The text for `/metrics`: of this process, or of all workers. */
   scrape: Scrape
 }
 
-/** What finds the lines of a request, here and in the services that took part in it. */
+/** The members of log lines by which a request is found, here and in other services. */
 export function idsOf({ requestId, trace }: RequestState) {
   return { request_id: requestId, trace_id: trace?.traceId, span_id: trace?.spanId }
 }

@@ -11,11 +11,10 @@ import { VERSION } from '../package-root.ts'
 import type { Scrape } from './metrics-app.ts'
 import type { WorkerContext } from './running.ts'
 
-/** With what a process shows what it does. */
 export interface Instruments {
   logger: Logger
   metrics: Metrics
-  /** Of all workers. */
+  /** The metrics of all workers. */
   scrape: Scrape
   spans: Spans | undefined
 }
@@ -40,7 +39,7 @@ async function openSpans({ tracing }: { tracing: boolean }, logger: Logger): Pro
   })
 }
 
-/** The log says once why a service behind this one cannot be used, and once that it can be used again. */
+/** Logs once when a store becomes unavailable, and once when it is back. */
 export function healthBy(probes: HealthOptions['probes'], drain: Drain, logger: Logger): HealthOptions {
   return {
     probes,
@@ -54,7 +53,7 @@ export function healthBy(probes: HealthOptions['probes'], drain: Drain, logger: 
   }
 }
 
-/** For what the server refuses before any middleware sees it. */
+/** Counts and logs what the server refuses before any middleware. */
 export function countRefusals({ metrics, logger }: Instruments): NonNullable<ServerOptions['onRefused']> {
   return (reason, fault) => {
     metrics.requestsRefused.inc({ reason })

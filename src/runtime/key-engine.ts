@@ -13,14 +13,14 @@ import type { IdempotencyStore } from '../../internal/idempotency/store.ts'
 import { type Traced, traced } from '../../internal/telemetry/spans.ts'
 import type { StoreDependencies } from './dependencies.ts'
 
-/** The verbs of the store that have a span, where spans are recorded. */
+/** The verbs of the store that have a span. */
 const STORE_SPANS = { claim: 'claim', complete: 'complete', release: 'release' }
 
 type HowToRun = Pick<EngineOptions, 'onUnknown' | 'maxAgeMs' | 'lookup'>
 
 export interface KeyEngines {
   keys: IdempotencyEngine
-  /** For handlers whose own row, which `rowOf` finds, is the record of its key. Only with the store in PostgreSQL. */
+  /** For handlers whose own row, found by `rowOf`, is the record of the key. Only with the store in PostgreSQL. */
   inRows: (rowOf: RowOf) => KeyEngine
 }
 
@@ -32,10 +32,10 @@ export function engine(
   return keyEngines(dependencies, options, spanned).keys
 }
 
-/** What shares a store shares its group commit. */
+/** All engines of one call share a store and so its group commit. */
 export function keyEngines(dependencies: StoreDependencies, options: HowToRun, spanned: Traced): KeyEngines {
   const { config, logger, metrics } = dependencies
-  // From the start, at 0: Prometheus sees a first one only as the change from there.
+  // Counters begin at 0, so that Prometheus sees the first increment.
   for (const outcome of OUTCOMES) metrics.idempotencyOutcomes.inc({ outcome }, 0)
   const onOutcome = (outcome: Outcome) => {
     metrics.idempotencyOutcomes.add({ outcome })

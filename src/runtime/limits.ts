@@ -18,18 +18,17 @@ const LIMITS = {
   orders: parseRateLimits(DEFAULT_LIMITS.orders),
   pay: parseRateLimits(DEFAULT_LIMITS.pay),
   v1: parseRateLimits(DEFAULT_LIMITS.v1),
-  // The sidecar limits nothing unless it is told to.
+  // The sidecar has no limits by default.
   proxy: [],
 } as const
 /** Routes of one group share its limits. */
 export type LimitGroup = keyof typeof LIMITS
 
-/** A route, as its limits see it. */
 export interface LimitedRoute {
   group: LimitGroup
   /** Method and pattern, such as `POST /orders`. */
   scope: string
-  /** What it does takes effect: of the default limits, those of scope `endpoint` are for such routes. */
+  /** It has effects: default limits of scope `endpoint` are for such routes. */
   takesEffect: boolean
 }
 
@@ -50,12 +49,12 @@ export function openLimiter({
   })
 }
 
-/** Unix milliseconds that never jump: what was counted in a minute that the clock has taken back would count for longer. */
+/** Unix milliseconds that never jump back, so that a count never lasts longer than its window. */
 function steadyClock(): number {
   return Math.floor(performance.timeOrigin + performance.now())
 }
 
-/** What counts together. */
+/** Limits that count together. */
 export interface CountedLimits {
   group: string
   limits: readonly Limit[]
@@ -75,7 +74,7 @@ function limitsOf(
   return { group, limits: LIMITS[group].filter(({ scope }) => scope !== 'endpoint' || takesEffect) }
 }
 
-/** Refuses requests to the route that its limits do not admit. */
+/** Middleware with the limits of a route. */
 export function limited(
   { config, metrics }: Pick<StoreDependencies, 'config' | 'metrics'>,
   limiter: Limiter,
@@ -96,7 +95,7 @@ export function limited(
   })
 }
 
-/** Shows where a caller stands in the limits of the route. */
+/** Shows the state of the limits of a route for the caller. */
 export function limitStandings(
   config: Config,
   limiter: Limiter,

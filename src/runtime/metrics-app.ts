@@ -20,7 +20,7 @@ export function metricsApp(
   return operatorApp([metrics, ...console], logger, 'metrics failed')
 }
 
-/** Routes that are no part of the service: no limits, no observation. `trouble`: what the log says of an error. */
+/** Routes for operators, without limits and metrics. `trouble`: the log message for an error. */
 export function operatorApp(
   served: readonly ServedRoute[],
   logger: Logger,

@@ -7,11 +7,9 @@ import { type ClientsFile, openClientsFile } from '../../internal/signature/clie
 import { openTableRegistry } from '../../internal/signature/table-registry.ts'
 import type { Logger } from '../../internal/telemetry/logger.ts'
 import { keyringOf, type SharedConfig } from '../config/config.ts'
-import { DEMO_SECRET } from '../config/demo-credentials.ts'
-import { isLoopback } from '../config/demo-mode.ts'
+import { DEMO_SECRET, isLoopback } from '../config/demo.ts'
 import { MIN_SECRET_BYTES } from '../config/setting-values.ts'
 
-/** A look now and then does not need them: see openTableRegistry. */
 const UNHEARD =
   'notifications of PostgreSQL do not arrive, as through a pooler in transaction mode: a change of clients is in force ' +
   'within 30 s instead of at once; set DATABASE_DIRECT_URL to the server behind the pooler'
@@ -36,9 +34,9 @@ export function openSettingsClients(
 }
 
 /**
- * All clients that may sign. The settings are read at once, before anything is waited for; the table follows when there
- * is a database. Where both name a client the settings are in force, and it is reported: a row that is added must
- * neither replace the secrets of a partner that the operator configured nor keep the nodes from starting.
+ * All clients that may sign. The settings are read at once, the table as soon as there is a database. A client in both has
+ * the secrets of the settings and is reported: a new row must not replace secrets that the operator configured, and must
+ * not keep the nodes from starting.
  */
 export function openClients(
   config: SharedConfig,
@@ -84,7 +82,7 @@ export function openClients(
     idsInTable = table.ids
     reportTwice()
     return {
-      // Whatever wrote that row: its owner would share the keys and payments of callers without credentials.
+      // A client of this name would share the keys and payments of callers without credentials.
       find: (client) => (client === OPEN_CLIENT ? undefined : (settings.find(client) ?? table.find(client))),
       // No other process can change the embedded database, and without a key no secret of the table can be opened.
       ...(databaseUrl === undefined || keyring.length === 0 ? {} : { catchUp: table.catchUp }),

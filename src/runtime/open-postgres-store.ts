@@ -11,8 +11,8 @@ export interface OpenPostgresStore extends IdempotencyStore {
 }
 
 /**
- * The store of keys in the PostgreSQL of this URL: connects, brings its tables up to date, and removes expired keys from
- * then on. Any number of processes may do so at once.
+ * The store of keys in the PostgreSQL of this URL: connects, migrates the tables, and removes expired keys in the
+ * background. Any number of processes may use one database.
  *
  * @throws Error for a URL that is none, a database that cannot be reached, or one that is too new for this version.
  * @example const store = await openPostgresStore('postgres://user:password@127.0.0.1:5432/database')
@@ -29,10 +29,10 @@ export async function openPostgresStore(
     throw error
   }
   const sweeping = sweeper(database)
-  const store = postgresStore(database, options)
-  async function close(): Promise<void> {
-    await sweeping.stop()
-    await database.close()
-  }
-  return Object.assign(store, { close })
+  return Object.assign(postgresStore(database, options), {
+    async close(): Promise<void> {
+      await sweeping.stop()
+      await database.close()
+    },
+  })
 }

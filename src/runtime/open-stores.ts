@@ -13,10 +13,11 @@ import type { Logger } from '../../internal/telemetry/logger.ts'
 import type { Config, ConfigOf } from '../config/config.ts'
 import { SQL_DIRECTORY, VERSION } from '../package-root.ts'
 import { type RedisTlsSettings, redisTlsOf } from './redis-tls.ts'
+import { describeCause } from './underlying-cause.ts'
 
-/** A database that starts together with the service, as in docker-compose, needs this long at most. */
+/** For a database that starts together with the service, as in docker-compose. */
 const DATABASE_START_MS = 30_000
-/** A Redis that is there is connected within milliseconds. */
+/** A Redis that is up is connected within milliseconds. */
 const REDIS_START_MS = 1_000
 
 /** The database of the settings, or the embedded one, once it takes statements. Throws a plain Error that says why not. */
@@ -31,26 +32,38 @@ export async function reachableDatabase(
     return await openEmbedded(config.dataDir, { onProgress: progress })
   }
   const database = openDatabase(config.databaseUrl)
-  const untilMs = Date.now() + DATABASE_START_MS
-  for (;;) {
-    const { reason, lasts } = await whyUnfit(database, warn)
+  let isLastingFault = false
+  const requireFit = async (): Promise<Database> => {
+    const { reason, lasts = false } = await whyUnfit(database, warn)
     if (reason === undefined) return database
-    if (lasts || Date.now() > untilMs) {
-      await database.close()
-      throw new Error(`the database of DATABASE_URL ${reason}`)
-    }
-    progress(`waiting: the database of DATABASE_URL ${reason}`)
-    await sleep(1_000)
+    isLastingFault = lasts
+    throw new Error(`the database of DATABASE_URL ${reason}`)
+  }
+  try {
+    return await untilItWorks(requireFit, (error) => !isLastingFault && describeCause(error), progress)
+  } catch (error) {
+    await database.close()
+    throw error
   }
 }
 
 /**
- * What is done with the database between its first response and the first request. Where it goes away meanwhile, as in a
- * restart or a failover, `work` is done again once it is back: it must be such that it can be. Rejects with what lasts, and
- * with what goes on for too long.
+ * For what is done with the database between its first response and the first request: `work` is repeated while the database
+ * is away, as in a restart or a failover. Rejects with an error that lasts, or after 30 s.
  */
 export async function whileReachable<T>(
   work: () => Promise<T>,
+  progress: (text: string) => void,
+): Promise<T> {
+  const passing = (error: unknown) =>
+    isOutage(error) && !isLasting(error) && `the database went away: ${explainRefusal(error)}`
+  return await untilItWorks(work, passing, progress)
+}
+
+/** Repeats `work` every second while `passing` describes its error, for the time that a database needs to start. */
+async function untilItWorks<T>(
+  work: () => Promise<T>,
+  passing: (error: unknown) => string | false,
   progress: (text: string) => void,
 ): Promise<T> {
   const untilMs = Date.now() + DATABASE_START_MS
@@ -58,20 +71,21 @@ export async function whileReachable<T>(
     try {
       return await work()
     } catch (error) {
-      if (!isOutage(error) || isLasting(error) || Date.now() > untilMs) throw error
-      progress(`waiting: the database went away: ${explainRefusal(error)}`)
+      const reason = passing(error)
+      if (reason === false || Date.now() > untilMs) throw error
+      progress(`waiting: ${reason}`)
       await sleep(1_000)
     }
   }
 }
 
-/** Also of a migration, whose error names it. */
+/** The error of a migration has the outage as its cause. */
 function isOutage(error: unknown): boolean {
   const outage = error instanceof Error && !(error instanceof ServiceError) ? error.cause : error
   return outage instanceof ServiceError && outage.code === 'store_unavailable'
 }
 
-/** `lasts`: until an operator does something. */
+/** `lasts`: it needs an operator. */
 async function whyUnfit(
   database: Database,
   warn: (text: string) => void,
@@ -87,7 +101,7 @@ async function whyUnfit(
   }
 }
 
-/** Applies what is missing. A database that is newer than this version is fine, unless migrate() throws: see there. */
+/** Applies missing migrations. A newer database is fine, unless migrate() throws. */
 export async function bringUpToDate(database: Database, logger: Logger): Promise<void> {
   const applied = await migrate(database, SQL_DIRECTORY)
   if (applied.length > 0) logger.info({ applied }, 'migrated')
@@ -100,14 +114,14 @@ export async function bringUpToDate(database: Database, logger: Logger): Promise
   }
 }
 
-/** An upgrade may have made tables for which the role that serves has no rights yet; row level security may hide rows. */
+/** An upgrade may have made tables without rights for the role of the service; row level security may hide rows. */
 export async function warnAboutRights(database: Database, logger: Logger): Promise<void> {
   const missing = await missingRights(database)
   if (missing.length > 0)
     logger.warn({ missing }, 'the role of DATABASE_URL lacks rights: run these statements as the owner')
 }
 
-/** Connected, or on the way: see there. undefined: the settings name none. */
+/** Connected, or connecting. undefined: the settings name no Redis. */
 export async function openRedis(
   config: Pick<ConfigOf<'keys'>, 'redisUrl'> & RedisTlsSettings,
   logger: Logger,
@@ -130,7 +144,7 @@ export async function openRedis(
   throw new Error(`the Redis of REDIS_URL ${fault}`)
 }
 
-/** Why the service cannot work with it, as `doctor` says it. One that is away now gives no reason. */
+/** Why the service cannot work with this Redis; undefined while it is away. */
 async function redisFault(redis: RedisConnection, url: string, tls: RedisTls): Promise<string | undefined> {
   const servers = await redis.servers().catch(() => undefined)
   if (servers === undefined) {
@@ -144,10 +158,7 @@ async function redisFault(redis: RedisConnection, url: string, tls: RedisTls): P
   return faults[0]
 }
 
-/**
- * So that the first requests do not meet a Redis that is still being connected to. One that is away does not keep
- * the service from starting: it is waited for no longer than a moment.
- */
+/** Waits for the connection, so that the first requests have it; not for long, since the service starts without Redis too. */
 async function connected(redis: RedisConnection): Promise<void> {
   const untilMs = Date.now() + REDIS_START_MS
   while (Date.now() < untilMs) {
@@ -166,7 +177,7 @@ async function warnAboutEviction(redis: RedisConnection, logger: Logger): Promis
   logger.warn({ policy }, 'Redis may evict idempotency records: set maxmemory-policy to noeviction')
 }
 
-/** A `maxmemory-policy` that may throw keys away, of any master; undefined: none has one, or it cannot be told now. */
+/** A `maxmemory-policy` of a master that may evict keys; undefined: there is none, or it cannot be read. */
 export async function unsafePolicy(redis: RedisConnection): Promise<string | undefined> {
   const servers = await redis.servers().catch(() => [])
   return servers
@@ -174,7 +185,7 @@ export async function unsafePolicy(redis: RedisConnection): Promise<string | und
     .find((one) => one !== undefined && one !== 'noeviction')
 }
 
-/** Of one of the masters, Unix milliseconds. Rejects when one of them does not respond. */
+/** The clock of a master, Unix milliseconds. Rejects when one of them does not respond. */
 export async function redisClockMs(redis: RedisConnection): Promise<number> {
   const [server] = await redis.servers()
   if (server === undefined) throw new Error('a Redis without a server')

@@ -8,12 +8,13 @@ import type { RedisConnection } from '../../internal/database/redis.ts'
 import { redisNames } from '../../internal/idempotency/redis-names.ts'
 import type { ConfigOf } from '../config/config.ts'
 
-/** What says how names in Redis begin. */
+/** The settings that decide how names in Redis begin. */
 export type RedisSettings = Pick<ConfigOf<'keys'>, 'redisUrl' | 'redisPrefix' | 'databaseUrl' | 'dataDir'>
 
 /**
- * The settings with what all names in Redis begin with: REDIS_PREFIX, or the deployment of the database, or, where there
- * is none, the same for all. The embedded database notes it beside itself, for commands that cannot open it meanwhile.
+ * The settings with the prefix of all names in Redis: REDIS_PREFIX, or one from the id of the deployment in the database, or,
+ * without a database, a fixed one. With the embedded database it is also written to a file, for commands that cannot
+ * open that database meanwhile.
  */
 export async function withRedisPrefix<C extends RedisSettings>(
   config: C,
@@ -38,12 +39,12 @@ export async function redisPrefixOf(config: RedisSettings): Promise<string> {
 }
 
 /**
- * Throws a plain Error for a sidecar that would forget the keys which a version before has kept under other names: every
- * retry of theirs would be forwarded again.
+ * Throws a plain Error for a sidecar that would lose the keys that an earlier version stored under other names: their retries
+ * would be forwarded again.
  */
 export async function refuseForgetting(redis: RedisConnection, config: RedisSettings): Promise<void> {
   if (config.redisPrefix === PLAIN_PREFIX) return
-  // A Redis that is away does not keep the sidecar from starting, nor one that is large.
+  // The sidecar starts also when Redis is away or the search takes long.
   const found = await Promise.race([
     holdsAny(redis).catch(() => false),
     sleep(SEARCH_MS, false, { ref: false }),
@@ -55,7 +56,7 @@ export async function refuseForgetting(redis: RedisConnection, config: RedisSett
   )
 }
 
-/** Keys of a version before are found at once where there are any in great number. */
+/** Many keys of an earlier version are found at once. */
 const SEARCH_MS = 2_000
 
 async function holdsAny(redis: RedisConnection): Promise<boolean> {

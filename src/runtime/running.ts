@@ -3,29 +3,29 @@ import type { ServedRoute } from '../../internal/http/route-map.ts'
 import type { Logger } from '../../internal/telemetry/logger.ts'
 import type { Scrape } from './metrics-app.ts'
 
-/** Something that listens until it is told to stop. */
+/** A service that listens. */
 export interface Running {
   port: number
   logger: Logger
-  /** Finishes what is in flight, within SHUTDOWN_GRACE, and lets go of everything. */
+  /** Finishes what is in flight, within SHUTDOWN_GRACE, and closes everything. */
   close(): Promise<void>
-  /** Opens LOG_FILE anew in the processes that this one has started. */
+  /** Reopens LOG_FILE in the worker processes. */
   reopenLogs?(): void
-  /** Ends what would outlive this process if it exited now. */
+  /** Kills the worker processes. */
   abandon?(): void
 }
 
-/** What a process knows of its place among others; empty: it is alone. */
+/** The place of a process among several workers; empty: there is one process. */
 export interface WorkerContext {
-  /** From 1 on; a worker that takes the place of a dead one has its number. */
+  /** From 1 on; a replacement has the number of the worker before. */
   worker?: number
   /** Where all workers listen, instead of PORT. */
   port?: number
-  /** Gives the figures of this process to the others, and returns how to get those of all. */
+  /** Shares the metrics of this process; returns the scrape of all workers. */
   shareMetrics?: (registry: Registry) => Scrape
 }
 
-/** The console of a process that serves no requests itself, over connections of its own. */
+/** The console of the primary, with its own connections. */
 export interface PrivateConsole {
   console: readonly ServedRoute[]
   close(): Promise<void>
@@ -41,7 +41,7 @@ export interface RunSettings {
   shutdownGraceMs: number
   logLevel: string
   logFile: string | undefined
-  /** For the private listener of several workers, which is not theirs; left out: there is no console. */
+  /** Opens the console of the primary; undefined: there is none. */
   openConsole?: ((logger: Logger) => Promise<PrivateConsole>) | undefined
 }
 
@@ -53,7 +53,7 @@ export function exitAfter(running: Running): void {
   )
 }
 
-/** From now on a defect that was not caught ends the process. */
+/** An uncaught error ends the process from now on. */
 export function exitOnDefect({ logger }: Running): void {
   process.on('uncaughtException', (error) => {
     logger.fatal({ err: error }, 'defect')

@@ -3,17 +3,17 @@ import { setTimeout as sleep, setImmediate as turn } from 'node:timers/promises'
 import type { Drain } from '../../internal/http/drain.ts'
 import type { Logger } from '../../internal/telemetry/logger.ts'
 
-/** Between the last response and the closing of the port: under load each kept connection sees a 503 in this time. */
+/** Between the last response and the closing of the port: under load each kept connection gets a 503 in this time. */
 const FAREWELL_MS = 500
-/** For the connections that wait at the port. New ones may come without end. */
+/** The longest time for connections that wait at the port. */
 const TAKE_MS = 2_000
 /** After the last response: time for it to reach the client. */
 const FLUSH_MS = 1_000
 
-/** Lets what is in flight finish, within `graceMs`, and turns away what is new. */
+/** Finishes what is in flight, within `graceMs`, and refuses new requests. */
 export async function finishRequests(drain: Drain, graceMs: number, logger: Logger): Promise<void> {
   const finished = await drain.stop(graceMs)
-  // Clients that keep their connections learn from a 503 with Connection: close, not from a reset.
+  // Clients with kept connections get a 503 with Connection: close, and no reset.
   await sleep(Math.min(FAREWELL_MS, graceMs))
   if (!finished) logger.warn({ in_flight: drain.inFlight }, 'SHUTDOWN_GRACE is over, requests are cut off')
 }
@@ -32,8 +32,8 @@ async function closeServer(server: Server): Promise<void> {
 }
 
 /**
- * Takes the connections that wait at the port: closing it resets them, with the requests that they have sent. Node.js takes one in
- * a turn of the event loop (libuv 1.46), so that a busy process is behind. Two turns without one: none is left.
+ * Accepts the connections that wait at the port: closing it would reset them. Node.js accepts one in a turn of the event loop
+ * (libuv 1.46), so that a busy process has a backlog. After two turns without one none is left.
  */
 async function takeWaiting(server: Server): Promise<void> {
   const untilMs = performance.now() + TAKE_MS

@@ -1,10 +1,5 @@
-/** What a driver, or `fetch`, said underneath: the cause where there is one. */
-function underlyingCause(error: unknown): unknown {
-  return error instanceof Error && error.cause instanceof Error ? error.cause : error
-}
-
-/** The same in words. The messages of the drivers name host and port, never the password. */
+/** The message of the cause, if there is one, else of the error. Messages of drivers name host and port, never a password. */
 export function describeCause(error: unknown): string {
-  const cause = underlyingCause(error)
+  const cause = error instanceof Error && error.cause instanceof Error ? error.cause : error
   return cause instanceof Error ? cause.message || cause.name : String(cause)
 }

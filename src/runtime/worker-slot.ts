@@ -2,7 +2,6 @@ import cluster, { type Worker } from 'node:cluster'
 import { once } from 'node:events'
 import type { Logger } from '../../internal/telemetry/logger.ts'
 import { parseToPrimary, type ToPrimary, type ToWorker } from './cluster-messages.ts'
-import { restartDelayMs } from './restart-delay.ts'
 
 export interface SlotOptions {
   /** From 1 on. */
@@ -11,11 +10,28 @@ export interface SlotOptions {
   /** The port for a worker that starts now. */
   port: () => number
   onMessage: (slot: WorkerSlot, message: ToPrimary) => void
-  /** `replaced`: it was not told to end, and another one will be started. */
+  /** `replaced`: it died, and another one will be started. */
   onEnd: (slot: WorkerSlot, replaced: boolean) => void
 }
 
-/** The place of one worker: a worker that dies is replaced, until stop(). */
+const FIRST_MS = 100
+const LAST_MS = 30_000
+/** A worker that was ready for so long did not die of its start. */
+const HEALTHY_MS = 60_000
+
+/**
+ * When to replace a worker that has died, ready for `livedMs`, after `deathsInRow` others in its place: soon the first time,
+ * then with growing delays, to save resources.
+ */
+export function restartDelayMs(
+  deathsInRow: number,
+  livedMs: number,
+): { delayMs: number; deathsInRow: number } {
+  const before = livedMs >= HEALTHY_MS ? 0 : deathsInRow
+  return { delayMs: Math.min(FIRST_MS * 2 ** before, LAST_MS), deathsInRow: before + 1 }
+}
+
+/** The place of one worker. A worker that dies is replaced, until stop(). */
 export class WorkerSlot {
   readonly #options: SlotOptions
   #worker: Worker | undefined
@@ -36,7 +52,7 @@ export class WorkerSlot {
     return this.#worker?.process.pid
   }
 
-  /** The first worker of this place. Rejects with a plain Error if it ends before it is ready; it is not replaced. */
+  /** Starts the first worker. Rejects with a plain Error if it ends before it is ready; it is not replaced then. */
   async open(): Promise<void> {
     this.#stopping = true
     await this.#start()
@@ -44,7 +60,7 @@ export class WorkerSlot {
   }
 
   tell(message: ToWorker): void {
-    // What has just died cannot be told anything; its end is on its way to us.
+    // A worker that has just died gets no message; its exit event follows.
     if (this.#worker?.isConnected()) this.#worker.send(message, () => {})
   }
 
@@ -104,7 +120,7 @@ export class WorkerSlot {
       { worker: number, worker_pid: pid, reason, lived_ms: Math.round(livedMs), restart_in_ms: delayMs },
       'a worker ended',
     )
-    // What keeps it from starting is told by its end.
+    // An error at its start is reported by its exit event.
     this.#restart = setTimeout(() => void this.#start().catch(() => {}), delayMs)
   }
 }

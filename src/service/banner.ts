@@ -1,6 +1,6 @@
 import { createHmac } from 'node:crypto'
 import type { Config } from '../config/config.ts'
-import { DEMO_OPERATOR_TOKEN, DEMO_SECRET, demoCredentials } from '../config/demo-credentials.ts'
+import { DEMO_OPERATOR_TOKEN, DEMO_SECRET, demoCredentials } from '../config/demo.ts'
 
 const BODY = '{"user_id":"user-1","item":"book","amount":500}'
 

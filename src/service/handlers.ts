@@ -20,7 +20,7 @@ import { type PaymentKey, readKey } from '../../internal/payments/read-payments.
 import type { TemporaryApiKeys } from '../../internal/signature/temporary-api-keys.ts'
 import { traced } from '../../internal/telemetry/spans.ts'
 import type { Config } from '../config/config.ts'
-import { demoCredentials } from '../config/demo-credentials.ts'
+import { demoCredentials } from '../config/demo.ts'
 import { limitStandings } from '../runtime/limits.ts'
 import { metricsPage } from '../runtime/metrics-app.ts'
 import type { ServiceDependencies } from './dependencies.ts'

@@ -19,7 +19,7 @@ import { countPaymentRequests } from '../../internal/payments/count-payment-requ
 import type { ApiKeys } from '../../internal/signature/api-keys.ts'
 import { authenticate } from '../../internal/signature/authenticate.ts'
 import { traced } from '../../internal/telemetry/spans.ts'
-import { isDemo } from '../config/demo-mode.ts'
+import { isDemo } from '../config/demo.ts'
 import { keyEngines } from '../runtime/key-engine.ts'
 import { limited } from '../runtime/limits.ts'
 import { BODY_TIMEOUT_MS, signatures } from '../runtime/signatures.ts'

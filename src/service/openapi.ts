@@ -53,7 +53,7 @@ import {
 } from '../../internal/ratelimit/openapi.ts'
 import { authenticateApi, openApi, signatureApi } from '../../internal/signature/openapi.ts'
 import type { Config } from '../config/config.ts'
-import { isDemo } from '../config/demo-mode.ts'
+import { isDemo } from '../config/demo.ts'
 import { VERSION } from '../package-root.ts'
 import { describeWebhooks } from './openapi-webhooks.ts'
 import { type DocumentedOperation, isServed, ROUTES, type Route } from './routes.ts'

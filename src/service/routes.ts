@@ -1,5 +1,5 @@
 import type { Config } from '../config/config.ts'
-import { isDemo } from '../config/demo-mode.ts'
+import { isDemo } from '../config/demo.ts'
 import type { LimitGroup } from '../runtime/limits.ts'
 
 /*

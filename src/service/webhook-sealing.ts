@@ -2,7 +2,7 @@ import { createHash, createSecretKey, randomBytes } from 'node:crypto'
 import type { Sealing, SecretPlace } from '../../internal/events/webhook-secret.ts'
 import { open, type SealKey, seal } from '../../internal/signature/seal.ts'
 import { type Config, keyringOf } from '../config/config.ts'
-import { isDemo } from '../config/demo-mode.ts'
+import { isDemo } from '../config/demo.ts'
 
 type SealingConfig = Pick<Config, 'secretsKey' | 'secretsKeyOld' | 'production' | 'host'>
 

@@ -1,7 +1,7 @@
 import { type Deliverer, startDeliverer } from '../../internal/events/deliverer.ts'
 import type { EndpointRoutes } from '../../internal/events/endpoint-routes.ts'
 import { postWebhook } from '../../internal/events/post-webhook.ts'
-import { isDemo } from '../config/demo-mode.ts'
+import { isDemo } from '../config/demo.ts'
 import type { ServiceDependencies } from './dependencies.ts'
 import { readObjects } from './events.ts'
 import { webhookSealing } from './webhook-sealing.ts'

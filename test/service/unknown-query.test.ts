@@ -1,6 +1,6 @@
 import assert from 'node:assert/strict'
 import { after, describe, test } from 'node:test'
-import { DEMO_OPERATOR_TOKEN } from '../../src/config/demo-credentials.ts'
+import { DEMO_OPERATOR_TOKEN } from '../../src/config/demo.ts'
 import { ROUTES, type Route, scopeOf } from '../../src/service/routes.ts'
 import { assertProblem, one } from '../support/raw-http.ts'
 import { signedOrder } from '../support/raw-order.ts'

@@ -1,6 +1,6 @@
 import assert from 'node:assert/strict'
 import { test } from 'node:test'
-import { restartDelayMs } from '../../src/runtime/restart-delay.ts'
+import { restartDelayMs } from '../../src/runtime/worker-slot.ts'
 
 /** The pauses before each replacement of workers that were ready for this long. */
 function delays(deaths: number, livedMs: number): number[] {

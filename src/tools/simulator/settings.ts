@@ -1,4 +1,4 @@
-import { DEMO_SECRET } from '../../config/demo-credentials.ts'
+import { DEMO_SECRET } from '../../config/demo.ts'
 import { readOption } from '../../config/read-option.ts'
 import { secretFromEnv } from '../../config/secret-from-env.ts'
 import { matching, oneOf, parseDuration, seed, serviceUrl, text, whole } from '../../config/setting-values.ts'

@@ -1,3 +1,4 @@
+import { isIP } from 'node:net'
 import type { ApiKey } from '../../internal/signature/api-keys.ts'
 
 export const DEMO_SECRET = 'super-secret-key'
@@ -22,4 +23,13 @@ export function demoCredentials(config: {
   if (config.apiKeys.some(({ key }) => key === DEMO_API_KEY.key))
     found.push({ setting: 'API_KEYS', what: 'API key', value: DEMO_API_KEY.key })
   return found
+}
+
+/** For trying it out on one machine: some routes are then open to every process that can connect. */
+export function isDemo({ production, host }: { production: boolean; host: string }): boolean {
+  return !production && isLoopback(host)
+}
+
+export function isLoopback(host: string): boolean {
+  return host === 'localhost' || host === '::1' || (isIP(host) === 4 && host.startsWith('127.'))
 }
