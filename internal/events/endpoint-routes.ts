@@ -58,64 +58,54 @@ export const rotateRequest = z.strictObject(
   'must be an object',
 )
 
-/** `POST /api/v1/webhook-endpoints {url, events?}`: 201 with the endpoint and its secret, which is never shown again. */
-export function addWebhookEndpoint({ database, sealing, now, allowLocal }: EndpointRoutes): Middleware {
-  return async function addWebhookEndpoint(ctx) {
-    const { client } = required(ctx, 'caller', 'authentication')
-    const { url, events } = parseBody(endpointRequest, requestJson(ctx), 'endpoint')
-    const fault = endpointUrlFault(url, { allowLocal })
-    if (fault !== undefined) throw validationFailed([{ pointer: '/url', detail: fault }], 'endpoint')
-    requireSealing(sealing)
-    const added = await addEndpoint(database, sealing, { client, url, types: events }, now())
-    if (added.outcome === 'full') {
-      const detail = `there are ${MAX_ENDPOINTS} endpoints, the most there can be`
-      throw validationFailed([{ pointer: '', detail }], 'endpoint')
-    }
-    if (added.outcome === 'exists') {
-      const detail =
-        'is that of another endpoint of yours; if its secret is lost, rotate it or remove the endpoint'
-      throw validationFailed([{ pointer: '/url', detail }], 'endpoint')
-    }
-    ctx.status = 201
-    ctx.set('Location', `/api/v1/webhook-endpoints/${added.endpoint.id}`)
-    respondJson(ctx, { webhook_endpoint: { ...endpointObject(added.endpoint), secret: added.secret } })
-  }
-}
-
-/** `GET /api/v1/webhook-endpoints`: the endpoints of the client, oldest first. */
-export function listWebhookEndpoints({ database }: EndpointRoutes): Middleware {
-  return async function listWebhookEndpoints(ctx) {
-    const { client } = required(ctx, 'caller', 'authentication')
-    respondJson(ctx, { webhook_endpoints: (await listEndpoints(database, client)).map(endpointObject) })
-  }
-}
-
-export function getWebhookEndpoint({ database }: EndpointRoutes): Middleware {
-  return async function getWebhookEndpoint(ctx) {
-    respondJson(ctx, { webhook_endpoint: endpointObject(await ownEndpoint(ctx, database)) })
-  }
-}
-
-/** Removes it with its deliveries: 200 with the endpoint as it was. */
-export function removeWebhookEndpoint({ database }: EndpointRoutes): Middleware {
-  return async function removeWebhookEndpoint(ctx) {
-    const endpoint = await ownEndpoint(ctx, database)
-    if (!(await removeEndpoint(database, endpoint.client, endpoint.id))) throw notFound()
-    respondJson(ctx, { webhook_endpoint: endpointObject(endpoint) })
-  }
-}
-
-/** `POST /api/v1/webhook-endpoints/:id/rotate {overlap_seconds?}`: a new secret; the old one signs too for a while. */
-export function rotateWebhookEndpoint({ database, sealing }: EndpointRoutes): Middleware {
-  return async function rotateWebhookEndpoint(ctx) {
-    const body = parseBody(rotateRequest, requestJson(ctx), 'rotation')
-    requireSealing(sealing)
-    const endpoint = await ownEndpoint(ctx, database)
-    const overlapMs = (body.overlap_seconds ?? DEFAULT_OVERLAP_S) * 1_000
-    const secret = await rotateEndpoint(database, sealing, { ...endpoint, overlapMs })
-    if (secret === undefined) throw notFound()
-    respondJson(ctx, { webhook_endpoint: { ...endpointObject(endpoint), secret } })
-  }
+/**
+ * The routes of `/api/v1/webhook-endpoints`, by their operations. Adding and rotating respond with the secret, which is never
+ * shown again; after a rotation the old secret signs too for `overlap_seconds`. Removing responds with the endpoint as it was.
+ */
+export function endpointRoutes({ database, sealing, now, allowLocal }: EndpointRoutes) {
+  return {
+    async addWebhookEndpoint(ctx) {
+      const { client } = required(ctx, 'caller', 'authentication')
+      const { url, events } = parseBody(endpointRequest, requestJson(ctx), 'endpoint')
+      const fault = endpointUrlFault(url, { allowLocal })
+      if (fault !== undefined) throw validationFailed([{ pointer: '/url', detail: fault }], 'endpoint')
+      requireSealing(sealing)
+      const added = await addEndpoint(database, sealing, { client, url, types: events }, now())
+      if (added.outcome === 'full') {
+        const detail = `there are ${MAX_ENDPOINTS} endpoints, the most there can be`
+        throw validationFailed([{ pointer: '', detail }], 'endpoint')
+      }
+      if (added.outcome === 'exists') {
+        const detail =
+          'is that of another endpoint of yours; if its secret is lost, rotate it or remove the endpoint'
+        throw validationFailed([{ pointer: '/url', detail }], 'endpoint')
+      }
+      ctx.status = 201
+      ctx.set('Location', `/api/v1/webhook-endpoints/${added.endpoint.id}`)
+      respondJson(ctx, { webhook_endpoint: { ...endpointObject(added.endpoint), secret: added.secret } })
+    },
+    async listWebhookEndpoints(ctx) {
+      const { client } = required(ctx, 'caller', 'authentication')
+      respondJson(ctx, { webhook_endpoints: (await listEndpoints(database, client)).map(endpointObject) })
+    },
+    async getWebhookEndpoint(ctx) {
+      respondJson(ctx, { webhook_endpoint: endpointObject(await ownEndpoint(ctx, database)) })
+    },
+    async removeWebhookEndpoint(ctx) {
+      const endpoint = await ownEndpoint(ctx, database)
+      if (!(await removeEndpoint(database, endpoint.client, endpoint.id))) throw notFound()
+      respondJson(ctx, { webhook_endpoint: endpointObject(endpoint) })
+    },
+    async rotateWebhookEndpoint(ctx) {
+      const body = parseBody(rotateRequest, requestJson(ctx), 'rotation')
+      requireSealing(sealing)
+      const endpoint = await ownEndpoint(ctx, database)
+      const overlapMs = (body.overlap_seconds ?? DEFAULT_OVERLAP_S) * 1_000
+      const secret = await rotateEndpoint(database, sealing, { ...endpoint, overlapMs })
+      if (secret === undefined) throw notFound()
+      respondJson(ctx, { webhook_endpoint: { ...endpointObject(endpoint), secret } })
+    },
+  } satisfies Readonly<Record<string, Middleware>>
 }
 
 async function ownEndpoint(ctx: MiddlewareContext, database: Database) {

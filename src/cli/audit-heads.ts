@@ -5,7 +5,7 @@ import { describeCause } from '../runtime/underlying-cause.ts'
 
 const HEAD = /^(?:([A-Za-z0-9._-]{1,64}):)?([1-9]\d{0,14}):([0-9a-f]{64})$/
 
-/** `[ID:]SEQ:HASH` of --head and the lines of --heads, by client; with `client` only those of that one. */
+/** `[ID:]SEQ:HASH` of --head and the lines of --heads, by client; only those of `client`, if it is given. */
 export function parseNoted(
   given: readonly string[],
   file: string | undefined,

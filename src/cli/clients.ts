@@ -1,11 +1,10 @@
 import type { Database } from '../../internal/database/database.ts'
 import { parseClientLimits } from '../../internal/ratelimit/rate-limits.ts'
 import { OPEN_CLIENT, SCHEMES } from '../../internal/signature/client-registry.ts'
-import { listClients } from '../../internal/signature/list-clients.ts'
+import { type ListedClient, listClients } from '../../internal/signature/list-clients.ts'
 import { readOption } from '../config/read-option.ts'
 import { oneOf } from '../config/setting-values.ts'
 import { addOne, limitOne, resealAll, revokeOne, rotateOne, type Setting } from './change-clients.ts'
-import { clientsTable } from './clients-table.ts'
 import { type CommandContext, openCommandContext } from './command-database.ts'
 import { changeNote } from './operator-note.ts'
 import { checkClient, parseOverlap } from './option-values.ts'
@@ -113,4 +112,20 @@ function parseLimits(text: string | undefined): string | undefined {
   if (text === 'default') return undefined
   parseClientLimits(text)
   return text
+}
+
+/** A line for each secret, in columns. */
+function clientsTable(clients: readonly ListedClient[]): string {
+  if (clients.length === 0) return 'no clients in the database; "oncekey clients add NAME" adds one\n'
+  const rows = [['CLIENT', 'MIN_SCHEME', 'LIMITS', 'SECRET', 'STATE', 'SINCE', 'UNTIL']]
+  for (const { client, min_scheme, limits, created_at, secrets } of clients) {
+    const start = [client, min_scheme ?? '-', limits ?? '-']
+    if (secrets.length === 0) rows.push([...start, '-', '-', created_at, '-'])
+    for (const { secret_id, state, created_at: since, expires_at, revoked_at } of secrets) {
+      rows.push([...start, secret_id, state, since, revoked_at ?? expires_at ?? '-'])
+    }
+  }
+  const widths = rows[0]?.map((_, i) => Math.max(...rows.map((row) => row[i]?.length ?? 0))) ?? []
+  const line = (row: string[]) => row.map((cell, i) => cell.padEnd(widths[i] ?? 0)).join('  ')
+  return rows.map((row) => `${line(row).trimEnd()}\n`).join('')
 }

@@ -7,9 +7,8 @@ import { SQL_DIRECTORY } from '../package-root.ts'
 import { describeCause } from '../runtime/underlying-cause.ts'
 
 /**
- * The database for a command that works on it once, up to date. Throws plain Errors for the operator: it is away, it
- * lacks migrations, or it is the embedded one and a running service has it. `instead`: what can be used without
- * stopping that service, followed by ', or '; empty if there is nothing but a database server.
+ * The database for a command, migrated. Throws plain Errors for the operator: it is away, it lacks migrations, or it is
+ * embedded and used by a running service. `instead`: an alternative that does not stop that service, followed by ', or '.
  */
 export async function openCommandDatabase(
   config: Pick<Config, 'databaseUrl' | 'dataDir'>,
@@ -29,7 +28,7 @@ export interface CommandContext {
   close(): Promise<void>
 }
 
-/** The same, with the settings of a command that changes what belongs to clients. */
+/** The same, with the settings of commands for clients. */
 export async function openCommandContext(instead?: string): Promise<CommandContext> {
   const config = readConfig('clients')
   const database = await openCommandDatabase(config, instead)

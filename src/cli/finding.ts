@@ -9,7 +9,7 @@ export interface Finding {
 /** Leases and quotas go by the clocks of the stores, signatures by ours: with more skew partners are refused. */
 const MAX_SKEW_MS = 5_000
 
-/** What the clock of a store says that was asked at `sentMs` and had responded by `receivedMs`, both ours. */
+/** Compares the clock of a store, read between `sentMs` and `receivedMs` of ours. */
 export function clock(check: string, theirMs: number, sentMs: number, receivedMs: number): Finding {
   const skewMs = clockSkewMs(theirMs, sentMs, receivedMs)
   const ok = Math.abs(skewMs) <= MAX_SKEW_MS

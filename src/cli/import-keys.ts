@@ -1,4 +1,7 @@
+import { isUtf8 } from 'node:buffer'
 import { hash } from 'node:crypto'
+import { createReadStream } from 'node:fs'
+import { batchJson } from '../../internal/database/batch.ts'
 import type { Database } from '../../internal/database/database.ts'
 import type {
   ImportedKey,
@@ -6,17 +9,17 @@ import type {
   ImportOutcome,
   KeyRecords,
 } from '../../internal/idempotency/key-records.ts'
+import type { KeyId } from '../../internal/idempotency/store.ts'
 import { describeCause } from '../runtime/underlying-cause.ts'
+import { routeOf, scopeOf } from '../service/routes.ts'
 import { parseImportedLine } from './imported-line.ts'
-import { readLines } from './read-lines.ts'
 import type { Shown } from './run-verb.ts'
-import { takenByRows } from './taken-by-rows.ts'
 
 export interface ImportKeys extends ImportOptions {
   file: string
   isSidecar: boolean
   records: KeyRecords
-  /** Where orders and payments are; undefined: there is none, or they are not looked at. */
+  /** The database of orders and payments; undefined: none, or for the sidecar. */
   database: Database | undefined
 }
 
@@ -25,7 +28,7 @@ interface Numbered {
   key: ImportedKey
 }
 
-/** Of faults and of keys that were left alone; all are counted. */
+/** Faults and skipped keys that are shown; all are counted. */
 const SHOWN_LINES = 20
 const BATCH_LINES = 200
 const BATCH_BYTES = 1_048_576
@@ -72,7 +75,7 @@ export async function* importKeys(options: ImportKeys): AsyncIterable<Shown> {
 async function check({ file, isSidecar }: ImportKeys): Promise<{ faults: string[]; lines: number }> {
   const faults: string[] = []
   let lines = 0
-  /** Lines by what names their key: a hash of it, since there may be millions. */
+  /** Lines by the hash of their key: there may be millions. */
   const seen = new Map<string, number>()
   for await (const { number, text } of linesOf(file)) {
     lines++
@@ -89,13 +92,40 @@ async function check({ file, isSidecar }: ImportKeys): Promise<{ faults: string[
   return { faults, lines }
 }
 
-async function* linesOf(file: string): ReturnType<typeof readLines> {
-  try {
-    yield* readLines(file)
-  } catch (error) {
-    const text = describeCause(error)
-    throw text.startsWith(`${file}, line `) ? error : new Error(`${file}: ${text}`)
+interface NumberedLine {
+  /** 1 for the first. */
+  number: number
+  text: string
+}
+
+const LF = 0x0a
+
+/** The lines of a file that are not empty. Throws a plain Error that names the file, or the line that is not UTF-8. */
+async function* linesOf(file: string): AsyncGenerator<NumberedLine> {
+  let number = 0
+  let rest: Buffer[] = []
+  const line = (bytes: Buffer): NumberedLine => {
+    number++
+    // Decoded as text, invalid bytes would become other characters.
+    if (!isUtf8(bytes)) throw new Error(`${file}, line ${number}: is not UTF-8`)
+    return { number, text: bytes.toString().trim() }
   }
+  const input = createReadStream(file)
+  input.on('error', (error) => {
+    error.message = `${file}: ${error.message}`
+  })
+  for await (const chunk of input) {
+    let bytes: Buffer = chunk
+    for (let end = bytes.indexOf(LF); end !== -1; end = bytes.indexOf(LF)) {
+      const read = line(Buffer.concat([...rest, bytes.subarray(0, end)]))
+      rest = []
+      bytes = bytes.subarray(end + 1)
+      if (read.text !== '') yield read
+    }
+    if (bytes.length > 0) rest.push(bytes)
+  }
+  const last = line(Buffer.concat(rest))
+  if (last.text !== '') yield last
 }
 
 async function* batches({ file, isSidecar }: ImportKeys): AsyncIterable<Numbered[]> {
@@ -116,17 +146,10 @@ async function importBatch(options: ImportKeys, batch: readonly Numbered[]): Pro
   const { records, database } = options
   const keys = batch.map(({ key }) => key)
   try {
-    const taken =
-      database === undefined
-        ? new Set<number>()
-        : await takenByRows(
-            database,
-            keys.map(({ id }) => id),
-          )
-    const free = await records.importAll(
-      keys.filter((_, n) => !taken.has(n)),
-      options,
-    )
+    const ids = keys.map(({ id }) => id)
+    const taken = database === undefined ? new Set<number>() : await takenByRows(database, ids)
+    const others = keys.filter((_, n) => !taken.has(n))
+    const free = await records.importAll(others, options)
     return keys.map((_, n) => (taken.has(n) ? 'other' : (free.shift() ?? 'other')))
   } catch (error) {
     throw new Error(
@@ -138,4 +161,23 @@ async function importBatch(options: ImportKeys, batch: readonly Numbered[]): Pro
 
 function place({ file }: ImportKeys, line: Numbered | undefined): string {
   return `${file}, line ${line?.number ?? 0}`
+}
+
+/** The numbers of those keys that have an order or a payment: an imported response would hide it. */
+async function takenByRows(database: Database, ids: readonly KeyId[]): Promise<Set<number>> {
+  const orders = scopeOf(routeOf('placeOrder'))
+  const rows = batchJson(
+    ids,
+    () => '',
+    ({ client, scope, key }, n) => ({ n, client, scope, key }),
+  )
+  const taken = await database.run(
+    (sql) => sql`
+      SELECT n FROM json_to_recordset(${rows}::text::json) AS r(n integer, client text, scope text, key text)
+      WHERE (r.scope = ${orders}
+          AND EXISTS (SELECT FROM orders AS o WHERE o.client = r.client AND o.idempotency_key = r.key))
+        OR EXISTS (SELECT FROM payments AS p
+          WHERE p.client = r.client AND p.scope = r.scope AND p.idempotency_key = r.key)`,
+  )
+  return new Set(taken.map(({ n }) => Number(n)))
 }

@@ -1,6 +1,7 @@
+import { quoted } from '../../internal/core/quoted.ts'
 import type { KeyRecord, Resolution } from '../../internal/idempotency/key-records.ts'
 
-/** One record in a line. Keys are what partners wrote: printable ASCII, but maybe with spaces, so they come quoted. */
+/** One record in a line. Names are quoted: they may have spaces or control characters. */
 export function keyLine(record: KeyRecord): string {
   const { client, scope, key } = record.id
   const state = record.state.padEnd('in_progress'.length)
@@ -22,7 +23,7 @@ export function keyLines(record: KeyRecord): string {
   return lines.map(([name, value]) => `${name.padEnd(10)} ${value}\n`).join('')
 }
 
-/** Without the token: who has it could complete the key. */
+/** Without the token, with which a reader could complete the key. */
 export function keyJson({ id, held: _, ...record }: KeyRecord): object {
   return {
     ...id,
@@ -73,9 +74,4 @@ export function age(ms: number): string {
     if (count > 0) parts.push(`${count} ${unit}`)
   }
   return parts.join(' ')
-}
-
-/** A name from outside stays in its line, whatever control characters it has. */
-function quoted(text: string): string {
-  return JSON.stringify(text)
 }

@@ -12,15 +12,15 @@ import { redisTlsOf } from '../runtime/redis-tls.ts'
 import { describeCause } from '../runtime/underlying-cause.ts'
 import { openCommandDatabase } from './command-database.ts'
 
-/** Redis may need a moment for its first connection, and a cluster for its map. */
+/** For the first connection, and for the slot map of a cluster. */
 const REDIS_START_MS = 2_000
 const POLL_MS = 20
 
 export interface OpenRecords {
   records: KeyRecords
-  /** Which store it is, for the operator: never a credential. */
+  /** Names the store, without credentials. */
   where: string
-  /** The database of orders and payments; undefined: these settings name none. */
+  /** The database of orders and payments; undefined: the settings have none. */
   rows(): Promise<Database | undefined>
   close(): Promise<void>
 }
@@ -63,7 +63,7 @@ function databaseAt(url: string): string {
   return `the database ${servers[0]?.database} at ${servers.map(whereIs).join(', ')}`
 }
 
-/** Of each node; what stands before the last @ is a credential. */
+/** The host of each node; everything before the last @ may be a credential. */
 function hostsOf(url: string): string {
   const nodes = url.split(/,(?=\s*rediss?:\/\/)/)
   return nodes.map((node) => node.replace(/^[^/]*\/\/(?:[\s\S]*@)?/, '').replace(/\?[\s\S]*$/, '')).join(', ')

@@ -3,13 +3,13 @@ import { userInfo } from 'node:os'
 import type { ChangeNote } from '../../internal/core/change-note.ts'
 import { type Options, textOf } from './run-verb.ts'
 
-/** What --by and --reason say; it is kept for good. */
+/** The values of --by and --reason. */
 export interface OperatorNote {
   by: string
   reason: string | undefined
 }
 
-/** Throws a plain Error for an operator whose note cannot be kept. Without --by it is the name of the user. */
+/** Throws a plain Error for invalid values. Without --by it is the name of the user. */
 export function operatorNote(by: string | undefined, reason: string | undefined): OperatorNote {
   return {
     by: checked('by', by ?? userName()),
@@ -17,7 +17,6 @@ export function operatorNote(by: string | undefined, reason: string | undefined)
   }
 }
 
-/** Of a command that changes what belongs to a client. */
 export function changeNote(options: Options): ChangeNote {
   const { by, reason } = operatorNote(textOf(options, 'by'), textOf(options, 'reason'))
   return { id: randomUUID(), by, reason }

@@ -3,9 +3,8 @@ import { CLIENT_ID } from '../../internal/signature/client-registry.ts'
 import { readOption } from '../config/read-option.ts'
 import { parseDuration } from '../config/setting-values.ts'
 
-/* Values of options that more than one command has. Each throws a plain Error that names the option. */
+/* Options of several commands. Each function throws a plain Error that names the option. */
 
-/** `--since TIME`; undefined: it is not given. */
 export function parseSince(text: string | undefined): Date | undefined {
   return readOption('since', text, (given) => {
     const time = parseTime(given)
@@ -14,7 +13,7 @@ export function parseSince(text: string | undefined): Date | undefined {
   })
 }
 
-/** How long a secret works beside the one that replaces it, in milliseconds. An overlap without an end is a secret that never ends. */
+/** How long an old secret works beside the new one, in milliseconds; at most `most`, since every secret must end. */
 export function parseOverlap(text: string, most: { hours: number; name: string }): number {
   return readOption('overlap', text, (given) => {
     const ms = parseDuration(given)

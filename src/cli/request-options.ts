@@ -4,7 +4,7 @@ import { DEFAULT_CLIENT } from '../../internal/signature/client-registry.ts'
 import { secretFromEnv } from '../config/secret-from-env.ts'
 import { checkClient } from './option-values.ts'
 
-/** What `sign` and `verify` both take, as parseArgs wants it. */
+/** The options of both `sign` and `verify`, for parseArgs. */
 export const REQUEST_OPTIONS = {
   method: { type: 'string', short: 'X' },
   data: { type: 'string', short: 'd' },
@@ -30,19 +30,9 @@ export const SECRET_HELP = `The secret, in the order of preference (on a command
   ONCEKEY_SECRET       the environment variable that is read without any of these
   --secret TEXT        for secrets that are none, such as the one of the demo`
 
-export interface RequestValues {
-  method?: string | undefined
-  data?: string | undefined
-  'data-file'?: string | undefined
-  key?: string | undefined
-  client?: string | undefined
-  secret?: string | undefined
-  'secret-env'?: string | undefined
-  'secret-file'?: string | undefined
-  at?: string | undefined
-}
+export type RequestValues = { [Name in keyof typeof REQUEST_OPTIONS]?: string | undefined }
 
-/** The request that the URL and the options describe. `instead`: what may be given in place of the URL, for the error. */
+/** The request of the URL and the options. `instead`: what the error names besides the URL. */
 export function readRequest(values: RequestValues, [url, ...more]: readonly string[], instead = '') {
   if (url === undefined || more.length > 0) throw new Error(`give exactly one URL${instead}; see --help`)
   const parts = splitUrl(url)
@@ -79,19 +69,18 @@ export function readSecret(values: RequestValues): KeyObject {
   if ([secret, name, file].filter((value) => value !== undefined).length > 1)
     throw new Error('give one of --secret, --secret-env and --secret-file')
   const found =
-    file !== undefined
-      ? Buffer.from(
-          readBytes('--secret-file', file)
-            .toString('latin1')
-            .replace(/\r?\n$/, ''),
-          'latin1',
-        )
-      : Buffer.from(secret ?? secretFromEnv(name ?? 'ONCEKEY_SECRET') ?? '', 'utf8')
+    file === undefined
+      ? Buffer.from(secret ?? secretFromEnv(name ?? 'ONCEKEY_SECRET') ?? '', 'utf8')
+      : withoutLineBreak(readBytes('--secret-file', file))
   if (found.length > 0) return createSecretKey(found)
   if (file !== undefined) throw new Error(`--secret-file ${file}: the file is empty`)
   if (secret !== undefined) throw new Error('--secret: it must not be empty')
   if (name !== undefined) throw new Error(`--secret-env ${name}: this environment variable is not set`)
   throw new Error('there is no secret: set ONCEKEY_SECRET, or give --secret-file or --secret-env')
+}
+
+function withoutLineBreak(bytes: Buffer): Buffer {
+  return Buffer.from(bytes.toString('latin1').replace(/\r?\n$/, ''), 'latin1')
 }
 
 function readMethod(values: RequestValues, body: Buffer): string {
@@ -112,7 +101,7 @@ export function readNow(values: RequestValues, now: () => number): number {
   return Number(values.at) * 1000
 }
 
-/** A URL or a path, cut without any normalising: what is signed must be what goes over the wire. */
+/** Splits a URL or a path without normalising it: what is signed must be what is sent. */
 function splitUrl(text: string) {
   const [, origin, host, rest = ''] = /^(https?:\/\/([^/?#\s@]+))?([^\s#]*)(?:#.*)?$/i.exec(text) ?? []
   const target = rest.startsWith('/') ? rest : origin === undefined ? undefined : `/${rest}`
@@ -121,7 +110,6 @@ function splitUrl(text: string) {
   return { origin, host, target }
 }
 
-/** Whether a text could break out of its line. */
 export function hasControls(text: string): boolean {
   return [...text].some((character) => character < ' ' || character === '\u007f')
 }

@@ -1,27 +1,30 @@
 import { parseArgs } from 'node:util'
 
-/** A part of what a verb shows, to a person or to a program. */
+/** A part of the output of a verb, as text and as JSON. */
 export interface Shown {
   text?: string
   json?: unknown
   warning?: string
-  /** Of the exit; 0 unless a part says otherwise. */
+  /** The exit code; default 0. */
   code?: number
 }
 
 export type Options = Readonly<Partial<Record<string, string | boolean>>>
 export type Work<Opened> = (opened: Opened) => Promise<Shown> | AsyncIterable<Shown>
 
-/** A command such as `oncekey clients VERB`, which opens something, does one thing with it and closes it. */
+/** A command such as `oncekey clients VERB`, which opens stores, does one thing and closes them. */
 export interface VerbCommand<Verb extends string, Opened extends { close(): Promise<void> }> {
   name: string
-  /** The options that each verb takes besides --json; they have a value, unless they are among `flags`. */
+  /** The options of each verb besides --json; all but `flags` have a value. */
   verbs: Readonly<Record<Verb, readonly string[]>>
   flags?: readonly string[]
-  /** Throws a plain Error for everything that can be wrong with the command line: nothing is opened before. */
+  /** Throws a plain Error for a wrong command line, before anything is opened. */
   parse(verb: Verb, operands: readonly string[], options: Options): Work<Opened>
   open(): Promise<Opened>
 }
+
+const FLAG = { type: 'boolean' } as const
+const TEXT = { type: 'string' } as const
 
 /** Returns the exit code. Throws Errors for the operator. */
 export async function runVerb<Verb extends string, Opened extends { close(): Promise<void> }>(
@@ -34,12 +37,7 @@ export async function runVerb<Verb extends string, Opened extends { close(): Pro
     allowPositionals: true,
     options: {
       json: { type: 'boolean' },
-      ...Object.fromEntries(
-        [...known].map((option) => [
-          option,
-          { type: flags.includes(option) ? ('boolean' as const) : ('string' as const) },
-        ]),
-      ),
+      ...Object.fromEntries([...known].map((one) => [one, flags.includes(one) ? FLAG : TEXT])),
     },
   })
   const { json = false, ...options } = values
@@ -67,7 +65,7 @@ async function* shownBy(work: Promise<Shown> | AsyncIterable<Shown>): AsyncItera
   else yield* work
 }
 
-/** Throws an Error that names the verbs there are. */
+/** Throws an Error that names the verbs. */
 export function findVerb<Verb extends string>(name: string, verbs: Readonly<Record<Verb, unknown>>): Verb {
   const names = Object.keys(verbs)
   for (const verb in verbs) if (verb === name) return verb

@@ -1,8 +1,7 @@
 import { parseArgs } from 'node:util'
 import type { Logger } from '../../internal/telemetry/logger.ts'
 import { readSettings } from '../config/config.ts'
-import { settingsHelp } from '../config/describe-settings.ts'
-import { printConfig } from '../config/print-config.ts'
+import { printConfig, settingsHelp } from '../config/describe-settings.ts'
 import { runService } from '../runtime/run-service.ts'
 import { banner } from '../service/banner.ts'
 

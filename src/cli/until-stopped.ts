@@ -1,5 +1,4 @@
-/** Ctrl-C reaches all processes of a terminal, and npm passes its own on to us: within this time that is one wish. */
-const SAME_KEY_PRESS_MS = 250
+import { SAME_KEY_PRESS_MS } from '../runtime/run-service.ts'
 
 /** Resolves with the first SIGTERM or SIGINT; a second one ends the process at once. */
 export function untilStopped(): Promise<NodeJS.Signals> {

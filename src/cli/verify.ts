@@ -61,15 +61,13 @@ export async function verify(args: string[]): Promise<number> {
   return explanation.code === 'ok' ? 0 : 1
 }
 
-interface VerifyValues extends RequestValues {
-  request?: string | undefined
-  signature?: string | undefined
-  header?: string[] | undefined
-}
+type VerifyValues = RequestValues & {
+  [Name in 'request' | 'signature']?: string | undefined
+} & { header?: string[] | undefined }
 
 interface Received {
   request: SignedRequest
-  /** What is odd about how the request was given. */
+  /** What is unusual about the recorded request. */
   notes: string[]
 }
 
@@ -129,7 +127,7 @@ function verdictOn(code: string, mistakes: readonly string[]): string[] {
   ]
 }
 
-/** Lines for a terminal: what is not printable is shown as an escape. */
+/** Lines for a terminal: characters that are not printable are escaped. */
 function visible(bytes: Buffer): string[] {
   return bytes
     .toString('utf8')

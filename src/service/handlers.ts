@@ -1,13 +1,6 @@
 import { auditLog } from '../../internal/audit/audit-log.ts'
 import { listAuditLogs } from '../../internal/audit/audit-logs.ts'
 import type { Middleware } from '../../internal/core/request-state.ts'
-import {
-  addWebhookEndpoint,
-  getWebhookEndpoint,
-  listWebhookEndpoints,
-  removeWebhookEndpoint,
-  rotateWebhookEndpoint,
-} from '../../internal/events/endpoint-routes.ts'
 import { listEvents } from '../../internal/events/list-events.ts'
 import { health, livez, readyz } from '../../internal/http/health.ts'
 import { lazy } from '../../internal/http/lazy.ts'
@@ -29,19 +22,13 @@ import { keysAreInRows, timedOrders } from './order-keys.ts'
 import { openPaymentStore } from './payments.ts'
 import { retryConfig } from './retry-config.ts'
 import { routeOf, type ServiceOperation, scopeOf } from './routes.ts'
-import { endpointRoutes } from './webhooks.ts'
+import { endpointHandlers } from './webhooks.ts'
 
 type Handlers<Name extends ServiceOperation> = Readonly<Record<Name, Middleware>>
 type DocumentOperation = 'getStart' | 'getDocs' | 'getDocsFile' | 'getOpenApi' | 'listProblems' | 'getProblem'
-type WebhookOperation =
-  | 'addWebhookEndpoint'
-  | 'listWebhookEndpoints'
-  | 'getWebhookEndpoint'
-  | 'removeWebhookEndpoint'
-  | 'rotateWebhookEndpoint'
 type PaymentOperation = 'createPayment' | 'listPayments' | 'getPayment' | 'pay'
 
-/** What responds to a request, by the operation of its route. */
+/** The handlers by the operation of their route. */
 export function handlers(
   dependencies: ServiceDependencies,
   apiKeys: TemporaryApiKeys,
@@ -66,7 +53,7 @@ export function handlers(
     getRetryConfig: retryConfig(),
     listAuditLogs: listAuditLogs(auditLog(database)),
     listEvents: listEvents(database, readObjects(database)),
-    ...webhookHandlers(dependencies),
+    ...endpointHandlers(dependencies),
     isAlive: livez(),
     isReady: readyz(dependencies.health),
     getHealth: health(dependencies.health),
@@ -79,17 +66,6 @@ function openOrders({ config, database, metrics }: ServiceDependencies): OrderSt
   const onBatch = (items: number) => metrics.batchItems.add({ group: 'orders' }, items)
   if (!keysAreInRows(config)) return orderStore(database, { onBatch })
   return timedOrders(orderStore(database, { onBatch, recordsOf: scopeOf(routeOf('placeOrder')) }), metrics)
-}
-
-function webhookHandlers(dependencies: ServiceDependencies): Handlers<WebhookOperation> {
-  const options = endpointRoutes(dependencies)
-  return {
-    addWebhookEndpoint: addWebhookEndpoint(options),
-    listWebhookEndpoints: listWebhookEndpoints(options),
-    getWebhookEndpoint: getWebhookEndpoint(options),
-    removeWebhookEndpoint: removeWebhookEndpoint(options),
-    rotateWebhookEndpoint: rotateWebhookEndpoint(options),
-  }
 }
 
 function paymentHandlers(dependencies: ServiceDependencies): Handlers<PaymentOperation> {
@@ -120,11 +96,11 @@ function paymentHandlers(dependencies: ServiceDependencies): Handlers<PaymentOpe
   }
 }
 
-/** What describes the API. It is loaded with the first request for it. */
+/** The pages about the API. They are loaded with the first request. */
 function documentHandlers(config: Config): Handlers<DocumentOperation> {
   const problemPages = () => import('../../internal/docs/problem-pages.ts')
   const docsPages = () => import('../../internal/docs/docs-page.ts')
-  // The page signs as the client for partners does.
+  // The page signs with the code of the SDK.
   const signer = new URL('../client/signer.js', import.meta.url)
   const published = demoCredentials(config).map(({ what, value }) => `the ${what} is ${value}`)
   const hint = published.length === 0 ? '' : `Demo mode: ${published.join(', ')}.`

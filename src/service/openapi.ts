@@ -1,56 +1,16 @@
-import { auditApi, listAuditLogsOperation } from '../../internal/audit/openapi.ts'
+import * as audit from '../../internal/audit/openapi.ts'
 import type { Middleware } from '../../internal/core/request-state.ts'
-import {
-  docsApi,
-  docsOperation,
-  openApiOperation,
-  problemOperation,
-  problemsOperation,
-} from '../../internal/docs/openapi.ts'
-import {
-  addWebhookEndpointOperation,
-  getWebhookEndpointOperation,
-  listWebhookEndpointsOperation,
-  removeWebhookEndpointOperation,
-  rotateWebhookEndpointOperation,
-  webhooksApi,
-} from '../../internal/events/endpoints-openapi.ts'
+import * as docs from '../../internal/docs/openapi.ts'
+import * as endpoints from '../../internal/events/endpoints-openapi.ts'
 import { eventsApi, listEventsOperation } from '../../internal/events/openapi.ts'
 import { cachedResponse, sendCached } from '../../internal/http/cached-response.ts'
-import {
-  edgeApi,
-  healthApi,
-  healthOperation,
-  jsonBodyApi,
-  livezOperation,
-  metricsOperation,
-  rawBodyApi,
-  readyzOperation,
-  workApi,
-} from '../../internal/http/openapi.ts'
+import * as http from '../../internal/http/openapi.ts'
 import { bodyKeyApi, idempotencyApi, strictKeyApi } from '../../internal/idempotency/openapi.ts'
 import type { MiddlewareApi, Operation, RoomApi } from '../../internal/openapi/describe.ts'
 import { openApiDocument } from '../../internal/openapi/document.ts'
-import {
-  getOrderOperation,
-  listOrdersOperation,
-  ordersApi,
-  placeOrderOperation,
-} from '../../internal/orders/openapi.ts'
-import {
-  createPaymentOperation,
-  getPaymentOperation,
-  listPaymentsOperation,
-  paymentsApi,
-  payOperation,
-  simulateConcurrentOperation,
-} from '../../internal/payments/openapi.ts'
-import {
-  limitsApi,
-  rateLimitApi,
-  rateLimitsOperation,
-  retryConfigOperation,
-} from '../../internal/ratelimit/openapi.ts'
+import * as orders from '../../internal/orders/openapi.ts'
+import * as payments from '../../internal/payments/openapi.ts'
+import * as limits from '../../internal/ratelimit/openapi.ts'
 import { authenticateApi, openApi, signatureApi } from '../../internal/signature/openapi.ts'
 import type { Config } from '../config/config.ts'
 import { isDemo } from '../config/demo.ts'
@@ -63,33 +23,33 @@ interface Described {
   operation: Operation
 }
 
-/** What the rooms say of each operation. */
+/** The description of each operation in its room. */
 const OPERATIONS: Readonly<Record<DocumentedOperation, Described>> = {
-  placeOrder: { room: ordersApi, operation: placeOrderOperation },
-  listOrders: { room: ordersApi, operation: listOrdersOperation },
-  getOrder: { room: ordersApi, operation: getOrderOperation },
-  createPayment: { room: paymentsApi, operation: createPaymentOperation },
-  listPayments: { room: paymentsApi, operation: listPaymentsOperation },
-  getPayment: { room: paymentsApi, operation: getPaymentOperation },
-  pay: { room: paymentsApi, operation: payOperation },
-  simulateConcurrent: { room: paymentsApi, operation: simulateConcurrentOperation },
-  getRateLimits: { room: limitsApi, operation: rateLimitsOperation },
-  getRetryConfig: { room: limitsApi, operation: retryConfigOperation },
-  listAuditLogs: { room: auditApi, operation: listAuditLogsOperation },
+  placeOrder: { room: orders.ordersApi, operation: orders.placeOrderOperation },
+  listOrders: { room: orders.ordersApi, operation: orders.listOrdersOperation },
+  getOrder: { room: orders.ordersApi, operation: orders.getOrderOperation },
+  createPayment: { room: payments.paymentsApi, operation: payments.createPaymentOperation },
+  listPayments: { room: payments.paymentsApi, operation: payments.listPaymentsOperation },
+  getPayment: { room: payments.paymentsApi, operation: payments.getPaymentOperation },
+  pay: { room: payments.paymentsApi, operation: payments.payOperation },
+  simulateConcurrent: { room: payments.paymentsApi, operation: payments.simulateConcurrentOperation },
+  getRateLimits: { room: limits.limitsApi, operation: limits.rateLimitsOperation },
+  getRetryConfig: { room: limits.limitsApi, operation: limits.retryConfigOperation },
+  listAuditLogs: { room: audit.auditApi, operation: audit.listAuditLogsOperation },
   listEvents: { room: eventsApi, operation: listEventsOperation },
-  addWebhookEndpoint: { room: webhooksApi, operation: addWebhookEndpointOperation },
-  listWebhookEndpoints: { room: webhooksApi, operation: listWebhookEndpointsOperation },
-  getWebhookEndpoint: { room: webhooksApi, operation: getWebhookEndpointOperation },
-  removeWebhookEndpoint: { room: webhooksApi, operation: removeWebhookEndpointOperation },
-  rotateWebhookEndpoint: { room: webhooksApi, operation: rotateWebhookEndpointOperation },
-  isAlive: { room: healthApi, operation: livezOperation },
-  isReady: { room: healthApi, operation: readyzOperation },
-  getHealth: { room: healthApi, operation: healthOperation },
-  getMetrics: { room: healthApi, operation: metricsOperation },
-  getDocs: { room: docsApi, operation: docsOperation },
-  getOpenApi: { room: docsApi, operation: openApiOperation },
-  listProblems: { room: docsApi, operation: problemsOperation },
-  getProblem: { room: docsApi, operation: problemOperation },
+  addWebhookEndpoint: { room: endpoints.webhooksApi, operation: endpoints.addWebhookEndpointOperation },
+  listWebhookEndpoints: { room: endpoints.webhooksApi, operation: endpoints.listWebhookEndpointsOperation },
+  getWebhookEndpoint: { room: endpoints.webhooksApi, operation: endpoints.getWebhookEndpointOperation },
+  removeWebhookEndpoint: { room: endpoints.webhooksApi, operation: endpoints.removeWebhookEndpointOperation },
+  rotateWebhookEndpoint: { room: endpoints.webhooksApi, operation: endpoints.rotateWebhookEndpointOperation },
+  isAlive: { room: http.healthApi, operation: http.livezOperation },
+  isReady: { room: http.healthApi, operation: http.readyzOperation },
+  getHealth: { room: http.healthApi, operation: http.healthOperation },
+  getMetrics: { room: http.healthApi, operation: http.metricsOperation },
+  getDocs: { room: docs.docsApi, operation: docs.docsOperation },
+  getOpenApi: { room: docs.docsApi, operation: docs.openApiOperation },
+  listProblems: { room: docs.docsApi, operation: docs.problemsOperation },
+  getProblem: { room: docs.docsApi, operation: docs.problemOperation },
 }
 
 const DESCRIPTION = `An order and payment service whose partners sign their requests with HMAC-SHA256. A request with an idempotency
@@ -102,7 +62,7 @@ what to do. Money is never computed in binary floating point, so read amounts as
 export function openApiPage(config: Config): Middleware {
   const response = cachedResponse('application/json; charset=utf-8', JSON.stringify(describeApi(config)))
   return async function openApiPage(ctx) {
-    // A document without secrets: any tool on any site may read it.
+    // It holds no secrets: tools on any site may read it.
     ctx.set('Access-Control-Allow-Origin', '*')
     ctx.set('X-Content-Type-Options', 'nosniff')
     sendCached(ctx, response)
@@ -135,17 +95,20 @@ export function describeApi({
 
 const KEYS = { header: idempotencyApi, 'strict header': strictKeyApi, body: bodyKeyApi }
 
-/** The same as middleware.ts, in words. */
-function middlewareOf({ when = 'serving', auth, limits, key, json }: Route, demo: boolean): MiddlewareApi[] {
-  const passed: MiddlewareApi[] = [edgeApi]
-  if (when === 'serving' || when === 'demo') passed.push(workApi)
-  if (auth !== undefined || json !== undefined) passed.push(rawBodyApi)
+/** The descriptions of what middleware.ts puts in front of a route. */
+function middlewareOf(
+  { when = 'serving', auth, limits: limited, key, json }: Route,
+  demo: boolean,
+): MiddlewareApi[] {
+  const passed: MiddlewareApi[] = [http.edgeApi]
+  if (when === 'serving' || when === 'demo') passed.push(http.workApi)
+  if (auth !== undefined || json !== undefined) passed.push(http.rawBodyApi)
   if (auth === 'signature') passed.push(signatureApi)
   if (auth === 'caller') passed.push(authenticateApi)
   if (auth === 'payer') passed.push(demo ? openApi : authenticateApi)
-  if (limits !== undefined) passed.push(rateLimitApi)
-  if (key === 'body') passed.push(jsonBodyApi)
+  if (limited !== undefined) passed.push(limits.rateLimitApi)
+  if (key === 'body') passed.push(http.jsonBodyApi)
   if (key !== undefined) passed.push(KEYS[key])
-  if (json !== undefined && key !== 'body') passed.push(jsonBodyApi)
+  if (json !== undefined && key !== 'body') passed.push(http.jsonBodyApi)
   return passed
 }

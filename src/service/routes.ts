@@ -42,6 +42,12 @@ export interface Route {
   isOfPage?: true
 }
 
+/** Most routes of API v1. */
+const V1 = { auth: 'caller', limits: 'v1' } as const
+/** The API of the console: reading, and changing. */
+const OPERATOR = { when: 'private', auth: 'operator', isOfPage: true } as const
+const CHANGE = { ...OPERATOR, json: 'required' } as const
+
 const TABLE = [
   {
     method: 'POST',
@@ -66,8 +72,7 @@ const TABLE = [
     method: 'POST',
     path: '/api/v1/payments',
     operation: 'createPayment',
-    auth: 'caller',
-    limits: 'v1',
+    ...V1,
     key: 'strict header',
     json: 'required',
     isPayment: true,
@@ -76,17 +81,10 @@ const TABLE = [
     method: 'GET',
     path: '/api/v1/payments',
     operation: 'listPayments',
-    auth: 'caller',
-    limits: 'v1',
+    ...V1,
     query: ['limit', 'cursor', 'idempotency_key', 'status', 'created_after', 'created_before'],
   },
-  {
-    method: 'GET',
-    path: '/api/v1/payments/:transaction_id',
-    operation: 'getPayment',
-    auth: 'caller',
-    limits: 'v1',
-  },
+  { method: 'GET', path: '/api/v1/payments/:transaction_id', operation: 'getPayment', ...V1 },
   {
     method: 'POST',
     path: '/pay',
@@ -112,53 +110,31 @@ const TABLE = [
     method: 'GET',
     path: '/api/v1/audit-logs',
     operation: 'listAuditLogs',
-    auth: 'caller',
-    limits: 'v1',
+    ...V1,
     query: ['event_type', 'limit', 'cursor'],
   },
   {
     method: 'GET',
     path: '/api/v1/events',
     operation: 'listEvents',
-    auth: 'caller',
-    limits: 'v1',
+    ...V1,
     query: ['limit', 'cursor', 'type'],
   },
   {
     method: 'POST',
     path: '/api/v1/webhook-endpoints',
     operation: 'addWebhookEndpoint',
-    auth: 'caller',
-    limits: 'v1',
+    ...V1,
     json: 'required',
   },
-  {
-    method: 'GET',
-    path: '/api/v1/webhook-endpoints',
-    operation: 'listWebhookEndpoints',
-    auth: 'caller',
-    limits: 'v1',
-  },
-  {
-    method: 'GET',
-    path: '/api/v1/webhook-endpoints/:id',
-    operation: 'getWebhookEndpoint',
-    auth: 'caller',
-    limits: 'v1',
-  },
-  {
-    method: 'DELETE',
-    path: '/api/v1/webhook-endpoints/:id',
-    operation: 'removeWebhookEndpoint',
-    auth: 'caller',
-    limits: 'v1',
-  },
+  { method: 'GET', path: '/api/v1/webhook-endpoints', operation: 'listWebhookEndpoints', ...V1 },
+  { method: 'GET', path: '/api/v1/webhook-endpoints/:id', operation: 'getWebhookEndpoint', ...V1 },
+  { method: 'DELETE', path: '/api/v1/webhook-endpoints/:id', operation: 'removeWebhookEndpoint', ...V1 },
   {
     method: 'POST',
     path: '/api/v1/webhook-endpoints/:id/rotate',
     operation: 'rotateWebhookEndpoint',
-    auth: 'caller',
-    limits: 'v1',
+    ...V1,
     json: 'optional',
   },
 
@@ -175,87 +151,42 @@ const TABLE = [
 
   { method: 'GET', path: '/console', operation: 'consolePage', when: 'private', isOfPage: true },
   { method: 'GET', path: '/console/:file', operation: 'consoleFile', when: 'private', isOfPage: true },
-  {
-    method: 'GET',
-    path: '/console/api/overview',
-    operation: 'consoleOverview',
-    when: 'private',
-    auth: 'operator',
-    isOfPage: true,
-  },
+  { method: 'GET', path: '/console/api/overview', operation: 'consoleOverview', ...OPERATOR },
   {
     method: 'GET',
     path: '/console/api/key',
     operation: 'consoleKey',
-    when: 'private',
-    auth: 'operator',
+    ...OPERATOR,
     query: ['client', 'key', 'scope'],
-    isOfPage: true,
   },
-  {
-    method: 'POST',
-    path: '/console/api/keys/resolve',
-    operation: 'consoleResolveKey',
-    when: 'private',
-    auth: 'operator',
-    json: 'required',
-    isOfPage: true,
-  },
-  {
-    method: 'POST',
-    path: '/console/api/payments/settle',
-    operation: 'consoleSettlePayment',
-    when: 'private',
-    auth: 'operator',
-    json: 'required',
-    isOfPage: true,
-  },
+  { method: 'POST', path: '/console/api/keys/resolve', operation: 'consoleResolveKey', ...CHANGE },
+  { method: 'POST', path: '/console/api/payments/settle', operation: 'consoleSettlePayment', ...CHANGE },
   {
     method: 'GET',
     path: '/console/api/webhooks',
     operation: 'consoleWebhooks',
-    when: 'private',
-    auth: 'operator',
+    ...OPERATOR,
     query: ['client'],
-    isOfPage: true,
   },
   {
     method: 'GET',
     path: '/console/api/webhooks/deliveries',
     operation: 'consoleDeliveries',
-    when: 'private',
-    auth: 'operator',
+    ...OPERATOR,
     query: ['client', 'id'],
-    isOfPage: true,
   },
-  {
-    method: 'POST',
-    path: '/console/api/webhooks/replay',
-    operation: 'consoleReplayWebhooks',
-    when: 'private',
-    auth: 'operator',
-    json: 'required',
-    isOfPage: true,
-  },
-  {
-    method: 'POST',
-    path: '/console/api/webhooks/disable',
-    operation: 'consoleDisableWebhooks',
-    when: 'private',
-    auth: 'operator',
-    json: 'required',
-    isOfPage: true,
-  },
+  { method: 'POST', path: '/console/api/webhooks/replay', operation: 'consoleReplayWebhooks', ...CHANGE },
+  { method: 'POST', path: '/console/api/webhooks/disable', operation: 'consoleDisableWebhooks', ...CHANGE },
 ] as const satisfies readonly Route[]
 
 export const ROUTES: readonly Route[] = TABLE
 
 type Row = (typeof TABLE)[number]
 type OperationOf<R extends Row> = R['operation']
-/** Of the routes that the console is made of, and of all others. */
+/** The routes of the console, and all others. */
 export type ConsoleOperation = OperationOf<Extract<Row, { path: `/console${string}` }>>
 export type ServiceOperation = OperationOf<Exclude<Row, { path: `/console${string}` }>>
-/** Of the routes that the OpenAPI document describes. */
+/** The routes in the OpenAPI document. */
 export type DocumentedOperation = OperationOf<Exclude<Row, { isOfPage: true }>>
 
 /** Names a route in keys, limits and the audit trail, such as `POST /orders`. */

@@ -1,3 +1,7 @@
+import { randomUUID } from 'node:crypto'
+import { auditLog } from '../../internal/audit/audit-log.ts'
+import { Observations } from '../../internal/audit/observations.ts'
+import type { Database } from '../../internal/database/database.ts'
 import { DatabaseClock } from '../../internal/database/database-clock.ts'
 import { PLAIN_PREFIX } from '../../internal/database/deployment.ts'
 import { rehearseDatabase, rehearseRedis } from '../../internal/database/rehearse.ts'
@@ -6,6 +10,7 @@ import { Drain } from '../../internal/http/drain.ts'
 import { createServer, listen } from '../../internal/http/server.ts'
 import { Sweeper } from '../../internal/idempotency/sweeper.ts'
 import type { Logger } from '../../internal/telemetry/logger.ts'
+import type { Metrics } from '../../internal/telemetry/metrics.ts'
 import { watchStores } from '../../internal/telemetry/watch-stores.ts'
 import type { Config } from '../config/config.ts'
 import { VERSION } from '../package-root.ts'
@@ -27,9 +32,7 @@ import { withRedisPrefix } from '../runtime/redis-prefix.ts'
 import type { Running, WorkerContext } from '../runtime/running.ts'
 import { closeServers, finishRequests } from '../runtime/stop-serving.ts'
 import { openConsole } from './console.ts'
-import { openGateway } from './open-gateway.ts'
-import { openObservations } from './open-observations.ts'
-import { completer } from './payments.ts'
+import { completer, openGateway } from './payments.ts'
 import { pipeline } from './pipeline.ts'
 import { deliverer } from './webhooks.ts'
 
@@ -119,24 +122,39 @@ export async function openService(
   }
 }
 
-/** Loaded only where it is wanted: it is an optional dependency. */
 function warnAboutSettings(config: Config, logger: Logger): void {
-  if (config.signatureHints) {
-    logger.warn(
+  const { production } = config
+  const isCountedAlone = config.redisUrl === undefined && config.rateLimits?.length !== 0
+  const warnings = [
+    config.signatureHints &&
       'SIGNATURE_HINTS=1 is for test environments: the time of a response tells which clients exist',
-    )
-  }
-  if (config.production && config.databaseUrl === undefined) {
-    logger.warn(
+    production &&
+      config.databaseUrl === undefined &&
       'without DATABASE_URL orders live in the embedded database: a power cut may cost the last seconds',
-    )
-  }
-  if (config.production && config.gatewayUrl === undefined)
-    logger.warn('without GATEWAY_URL payments are simulated: nothing is charged')
-  if (config.production && config.simulatedFailureRate > 0)
-    logger.warn('SIMULATED_FAILURE_RATE is set: requests to /pay fail on purpose')
-  if (!config.production || config.redisUrl !== undefined || config.rateLimits?.length === 0) return
-  logger.warn(
-    'without REDIS_URL this process counts the rate limits by itself: several services would admit more',
-  )
+    production &&
+      config.gatewayUrl === undefined &&
+      'without GATEWAY_URL payments are simulated: nothing is charged',
+    production &&
+      config.simulatedFailureRate > 0 &&
+      'SIMULATED_FAILURE_RATE is set: requests to /pay fail on purpose',
+    production &&
+      isCountedAlone &&
+      'without REDIS_URL this process counts the rate limits by itself: several services would admit more',
+  ]
+  for (const warning of warnings) if (warning !== false) logger.warn(warning)
+}
+
+/** Writes observations into the audit trail; to be closed before the database. */
+function openObservations(database: Database, logger: Logger, metrics: Metrics): Observations {
+  const observations = new Observations({
+    append: auditLog(database).append,
+    now: Date.now,
+    newId: randomUUID,
+    onLost(count, why, cause) {
+      metrics.auditEntriesLost.inc(count)
+      logger.error({ count, why, err: cause }, 'entries of the audit trail are lost')
+    },
+  })
+  observations.start()
+  return observations
 }

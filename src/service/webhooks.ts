@@ -1,17 +1,13 @@
 import { type Deliverer, startDeliverer } from '../../internal/events/deliverer.ts'
-import type { EndpointRoutes } from '../../internal/events/endpoint-routes.ts'
+import { endpointRoutes } from '../../internal/events/endpoint-routes.ts'
 import { postWebhook } from '../../internal/events/post-webhook.ts'
 import { isDemo } from '../config/demo.ts'
 import type { ServiceDependencies } from './dependencies.ts'
 import { readObjects } from './events.ts'
 import { webhookSealing } from './webhook-sealing.ts'
 
-export function endpointRoutes({
-  config,
-  database,
-  now,
-}: Pick<ServiceDependencies, 'config' | 'database' | 'now'>): EndpointRoutes {
-  return { database, now, sealing: webhookSealing(config), allowLocal: isDemo(config) }
+export function endpointHandlers({ config, database, now }: ServiceDependencies) {
+  return endpointRoutes({ database, now, sealing: webhookSealing(config), allowLocal: isDemo(config) })
 }
 
 /** Sends the events of all endpoints. Any number of nodes and workers may run it. */

@@ -1,7 +1,7 @@
 import assert from 'node:assert/strict'
 import { test } from 'node:test'
 import { readConfig, readSettings } from '../../src/config/config.ts'
-import { printConfig } from '../../src/config/print-config.ts'
+import { printConfig } from '../../src/config/describe-settings.ts'
 import { configFaults } from '../support/config-faults.ts'
 
 type Settings = Record<string, string>
