@@ -13,10 +13,7 @@ export interface NewEntry {
   eventType: string
   /** A JSON object as text, at most 64 KiB. Never a credential, a body or a full payment method. */
   entry: string
-  /**
-   * The first writing was sent and got no response: it is written only if it is not there. Then the entry must carry an
-   * id of its own.
-   */
+  /** The first append got no response: appends it only if it is not there, by the id in the entry. */
   again?: boolean
 }
 

@@ -23,10 +23,7 @@ export interface VerifyOptions {
   onEntry?: () => void
 }
 
-/**
- * Recomputes the chains of the database: all, or that of one client. Entries that are appended meanwhile are not looked
- * at. A client whose head was noted and who is not there any more is reported too.
- */
+/** Recomputes the chains of the database up to their ends of now. Missing clients with a noted head are reported too. */
 export async function* verifyDatabase(
   database: Database,
   options: VerifyOptions & { client?: string | undefined },

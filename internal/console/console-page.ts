@@ -18,10 +18,7 @@ const FILES: Readonly<Record<string, string>> = {
   'icon.svg': 'image/svg+xml',
 }
 
-/**
- * `GET /console` and `GET /console/:file`: the page, which knows nothing until an operator signs in on it. `prefix` goes
- * before these paths.
- */
+/** `GET /console` and `GET /console/:file`, without data until an operator signs in. `prefix` goes before the paths. */
 export function consolePage(prefix = ''): Middleware {
   const files = new Map(
     Object.entries(FILES).map(([name, type]) => [

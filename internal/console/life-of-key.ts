@@ -33,10 +33,7 @@ const DEADLINE_MS = 8_000
 const MAX_ENTRIES = 200
 const UUID = /^[0-9a-f]{8}(-[0-9a-f]{4}){3}-[0-9a-f]{12}$/i
 
-/**
- * Everything that is known of a key of a client, by the key itself or by the id of its order or payment. `scope`: also
- * of a route that is not one of ours, such as those of the sidecar.
- */
+/** All that is known of a key, or of that of the order or payment with this id. `scope`: one more route to search. */
 export async function lifeOfKey(
   options: LifeOptions,
   client: string,

@@ -12,10 +12,7 @@ const MIN_KEEP_MS = 1_000
 const MAX_KEYS = 100
 const MAX_PAYMENTS = 100
 
-/**
- * What waits for an operator: one look at a time, however many operators ask. `ledger`: where the payments are; undefined:
- * there are none.
- */
+/** What waits for an operator; concurrent callers share one look. `ledger`: the database of payments, if there are any. */
 export function openOutcomes(ledger: Database | undefined, records: KeyRecords): KeptLook<OpenOutcomes> {
   return keptLook(() => lookAtAll(ledger, records), KEEP_TIMES, MIN_KEEP_MS)
 }

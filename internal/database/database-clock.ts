@@ -1,10 +1,7 @@
 /** How often it is asked: a clock that is set is followed within this time. */
 const EVERY_MS = 10_000
 
-/**
- * The clock of the database as this process knows it, in Unix milliseconds: what is written down by several nodes is in
- * one order, whatever the clocks of their machines say. Between two looks it goes on as time does.
- */
+/** The clock of the database, Unix milliseconds, so that times from several nodes are in one order. */
 export class DatabaseClock {
   readonly #clockMs: () => Promise<number>
   readonly #timer: NodeJS.Timeout

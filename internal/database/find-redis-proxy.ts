@@ -6,10 +6,7 @@ const RESPONSE_MS = 1_000
 const ADVICE =
   'which does not pass every command: REDIS_URL must name Redis itself, several nodes of its cluster, or its sentinels'
 
-/**
- * Why there never is a connection where a proxy takes REDIS_URL, and what to do; undefined: it is no proxy, or one that
- * passes INFO. The driver says only that the connection was closed.
- */
+/** Why a proxy at REDIS_URL gives no connection, and what to do; undefined: it is no proxy, or it passes INFO. */
 export async function findRedisProxy(url: string, tls: RedisTls): Promise<string | undefined> {
   if (isCluster(url) || hasSentinels(url)) return undefined
   const first = await askInfo(url, tls)

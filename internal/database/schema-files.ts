@@ -5,10 +5,7 @@ import { join } from 'node:path'
 /** The name under which `schema_migrations` has the functions. */
 export const FUNCTIONS = 'functions'
 
-/**
- * The name under which `schema_migrations` has that the tables are distributed. A program that does not know it does not
- * work with such a database.
- */
+/** The row of `schema_migrations` for distributed tables. Programs that do not know it refuse such a database. */
 export const DISTRIBUTED = 'distributed_breaking.sql'
 
 /** Brings a database with the migrations of version 0.1 to the state of the files 001 to 006. */
@@ -23,10 +20,7 @@ export interface SchemaFiles {
   /** Names of the numbered files, in order. Each is applied once. */
   numbered: readonly string[]
   text(name: string): string
-  /**
-   * The functions and views of `functions/`, and the comments on tables and columns, which stand in the numbered files:
-   * applied again when one of them has changed.
-   */
+  /** Functions and views of `functions/`, and the comments of the numbered files: applied again when one has changed. */
   functions: Functions
   /** The same for a database that is distributed: those of `distributed/` take the place of others. */
   distributedFunctions: Functions

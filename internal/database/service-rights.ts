@@ -43,10 +43,7 @@ async function missingGrants(database: Database): Promise<string[]> {
   return rows.map((row) => String(row.statement))
 }
 
-/**
- * Row level security hides rows from a role that is not the owner, without a word: a partner is not known, an order cannot be
- * read back. A policy that lets everything through does no harm.
- */
+/** Row level security silently hides rows from other roles than the owner, unless a policy lets everything through. */
 async function hiddenRows(database: Database): Promise<string[]> {
   const relations = SERVICE_RIGHTS.flatMap((one) => one.relations)
   const rows = await database.run(

@@ -54,10 +54,7 @@ const SWEEP = 1_000
 const MAX_PAYLOAD_BYTES = 20_000
 const MAX_ERROR = 256
 
-/**
- * Delivers the events of all endpoints at least once. Every node may run one: a node takes a delivery under a lease, and
- * another one takes it after the lease if the first is gone.
- */
+/** Delivers events at least once, on every node: a delivery is taken under a lease, after which another node may take it. */
 export function startDeliverer(options: DelivererOptions): Deliverer {
   const { database, sealing, readObjects, post, now, random } = options
   const { everyMs = EVERY_MS, leaseMs = LEASE_MS } = options

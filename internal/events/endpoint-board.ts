@@ -72,10 +72,7 @@ export async function endpointBoard(
   return { endpoints, complete: rows.length <= MAX_ENDPOINTS_SHOWN }
 }
 
-/**
- * The newest deliveries of an endpoint, the pending ones that are due first, and the last failed ones. The ids of orders and
- * payments grow with time, so that the primary key finds the newest.
- */
+/** The newest, pending and last failed deliveries of an endpoint. The primary key finds the newest: ids grow with time. */
 export async function deliveryBoard(database: Database, client: string, id: string): Promise<DeliveryRow[]> {
   const rows = await database.run(
     (sql) => sql`

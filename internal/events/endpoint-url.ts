@@ -14,10 +14,7 @@ export interface EndpointRules {
  */
 const ABSOLUTE = /^[a-z]+:\/\/(?=[^/])[!-[\]-~]+$/i
 
-/**
- * Why a URL cannot be that of an endpoint; undefined: it can. Names are not resolved here: their addresses are checked at
- * each connection.
- */
+/** Why a URL cannot be that of an endpoint; undefined: it can. The addresses of a name are checked at each connection. */
 export function endpointUrlFault(text: string, { allowLocal }: EndpointRules): string | undefined {
   if (text.length > MAX_URL) return `must have at most ${MAX_URL} characters`
   const url = ABSOLUTE.test(text) && URL.canParse(text) ? new URL(text) : undefined

@@ -200,10 +200,7 @@ export function endpointObject(endpoint: Endpoint): Record<string, unknown> {
   }
 }
 
-/**
- * The object of a `webhook_endpoint.disabled` event: the endpoint as it was then. For an event from before migration 010: as
- * it is now, or only its id if it was removed.
- */
+/** The endpoint as it was when it was disabled; for an event from before migration 010 as it is now, or only its id. */
 export async function disabledEndpoint(
   database: Database,
   client: string,

@@ -60,10 +60,7 @@ export function preflightHeaders(
   return headers
 }
 
-/**
- * Lets pages of the given origins read the responses of the middleware behind it, also refusals, and responds to their
- * preflights, which carry no credentials. Other pages get what they got before.
- */
+/** Lets pages of the given origins read all responses, also refusals, and responds to their preflights. */
 export function crossOrigin(options: CrossOriginOptions): Middleware {
   return async function crossOrigin(ctx, next) {
     ctx.vary('Origin')

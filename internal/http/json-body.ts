@@ -3,10 +3,7 @@ import { type JsonBody, type Middleware, type MiddlewareContext, required } from
 import { ServiceError } from '../core/service-error.ts'
 import { parseJsonText, withNumbers } from './json-text.ts'
 
-/**
- * `application/json` and types that end in `+json`. RFC 8259, section 11 defines no parameters, so that they are ignored,
- * except for a charset that is not UTF-8.
- */
+/** `application/json` and `+json`. Parameters are ignored (RFC 8259, 11), except for a charset that is not UTF-8. */
 const JSON_TYPE = /^application\/(?:[\w.-]+\+)?json[\t ]*(?:;|$)/i
 const CHARSET = /;[\t ]*charset[\t ]*=[\t ]*"?([^\s";]*)/i
 const UTF8 = /^utf-?8$/i

@@ -24,10 +24,7 @@ export function parseJsonText(bytes: Buffer): JsonBody {
   }
 }
 
-/**
- * The same for a value that koa-bodyparser, which keeps no text of numbers and no duplicates, has made of these bytes.
- * Throws `invalid_json`.
- */
+/** The same for what koa-bodyparser has parsed: it keeps no text of numbers and no duplicates. Throws `invalid_json`. */
 export function withNumbers(value: unknown, bytes: Buffer): JsonBody {
   // That parser skips a byte order mark: the same bytes would be a body here and none elsewhere.
   if (bytes.subarray(0, BOM.length).equals(BOM)) throw invalid('it begins with a byte order mark')

@@ -6,10 +6,7 @@ import { ServiceError } from '../core/service-error.ts'
 const MAX_NAMES = 5
 const MAX_NAME = 64
 
-/**
- * Refuses query parameters that a route does not know: a filter with a typing error would otherwise return everything.
- * Throws `invalid_request`, which names them.
- */
+/** Refuses unknown query parameters with `invalid_request`: a mistyped filter would return everything. */
 export function knownQuery(known: readonly string[]): Middleware {
   const names = new Set(known)
   return middleware(function knownQuery({ req: { url = '' } }) {

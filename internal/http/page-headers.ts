@@ -1,9 +1,6 @@
 import type { MiddlewareContext } from '../core/request-state.ts'
 
-/**
- * A page that shows and sends what others wrote runs our own scripts and styles only, talks to no other host but this
- * service, and stands in no frame.
- */
+/** A page that shows the data of others runs our own scripts only, connects to this service only and stands in no frame. */
 const policy = (images: string) =>
   [
     "default-src 'none'",

@@ -173,10 +173,7 @@ class Reading {
   }
 }
 
-/**
- * Closing a connection with unread bytes resets it, and the response may be lost with it. So the rest is read and
- * thrown away, for a while.
- */
+/** Closing a connection with unread bytes resets it, and the response may be lost: the rest is read for a while. */
 function discardRest(req: IncomingMessage): void {
   if (req.complete || req.destroyed || isBodyWithheld(req)) return
   req.resume()

@@ -10,10 +10,7 @@ export interface ServedRoute {
   middlewares: readonly Middleware[]
 }
 
-/**
- * Finds the route of a request: by one look-up where its method and path are those of a route without parameters, as
- * nearly all are; the router tries the others, and other spellings, one by one.
- */
+/** Finds a route by method and path in a map; only paths with parameters or unusual spellings go through the router. */
 export class RouteMap {
   readonly #exact = new Map<string, Map<string, Composed>>()
   readonly #router = new Router<RequestState>()

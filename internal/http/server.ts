@@ -96,10 +96,7 @@ export function createServer(listener: RequestListener, options: ServerOptions =
   return server
 }
 
-/**
- * Node forgets whose a connection was when it ends, unless it was asked before: a client that leaves at once would be
- * counted and reported as nobody.
- */
+/** Asked for at the start: when a connection has ended Node.js does not know its address any more. */
 function rememberAddress({ remoteAddress }: Socket): string | undefined {
   return remoteAddress
 }

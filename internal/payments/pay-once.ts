@@ -35,10 +35,7 @@ export interface PayOnceOptions {
   onTrouble?: (trouble: { client: string; id: string; reason: string; cause: unknown }) => void
 }
 
-/**
- * A charge may be sent until so long after `sent_at`. After a stop of the process or a slow connection it must not be
- * sent any more: other nodes rely on that.
- */
+/** A charge may be sent only so long after `sent_at`: other nodes rely on it, also after a stop of this process. */
 const LEAVE_WITHIN_MS = 2_000
 /** After its timeout, until a charge shows in the lookups of the gateway. */
 const SHOW_WITHIN_MS = 3_000
@@ -244,10 +241,7 @@ function turnOf({ intent, payment, attempt }: Work): AttemptRef {
   return { client: payment.client, id: payment.id, attempt, requestId: intent.requestId }
 }
 
-/**
- * Returns true for `ms` from now, by both clocks: the monotonic one stands still while a machine sleeps, the wall clock
- * may be set back.
- */
+/** True for `ms`, by two clocks: the monotonic one stands still while a machine sleeps, the wall clock may be set back. */
 function leaveWithin(ms: number): () => boolean {
   const [monotonicMs, wallMs] = [performance.now(), Date.now()]
   return () => performance.now() - monotonicMs < ms && Date.now() - wallMs < ms

@@ -16,10 +16,7 @@ const RETRY_AFTER_MS = 100
 /** Marks a simulated failure. */
 const ON_PURPOSE = new Error('SIMULATED_FAILURE_RATE asked for this failure')
 
-/**
- * `POST /pay`: pays without currency and payment method. A share of the requests gets 500 before anything is written, so
- * that a retry with the same key is like a first request.
- */
+/** `POST /pay`: pays without currency and payment method. A share of the requests gets 500 before anything is written. */
 export function pay({ payOnce, known, failureRate, random }: PayOptions): Middleware {
   return takePayment({
     scope: PAY_SCOPE,

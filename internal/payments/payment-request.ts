@@ -76,10 +76,7 @@ const BY_DECIMALS = new Map(
 
 export type PaymentRequest = z.infer<typeof paymentRequest>
 
-/**
- * `{"amount","currency","description"?,"payment_method","metadata"?}` and nothing else; `amount` as its exact decimal
- * text, with at most the decimals of the currency. Throws `validation_failed`.
- */
+/** `amount` is exact decimal text with at most the decimals of the currency. Throws `validation_failed`. */
 export function parsePaymentRequest(json: JsonBody): PaymentRequest {
   const body = withWritten(json, 'amount')
   const code = memberOf(body, 'currency')

@@ -42,18 +42,12 @@ export function maskPaymentMethod(method: string): string {
   return characters.length < 8 ? '****' : `****${characters.slice(-4).join('')}`
 }
 
-/**
- * The key of the charge at the gateway: the same for every attempt of a payment. It does not reveal the client. None of
- * the three parts can contain a line feed.
- */
+/** The same for every attempt of a payment; it does not reveal the client. No part can contain a line feed. */
 export function gatewayKeyOf(client: string, scope: string, key: string): string {
   return createHash('sha256').update(`${client}\n${scope}\n${key}`).digest('hex')
 }
 
-/**
- * `{"payment":{"transaction_id","status","amount",…,"created_at"}}`, without members that have no value. The amount is
- * written as its decimal text and never becomes a binary number.
- */
+/** Without members that have no value. The amount is written as decimal text, never as a binary number. */
 export function paymentJson(payment: Payment): string {
   return `{"payment":${paymentObject(payment)}}`
 }

@@ -121,10 +121,7 @@ export interface TakeDue {
 /** A lookup further ahead than this shows that the clock of the database was set back. */
 const PUT_BACK_MS = 1_200_000
 
-/**
- * Takes payments whose lookup is due, each by a new attempt that fences the one before. Rows that another node is taking
- * are skipped without a wait.
- */
+/** Takes payments with a due lookup by new attempts, which fence the earlier ones. Rows locked by other nodes are skipped. */
 export async function takeDue(
   database: Database,
   { limit, leaseMs, expiryMs }: TakeDue,

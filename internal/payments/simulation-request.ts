@@ -36,10 +36,7 @@ export interface SimulationRequest {
   payment: PaymentRequest
 }
 
-/**
- * `{"requests"?,"amount"?,"currency"?,"payment_method"?,"idempotency_key"?}`, with the checks of a payment. Throws
- * `validation_failed`.
- */
+/** All members are optional; they are checked as those of a payment. Throws `validation_failed`. */
 export function parseSimulationRequest(json: JsonBody): SimulationRequest {
   const given = parseBody(simulationRequest, withWritten(json, 'amount'), 'simulation')
   const value = {

@@ -15,10 +15,7 @@ const HOP_BY_HOP = new Set([
   'upgrade',
 ])
 
-/**
- * Headers that middleware here or the backend relies on. A client that names one of them in Connection wants it to vanish
- * between the check and its use; no honest client does.
- */
+/** Headers that middleware or the backend rely on: named in Connection they would vanish between the check and their use. */
 const OF_THE_MESSAGE =
   /^(?:host|authorization|cookie|origin|referer|date|via|forwarded|signature|signature-input|traceparent|tracestate|content-.*|(?:x-)?idempotency-.*|x-signature|x-client-id|x-request-id|x-forwarded-.*|x-real-ip|x-api-key|.*auth.*|.*token.*)$/
 
@@ -40,10 +37,7 @@ function connectionOptions(values: readonly string[]): string[] {
     .filter(Boolean)
 }
 
-/**
- * The names of the headers that a request has only for this connection. `callerHeader` names the caller, so it
- * belongs to the message too. Throws `invalid_request` for one that does.
- */
+/** The headers of this connection only. Throws `invalid_request` if one belongs to the message, as `callerHeader` does. */
 export function droppedHeaders(
   rawHeaders: readonly string[],
   callerHeader: string | undefined,

@@ -1,15 +1,9 @@
 import { randomHex } from '../core/random-hex.ts'
 
-/**
- * In a path these make another address of a key, here or at a server that decodes them: `..%2Fhealth` is `/health` to
- * nginx. What the other address says would be taken for what became of the key.
- */
+/** In a path these change the address for a server that decodes them: `..%2Fhealth` is `/health` to nginx. */
 const SEPARATORS = /[/\\%?#;]/
 
-/**
- * Where the outcome of a key is asked for: `{key}` in the template stands for it. The result is undefined for a key that
- * would change the address: it must not be asked about. Throws a plain Error with the rule.
- */
+/** The address of a lookup; `{key}` stands for the key. undefined: the key would change the address. Throws a plain Error. */
 export function lookupAddress(template: string): (key: string) => string | undefined {
   // Stands for the key while the rest is read: a URL changes nothing in it, and no template has it already.
   const mark = `key-${randomHex(8)}`

@@ -23,10 +23,7 @@ export function nameCaller(source: CallerSource | undefined): Middleware {
   }
 }
 
-/**
- * The credentials that a stored response is bound to. Callers that are told apart have keys of their own, so that
- * their credentials may change: a token is refreshed, a session goes on.
- */
+/** The credentials that a stored response is bound to; none for named callers, whose tokens may be refreshed. */
 export function boundCredentials(ctx: MiddlewareContext): string {
   return ctx.state.caller?.client === ANONYMOUS ? credentialsOf(ctx) : ''
 }

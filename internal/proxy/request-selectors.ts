@@ -1,9 +1,6 @@
 import { sortedLines, type WithHeaders } from './credentials.ts'
 
-/**
- * Headers that make another request of the same method, target and body: a condition (RFC 9110, 13.1) decides whether
- * anything is done, and a range (14.2) which part of the response comes back.
- */
+/** With these the same method, target and body are another request: conditions (RFC 9110, 13.1) and ranges (14.2). */
 const SELECTORS = new Set([
   'range',
   'if-range',

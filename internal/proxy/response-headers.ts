@@ -58,10 +58,7 @@ export function checkHead(status: number, lines: readonly string[]): void {
   }
 }
 
-/**
- * A response without a body, whatever length it declares: a 304 has that of the response it stands for, which undici
- * waits for in vain.
- */
+/** A 304 may declare the length of the response that it stands for, for which undici would wait in vain. */
 export function hasNoBody(status: number): boolean {
   return status === 204 || status === 304
 }
@@ -75,10 +72,7 @@ export function headerOf(lines: readonly string[], name: string): string | undef
   return undefined
 }
 
-/**
- * Of the one response that went out and not of the response to the request: its time, its session, its length, which is
- * made anew, and what this service says in it.
- */
+/** Headers of one delivery and not of the response itself: time, session, length, and what this service adds. */
 const NOT_RECORDED =
   /^(?:set-cookie2?|date|age|content-length|x-request-id|(?:x-)?ratelimit.*|x-secret-expires|idempotent-replayed|idempotency-(?:outcome|status))$/
 

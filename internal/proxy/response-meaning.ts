@@ -16,10 +16,7 @@ const NOT_ACTED_ON = new Set([
   400, 401, 403, 407, 408, 411, 413, 414, 415, 417, 421, 423, 425, 426, 428, 429, 431,
 ])
 
-/**
- * What a response that came whole means for its key. `outcome` is the header Idempotency-Outcome: a backend that
- * sends `none` vouches that nothing took effect.
- */
+/** What a whole response means for its key. `outcome`: the header Idempotency-Outcome; `none`: nothing took effect. */
 export function meaningOf(status: number, outcome: string | undefined, on5xx: On5xx): RequestOutcome {
   if (outcome?.trim().toLowerCase() === 'none' || NOT_ACTED_ON.has(status)) return 'not_executed'
   if (status < 500) return 'completed'

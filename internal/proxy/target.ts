@@ -29,10 +29,7 @@ export interface RequestTarget {
 
 const ABSOLUTE = /^https?:\/\/([^/?]+)(.*)$/i
 
-/**
- * An absolute target must be accepted by every server (RFC 9112, 3.2.2): its path is taken and its host is only
- * reported, so that no target can name another destination. Throws `invalid_request` for any other form.
- */
+/** Of an absolute target (RFC 9112, 3.2.2) the path counts, the host is only reported. Throws `invalid_request`. */
 export function splitTarget(target: string): RequestTarget {
   if (!target.includes('#')) {
     if (target.startsWith('/')) return { pathAndQuery: target, host: undefined }

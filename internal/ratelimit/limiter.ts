@@ -22,10 +22,7 @@ export interface Decision {
   allowed: boolean
   /** One a limit, in the order given; `remaining` counts the request itself if it was admitted. */
   statuses: readonly LimitStatus[]
-  /**
-   * If refused, the refusing limit with the longest wait: waiting less is pointless. Else the one with the least
-   * remaining. The first of equals; undefined if there is no limit to tell about.
-   */
+  /** If refused, the limit with the longest wait, else the one with the least remaining; undefined: there are no limits. */
   tightest: LimitStatus | undefined
 }
 

@@ -2,10 +2,7 @@ import type { MiddlewareContext } from '../core/request-state.ts'
 import type { Decision, LimitStatus } from './limiter.ts'
 import type { Limit } from './rate-limits.ts'
 
-/**
- * `X-RateLimit-*` of the tightest limit, and `RateLimit-Policy` and `RateLimit` after
- * draft-ietf-httpapi-ratelimit-headers, lists of all that apply.
- */
+/** `X-RateLimit-*` of the tightest limit, `RateLimit` and `RateLimit-Policy` (draft-ietf-httpapi-ratelimit-headers) of all. */
 export function rateLimitHeaders(limits: readonly Limit[]) {
   const policies = limits.map(policy).join(', ')
   return function setRateLimitHeaders(

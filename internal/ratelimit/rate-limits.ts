@@ -24,10 +24,7 @@ const MAX_COUNT = 1_000_000
 const MAX_WINDOW_MS = 31 * 24 * 3_600_000
 const UNITS_MS: Record<string, number> = { ms: 1, s: 1_000, m: 60_000, h: 3_600_000 }
 
-/**
- * Parses the limits of one client: as `parseRateLimits`, of scope `client` and `endpoint` alone. What counts others, too,
- * is not a matter of one client.
- */
+/** As `parseRateLimits`, for one client: scopes `client` and `endpoint` only. */
 export function parseClientLimits(text: string): readonly Limit[] {
   const limits = parseRateLimits(text)
   const other = limits.find(({ scope }) => scope !== 'client' && scope !== 'endpoint')

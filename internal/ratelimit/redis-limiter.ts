@@ -14,10 +14,7 @@ export interface RedisLimiterOptions {
   now?: () => number
 }
 
-/**
- * Counts in Redis, for any number of processes: one script call a decision, by the clock of Redis. If Redis loses
- * its state, quotas start afresh: at most one extra burst.
- */
+/** Counts in Redis for all processes, one script call a decision, by the clock of Redis. Lost state: quotas start afresh. */
 export class RedisLimiter implements Limiter {
   readonly #redis: RedisConnection
   readonly #prefix: string

@@ -49,10 +49,7 @@ export interface Client {
 }
 
 export interface ClientRegistry {
-  /**
-   * The client as it is at this moment, from memory: it neither waits nor throws, and takes as long for an
-   * unknown client as for a known one.
-   */
+  /** From memory: never waits or throws, and takes as long for an unknown client as for a known one. */
   find(client: string): Client | undefined
   /**
    * For a signature that matched nothing: resolves with true if anything has changed that was in force before the call,

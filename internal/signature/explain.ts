@@ -89,10 +89,7 @@ interface DiagnoseOptions {
   client: string | undefined
 }
 
-/**
- * What a search may hash: 40,000 strings to sign, some 0.3 s. A request that takes more is one with a large body, of
- * which the frequent mistakes are tried first.
- */
+/** The most bytes that a search hashes: 40,000 strings to sign, about 0.3 s. Frequent mistakes are tried first. */
 const BUDGET_BYTES = 24_000_000
 /** What a short text costs, set against its length. */
 const BYTES_OF_A_TRY = 600

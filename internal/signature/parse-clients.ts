@@ -32,10 +32,7 @@ const entry = z.strictObject(
   'must be {"secrets": [...], "min_scheme": "...", "limits": "..."} and nothing else',
 )
 
-/**
- * Parses `{client: {secrets: [...], min_scheme, limits}}`. Throws an Error that names the file and, for each fault, the JSON
- * pointer and the rule, but never a secret.
- */
+/** Parses `{client: {secrets, min_scheme, limits}}`. Throws an Error with the rule of each fault and never a secret. */
 export function parseClients(bytes: Buffer, file: string, rules: ClientRules): Map<string, Client> {
   const json = parseJson(bytes, file)
   if (typeof json !== 'object' || json === null || Array.isArray(json))

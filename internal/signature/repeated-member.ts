@@ -1,10 +1,7 @@
 /** A string, followed by a colon where it is the name of a member; or a brace. Strings are matched whole. */
 const TOKEN = /"(?:[^"\\]|\\.)*"(\s*:)?|[{}]/g
 
-/**
- * The JSON Pointer of the first member that an object of this text has twice: JSON.parse keeps the last one in silence.
- * Elements of arrays are not counted. The text must be one that JSON.parse accepts.
- */
+/** The JSON Pointer of the first repeated member, which JSON.parse silently drops. `text`: accepted by JSON.parse. */
 export function repeatedMember(text: string): string | undefined {
   const objects: { names: Set<string>; current: string }[] = []
   for (const [token, colon] of text.matchAll(TOKEN)) {

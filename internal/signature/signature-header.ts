@@ -11,20 +11,14 @@ export type SignatureHeader =
   | 'malformed'
 
 const V0 = /^[0-9A-Fa-f]{64}$/
-/**
- * `t` in Unix seconds: without leading zeros, so that the digits on the wire are the digits that were signed, and at
- * most 15 of them, so that they are exact as a number.
- */
+/** `t`: Unix seconds without leading zeros, as they were signed, and at most 15 digits, exact as a number. */
 const V1 = /^t=(0|[1-9][0-9]{0,14})((?:,v1=[0-9A-Fa-f]{64}){1,3})$/
 
 /** Before each of the signatures of v1, and their length. */
 const LABEL = ',v1='
 const MAC_DIGITS = 64
 
-/**
- * Reads `X-Signature` out of `req.rawHeaders`. Never throws. A request that carries the headers of two schemes is
- * malformed: there is no falling back from one to another.
- */
+/** Reads `X-Signature`. Never throws. A request with headers of two schemes is malformed, so that none can be chosen. */
 export function readSignature(rawHeaders: readonly string[]): SignatureHeader {
   const own = headerValues(rawHeaders, 'x-signature')
   const inputs = headerValues(rawHeaders, 'signature-input')

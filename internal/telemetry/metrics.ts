@@ -18,6 +18,11 @@ export function createMetrics() {
   const registry = new Registry()
   collectDefaultMetrics({ register: registry })
   const registers = [registry]
+  const counter = (name: string, help: string) => new Counter({ name, help, registers })
+  const quickCounter = <T extends string>(name: string, help: string, ...labelNames: T[]) =>
+    new QuickCounter({ name, help, labelNames, registers })
+  const seconds = <T extends string>(name: string, help: string, ...labelNames: T[]) =>
+    new QuickHistogram({ name, help, labelNames, buckets: SECONDS, registers })
   const payments = new Counter({
     name: 'payments_total',
     help: 'Payments that this process has settled, by what became of them',
@@ -29,16 +34,14 @@ export function createMetrics() {
   return {
     registry,
     payments,
-    paymentRequests: new Counter({
-      name: 'payment_requests_total',
-      help: 'Requests for payments (POST /pay, POST /api/v1/payments) that got past authentication and limits, retries and replays too',
-      registers,
-    }),
-    paymentRequestsFailed: new Counter({
-      name: 'payment_requests_failed',
-      help: 'Of these, how many got 5xx, simulated failures too; a declined payment is a response',
-      registers,
-    }),
+    paymentRequests: counter(
+      'payment_requests_total',
+      'Requests for payments (POST /pay, POST /api/v1/payments) that got past authentication and limits, retries and replays too',
+    ),
+    paymentRequestsFailed: counter(
+      'payment_requests_failed',
+      'Of these, how many got 5xx, simulated failures too; a declined payment is a response',
+    ),
     paymentSuccessRate: new Gauge({
       name: 'payment_success_rate',
       help: 'Completed share, 0 to 1, of the payments that this process has settled since its start (the others are declined); 1 before the first',
@@ -61,13 +64,13 @@ export function createMetrics() {
       aggregator: 'first',
       registers,
     }),
-    requestDuration: new QuickHistogram({
-      name: 'http_request_duration_seconds',
-      help: 'Time from the headers to the end of the response',
-      labelNames: ['method', 'route', 'status'],
-      buckets: SECONDS,
-      registers,
-    }),
+    requestDuration: seconds(
+      'http_request_duration_seconds',
+      'Time from the headers to the end of the response',
+      'method',
+      'route',
+      'status',
+    ),
     requestsRefused: new Counter({
       name: 'http_requests_refused_total',
       help: 'Requests that are no HTTP, too large or too slow, refused before any route',
@@ -84,46 +87,35 @@ export function createMetrics() {
         this.set(inFlight.requests)
       },
     }),
-    idempotencyOutcomes: new QuickCounter({
-      name: 'idempotency_outcomes_total',
-      help: 'What became of requests with a key',
-      labelNames: ['outcome'],
-      registers,
-    }),
-    replays: new Counter({
-      name: 'idempotent_replays_total',
-      help: 'Requests that got the stored response of an earlier one',
-      registers,
-    }),
-    conflicts: new Counter({
-      name: 'concurrent_conflicts_total',
-      help: 'Requests refused because the first with their key was still in flight',
-      registers,
-    }),
-    storeDuration: new QuickHistogram({
-      name: 'idempotency_store_duration_seconds',
-      help: 'Time that a verb of the idempotency store took, seen from here',
-      labelNames: ['store', 'operation'],
-      buckets: SECONDS,
-      registers,
-    }),
-    signatures: new QuickCounter({
-      name: 'signature_verifications_total',
-      help: 'Signatures and API keys by scheme and result',
-      labelNames: ['scheme', 'result'],
-      registers,
-    }),
-    rateLimitDecisions: new QuickCounter({
-      name: 'rate_limit_decisions_total',
-      help: 'Decisions by scope of the limit',
-      labelNames: ['scope', 'decision'],
-      registers,
-    }),
-    rateLimitExceeded: new Counter({
-      name: 'rate_limit_exceeded_total',
-      help: 'Requests refused with 429',
-      registers,
-    }),
+    idempotencyOutcomes: quickCounter(
+      'idempotency_outcomes_total',
+      'What became of requests with a key',
+      'outcome',
+    ),
+    replays: counter('idempotent_replays_total', 'Requests that got the stored response of an earlier one'),
+    conflicts: counter(
+      'concurrent_conflicts_total',
+      'Requests refused because the first with their key was still in flight',
+    ),
+    storeDuration: seconds(
+      'idempotency_store_duration_seconds',
+      'Time that a verb of the idempotency store took, seen from here',
+      'store',
+      'operation',
+    ),
+    signatures: quickCounter(
+      'signature_verifications_total',
+      'Signatures and API keys by scheme and result',
+      'scheme',
+      'result',
+    ),
+    rateLimitDecisions: quickCounter(
+      'rate_limit_decisions_total',
+      'Decisions by scope of the limit',
+      'scope',
+      'decision',
+    ),
+    rateLimitExceeded: counter('rate_limit_exceeded_total', 'Requests refused with 429'),
     circuitState: new Gauge({
       name: 'circuit_state',
       help: 'Of the circuit breaker: 0 closed, 1 half-open, 2 open',
@@ -132,13 +124,11 @@ export function createMetrics() {
       aggregator: 'max',
       registers,
     }),
-    gatewayDuration: new QuickHistogram({
-      name: 'payment_gateway_duration_seconds',
-      help: 'Time that a call of the payment gateway took, by what came of it',
-      labelNames: ['outcome'],
-      buckets: SECONDS,
-      registers,
-    }),
+    gatewayDuration: seconds(
+      'payment_gateway_duration_seconds',
+      'Time that a call of the payment gateway took, by what came of it',
+      'outcome',
+    ),
     upstreamDuration: new QuickHistogram({
       name: 'proxy_upstream_duration_seconds',
       help: 'Time from a request to the backend until its response was there whole, or it failed',
@@ -146,13 +136,11 @@ export function createMetrics() {
       buckets: [...SECONDS, 30, 60, 300],
       registers,
     }),
-    webhookAttempts: new QuickHistogram({
-      name: 'webhook_delivery_duration_seconds',
-      help: 'Time that an attempt to deliver an event took, by what came of it',
-      labelNames: ['outcome'],
-      buckets: SECONDS,
-      registers,
-    }),
+    webhookAttempts: seconds(
+      'webhook_delivery_duration_seconds',
+      'Time that an attempt to deliver an event took, by what came of it',
+      'outcome',
+    ),
     batchItems: new QuickHistogram({
       name: 'group_commit_items',
       help: 'Items that shared one statement',
@@ -160,11 +148,10 @@ export function createMetrics() {
       buckets: BATCH_ITEMS,
       registers,
     }),
-    orders: new Counter({ name: 'orders_placed_total', help: 'Orders committed by this process', registers }),
-    auditEntriesLost: new Counter({
-      name: 'audit_entries_lost_total',
-      help: 'Replays, conflicts and refusals that could not be written into the audit trail',
-      registers,
-    }),
+    orders: counter('orders_placed_total', 'Orders committed by this process'),
+    auditEntriesLost: counter(
+      'audit_entries_lost_total',
+      'Replays, conflicts and refusals that could not be written into the audit trail',
+    ),
   }
 }

@@ -11,10 +11,7 @@ const MAX_PATH = 200
 /** The longest key that is valid. */
 const MAX_KEY = 255
 
-/**
- * One log line and one observation for each request. `routeOf` gives the pattern that matched, from a fixed set.
- * Of headers, bodies and queries only the idempotency key is logged, so that a partner's request can be found by it.
- */
+/** One log line and one observation for each request. Of headers, body and query only the idempotency key is logged. */
 export function observe(
   metrics: Metrics,
   logger: Logger,

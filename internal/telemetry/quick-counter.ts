@@ -1,10 +1,7 @@
 import { Counter, type CounterConfiguration, type LabelValues } from 'prom-client'
 import { LabelTree } from './label-tree.ts'
 
-/**
- * A counter that is read like prom-client's and counts in a fraction of its time: of labels whose values are our own there
- * is nothing to check each time. What was counted is given to prom-client when the metrics are read.
- */
+/** Counts faster than prom-client, without checks of labels; prom-client gets the counts when the metrics are read. */
 export class QuickCounter<T extends string> extends Counter<T> {
   readonly #cells: LabelTree<T, { count: number }>
 

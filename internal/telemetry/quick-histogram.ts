@@ -9,10 +9,7 @@ interface Cell {
   count: number
 }
 
-/**
- * A histogram that is read like prom-client's and counts in a fraction of its time: of labels whose values are our own
- * there is nothing to check on each observation. What it shows is the same, as text and as JSON.
- */
+/** Counts faster than prom-client, without checks of labels; the output is the same as text and as JSON. */
 export class QuickHistogram<T extends string> extends Histogram<T> {
   readonly #shown: { name: string; help: string; aggregator: string }
   readonly #bounds: readonly number[]

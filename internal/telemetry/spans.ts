@@ -3,10 +3,7 @@ import type { Received } from './trace-context.ts'
 
 /** What makes spans. Only OpenTelemetry does; where there is none, nothing of this is called. */
 export interface Spans {
-  /**
-   * Runs `work` within the span of a request, a child of the caller's span. What spans are begun in it, however deep,
-   * are children of that one.
-   */
+  /** Runs `work` within the span of a request, a child of the span of the caller; spans begun in it are its children. */
   request(received: Received | undefined, work: (trace: Trace) => Promise<RequestEnd>): Promise<void>
   /** Begins a span in the one around it; the function ends it, with the error if it failed. Later calls do nothing. */
   begin(name: string): (error?: unknown) => void

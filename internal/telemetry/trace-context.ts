@@ -71,10 +71,7 @@ export function unrecordedTrace(received: Received | undefined): Trace {
 /** Headers, by their names. */
 type OutgoingTrace = { traceparent: string; tracestate?: string }
 
-/**
- * The headers for a request that we make on behalf of this one. Where no span of ours is recorded, the caller's stays
- * the parent: a span that is not exported would tear the trace in two.
- */
+/** The headers for our own requests. Without a recorded span of ours the parent is that of the caller. */
 export function outgoingTrace(trace: Trace): OutgoingTrace {
   const { traceId, tracestate } = trace
   const parent = trace.recorded ? trace.spanId : (trace.parentSpanId ?? trace.spanId)

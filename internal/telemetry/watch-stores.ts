@@ -17,10 +17,7 @@ export interface Watched {
   now(): number
 }
 
-/**
- * What only a look at the stores can tell. They are asked when the metrics are read, and only then; readers
- * that come while they are being asked share the response.
- */
+/** Gauges of the stores, which are asked when the metrics are read. Concurrent readers share one look. */
 export function watchStores(registry: Registry, watched: Watched): void {
   const registers = [registry]
   // Both gauges ask: they are collected at the same time, and neither may show what was before.

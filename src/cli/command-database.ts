@@ -6,10 +6,7 @@ import { type Config, type ConfigOf, readConfig } from '../config/config.ts'
 import { SQL_DIRECTORY } from '../package-root.ts'
 import { describeCause } from '../runtime/underlying-cause.ts'
 
-/**
- * The database for a command, migrated. Throws plain Errors for the operator: it is away, it lacks migrations, or it is
- * embedded and used by a running service. `instead`: an alternative that does not stop that service, followed by ', or '.
- */
+/** The migrated database for a command. Throws plain Errors for the operator. `instead`: an alternative and ", or ". */
 export async function openCommandDatabase(
   config: Pick<Config, 'databaseUrl' | 'dataDir'>,
   instead = 'CLIENTS_FILE, or ',

@@ -3,10 +3,7 @@ import type { SignedRequest } from '../../internal/signature/schemes.ts'
 
 const REQUEST_LINE = /^([^\s:]+) (\S+)(?: HTTP\/[0-9.]+)?$/
 
-/**
- * A request as it was recorded: request line, headers, an empty line, body. Lines may end in LF, as editors write them.
- * Returns what did not fit as well. Throws Errors that say what is wrong with the text.
- */
+/** A recorded request: request line, headers, an empty line, body; lines may end in LF. `notes`: what did not fit. */
 export function parseRawRequest(bytes: Buffer): { request: SignedRequest; notes: string[] } {
   const text = bytes.toString('latin1').replace(/^(\r?\n)+/, '')
   const end = /\r?\n\r?\n/.exec(text)

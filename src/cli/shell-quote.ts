@@ -1,9 +1,6 @@
 const NEWLINE = 0x0a
 
-/**
- * One word of bash that stands for exactly this text, also when pasted into a terminal: there a tab would complete a
- * name and other control characters would edit the line, so that they are written as escapes.
- */
+/** One word of bash for this text. Control characters are escaped, since pasted into a terminal they would edit the line. */
 export function shellQuote(text: string): string {
   if (/^[A-Za-z0-9_./:=@%+,-]+$/.test(text)) return text
   const plain = [...text].every((character) => character >= ' ' && !/[\u007f-\u009f]/.test(character))

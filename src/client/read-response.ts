@@ -16,10 +16,7 @@ export interface ServiceResponse {
 
 export type Read = { ok: true; response: ServiceResponse } | { ok: false; problem: Problem }
 
-/**
- * Reads a response to its end, at most `maxBytes`. `outcomes` are statuses that are no problems, beside 2xx. Rejects
- * only when the connection fails on the way.
- */
+/** Reads at most `maxBytes`. `outcomes`: statuses that are no problems besides 2xx. Rejects when the connection fails. */
 export async function readResponse(
   response: Response,
   maxBytes: number,

@@ -1,10 +1,7 @@
 /** What waits for each signal. */
 const followers = new WeakMap<AbortSignal, Set<() => void>>()
 
-/**
- * Calls `listener` when the signal is aborted (at once if it is), until the function that is returned is called.
- * However many requests share a signal, it has one listener: Node.js warns of a leak at the eleventh.
- */
+/** Calls `listener` on abort, until the returned function is called. One listener a signal: Node.js warns at the eleventh. */
 function onAbort(signal: AbortSignal | undefined, listener: () => void): () => void {
   if (signal === undefined) return () => {}
   if (isOver(signal)) {
@@ -28,10 +25,7 @@ function tell(signal: AbortSignal): void {
   for (const listener of all) listener()
 }
 
-/**
- * A controller that the signal aborts too, until `release()`. AbortSignal.any() would do it, but a signal that lives
- * as long as the program would collect something for each request.
- */
+/** A controller that the signal aborts too, until `release()`. AbortSignal.any() would leak with a long-lived signal. */
 export function follow(signal: AbortSignal | undefined): {
   controller: AbortController
   release: () => void

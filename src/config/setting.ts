@@ -125,10 +125,7 @@ export class ConfigError extends Error {
 /** A table of settings by the name of its value in the program; `V` has the types of the values. */
 export type Table<V> = { readonly [K in keyof V]: Setting<V[K]> }
 
-/**
- * The value of each setting of the table. One that is not valid adds a fault and gets its default, so that the others
- * are checked too; one that the command does not use is not read.
- */
+/** The values of all settings. An invalid one adds a fault and gets its default; one that is not used is not read. */
 export function readTable<V extends object>(table: Table<V>, given: Given, faults: string[]): V {
   const values: Partial<V> = {}
   for (const key of keysOf(table)) values[key] = readOne(table[key], given, faults)

@@ -6,10 +6,7 @@ import type { Logger } from '../../internal/telemetry/logger.ts'
 /** Distinct texts that are kept parsed; clients share a few plans. */
 const MAX_PLANS = 10_000
 
-/**
- * The limits of each client, by the registry. A text that cannot be parsed (written to the table by hand) is reported once
- * and counts as none.
- */
+/** The limits of each client, by the registry. A text that cannot be parsed is reported once and counts as none. */
 export function clientLimits(registry: ClientRegistry, logger: Pick<Logger, 'error'>): OwnLimits {
   const plans = new Map<string, readonly Limit[] | undefined>()
   return (client) => {

@@ -9,10 +9,7 @@ import { exitAfter, exitOnDefect, type Open, type Running } from './running.ts'
 /** Longer than the primary waits for stuck workers. */
 const SCRAPE_MS = 5_000
 
-/**
- * One of several processes that share a port. The primary starts it and stops it; it stops by itself on a signal, and when
- * the primary is gone, since no process would restart it or pass it connections.
- */
+/** One of several processes that share a port. It starts and stops with its primary, and stops on a signal. */
 export async function runWorker(open: Open): Promise<void> {
   let running: Running | undefined
   let stopping = false

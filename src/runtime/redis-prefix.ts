@@ -38,10 +38,7 @@ export async function redisPrefixOf(config: RedisSettings): Promise<string> {
   return existsSync(note) ? readFileSync(note, 'utf8').trim() : PLAIN_PREFIX
 }
 
-/**
- * Throws a plain Error for a sidecar that would lose the keys that an earlier version stored under other names: their retries
- * would be forwarded again.
- */
+/** Throws a plain Error for a sidecar that would lose the keys which an earlier version stored under other names. */
 export async function refuseForgetting(redis: RedisConnection, config: RedisSettings): Promise<void> {
   if (config.redisPrefix === PLAIN_PREFIX) return
   // The sidecar starts also when Redis is away or the search takes long.

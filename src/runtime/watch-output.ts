@@ -1,10 +1,7 @@
 /** The exit code of programs that get SIGPIPE: 128 and its number. */
 const BROKEN_PIPE = 141
 
-/**
- * Ignores errors of standard error, such as a closed terminal or a full disk. Without a listener Node.js would end the
- * process with requests in flight.
- */
+/** Ignores errors of standard error, such as a closed terminal, which would end the process with requests in flight. */
 export function outliveStandardError(): void {
   process.stderr.on('error', () => {})
 }

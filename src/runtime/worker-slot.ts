@@ -19,10 +19,7 @@ const LAST_MS = 30_000
 /** A worker that was ready for so long did not die of its start. */
 const HEALTHY_MS = 60_000
 
-/**
- * When to replace a worker that has died, ready for `livedMs`, after `deathsInRow` others in its place: soon the first time,
- * then with growing delays, to save resources.
- */
+/** When to replace a worker that died, ready for `livedMs`, after `deathsInRow` others: the delay grows with each death. */
 export function restartDelayMs(
   deathsInRow: number,
   livedMs: number,

@@ -95,10 +95,7 @@ export interface OpenConsole {
   close(): Promise<void>
 }
 
-/**
- * The console of a process that serves requests, and its reports, which the console on any process shows.
- * Neither where there is no console.
- */
+/** The console of a process that serves requests, and the reports of this process to all consoles. */
 export function openConsole(
   dependencies: ConsoleDependencies & { metrics: Metrics; logger: Logger },
 ): OpenConsole {

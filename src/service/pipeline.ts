@@ -17,10 +17,7 @@ import { handlers } from './handlers.ts'
 import { middlewares } from './middleware.ts'
 import { isServed, ROUTES } from './routes.ts'
 
-/**
- * The service. A request passes the entrance, then what the row of its route in routes.ts asks for (middleware.ts has the
- * order), then its handler (handlers.ts).
- */
+/** The service: entrance, then the middlewares of the route by its row in routes.ts (middleware.ts), then the handler. */
 export function pipeline(dependencies: ServiceDependencies): Koa<RequestState> {
   const { config, logger, metrics, spans } = dependencies
   const report = (ctx: MiddlewareContext, error: unknown) => {

@@ -57,10 +57,7 @@ export interface ProxyDependencies extends ServingDependencies {
   traffic: Traffic | undefined
 }
 
-/**
- * The sidecar: what has a key, or must be checked first, passes the middleware; everything else is passed on at
- * once, with the same checks of its form, the same log line and the same metrics.
- */
+/** Requests with a key, or to be checked, pass the middleware; all others are passed on at once, observed in the same way. */
 export function proxyListener(dependencies: ProxyDependencies): RequestListener {
   const { proxy, drain, clients, config } = dependencies
   const staged = middlewares(dependencies).callback()
@@ -187,10 +184,7 @@ function isKeyed({ method = '', headers }: IncomingMessage): boolean {
   return !isSafe(method) && KEY_HEADERS.some((name) => headers[name] !== undefined)
 }
 
-/**
- * Method and path as they came, without the query: the fingerprint has that. A backend that is given the host may serve
- * several: their keys never meet.
- */
+/** Method and path as they came. With the host for a backend that gets it: it may serve several, each with its own keys. */
 function scopeOf({ req }: MiddlewareContext, { name, preserveHost }: ProxyConfig): string {
   const { pathAndQuery, host = req.headers.host } = splitTarget(req.url ?? '')
   const [path = ''] = pathAndQuery.split('?', 1)

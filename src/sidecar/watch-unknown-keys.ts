@@ -8,10 +8,7 @@ const LOOK_MS = 3_000
 const KEEP_TIMES = 50
 const MIN_KEEP_MS = 15_000
 
-/**
- * Registers a gauge of the keys whose outcome is not known: each of them waits for a lookup or for an operator. It is
- * counted when the metrics are read, one look at a time.
- */
+/** A gauge of the keys with an unknown outcome. They are counted when the metrics are read, one look at a time. */
 export function watchUnknownKeys(registry: Registry, records: Pick<KeyRecords, 'list'>): void {
   // A store that is away says nothing of its keys: no number, where 0 would look like good news.
   const unknown = keptLook(() => countUnknown(records).catch(() => Number.NaN), KEEP_TIMES, MIN_KEEP_MS)

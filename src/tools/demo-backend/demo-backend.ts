@@ -23,10 +23,7 @@ export interface DemoBackend {
 /** After the end of what was in flight, for the last bytes to reach their readers. */
 const FLUSH_MS = 1_000
 
-/**
- * A backend as people have them: it does what it is told as often as it is told, and counts. Every call that comes
- * whole has its effect (it is counted) before a byte of its response is sent. `/_count` and `/_outcome` only tell.
- */
+/** A backend that runs every call and counts it before it responds. `/_count` and `/_outcome` only report. */
 export async function startDemoBackend(options: DemoBackendOptions): Promise<DemoBackend> {
   const ledger = new RunLedger(options.ledgerFile)
   const stopping = new AbortController()

@@ -49,10 +49,7 @@ const FAREWELL_MS = 1_000
 /** On one machine connecting takes no time; a target that does not respond is as good as none. */
 const CONNECT_MS = 5_000
 
-/**
- * A TCP proxy to one target that does to connections what networks do. Each connection has its faults by a plan;
- * `set()` changes the plan for new connections, `apply()` the faults of those that are open.
- */
+/** A TCP proxy that injects network faults. `set()` is for new connections, `apply()` for open ones. */
 export class FaultProxy {
   readonly #options: FaultProxyOptions
   readonly #server = createServer({ allowHalfOpen: true, noDelay: true }, (client) => this.#accept(client))

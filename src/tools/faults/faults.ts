@@ -15,10 +15,7 @@ export interface Faults {
   cut?: { directions: Directions; afterBytes: number; reset: boolean }
   /** From there on bytes are swallowed, the end of the stream too; the connections stay open. */
   blackhole?: { directions: Directions; afterBytes: number }
-  /**
-   * Bytes wait until this fault is lifted, and pass then: one direction of the network is lost, and TCP sends again what
-   * was lost. What the other side did meanwhile, an end of the connection too, does not stop them.
-   */
+  /** Bytes wait until the fault is lifted, as when TCP repeats lost ones; they pass also after the sender has ended. */
   hold?: { directions: Directions }
   /** One direction ends in order (FIN) and what follows in it is swallowed; the other goes on. */
   halfClose?: { direction: Direction; afterBytes: number }
@@ -30,10 +27,7 @@ export interface Faults {
 
 export type FaultKind = 'latency' | 'rate' | 'cut' | 'reset' | 'blackhole' | 'hold' | 'half-close' | 'refuse'
 
-/**
- * Chooses the faults of connection `n` (1, 2, ...). `random` depends on the seed and `n` alone, so that a run can be
- * repeated however its connections overlap.
- */
+/** Chooses the faults of connection `n` (1, 2, ...). `random` depends on seed and `n` only: runs can be repeated. */
 export type FaultPlan = (n: number, random: () => number) => Faults
 
 export interface Struck {

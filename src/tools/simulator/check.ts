@@ -21,10 +21,7 @@ const PAGE = 100
 /** Clocks of several nodes may differ by so much in `created_at`. */
 const SKEW_MS = 300_000
 
-/**
- * The proof: every key once more, whose response must be the one it had, byte for byte; then the list of orders, which
- * must hold each key once, with what was sent.
- */
+/** Sends every key once more and compares the responses byte for byte, then compares the list with what was sent. */
 export async function check(run: Run): Promise<Checked> {
   run.phase = 'checking'
   const endMs = run.now() + run.settings.durationMs + GRACE_MS

@@ -25,10 +25,7 @@ export interface Lane {
 
 const NO_BODY = new Set([204, 205, 304])
 
-/**
- * A fetch() between client and service that loses responses: to the client it looks like a broken connection, while
- * the service has, or may have, done its work. Where it loses nothing it hands on every byte.
- */
+/** A fetch() that loses responses as a broken connection does, after the service may have done its work. */
 export function losingFetch(lane: Lane): typeof globalThis.fetch {
   return async function losingFetch(input, init) {
     const startMs = lane.now()

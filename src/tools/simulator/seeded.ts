@@ -1,7 +1,4 @@
-/**
- * Numbers from 0 to less than 1 that depend on the seed alone: mulberry32, started with the FNV-1a hash of the seed.
- * Good enough to spread a simulation; not for anything that must not be guessed.
- */
+/** Numbers from 0 to less than 1 by the seed (mulberry32, seeded by FNV-1a). Not for secrets. */
 export function seeded(seed: string): () => number {
   let state = 0x811c9dc5
   for (const byte of new TextEncoder().encode(seed)) state = Math.imul(state ^ byte, 0x01000193)

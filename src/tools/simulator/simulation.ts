@@ -59,10 +59,7 @@ export function newRun(settings: Settings): Run {
   }
 }
 
-/**
- * All clients at once, each sending its requests one after the other. Rejects with an Error for the operator when
- * the service refuses what it should take, such as the signature.
- */
+/** Runs all clients. Rejects with an Error for the operator when the service refuses valid requests. */
 export async function sendAll(run: Run): Promise<void> {
   const { settings } = run
   const fatal = new AbortController()
