@@ -14,9 +14,8 @@ export interface AuditedOptions {
 }
 
 /**
- * Writes into the audit trail what the payments room does not: replays, conflicts and refusals. Stands right behind
- * authentication, so that whatever is refused from there on is seen; a request without a caller leaves nothing. The
- * response does not wait for the writing.
+ * Records replays, conflicts and refusals in the audit trail, in the background. Stands directly behind authentication;
+ * requests without a caller are not recorded.
  */
 export function audited({ observe, route, keyOf = keyInHeader }: AuditedOptions): Middleware {
   return middleware(

@@ -19,9 +19,8 @@ const MAX_ADDRESSES = 1_000
 const CHALLENGE = { 'WWW-Authenticate': 'Bearer realm="oncekey console"' }
 
 /**
- * Lets in who has the operator token, from the console's own page or from no page at all. Throws `invalid_request` for
- * another site's page, `api_key_invalid`, and `rate_limited` after too many wrong tokens: then the right one is not
- * looked at either, so that guessing is slow.
+ * Requires the operator token, from a page of the console or no page. Throws `invalid_request` for other pages,
+ * `api_key_invalid`, and `rate_limited` after too many wrong tokens, then for the right one too.
  */
 export function signIn({ token, now }: SignInOptions): Middleware {
   const expected = digestOf(token)

@@ -24,9 +24,8 @@ const REFRESH_MS = 2_000
 const STALE_MS = 15_000
 
 /**
- * One process at a time in a data directory: two would ruin it. Throws a plain Error that names the owner.
- * The lock of a process that died is taken over: on the same host at once, from another host (a container that
- * was replaced on a shared volume) once it has not been refreshed for 15 s.
+ * One process at a time in a data directory. Throws a plain Error that names the owner. The lock of a dead process is
+ * taken over: on the same host at once, from another host (a replaced container) after 15 s without a refresh.
  */
 export function lockDirectory(directory: string): { release(): void } {
   mkdirSync(directory, { recursive: true, mode: 0o700 })

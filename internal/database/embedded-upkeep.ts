@@ -22,9 +22,8 @@ const MAX_AGE = 150_000_000
 const DEADLINE_MS = 120_000
 
 /**
- * The embedded database is one process and has none of those that PostgreSQL runs beside: without this pg_wal would grow
- * until the database is closed, and tables for ever, although its settings say `autovacuum = on` (PGlite 0.5). One table
- * a look is vacuumed; 500,000 rows took 1.9 s (measured). `stop` waits for a look in flight.
+ * PGlite (0.5) has no background processes: without this pg_wal and the tables would grow, in spite of `autovacuum = on`.
+ * One table a look is vacuumed; 500,000 rows took 1.9 s. `stop` waits for a look in flight.
  */
 export function embeddedUpkeep(
   database: Database,

@@ -136,9 +136,8 @@ interface Opening {
 const WORKER = new URL('./embedded-worker.js', import.meta.url)
 
 /**
- * A function of the database is optimised after about this many bytes of its code have run. With the 1.8 million of Node.js 20
- * hundreds are while the database opens and its tables are made, once: that took more CPU than all the rest of the start.
- * Under load the functions that matter get there within seconds.
+ * A function of the database is optimised after so many bytes of its code have run. With the default of Node.js 20, 1.8
+ * million, hundreds are optimised while the database opens, which took more CPU than the rest of the start.
  */
 const OPTIMISED_AFTER_BYTES = 100_000_000
 

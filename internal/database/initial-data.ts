@@ -17,9 +17,8 @@ const INDEX = z.object({
 })
 
 /**
- * Fills a new `directory` with the files of an empty database, which only their owner can read. 'current': PGlite of
- * this very version made them; 'older': another version did, and whether this one opens them is not known; 'none': the
- * build left none. Throws when the disk is full, and leaves what it has written.
+ * Fills a new `directory` with the files of an empty database. 'current': made by this version of PGlite; 'older': by
+ * another one, which this one may not open; 'none': the build made none. Throws when the disk is full.
  */
 export function unpackInitialData(directory: string): 'current' | 'older' | 'none' {
   const file = FILES.map((name) => fileURLToPath(new URL(name, import.meta.url))).find(existsSync)

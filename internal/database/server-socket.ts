@@ -74,9 +74,8 @@ export class ServerSocket extends Duplex {
   }
 
   /**
-   * The driver (postgres.js 3.4.9) takes a connection that closes before the server has said anything for one that it should
-   * open again: at once, without a pause and without an end. What is in front of a server that is away closes like that
-   * (HAProxy, a published port of Docker, a service of Kubernetes without a pod), and would get hundreds a second.
+   * postgres.js 3.4.9 reopens a connection that closes before the first byte of the server at once and without end.
+   * HAProxy, a port of Docker or a service of Kubernetes without a server behind it closes like that.
    */
   #close(): void {
     this.#fail(this.#heard ? undefined : failure('ECONNREFUSED', UNHEARD))

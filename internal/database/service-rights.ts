@@ -1,9 +1,8 @@
 import type { Database } from './database.ts'
 
 /**
- * What the role that serves does with each table and view: the least that every request and every command of an operator
- * works with. docs/engines.md has it as GRANTs, and a test holds both to what is really needed. SELECT ... FOR UPDATE
- * needs UPDATE.
+ * The rights that the service and the commands need on each table and view. docs/engines.md has them as GRANTs, and a
+ * test compares both with what is needed. SELECT ... FOR UPDATE needs UPDATE.
  */
 export const SERVICE_RIGHTS: readonly { rights: readonly string[]; relations: readonly string[] }[] = [
   { rights: ['SELECT', 'INSERT'], relations: ['orders', 'audit_log', 'events'] },

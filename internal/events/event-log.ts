@@ -15,9 +15,8 @@ const RESUME_DEADLINE_MS = 60_000
 const START: EventPlace = { position: '0', object: '00000000-0000-0000-0000-000000000000' }
 
 /**
- * The events of a client after a place, oldest first. Only events before the oldest open transaction are read, so that none
- * can be committed later at a place that a reader has passed. A transaction that stays open, in any database of the
- * server, delays the events after it; none is lost.
+ * The events of a client after a place, oldest first, but only those before the oldest open transaction of the server:
+ * none can be committed later at a place that a reader has passed.
  */
 export async function readEvents(
   database: Database,

@@ -17,9 +17,8 @@ import { lastPlace, readEvents } from './event-log.ts'
 const NOW = 'now'
 
 /**
- * `GET /api/v1/events?limit=&cursor=&type=`: the events of the client, oldest first:
- * `{"events":[…],"next_cursor":string|null,"has_more":boolean}`. The cursor is that of the last event, also on the last
- * page, so that later events follow it; null: there is no event yet.
+ * `GET /api/v1/events?limit=&cursor=&type=`, oldest first: `{"events":[…],"next_cursor":string|null,"has_more":boolean}`.
+ * The cursor is that of the last event, also on the last page; null: there is no event yet.
  */
 export function listEvents(database: Database, readObjects: ReadObjects): Middleware {
   return async function listEvents(ctx) {

@@ -35,9 +35,8 @@ const MAX_TEXT = 256
 const MAX_BYTES = 16_384
 
 /**
- * Sends one webhook, once; redirects are not followed. Without `allowLocal` it connects only to public addresses, and to the
- * address that was checked, so that a name that changes in between has no effect (DNS rebinding). Rejects with an Error
- * whose text is for the owner of the endpoint.
+ * Sends one webhook, once, without redirects. Without `allowLocal` it connects only to the public address that it has
+ * checked (DNS rebinding). Rejects with an Error whose text is for the owner of the endpoint.
  */
 export async function postWebhook(options: WebhookPost): Promise<WebhookResponse> {
   const { url: text, body, timeoutMs, allowLocal, signal, ca } = options

@@ -8,10 +8,7 @@ export function isBodyWithheld(req: IncomingMessage): boolean {
   return withheld.has(req)
 }
 
-/**
- * Sends 100 Continue when the body is read, and not before: what is refused for its headers is refused without its body.
- * The connection then ends with the response, since a body may or may not follow.
- */
+/** Sends 100 Continue when the body is read. A request refused before gets no body, and its connection ends. */
 export function continueWhenRead(req: IncomingMessage, res: ServerResponse): void {
   const { shouldKeepAlive } = res
   withheld.add(req)

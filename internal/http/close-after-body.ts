@@ -4,9 +4,8 @@ import type { Socket } from 'node:net'
 export const LINGER_MS = 2_000
 
 /**
- * Node destroys a connection once its last response is out. Where a body is still on its way (`isComing`) that resets the
- * connection, and the response may be lost with it: instead this side of it ends, and what comes is read and thrown away
- * until the client ends its own, or for a while.
+ * Node destroys a connection after its last response. With a body on its way (`isComing`) that is a reset, and the
+ * response may be lost: instead this side ends, and reads for a while what comes.
  */
 export function closeAfterBody(socket: Socket, isComing: () => boolean): void {
   const { destroySoon } = socket

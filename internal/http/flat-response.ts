@@ -12,9 +12,8 @@ const NAME = /^[\w!#$%&'*+.^`|~-]+$/
 const VALUE = /^[\t\x20-\x7e\x80-\xff]*$/
 
 /**
- * A response that keeps its headers as one flat list, name and value by turns, which Node writes as it is. Node itself
- * keeps an object with a pair for each header under its name in lower case: with a dozen of them that costs a fifth of
- * what a response costs. What is sent, and what the methods return and throw, is the same.
+ * A response with its headers as one flat list, which Node writes as it is. Its own object with a pair for each header
+ * costs a fifth of a response. The behaviour is the same.
  */
 export class FlatResponse<Request extends IncomingMessage = IncomingMessage> extends ServerResponse<Request> {
   /** undefined: none was ever set. */

@@ -30,9 +30,8 @@ export interface GuardOptions {
 }
 
 /**
- * Refuses what Node's parser lets through and what would mean different things to different readers: other versions
- * of HTTP, other request targets than a path (alone or behind http://HOST), a missing or second Host, more transfer codings than chunked, very many
- * headers.
+ * Refuses what Node accepts but readers may understand differently: other versions of HTTP, targets that are no path, a
+ * missing or second Host, transfer codings other than chunked, very many headers.
  */
 export function guard(options: GuardOptions = {}): Middleware {
   const check = requestCheck(options)
@@ -75,9 +74,8 @@ function checkVersion(req: IncomingMessage): void {
 const ABSOLUTE = /^https?:\/\/([^/?#]+)(\/?[^#]*)$/i
 
 /**
- * Leaves a path with its query in `req.url`. A target in absolute form, which clients send that take the service for a
- * proxy (RFC 9112, 3.2.2), becomes its path: that is what is signed. It must name the same host as the Host header, since
- * two parties could each go by another one.
+ * Leaves the path with its query in `req.url`, also of an absolute target (RFC 9112, 3.2.2): it is what was signed. Its
+ * host must be that of the Host header.
  */
 function checkPath(req: IncomingMessage): void {
   const [, host, rest = ''] = ABSOLUTE.exec(req.url ?? '') ?? []

@@ -1,6 +1,6 @@
 /**
- * The numbers of a JSON text as they were written, by their JSON Pointer (RFC 6901). Found when they are asked for, in
- * time linear in the text: a list of all of them, with pointers, would be many times its size.
+ * The numbers of a JSON text as written, by JSON Pointer (RFC 6901), found on demand: a list would be many times the
+ * text.
  */
 export class JsonNumbers {
   readonly #text: string

@@ -7,10 +7,7 @@ import { endOfString, JsonNumbers, nameOf } from './json-numbers.ts'
 const MAX_DEPTH = 64
 const BOM = Buffer.from([0xef, 0xbb, 0xbf])
 
-/**
- * RFC 8259 text as its value and the text of its numbers. Stricter than JSON.parse: valid UTF-8, no object with a
- * member twice (readers disagree on which one counts), at most 64 levels. Throws `invalid_json`.
- */
+/** RFC 8259 text. Stricter than JSON.parse: valid UTF-8, no member twice, at most 64 levels. Throws `invalid_json`. */
 export function parseJsonText(bytes: Buffer): JsonBody {
   if (!isUtf8(bytes)) throw invalid('it is not valid UTF-8')
   const text = bytes.toString('utf8')

@@ -34,9 +34,8 @@ const EXPIRY_MS = 86_400_000
 const ROUNDS_IN_A_ROW = 10
 
 /**
- * Settles payments that a crash or a timeout left open, by lookups at the gateway. It never charges: the full payment
- * method is not stored, so only a retry of the client can. After a day without a charge the payment is declined; after a
- * day without a response its state is `unknown` and the lookups go on at the slowest pace. Every node may run one.
+ * Settles open payments by lookups and never charges: the full payment method is not stored. After a day without a charge
+ * a payment is declined; after a day without a response it is `unknown` and is looked up further.
  */
 export function startCompleter(options: CompleterOptions): Completer {
   const { takeDue, store, gateway, random, onTrouble, everyMs = EVERY_MS } = options

@@ -1,7 +1,6 @@
 /**
- * The active codes of ISO 4217, list one, up to amendment 180 (in force since 2026-01-01), by their number of decimals,
- * without those that have no minor unit (metals, XDR, testing). Intl is no substitute: it has the usual decimals, such as 0
- * for IQD, and not those of the standard.
+ * ISO 4217, list one, up to amendment 180 (2026-01-01), by number of decimals, without codes that have no minor unit.
+ * Intl has the usual decimals, such as 0 for IQD, and not those of the standard.
  */
 const CODES: readonly [decimals: number, codes: string][] = [
   [0, 'BIF CLP DJF GNF ISK JPY KMF KRW PYG RWF UGX UYI VND VUV XAF XOF XPF'],

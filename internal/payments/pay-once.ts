@@ -262,9 +262,8 @@ function replayOf({ id, response }: KeyState & { outcome: 'settled' }): Paid {
 }
 
 /**
- * For a refused body. The refusal is the response, unless the key has a payment and only its record is gone: a stored
- * refusal would block the retries of that payment. Resolves with the payment, or rejects with `refusal`,
- * `idempotency_key_reused`, `request_in_progress` or `store_unavailable`.
+ * For a refused body. The refusal is the response unless the key has a payment, whose retries a stored refusal would
+ * block. Resolves with the payment, or rejects with `refusal` or the error of the key.
  */
 export type KnownPayment = (of: PaymentKey, refusal: unknown) => Promise<Paid>
 

@@ -37,9 +37,8 @@ function markResets(socket: Socket): void {
 const NOTHING = Buffer.alloc(0)
 
 /**
- * Node.js 20 and 22 (libuv up to 1.51) read what has arrived and take the hang-up behind it for an end, a reset included:
- * a process that was busy for a moment sees half a response end in good order. Writing no bytes at all sends nothing, and
- * fails on a connection that was reset.
+ * Node.js 20 and 22 (libuv up to 1.51) report a reset as an end when it arrives with the last bytes. An empty write sends
+ * nothing and fails after a reset.
  */
 function askAtEnd(socket: Socket): void {
   const { push, write } = socket
@@ -65,10 +64,7 @@ interface AnyWrite {
   write(chunk: unknown, encoding?: unknown, callback?: unknown): boolean
 }
 
-/**
- * Takes interim responses 100 out of what the backend sends between the head of a request and the final response. A
- * client must be able to parse them, even if it does not expect one (RFC 9110, 15.2).
- */
+/** Removes unexpected interim responses 100, which a client must be able to parse (RFC 9110, 15.2). */
 function dropContinue(socket: Socket): void {
   const { push } = socket
   const { write }: AnyWrite = socket

@@ -24,9 +24,8 @@ export interface Call {
 }
 
 /**
- * A connection that the backend closes in the moment we write to it leaves open whether it has read the request. Most
- * servers keep idle connections for at least 2 s: ours are closed before. A backend that announces its time
- * (`Keep-Alive: timeout=…`) is taken at its word, less a second.
+ * A connection that closes while we write leaves open whether the request was read. Most servers keep idle connections
+ * for 2 s or more: ours close earlier, or a second before an announced `Keep-Alive: timeout=…`.
  */
 const KEEP_ALIVE_MS = 1_000
 const KEEP_ALIVE_MAX_MS = 60_000
@@ -78,8 +77,8 @@ export class Backend {
 }
 
 /**
- * The body of a request as a stream for the backend, null without one. A backend that responds before it has read all
- * of it ends this stream and not the client's connection, on which the response must still go out.
+ * The body as a stream, null without one. If the backend responds early, this stream ends and not the connection of the
+ * client.
  */
 export function bodyStream(req: IncomingMessage): Readable | null {
   const { 'content-length': length, 'transfer-encoding': coding } = req.headers

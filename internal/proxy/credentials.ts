@@ -6,9 +6,8 @@ export interface WithHeaders {
 }
 
 /**
- * Headers that show who calls, by what servers, gateways and frameworks call them: a response may be meant for no one
- * else. Tokens against forged forms (CSRF) are left out: each page has another one, and they name no caller. So are
- * signatures and proofs, which are new for each attempt.
+ * Headers that show who calls, as servers, gateways and frameworks name them. CSRF tokens, signatures and proofs are no
+ * credentials: they change with each page or attempt.
  */
 const CREDENTIAL =
   /^(?!.*(?:csrf|xsrf))(?:cookie2?|from|.*auth.*|.*token.*|.*api-?key.*|.*access-?key.*|.*secret.*|.*passw.*|.*session.*|.*jwt.*|.*oidc.*|.*cert.*|(?:.*-)?(?:user|account|tenant|customer|client|org|organization|member|principal|subject|identity)(?:-?(?:id|name|email))?)$/

@@ -1,9 +1,8 @@
 import type { ServerResponse } from 'node:http'
 
 /**
- * Ends a response that is not whole so that its client notices. With a length or in chunks the end of the connection
- * shows that something is missing; without both, as HTTP/1.0 has it, it would be the end of the body: there the
- * connection is reset (RFC 9112, 8).
+ * Ends an incomplete response so that its client notices. Without length and chunks, as in HTTP/1.0, an end of the
+ * connection would look complete: it is reset (RFC 9112, 8).
  */
 export function cutResponse(res: ServerResponse, hasLength: boolean): void {
   const { socket } = res

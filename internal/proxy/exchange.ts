@@ -36,8 +36,8 @@ export type Exchanged =
   | { kind: 'failed'; fault: UpstreamFault; cause: Error }
 
 /**
- * Sends one request once and collects its response. It never rejects, and goes on whatever becomes of the client:
- * also the rest of a stream that no client reads any more is taken from the backend, which may still be at work.
+ * Sends one request and collects its response. Never rejects, and goes on when the client leaves: the backend may be at
+ * work.
  */
 export function exchange(backend: Backend, call: Call, limits: ExchangeLimits): Promise<Exchanged> {
   return new Promise((resolve) => {

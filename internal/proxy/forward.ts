@@ -37,9 +37,8 @@ export interface ForwardOnceOptions {
 }
 
 /**
- * The handler behind the idempotency middleware: sends the request once, and never without having recorded before that it
- * is on its way. A response up to `maxResponseBytes` is held back until it is recorded, so that no client has a response
- * that a retry would not get; a larger one goes out as a stream once its key is marked.
+ * The handler behind the idempotency middleware: records that the request is dispatched, then sends it once. A response
+ * up to `maxResponseBytes` is held back until it is recorded; a larger one is streamed once its key is marked.
  */
 export function forwardOnce(options: ForwardOnceOptions): Middleware {
   const { backend, maxResponseBytes, maxDurationMs, on5xx, onUnknown, onTrouble } = options

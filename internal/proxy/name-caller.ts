@@ -12,9 +12,8 @@ const LETTERS = { header: 'h', cookie: 'c', jwt: 'j' } as const
 const DIGITS = 32
 
 /**
- * Says whose keys a request may use, where no signatures are checked: `h-`, `c-` or `j-` and the beginning of the
- * SHA-256 of what the source shows, so that no user name and no token gets into keys, logs or limits. Requests without
- * it are those of one caller, `anonymous`.
+ * Names the caller without signatures: `h-`, `c-` or `j-` and a part of the SHA-256 of its value, so that no name or
+ * token gets into keys and logs. Requests without a value have one caller, `anonymous`.
  */
 export function nameCaller(source: CallerSource | undefined): Middleware {
   return async function nameCaller(ctx, next) {

@@ -47,8 +47,7 @@ function without(lines: HeaderLines, names: ReadonlySet<string>): HeaderLines {
 }
 
 /**
- * Throws for a response that is not valid HTTP although the parser takes it: with a status beyond 599 (RFC 9110, 15), and
- * in a transfer coding that was not asked for, whose name belongs to the connection and would be lost.
+ * Throws for a status beyond 599 (RFC 9110, 15) and for a transfer coding that was not asked for; the parser takes both.
  */
 export function checkHead(status: number, lines: readonly string[]): void {
   if (status > 599) throw Object.assign(new Error(`${status} is no status`), { code: 'HPE_INVALID_STATUS' })

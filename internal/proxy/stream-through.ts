@@ -146,9 +146,8 @@ export class Passing implements Dispatcher.DispatchHandler {
 }
 
 /**
- * As text of one byte a character Node joins the body with the head. Sent at once, and not at the end of the tick,
- * it leaves nothing for end() to write: the whole response has left in one call for one piece; otherwise it is one for a
- * list of them, which takes twice as long.
+ * As Latin-1 text Node joins body and head, and sent before end() they leave in one system call for one piece, in half
+ * the time of a list.
  */
 function endInOneWrite(res: ServerResponse, body: Buffer): void {
   res.write(body.toString('latin1'), 'latin1')

@@ -4,9 +4,8 @@ import { ServiceError } from '../core/service-error.ts'
 export type UpstreamOutcome = '1xx' | '2xx' | '3xx' | '4xx' | '5xx' | UpstreamFault | 'left'
 
 /**
- * unreachable: nothing was sent. In all other cases something may have been, and the backend may have acted on it.
- * timeout: no response, or no more of it, in time; lost: the connection ended before the response began; truncated:
- * within it; malformed: it was no HTTP.
+ * unreachable: nothing was sent; after all others the backend may have acted. timeout: too late; lost: before the
+ * response, truncated: within it; malformed: no valid HTTP.
  */
 export type UpstreamFault = 'unreachable' | 'timeout' | 'lost' | 'truncated' | 'malformed'
 

@@ -49,9 +49,8 @@ function isTighter(one: LimitStatus, other: LimitStatus): boolean {
 }
 
 /**
- * Names the state of a limit for a subject. Window and algorithm are part of it, as they are the units of the
- * state: a new version with other limits starts afresh beside the old one. The subject comes last and a client
- * holds no colon, so no two subjects share a name.
+ * The name of the state of a limit for a subject. Window and algorithm are in it: other limits begin afresh. The subject
+ * comes last and a client has no colon, so that names are unique.
  */
 export function stateKey(limit: Limit, subject: Subject): string {
   return `${subject.group}:${limit.scope}:${limit.windowMs}:${limit.algorithm}:${counted(limit.scope, subject)}`

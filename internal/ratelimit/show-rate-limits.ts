@@ -8,9 +8,8 @@ import { rateLimitHeaders } from './rate-limit-headers.ts'
 import type { Limit } from './rate-limits.ts'
 
 /**
- * `GET /api/v1/rate-limits`: where the caller stands in each of these limits before its next request to `route`. It
- * uses none of them, and gets a response also when they are used up. The list is empty where there are no limits, and
- * while their store is away and they are `open`. Throws `store_unavailable` while it is away and they are `closed`.
+ * `GET /api/v1/rate-limits`: the state of these limits for the caller and `route`, without using them. Empty without
+ * limits, and while their store is away and they are `open`; if they are `closed` it throws `store_unavailable`.
  */
 export function showRateLimits({
   limiter,

@@ -66,9 +66,8 @@ export function explain(
 }
 
 /**
- * For the partner of a test environment: what is wrong with a signature that `verify` found invalid. Undefined unless
- * a known mistake, made with the client's real secret, gives exactly the signature that was sent: a caller who does not
- * have the secret learns nothing from it, not even whether there is such a client.
+ * What is wrong with an invalid signature, for test environments. undefined unless a known mistake with the real secret
+ * gives exactly this signature: without the secret a caller learns nothing.
  */
 export function hintFor(request: SignedRequest, registry: ClientRegistry, nowMs: number): string | undefined {
   const id = claimedClient(readSignature(request.rawHeaders), request.rawHeaders)

@@ -40,9 +40,8 @@ interface OpenSecret {
 }
 
 /**
- * The clients of the table, in memory. Throws at the start if the table cannot be read, or was sealed under a key that
- * is not in the keyring. Later the clients stay as last read while the database is away; a retiring secret ends at its
- * time nevertheless, by the clock of the database, of which our own gives the progress only.
+ * The clients of the table, in memory. Throws at the start if the table cannot be read or its key is missing. While the
+ * database is away the clients stay as last read, and retiring secrets end in time.
  */
 export async function openTableRegistry(options: TableRegistryOptions): Promise<TableRegistry> {
   const { database, keyring, now, pollMs = POLL_MS, gapMs = GAP_MS } = options

@@ -51,9 +51,8 @@ const NO_MATCH = 'The signature does not match the request as it was received, o
 const DECOY = toSecret('decoy')
 
 /**
- * Decides who sent a request. An unknown client, a wrong signature and the number of a client's secrets cannot be
- * told apart, neither by the response nor by its time; what a client may do is looked at only once it has proved
- * who it is.
+ * Decides who sent a request. An unknown client, a wrong signature and the number of secrets cannot be distinguished by
+ * response or time; the rights of a client are checked after its signature.
  */
 export function verify(
   request: SignedRequest,

@@ -7,10 +7,7 @@ export type Snapshot = z.infer<typeof snapshotSchema>
 /** Parses a snapshot that came from another process; the values are prom-client's own business. */
 export const snapshotSchema = z.array(z.looseObject({ name: z.string(), type: z.string() }))
 
-/**
- * How gauges of several processes become one, where prom-client's own choice (a sum, or the average of the lag of event
- * loops) would hide what an operator looks for: one process that is stuck.
- */
+/** Gauges of several processes for which the sum or average of prom-client would hide one process that is stuck. */
 const AGGREGATORS: Record<string, 'max' | 'min' | undefined> = {
   nodejs_eventloop_lag_seconds: 'max',
   nodejs_eventloop_lag_mean_seconds: 'max',
@@ -33,10 +30,7 @@ export function aggregate(snapshots: readonly Snapshot[]): Registry {
   return AggregatorRegistry.aggregate<PrometheusContentType>(metrics)
 }
 
-/**
- * What remains of processes that have ended: what they counted. Without it a sum would fall when a process dies, and
- * Prometheus would take the rest for new events. Gauges end with their process.
- */
+/** The counts of processes that have ended: a sum that falls would look like new events. Gauges end with their process. */
 export async function remains(snapshots: readonly Snapshot[]): Promise<Snapshot> {
   const all = snapshotSchema.parse(await aggregate(snapshots).getMetricsAsJSON())
   return all.filter(({ type }) => type !== 'gauge')

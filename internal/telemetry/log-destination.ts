@@ -28,9 +28,8 @@ process.on('exit', () => {
 })
 
 /**
- * Writes lines to a file descriptor in batches, in order. A place that cannot be written, as a full disk, costs lines
- * and nothing else: it never throws, never holds the process up and tries again. (Pino's own destination waits for
- * ever when the process ends on a full disk.)
+ * Writes lines in batches, in order. While the place cannot be written lines are lost, and it tries again: it never
+ * throws or blocks. (The destination of pino waits for ever on a full disk at the end.)
  */
 export class LogDestination {
   readonly #options: LogDestinationOptions

@@ -22,9 +22,8 @@ export interface LoggerOptions {
 }
 
 /**
- * JSON lines: `{"level","time","service","msg",…}`. Errors are reduced to what is known to be harmless: the errors
- * of drivers carry whole commands, with values and passwords in them. Throws if the file cannot be opened; one that
- * cannot be written later on, as on a full disk, is told on standard error, where an operator looks who misses lines.
+ * JSON lines: `{"level","time","service","msg",…}`. Errors are reduced, since those of drivers may hold passwords. Throws
+ * if the file cannot be opened; later failures are reported on standard error.
  */
 export function createLogger({ level, file, worker }: LoggerOptions): Logger {
   const complain = (reason: string) =>

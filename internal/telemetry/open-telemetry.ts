@@ -17,9 +17,8 @@ const TROUBLE_EVERY_MS = 60_000
 const MAX_REASON = 200
 
 /**
- * Spans through OpenTelemetry: those of a provider that is registered already (by a module given to `node --import`),
- * or else of its SDK, which goes by the OTEL_* variables. Both packages are optional. Throws a plain Error that says
- * what to install. undefined: those variables say that nothing is exported.
+ * Spans through OpenTelemetry: with a registered provider, else with its SDK and the OTEL_* variables. Throws a plain
+ * Error that names a missing package. undefined: nothing is exported.
  */
 export async function openTelemetry(options: OpenTelemetryOptions): Promise<Spans | undefined> {
   const api = await load('@opentelemetry/api', () => import('@opentelemetry/api'))

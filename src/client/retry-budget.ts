@@ -1,7 +1,6 @@
 /**
- * Keeps retries from multiplying the load on a service that is down: over all requests of a client there are at most
- * `ratio` retries a request, plus `reserve` a minute. A token bucket that holds `reserve` tokens: each request brings
- * `ratio` of one, each minute `reserve`, each retry takes one.
+ * Limits the retries of a client to `ratio` a request plus `reserve` a minute, so that they do not multiply the load on a
+ * service that is down. A token bucket of `reserve` tokens.
  */
 export class RetryBudget {
   readonly #ratio: number

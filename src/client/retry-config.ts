@@ -47,10 +47,7 @@ export function readRetryConfig(request: SendRequest, options: Effort = {}): Pro
   })
 }
 
-/**
- * The rules of the service, read with the first request and kept. While it does not say any that can be followed, the
- * defaults hold, and it is asked again a minute later. Never rejects.
- */
+/** The rules of the service, read once; the defaults, and a new try a minute later, while it gives none. Never rejects. */
 export function serviceRules(transport: Omit<Transport, 'rules'>, base: URL): () => Promise<RetryRules> {
   const { now } = transport
   let asked: Promise<RetryRules | undefined> | undefined

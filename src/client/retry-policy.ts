@@ -97,10 +97,7 @@ export function isRetryable({ code, status, retryable }: Problem, on: RetryOn = 
 /** Of the ceiling from one retry to the next. */
 export const MULTIPLIER = 2
 
-/**
- * Milliseconds before retry number `retry` (0 is the first): what the service asked for, and on top of it "full
- * jitter", uniformly from 0 to `delayCeiling`, so that clients that failed together do not return together.
- */
+/** Milliseconds before retry `retry` (from 0): what the service asked for plus full jitter from 0 to `delayCeiling`. */
 export function retryDelay(
   policy: Pick<RetryPolicy, 'baseMs' | 'capMs'>,
   retry: number,
@@ -117,9 +114,8 @@ export function delayCeiling(policy: Pick<RetryPolicy, 'baseMs' | 'capMs'>, retr
 }
 
 /**
- * The wait that a response asks for. `retry_after_ms` is exact and `Retry-After` the same in whole seconds, rounded
- * up; one that says more comes from a proxy on the way, which is believed too. An HTTP date counts from `Date`, since
- * both are of one clock.
+ * The wait that a response asks for: `retry_after_ms`, or a longer `Retry-After`, which a proxy may have set. An HTTP
+ * date is relative to `Date`, which is of the same clock.
  */
 export function retryAfterOf(headers: Headers, exactMs: unknown, nowMs: number): number | undefined {
   const headerMs = headerWait(headers, nowMs)

@@ -22,10 +22,7 @@ export interface Signer {
 
 const CLIENT_ID = /^[A-Za-z0-9._-]{1,64}$/
 
-/**
- * Signs with scheme v1: HMAC-SHA256 by WebCrypto, so that it works in Node.js and in browsers. The secret is kept
- * only as a key that cannot be read out again.
- */
+/** Signs with scheme v1 by WebCrypto, in Node.js and browsers. The secret is kept as a key that cannot be exported. */
 export function createSigner(client: string, secret: string): Signer {
   if (!CLIENT_ID.test(client))
     throw new RangeError(

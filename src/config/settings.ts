@@ -40,9 +40,8 @@ const DATABASE = ['serve', 'proxy', 'clients', 'keys', 'audit', 'migrate'] as co
 const KEYS = ['serve', 'proxy', 'keys'] as const
 
 /**
- * Every environment variable that is read, in the order in which they are shown. A new setting is one entry here and
- * its use: --help, --print-config, validation and docs/settings.md come from this table, and tests hold the compose
- * file and the Kubernetes manifests to it.
+ * All environment variables, in the order of --help. To add a setting, add an entry here and use it: --help,
+ * --print-config, docs/settings.md and the checks of deployment files come from this table.
  */
 export const SETTINGS = {
   production: setting({

@@ -13,9 +13,8 @@ import { WorkerSlot } from './worker-slot.ts'
 const STOP_MARGIN_MS = 10_000
 
 /**
- * The primary of several workers that share one port. It serves the private `/metrics` only, starts the workers, the first
- * one alone, so that a fault in the settings or stores is reported once, and replaces those that die. Throws a plain
- * Error if a worker cannot start; later it restarts workers again and again.
+ * The primary of several workers that share one port. It serves the private `/metrics` only, starts the workers, the
+ * first one alone, and replaces those that die. Throws a plain Error if one cannot start at first.
  */
 export async function openCluster(settings: RunSettings): Promise<Running> {
   const logger = createLogger({ level: settings.logLevel, file: settings.logFile, worker: 0 })

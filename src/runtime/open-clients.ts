@@ -34,9 +34,8 @@ export function openSettingsClients(
 }
 
 /**
- * All clients that may sign. The settings are read at once, the table as soon as there is a database. A client in both has
- * the secrets of the settings and is reported: a new row must not replace secrets that the operator configured, and must
- * not keep the nodes from starting.
+ * All clients that may sign: those of the settings at once, those of the table with the database. A client in both has
+ * the secrets of the settings and is reported: a row must not replace configured secrets.
  */
 export function openClients(
   config: SharedConfig,

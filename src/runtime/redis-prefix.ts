@@ -12,9 +12,8 @@ import type { ConfigOf } from '../config/config.ts'
 export type RedisSettings = Pick<ConfigOf<'keys'>, 'redisUrl' | 'redisPrefix' | 'databaseUrl' | 'dataDir'>
 
 /**
- * The settings with the prefix of all names in Redis: REDIS_PREFIX, or one from the id of the deployment in the database, or,
- * without a database, a fixed one. With the embedded database it is also written to a file, for commands that cannot
- * open that database meanwhile.
+ * The settings with the prefix of names in Redis: REDIS_PREFIX, or one by the deployment id of the database, or a fixed
+ * one. The embedded database has it in a file too, for commands that cannot open it.
  */
 export async function withRedisPrefix<C extends RedisSettings>(
   config: C,

@@ -6,9 +6,8 @@ import { exitAfter, exitOnDefect, type Running, type RunSettings, type WorkerCon
 export const SAME_KEY_PRESS_MS = 250
 
 /**
- * Opens a service in this process, or in WORKERS processes, and prints the banner when all are ready. It runs until SIGTERM
- * or SIGINT, then finishes what is in flight and exits with 0; a second signal exits at once. SIGHUP reopens LOG_FILE, for
- * log rotation; without LOG_FILE it means a closed terminal and stops the service. Rejects if it cannot be opened.
+ * Opens a service in this or in WORKERS processes. It runs until SIGTERM or SIGINT, finishes what is in flight and exits
+ * with 0; a second signal exits at once. SIGHUP reopens LOG_FILE; without LOG_FILE it stops the service.
  */
 export async function runService(
   settings: RunSettings,

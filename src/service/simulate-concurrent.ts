@@ -12,9 +12,8 @@ import { sendCopies } from './concurrent-copies.ts'
 const RETRY_AFTER_MS = 1_000
 
 /**
- * `POST /api/v1/simulate-concurrent`: sends copies of one payment to this very service over HTTP, all at the same time,
- * through every middleware that the requests of partners pass. Each simulation is a user of its own, so that it uses up
- * no client's quota. One at a time: what one request sets off must stay small. Behind jsonBody.
+ * `POST /api/v1/simulate-concurrent`: sends copies of one payment to this service, all at once, through every middleware.
+ * Each simulation is a user of its own, with its own quota. One at a time.
  */
 export function simulateConcurrent(keys: TemporaryApiKeys): Middleware {
   let isRunning = false

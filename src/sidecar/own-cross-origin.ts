@@ -7,9 +7,8 @@ import {
 } from '../../internal/http/cross-origin.ts'
 
 /**
- * Lets pages of the given origins read what the sidecar says by itself: its problem documents, and the preflights that
- * no signature can come with. What the backend says of other origins stays as it is; a replay of it exposes, besides,
- * that it is one, and is for the page that asked.
+ * Lets pages of the given origins read the problem documents of the sidecar, and responds to their preflights. Headers of
+ * the backend stay; a replay also exposes that it is one, to the page that asked.
  */
 export function ownCrossOrigin(options: CrossOriginOptions): Middleware {
   return async function ownCrossOrigin(ctx, next) {

@@ -3,9 +3,8 @@ export type Direction = 'up' | 'down'
 export type Directions = Direction | 'both'
 
 /**
- * What happens to one connection. Bytes are counted in each direction by itself; `afterBytes` of them pass, and the
- * fault strikes when the next one comes. So with 0 and 'down' the target has done its work, and not a byte of its
- * response arrives.
+ * The faults of one connection. `afterBytes` pass in each direction, and the next byte triggers the fault: with 0 and
+ * 'down' the target has done its work and its response is lost.
  */
 export interface Faults {
   /** Each way takes this much longer; 0 to `jitterMs` more for each piece. The order of the bytes stays. */

@@ -3,9 +3,8 @@ import type { Plan } from './plan.ts'
 import type { Run } from './simulation.ts'
 
 /**
- * Every payment by its transaction id: there is one for each key that got a response, with what was sent. `/pay` has
- * nothing to read: of it the responses themselves are compared. Returns how many payments the keys of this run have.
- * Rejects with ProblemError.
+ * Compares each payment, by its transaction id, with what was sent; `/pay` has no GET, so its responses are compared.
+ * Returns the number of payments. Rejects with ProblemError.
  */
 export async function comparePayments(run: Run, client: Client, endMs: number): Promise<number> {
   const keys = new Map<string, string>()
