@@ -3,6 +3,7 @@ import { setTimeout as sleep } from 'node:timers/promises'
 import type { Database } from '../database/database.ts'
 import {
   type AttemptResult,
+  dropDelivery,
   fanOut,
   type Settled,
   settleDelivery,
@@ -91,7 +92,7 @@ export function startDeliverer(options: DelivererOptions): Deliverer {
   const attempt = async (delivery: TakenDelivery): Promise<void> => {
     const startedMs = performance.now()
     const result = await send(delivery)
-    // The node stops: another one sends it again after the lease.
+    // Its order or payment was deleted, or the node stops: then another one sends it again after the lease.
     if (result === undefined) return
     const { client, endpoint } = delivery
     const outcome = await settleDelivery(database, delivery, result, GIVE_UP_MS)
@@ -111,8 +112,9 @@ export function startDeliverer(options: DelivererOptions): Deliverer {
     const endpoint = await findEndpoint(database, client, id)
     if (endpoint === undefined) return failed('the endpoint was removed')
     const secrets = await endpointSecrets(database, sealing, endpoint)
-    const objects = await readObjects(client, [event])
-    const body = payload(client, event, objects.get(eventId(event)))
+    const data = (await readObjects(client, [event])).get(eventId(event))
+    if (data === undefined) return void (await dropDelivery(database, delivery))
+    const body = payload(client, event, data)
     const headers = webhookHeaders(secrets, eventId(event), Math.floor(now() / 1_000), body)
     const { signal } = stopping
     let response: WebhookResponse
@@ -188,8 +190,8 @@ export function startDeliverer(options: DelivererOptions): Deliverer {
   }
 }
 
-function payload(client: string, event: TakenDelivery['event'], data: string | undefined): string {
-  const whole = eventJson(client, event, data ?? '{}')
+function payload(client: string, event: TakenDelivery['event'], data: string): string {
+  const whole = eventJson(client, event, data)
   if (Buffer.byteLength(whole) <= MAX_PAYLOAD_BYTES) return whole
   return eventJson(client, event, JSON.stringify({ object_id: event.object }))
 }

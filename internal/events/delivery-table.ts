@@ -77,6 +77,18 @@ export async function settleDelivery(
   return knownWord(row?.outcome, SETTLED)
 }
 
+/** Of an event that is not there any more. */
+export async function dropDelivery(
+  database: Database,
+  { client, endpoint, event, attempt }: TakenDelivery,
+): Promise<void> {
+  await database.run(
+    (sql) => sql`
+      DELETE FROM webhook_deliveries WHERE client = ${client} AND endpoint = ${endpoint}::uuid
+        AND object = ${event.object}::uuid AND type = ${event.type} AND attempts = ${attempt}::integer`,
+  )
+}
+
 /** Deletes deliveries that ended `keepMs` ago, and secrets that are over; returns how many deliveries. */
 export async function sweepDeliveries(database: Database, keepMs: number, limit: number): Promise<number> {
   const [row] = await database.run(

@@ -27,7 +27,10 @@ export interface Event extends EventPlace {
   at: Date
 }
 
-/** The objects of events as JSON, by event id: `{"order":{…}}`, `{"payment":{…}}` or `{"webhook_endpoint":{…}}`, as in their GET routes. */
+/**
+ * The objects of events as JSON, by event id: `{"order":{…}}`, `{"payment":{…}}` or `{"webhook_endpoint":{…}}`, as in their GET
+ * routes. An event whose order or payment was deleted has none: it is not shown and not sent.
+ */
 export type ReadObjects = (client: string, events: readonly Event[]) => Promise<ReadonlyMap<string, string>>
 
 /** Unique and stable, since each object has at most one event of a type. */

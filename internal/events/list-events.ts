@@ -31,7 +31,10 @@ export function listEvents(database: Database, readObjects: ReadObjects): Middle
     const found = await readEvents(database, client, { after, type, limit: limit + 1 })
     const page = found.slice(0, limit)
     const objects = await readObjects(client, page)
-    const events = page.map((event) => eventJson(client, event, objects.get(eventId(event)) ?? '{}'))
+    const events = page.flatMap((event) => {
+      const data = objects.get(eventId(event))
+      return data === undefined ? [] : [eventJson(client, event, data)]
+    })
     const last = page.at(-1) ?? after
     const next = last === undefined ? 'null' : `"${cursorOf(client, last)}"`
     ctx.set('Content-Type', 'application/json; charset=utf-8')

@@ -569,6 +569,27 @@ for (const kind of KINDS) {
       assert.equal(again.outcome, 'exists')
     })
 
+    test('the event of an order that was deleted is not sent, and those behind it are', async (t) => {
+      const client = newClient()
+      const { received, url } = await startWebhookReceiver(t)
+      await add(client, url)
+      const [gone, kept] = [await place(client), await place(client)]
+      const deliverer = node(t, {
+        readObjects: async (of, events) => {
+          const found = new Map(await readObjects(of, events))
+          found.delete(gone)
+          return found
+        },
+      })
+      await rounds(deliverer, async () => received.length === 1 && (await deliveries(client)).length === 1)
+      assert.deepEqual(
+        received.map(({ id }) => id),
+        [kept],
+      )
+      const [endpoint] = await listEndpoints(database, client)
+      assert.equal(endpoint?.failingSince, undefined)
+    })
+
     test('what ended 30 days ago is forgotten', async (t) => {
       const client = newClient()
       const { received, url } = await startWebhookReceiver(t)

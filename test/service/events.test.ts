@@ -17,6 +17,9 @@ const own = createClient({ baseUrl, apiKey: 'key-of-default' })
 const ann = createClient({ baseUrl, apiKey: 'key-of-ann-0001' })
 const PAYMENT = { amount: '19.90', currency: 'EUR', payment_method: 'card-4242424242424242' }
 
+const uuidOf = (eventId: string) =>
+  eventId.replace(/^evt_(.{8})(.{4})(.{4})(.{4})(.{12})_.*$/, '$1-$2-$3-$4-$5')
+
 const get = (query: string, apiKey = 'key-of-default') =>
   one(world.port, `GET /api/v1/events${query} HTTP/1.1\r\nHost: a\r\nAuthorization: Bearer ${apiKey}\r\n\r\n`)
 
@@ -58,6 +61,23 @@ describe('GET /api/v1/events', () => {
     assert.deepEqual([now.events, now.hasMore], [[], false])
     const completed = await own.events.page({ type: 'payment.completed' })
     assert.deepEqual(completed.events, [events[5]])
+  })
+
+  test('leaves out what is about an order or a payment that was deleted', async () => {
+    const { events, nextCursor } = await own.events.page({ limit: 100 })
+    const [order, payment] = [events[0], events[5]].map((event) => uuidOf(event?.id ?? ''))
+    await world.execute(
+      `DELETE FROM orders WHERE id = '${order}'; DELETE FROM payments WHERE id = '${payment}'`,
+    )
+    const left = await own.events.page({ limit: 100 })
+    assert.deepEqual(
+      left.events,
+      events.filter((_, n) => n !== 0 && n !== 5),
+    )
+    assert.equal(left.nextCursor, nextCursor)
+    const first = await own.events.page({ type: 'payment.completed' })
+    assert.deepEqual([first.events, first.hasMore], [[], false])
+    assert.notEqual(first.nextCursor, null)
   })
 
   test("another client sees its own events only, and another client's cursor is refused", async () => {

@@ -1,3 +1,4 @@
+import postgres from 'postgres'
 import { type OrderRow, readOrdersAt } from './check-orders.ts'
 import { exchange } from './raw-http.ts'
 import { createDatabase } from './servers.ts'
@@ -8,6 +9,8 @@ export interface ServiceOnDatabase {
   port: number
   /** What is in the table, read without the service. */
   orders(): Promise<OrderRow[]>
+  /** Changes the tables without the service. */
+  execute(statement: string): Promise<void>
   /** One line for each metric series of the service (not of its process), without the value. */
   series(): Promise<string[]>
   close(): Promise<void>
@@ -22,6 +25,11 @@ export async function startServiceOnDatabase(settings: Settings = {}): Promise<S
     service,
     port,
     orders: () => readOrdersAt(database.url),
+    async execute(statement) {
+      const sql = postgres(database.url, { max: 1, onnotice: () => {} })
+      await sql.unsafe(statement)
+      await sql.end()
+    },
     async series() {
       const { responses } = await exchange(port, 'GET /metrics HTTP/1.1\r\nHost: a\r\n\r\n')
       const lines = responses[0]?.body.split('\n') ?? []
