@@ -1,6 +1,7 @@
 import { isAscii } from 'node:buffer'
 import { Readable } from 'node:stream'
 import { buffer } from 'node:stream/consumers'
+import { bySpelling } from '../core/header-values.ts'
 import { type HttpError, isHttpError } from '../core/http-error.ts'
 import type { RequestOutcome } from '../core/request-outcome.ts'
 import {
@@ -221,9 +222,7 @@ function capture(
 }
 
 /** `content-type` as it is usually written; Node gives names in lower case. */
-function titleCase(name: string): string {
-  return name.replace(/(?:^|-)[a-z]/g, (start) => start.toUpperCase())
-}
+const titleCase = bySpelling((name) => name.replace(/(?:^|-)[a-z]/g, (start) => start.toUpperCase()))
 
 function bytesOf(body: unknown): Buffer | Promise<Buffer> {
   if (body instanceof Buffer) return body

@@ -1,3 +1,4 @@
+import { bySpelling } from '../core/header-values.ts'
 import { isHopByHop } from './connection-headers.ts'
 
 /** A request, or another program's record of one. */
@@ -21,18 +22,22 @@ export function isRefreshed(name: string): boolean {
 
 /** The credentials of a request in an order of their own, '' without any: a client may send its headers in another order. */
 export function credentialsOf(request: WithHeaders): string {
-  return sortedLines(request, (name) => CREDENTIAL.test(name) && !isHopByHop(name))
+  return sortedLines(request, isCredential)
 }
 
-/** The header lines whose name, in lower case, is chosen. */
+const isCredential = bySpelling((name) => CREDENTIAL.test(name) && !isHopByHop(name))
+
+/** The header lines whose name, as it was spelled, is chosen; the names in lower case. */
 export function sortedLines(
   { req: { rawHeaders } }: WithHeaders,
-  isChosen: (name: string) => boolean,
+  isChosen: (spelled: string) => boolean,
 ): string {
-  const lines: string[] = []
+  let lines: string[] | undefined
   for (let i = 0; i + 1 < rawHeaders.length; i += 2) {
-    const name = (rawHeaders[i] ?? '').toLowerCase()
-    if (isChosen(name)) lines.push(`${name}: ${rawHeaders[i + 1] ?? ''}`)
+    const spelled = rawHeaders[i] ?? ''
+    if (!isChosen(spelled)) continue
+    lines ??= []
+    lines.push(`${spelled.toLowerCase()}: ${rawHeaders[i + 1] ?? ''}`)
   }
-  return lines.sort().join('\n')
+  return lines === undefined ? '' : lines.sort().join('\n')
 }

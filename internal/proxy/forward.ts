@@ -100,8 +100,10 @@ function setResponse(
     // Of a backend that deduplicates by itself. Here it marks what this service replays.
     if (name === 'idempotent-replayed') continue
     const stays = name === 'content-length' && body instanceof Buffer && ctx.method !== 'HEAD'
+    if (stays) continue
+    const [first = ''] = values
     // Koa takes one type; of several the first is what other clients go by.
-    if (!stays) ctx.set(name, name === 'content-type' ? values.slice(0, 1) : values)
+    ctx.set(name, values.length === 1 || name === 'content-type' ? first : values)
   }
 }
 

@@ -16,9 +16,9 @@ const DIGITS = 32
  * token gets into keys and logs. Requests without a value have one caller, `anonymous`.
  */
 export function nameCaller(source: CallerSource | undefined): Middleware {
-  return async function nameCaller(ctx, next) {
+  return function nameCaller(ctx, next) {
     ctx.state.caller = { client: clientOf(ctx, source), scheme: 'none' }
-    await next()
+    return next()
   }
 }
 

@@ -75,7 +75,5 @@ export function headerOf(lines: readonly string[], name: string): string | undef
 const NOT_RECORDED =
   /^(?:set-cookie2?|date|age|content-length|x-request-id|(?:x-)?ratelimit.*|x-secret-expires|idempotent-replayed|idempotency-(?:outcome|status))$/
 
-/** Whether a header of a backend's response is stored and replayed, by its name in lower case. */
-export function isRecorded(name: string): boolean {
-  return !NOT_RECORDED.test(name) && !isHopByHop(name)
-}
+/** Whether a header of a backend's response is stored and replayed. */
+export const isRecorded = bySpelling((name) => !NOT_RECORDED.test(name) && !isHopByHop(name))
