@@ -1,3 +1,4 @@
+import { LRUCache } from 'lru-cache'
 import type { RedisConnection } from '../database/redis.ts'
 import { loadScript, type ScriptCall } from '../database/redis-script.ts'
 import { type Decision, decision, type Limiter, type LimitStatus, type Subject, stateKey } from './limiter.ts'
@@ -14,11 +15,32 @@ export interface RedisLimiterOptions {
   now?: () => number
 }
 
-/** Counts in Redis for all processes, one script call a decision, by the clock of Redis. Lost state: quotas start afresh. */
+/**
+ * A refusal holds until a use has left its window, and no longer than this: Redis may have lost its state meanwhile, and
+ * what other limits of the request have left changes.
+ */
+const REFUSED_FOR_MS = 1_000
+/** More refused subjects than this push out those that have not come for longest: Redis is asked for them again. */
+const MAX_REFUSED = 10_000
+
+/** The subject was refused a moment ago. Times are those of `performance.now()`. */
+interface Refusal {
+  limits: readonly Limit[]
+  statuses: readonly LimitStatus[]
+  askedMs: number
+  untilMs: number
+}
+
+/**
+ * Counts in Redis for all processes, one script call a decision, by the clock of Redis. Lost state: quotas start afresh.
+ * Who was refused a moment ago is refused here: clients that retry at once cost Redis nothing.
+ */
 export class RedisLimiter implements Limiter {
   readonly #redis: RedisConnection
   readonly #prefix: string
   readonly #now: (() => number) | undefined
+  /** By the keys of the limits. */
+  readonly #refused = new LRUCache<string, Refusal>({ max: MAX_REFUSED })
 
   constructor(redis: RedisConnection, options: RedisLimiterOptions = {}) {
     this.#redis = redis
@@ -38,8 +60,65 @@ export class RedisLimiter implements Limiter {
     if (limits.length === 0) return Promise.resolve(decision([]))
     const start = `${this.#prefix}:{${hashTag(limits, subject)}}:`
     const keys = limits.map((limit) => start + stateKey(limit, subject))
-    const args = this.#now === undefined ? argsOf(mode, limits) : makeArgs(mode, limits, this.#now())
-    return this.#redis.ask(LIMIT, keys, args, (reply) => parseReply(reply, limits))
+    if (this.#now !== undefined)
+      return this.#redis.ask(LIMIT, keys, makeArgs(mode, limits, this.#now()), (reply) =>
+        parseReply(reply, limits),
+      )
+    const askedMs = performance.now()
+    const hasRefused = this.#refused.size > 0
+    if (hasRefused && mode === 'take') {
+      const refused = this.#stillRefused(keys, limits, askedMs)
+      if (refused !== undefined) return Promise.resolve(refused)
+    }
+    const asked = this.#redis.ask(LIMIT, keys, argsOf(mode, limits), (reply) => {
+      const decided = parseReply(reply, limits)
+      if (!decided.allowed) this.#remember(keys, limits, decided, askedMs)
+      return decided
+    })
+    // An outage is not over because of what is known from before.
+    if (hasRefused) asked.catch(() => this.#refused.clear())
+    return asked
+  }
+
+  #remember(
+    keys: readonly string[],
+    limits: readonly Limit[],
+    { statuses }: Decision,
+    askedMs: number,
+  ): void {
+    let waitMs = REFUSED_FOR_MS
+    for (const { allowed, retryAfterMs } of statuses) if (!allowed) waitMs = Math.min(waitMs, retryAfterMs)
+    // From before Redis was asked, so that it ends here before it ends there.
+    this.#refused.set(nameOf(keys), { limits, statuses, askedMs, untilMs: askedMs + waitMs })
+  }
+
+  #stillRefused(keys: readonly string[], limits: readonly Limit[], nowMs: number): Decision | undefined {
+    const refusal = this.#refused.get(nameOf(keys))
+    if (refusal === undefined || refusal.limits !== limits) return undefined
+    if (nowMs >= refusal.untilMs) {
+      this.#refused.delete(nameOf(keys))
+      return undefined
+    }
+    const sinceMs = Math.floor(nowMs - refusal.askedMs)
+    return decision(refusal.statuses.map((status) => later(status, sinceMs)))
+  }
+}
+
+function nameOf(keys: readonly string[]): string {
+  return keys.length === 1 ? String(keys[0]) : keys.join(' ')
+}
+
+/** Where nothing was used meanwhile. */
+function later(status: LimitStatus, sinceMs: number): LimitStatus {
+  return {
+    name: status.name,
+    scope: status.scope,
+    allowed: status.allowed,
+    limit: status.limit,
+    remaining: status.remaining,
+    resetAfterMs: Math.max(0, status.resetAfterMs - sinceMs),
+    resetAtMs: status.resetAtMs,
+    retryAfterMs: Math.max(0, status.retryAfterMs - sinceMs),
   }
 }
 

@@ -4,7 +4,7 @@ import { test } from 'node:test'
 import { setTimeout as sleep } from 'node:timers/promises'
 import fc from 'fast-check'
 import { ServiceError } from '../../internal/core/service-error.ts'
-import { connectRedis } from '../../internal/database/redis.ts'
+import { connectRedis, type RedisConnection } from '../../internal/database/redis.ts'
 import { loadScript } from '../../internal/database/redis-script.ts'
 import { decide, freshState, type LimitState, settle, take } from '../../internal/ratelimit/algorithms.ts'
 import { type Decision, decision, type Subject, stateKey } from '../../internal/ratelimit/limiter.ts'
@@ -225,6 +225,83 @@ test('a key still expires after the clock stepped back', async () => {
   for (const key of keys) {
     const ttlMs = await raw.pttl(key)
     assert.ok(ttlMs > 0 && ttlMs <= 4_000, `${key} expires in ${ttlMs} ms`)
+  }
+})
+
+/** The same connection, with the number of its script calls. */
+function counting(connection: RedisConnection): { connection: RedisConnection; calls: () => number } {
+  let calls = 0
+  const ask: RedisConnection['ask'] = (...args) => {
+    calls++
+    return connection.ask(...args)
+  }
+  return { connection: { ...connection, ask }, calls: () => calls }
+}
+
+test('who was refused a moment ago is refused without Redis, and asks it again when a use has left its window', async () => {
+  const { connection, calls } = counting(redis)
+  const limiter = new RedisLimiter(connection)
+  const limits = parseRateLimits('client=1/2s,endpoint=5/60s')
+  const who = subject()
+  assert.equal((await limiter.decide(limits, who)).allowed, true)
+  const first = await limiter.decide(limits, who)
+  assert.equal(first.allowed, false)
+  assert.equal(calls(), 2)
+  let last = first
+  await until('a use has left its window', async () => {
+    const decided = await limiter.decide(limits, who)
+    if (decided.allowed) return true
+    const [before, now] = [last.tightest?.retryAfterMs ?? 0, decided.tightest?.retryAfterMs ?? 0]
+    assert.ok(now >= 1 && now <= before, `${now} ms after ${before} ms`)
+    const moved = Number(decided.tightest?.resetAtMs) - Number(first.tightest?.resetAtMs)
+    assert.ok(Math.abs(moved) <= 1, `the reset moved by ${moved} ms`)
+    assert.deepEqual(
+      decided.statuses.map(({ remaining }) => remaining),
+      [0, 4],
+    )
+    last = decided
+    return false
+  })
+  assert.ok((last.tightest?.retryAfterMs ?? 0) < (first.tightest?.retryAfterMs ?? 0))
+  // It is asked once a second, and perhaps a moment too early.
+  assert.ok(calls() <= 7, `${calls()} calls`)
+  await limiter.peek(limits, who)
+  assert.equal((await limiter.decide(limits, subject())).allowed, true, 'another client')
+})
+
+test('a refusal is remembered for a second at most, and for the limits that refused', async () => {
+  const { connection, calls } = counting(redis)
+  const limiter = new RedisLimiter(connection)
+  const limits = parseRateLimits('client=1/60s')
+  const who = subject()
+  for (let n = 0; n < 5; n++) await limiter.decide(limits, who)
+  assert.equal(calls(), 2)
+  assert.equal(
+    (await limiter.decide(parseRateLimits('client=9/60s'), who)).allowed,
+    true,
+    'its limit was raised',
+  )
+  await until('Redis is asked again', async () => {
+    assert.equal((await limiter.decide(limits, who)).allowed, false)
+    return calls() > 3
+  })
+})
+
+test('while Redis is away no refusal is remembered: an outage does not end before Redis is back', async () => {
+  const mortal = await startRedis()
+  const { connection, calls } = counting(await connected(connectRedis(mortal.url, { deadlineMs: 300 })))
+  try {
+    const limiter = new RedisLimiter(connection)
+    const limits = parseRateLimits('client=1/60s')
+    const who = subject()
+    for (let n = 0; n < 3; n++) await limiter.decide(limits, who)
+    assert.equal(calls(), 2)
+    await mortal.kill()
+    await assert.rejects(limiter.decide(limits, subject()), { code: 'store_unavailable' })
+    await assert.rejects(limiter.decide(limits, who), { code: 'store_unavailable' })
+  } finally {
+    await connection.close()
+    await mortal.kill()
   }
 })
 
