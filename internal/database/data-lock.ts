@@ -1,15 +1,7 @@
-import {
-  linkSync,
-  mkdirSync,
-  readFileSync,
-  renameSync,
-  rmSync,
-  statSync,
-  utimesSync,
-  writeFileSync,
-} from 'node:fs'
+import { linkSync, readFileSync, renameSync, rmSync, statSync, utimesSync, writeFileSync } from 'node:fs'
 import { hostname } from 'node:os'
 import { join } from 'node:path'
+import { makeDirectory } from '../core/make-directory.ts'
 import { codeOf } from './outage.ts'
 
 interface Owner {
@@ -28,12 +20,16 @@ const STALE_MS = 15_000
  * taken over: on the same host at once, from another host (a replaced container) after 15 s without a refresh.
  */
 export function lockDirectory(directory: string): { release(): void } {
-  mkdirSync(directory, { recursive: true, mode: 0o700 })
   const path = join(directory, 'lock')
   const mine = join(directory, `lock.${process.pid}`)
   const me: Owner = { pid: process.pid, host: hostname(), started: startTime(process.pid) }
-  const text = JSON.stringify(me)
-  writeFileSync(mine, text, { mode: 0o600 })
+  try {
+    makeDirectory(directory, 0o700)
+    writeFileSync(mine, JSON.stringify(me), { mode: 0o600 })
+  } catch (error) {
+    const reason = error instanceof Error ? error.message : String(error)
+    throw new Error(`the data directory ${directory} cannot be used: ${reason}; DATA_DIR names another one`)
+  }
   try {
     while (!tryLink(mine, path)) {
       const found = read(path)
@@ -84,7 +80,9 @@ function read(path: string): Owner | undefined {
     if (codeOf(error) === 'ENOENT') return undefined
     throw error
   }
-  const found: unknown = JSON.parse(text)
+  const found = parseJson(text)
+  // A lock has its content from the start: only a power cut leaves one without.
+  if (/^\0*$/.test(text)) return { pid: 0, host: 'no host', started: '' }
   if (
     typeof found === 'object' &&
     found !== null &&
@@ -95,6 +93,15 @@ function read(path: string): Owner | undefined {
     return { pid: Number(found.pid), host: String(found.host), started: String(found.started) }
   }
   throw new Error(`${path} is not a lock of ours; if no other process uses the directory, remove that file`)
+}
+
+/** undefined: it is none. */
+function parseJson(text: string): unknown {
+  try {
+    return JSON.parse(text)
+  } catch {
+    return undefined
+  }
 }
 
 function isAlive(owner: Owner, path: string): boolean {

@@ -3,6 +3,7 @@ import { dirname, join } from 'node:path'
 import { fileURLToPath } from 'node:url'
 import { brotliDecompressSync } from 'node:zlib'
 import { z } from 'zod'
+import { makeDirectory } from '../core/make-directory.ts'
 
 /** Made by the build (src/make-initial-data.js). This file runs from dist and, in tests, from the sources. */
 const FILES = ['../../initial-data.br', '../../dist/initial-data.br']
@@ -26,7 +27,7 @@ export function unpackInitialData(directory: string): 'current' | 'older' | 'non
   const whole = brotliDecompressSync(readFileSync(file))
   const start = 4 + whole.readUInt32LE(0)
   const index = INDEX.parse(JSON.parse(whole.toString('utf8', 4, start)))
-  mkdirSync(directory, { recursive: true, mode: 0o700 })
+  makeDirectory(directory, 0o700)
   for (const path of index.directories) mkdirSync(join(directory, path), { mode: 0o700 })
   for (const [path, at, size] of index.files) {
     writeFileSync(join(directory, path), whole.subarray(start + at, start + at + size), { mode: 0o600 })

@@ -1,7 +1,8 @@
-import { mkdirSync, openSync } from 'node:fs'
+import { openSync } from 'node:fs'
 import { dirname } from 'node:path'
 import { type Logger as PinoLogger, pino } from 'pino'
 import { isoTime } from '../core/iso-time.ts'
+import { makeDirectory } from '../core/make-directory.ts'
 import { LogDestination } from './log-destination.ts'
 import { type RequestLine, requestLine } from './request-line.ts'
 
@@ -67,7 +68,7 @@ export function createLogger({ level, file, worker }: LoggerOptions): Logger {
 function openFile(file: string | undefined): number {
   if (file === undefined) return 1
   try {
-    mkdirSync(dirname(file), { recursive: true })
+    makeDirectory(dirname(file))
     return openSync(file, 'a')
   } catch (error) {
     throw new Error(

@@ -1,4 +1,4 @@
-import { existsSync } from 'node:fs'
+import { existsSync, statSync } from 'node:fs'
 import { availableParallelism } from 'node:os'
 
 /* What a setting may be: each takes the text of a variable or option and throws an Error that says the rule. */
@@ -144,6 +144,8 @@ export const redisPrefix = matching(/^[A-Za-z0-9._:-]{1,64}$/, '1 to 64 of A-Z a
 
 export function file(path: string): string {
   if (!existsSync(path)) throw new Error('there is no such file')
+  // As Docker makes one in place of a file that it was to mount.
+  if (statSync(path).isDirectory()) throw new Error('must be a file, and is a directory')
   return path
 }
 

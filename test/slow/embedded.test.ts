@@ -10,6 +10,7 @@ import {
   rmSync,
   statSync,
   truncateSync,
+  utimesSync,
   writeFileSync,
 } from 'node:fs'
 import { hostname, tmpdir } from 'node:os'
@@ -211,9 +212,32 @@ test('a lock from another host holds while it is refreshed', () => {
 test('a lock file that is not ours is not removed', () => {
   const directory = join(root, 'foreign lock')
   mkdirSync(directory)
-  writeFileSync(join(directory, 'lock'), '{}')
-  assert.throws(() => lockDirectory(directory), /is not a lock of ours/)
-  assert.ok(existsSync(join(directory, 'lock')))
+  for (const text of ['{}', 'none of your business']) {
+    writeFileSync(join(directory, 'lock'), text)
+    assert.throws(() => lockDirectory(directory), /is not a lock of ours/)
+    assert.ok(existsSync(join(directory, 'lock')))
+  }
+})
+
+test('a data directory that cannot be made is named, with its setting', () => {
+  const file = join(root, 'a file')
+  writeFileSync(file, '')
+  for (const directory of [file, join(file, 'data'), '/proc/oncekey/data']) {
+    const fault = new RegExp(`data directory ${directory} cannot be used: E.*DATA_DIR`)
+    assert.throws(() => lockDirectory(directory), fault)
+  }
+})
+
+test('a lock that a power cut has left without content is taken over after a while', () => {
+  const directory = join(root, 'empty lock')
+  mkdirSync(directory)
+  const lock = join(directory, 'lock')
+  for (const text of ['', '\0\0']) {
+    writeFileSync(lock, text)
+    assert.throws(() => lockDirectory(directory), /in use by process 0 on no host/)
+    utimesSync(lock, new Date(0), new Date(0))
+    lockDirectory(directory).release()
+  }
 })
 
 test('a statement of some seconds is waited for: the database is in this process and not away', async () => {

@@ -231,6 +231,7 @@ const BAD: [name: string, values: string[], rule: RegExp][] = [
   ],
   ['METRICS_PORT', ['-1', '65536', 'no'], /whole number from 0 to 65535/],
   ['CLIENTS_FILE', ['/nowhere/clients.json'], /no such file/],
+  ['CLIENTS_FILE', ['.'], /must be a file, and is a directory/],
   ['MIN_SCHEME', ['v2', 'V1', 'none'], /one of v0, v1, rfc9421/],
   [
     'SIGNATURE_TOLERANCE',
