@@ -21,7 +21,7 @@ export interface RedisLimiterOptions {
  */
 const REFUSED_FOR_MS = 1_000
 /** More refused subjects than this push out those that have not come for longest: Redis is asked for them again. */
-const MAX_REFUSED = 10_000
+const MAX_REFUSED = 1_000
 
 /** The subject was refused a moment ago. Times are those of `performance.now()`. */
 interface Refusal {
