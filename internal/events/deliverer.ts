@@ -45,6 +45,8 @@ const TIMEOUT_MS = 15_000
 /** Longer than an attempt with all its statements; the deliveries of a dead node wait for so long. */
 const LEASE_MS = 60_000
 const MAX_IN_FLIGHT = 128
+/** An endpoint that gets few types comes past many events for each delivery: it must not fall behind its client. */
+const FAN_OUTS_IN_A_LOOK = 10
 /** For what is in flight when the service stops. */
 const CLOSE_MS = 1_000
 const GIVE_UP_MS = 5 * 86_400_000
@@ -129,8 +131,14 @@ export function startDeliverer(options: DelivererOptions): Deliverer {
     return { delivered: true, status, response: text, error: undefined, nextMs: undefined, gone: false }
   }
 
+  /** true: there are more. */
+  const makeDeliveries = async (): Promise<boolean> => {
+    for (let n = 0; n < FAN_OUTS_IN_A_LOOK; n++) if (closed || !(await fanOut(database))) return false
+    return true
+  }
+
   const round = async (): Promise<number> => {
-    await fanOut(database)
+    await makeDeliveries()
     const works = await take()
     await Promise.all(works)
     return works.length
@@ -154,15 +162,16 @@ export function startDeliverer(options: DelivererOptions): Deliverer {
   /** Does not wait for what it sends: a slow endpoint does not delay the others. */
   const look = async () => {
     let works: Promise<void>[] = []
+    let hasMore = false
     hasFreed = false
     try {
-      await fanOut(database)
+      hasMore = await makeDeliveries()
       works = await take()
       await sweep()
     } catch (error) {
       options.onTrouble?.(error)
     }
-    schedule(works.length > 0 || hasFreed ? everyMs / 10 : everyMs)
+    schedule(hasMore || works.length > 0 || hasFreed ? everyMs / 10 : everyMs)
   }
   const schedule = (ms: number) => {
     if (closed) return

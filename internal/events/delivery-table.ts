@@ -28,19 +28,19 @@ export interface AttemptResult {
 const SETTLED = ['stale', 'delivered', 'retry', 'failed', 'disabled'] as const
 export type Settled = (typeof SETTLED)[number]
 
-/** Events of one endpoint that become deliveries in one transaction. */
+/** Events of one endpoint that are looked at in one transaction. */
 const FAN_OUT = 100
 /** Open deliveries of one endpoint: later events wait, so that an unreachable endpoint does not fill the table. */
 const MAX_OPEN = 1_000
 /** Concurrent deliveries to one endpoint from one node. */
 const EACH = 4
 
-/** Makes the deliveries of new events; returns how many. */
-export async function fanOut(database: Database): Promise<number> {
+/** Makes the deliveries of new events. true: there may be more of them at once. */
+export async function fanOut(database: Database): Promise<boolean> {
   const [row] = await database.run(
-    (sql) => sql`SELECT oncekey_webhook_fan_out(${FAN_OUT}::integer, ${MAX_OPEN}::integer) AS made`,
+    (sql) => sql`SELECT oncekey_webhook_fan_out(${FAN_OUT}::integer, ${MAX_OPEN}::integer) AS unfinished`,
   )
-  return Number(row?.made)
+  return Number(row?.unfinished) > 0
 }
 
 export async function takeDeliveries(

@@ -144,14 +144,14 @@ BEGIN
   RETURN FOUND;
 END $$;
 
--- Makes the deliveries of new events: at most p_limit an endpoint, and while fewer than p_open of it are pending. Returns
--- how many. Any number of nodes may call it: each takes endpoints that no other has.
+-- Makes the deliveries of new events: at most p_limit events of an endpoint are looked at, also those that it does not get, and
+-- only while fewer than p_open of its deliveries are pending. Returns of how many endpoints there may be more. Any number of nodes
+-- may call it: each takes endpoints that no other has.
 CREATE OR REPLACE FUNCTION oncekey_webhook_fan_out(p_limit integer, p_open integer) RETURNS integer LANGUAGE plpgsql AS $$
 DECLARE
   e record;
   last record;
-  made integer;
-  total integer := 0;
+  unfinished integer := 0;
 BEGIN
   FOR e IN SELECT client, id FROM webhook_endpoints WHERE state = 'enabled' ORDER BY client, id LOOP
     CONTINUE WHEN NOT EXISTS (
@@ -169,14 +169,13 @@ BEGIN
           WHERE (e.types IS NULL OR kind = ANY (string_to_array(e.types, ','))) AND endpoint_id IS DISTINCT FROM e.id
           ON CONFLICT (client, endpoint, object, type) DO UPDATE
           SET state = 'pending', failures = 0, next_at = clock_timestamp(), lease_until = NULL, ended_at = NULL
-          WHERE d.state <> 'pending'
-          RETURNING 1)
-      SELECT place, about, (SELECT count(*) FROM made) AS made INTO last FROM found ORDER BY place DESC, about DESC LIMIT 1;
+          WHERE d.state <> 'pending')
+      SELECT place, about, (SELECT count(*) FROM found) AS looked_at INTO last FROM found ORDER BY place DESC, about DESC LIMIT 1;
     CONTINUE WHEN last.place IS NULL;
     UPDATE webhook_endpoints SET position = last.place, object = last.about WHERE client = e.client AND id = e.id;
-    total := total + last.made;
+    unfinished := unfinished + (last.looked_at >= p_limit)::integer;
   END LOOP;
-  RETURN total;
+  RETURN unfinished;
 END $$;
 
 -- Takes deliveries that are due: p_each of an endpoint, one of an endpoint that fails, none of those in p_busy, p_limit in

@@ -569,6 +569,28 @@ for (const kind of KINDS) {
       assert.equal(again.outcome, 'exists')
     })
 
+    test('an endpoint that gets few types comes past a thousand other events in a look', async (t) => {
+      const client = newClient()
+      const { received, url } = await startWebhookReceiver(t)
+      await add(client, url, ['payment.unknown'])
+      await database.run(
+        (sql) => sql`
+          INSERT INTO events (client, object, type)
+            SELECT ${client}, gen_random_uuid(), 'payment.completed' FROM generate_series(1, 950)`,
+      )
+      const [row] = await database.run(
+        (sql) => sql`
+          INSERT INTO events (client, object, type) VALUES (${client}, gen_random_uuid(), 'payment.unknown')
+            RETURNING position::text`,
+      )
+      await until('the horizon passes', async () => {
+        const [end] = await database.run((sql) => sql`SELECT oncekey_events_end(${client})::text AS position`)
+        return BigInt(String(end?.position)) >= BigInt(String(row?.position))
+      })
+      await node(t).round()
+      assert.equal(received.length, 1)
+    })
+
     test('the event of an order that was deleted is not sent, and those behind it are', async (t) => {
       const client = newClient()
       const { received, url } = await startWebhookReceiver(t)
