@@ -28,10 +28,7 @@ export function credentialsOf(request: WithHeaders): string {
 const isCredential = bySpelling((name) => CREDENTIAL.test(name) && !isHopByHop(name))
 
 /** The header lines whose name, as it was spelled, is chosen; the names in lower case. */
-export function sortedLines(
-  { req: { rawHeaders } }: WithHeaders,
-  isChosen: (spelled: string) => boolean,
-): string {
+function sortedLines({ req: { rawHeaders } }: WithHeaders, isChosen: (spelled: string) => boolean): string {
   let lines: string[] | undefined
   for (let i = 0; i + 1 < rawHeaders.length; i += 2) {
     const spelled = rawHeaders[i] ?? ''
@@ -40,4 +37,28 @@ export function sortedLines(
     lines.push(`${spelled.toLowerCase()}: ${rawHeaders[i + 1] ?? ''}`)
   }
   return lines === undefined ? '' : lines.sort().join('\n')
+}
+
+/** With these the same method, target and body are another request: conditions (RFC 9110, 13.1) and ranges (14.2). */
+const SELECTORS = new Set([
+  'range',
+  'if-range',
+  'if-match',
+  'if-none-match',
+  'if-modified-since',
+  'if-unmodified-since',
+])
+
+/** Of a request, in an order of their own; '' without any, as of most requests with a key. */
+export function selectorsOf(request: WithHeaders): string {
+  return sortedLines(request, isSelector)
+}
+
+const isSelector = bySpelling((name) => SELECTORS.has(name))
+
+/** As RFC 9110, 9.2.1, has them: they ask for no change, so that nothing is to be done once. */
+const SAFE = new Set(['GET', 'HEAD', 'OPTIONS'])
+
+export function isSafe(method: string): boolean {
+  return SAFE.has(method)
 }

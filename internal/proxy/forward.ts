@@ -2,12 +2,11 @@ import { Readable } from 'node:stream'
 import { headerValues } from '../core/header-values.ts'
 import { type Middleware, type MiddlewareContext, required } from '../core/request-state.ts'
 import { type Backend, bodyStream } from './backend.ts'
-import { cutResponse } from './cut-response.ts'
 import { type Exchanged, type ExchangeLimits, exchange } from './exchange.ts'
 import type { RequestIds } from './forwarded-headers.ts'
 import type { HeaderLines } from './response-headers.ts'
 import { meaningOf, type On5xx } from './response-meaning.ts'
-import { streamThrough } from './stream-through.ts'
+import { cutResponse, streamThrough } from './stream-through.ts'
 import { REASONS, unknownOutcome, unreachable } from './upstream-failure.ts'
 
 /** Passes a request without a key on, its response as it comes. What an earlier middleware has read is sent from memory. */

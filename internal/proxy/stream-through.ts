@@ -2,7 +2,6 @@ import type { ServerResponse } from 'node:http'
 import { Readable } from 'node:stream'
 import type { Dispatcher } from 'undici'
 import type { Backend, Call } from './backend.ts'
-import { cutResponse } from './cut-response.ts'
 import {
   checkHead,
   type HeaderLines,
@@ -153,4 +152,14 @@ function endInOneWrite(res: ServerResponse, body: Buffer): void {
   res.write(body.toString('latin1'), 'latin1')
   res.socket?.uncork()
   res.end()
+}
+
+/**
+ * Ends an incomplete response so that its client notices. Without length and chunks, as in HTTP/1.0, an end of the
+ * connection would look complete: it is reset (RFC 9112, 8).
+ */
+export function cutResponse(res: ServerResponse, hasLength: boolean): void {
+  const { socket } = res
+  if (hasLength || res.chunkedEncoding || socket === null) res.destroy()
+  else socket.resetAndDestroy()
 }

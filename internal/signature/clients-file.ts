@@ -1,7 +1,8 @@
+import { createHash } from 'node:crypto'
 import { readFileSync } from 'node:fs'
+import { readFile } from 'node:fs/promises'
 import { type Client, type ClientRegistry, DEFAULT_CLIENT, lasting, toSecret } from './client-registry.ts'
 import { parseClients } from './parse-clients.ts'
-import { watchContent } from './watch-content.ts'
 
 /** A partner added or revoked is in force about a second later. */
 const POLL_MS = 1_000
@@ -75,4 +76,48 @@ export function openClientsFile(options: ClientsFileOptions): ClientsFile {
     },
     close: () => stop(),
   }
+}
+
+/**
+ * Calls `onChange` once for each change of what can be read at `path`: with the content, or with the Error of reading
+ * it. It reads and compares, and does not watch inodes or times: that sees atomic renames, swapped symlinks
+ * (Kubernetes) and two writes within one tick of the file system's clock. Never keeps the process alive. Returns
+ * a function that stops it, after which `onChange` is not called again.
+ *
+ * @param known the content that the caller has already dealt with
+ */
+function watchContent(
+  path: string,
+  known: Buffer,
+  pollMs: number,
+  onChange: (content: Buffer | Error) => void,
+): () => void {
+  let seen = digest(known)
+  let reading = false
+  let stopped = false
+  async function look(): Promise<void> {
+    // A file system that hangs must not pile up reads.
+    if (reading) return
+    reading = true
+    const content = await readFile(path).catch(toError)
+    reading = false
+    const current = content instanceof Error ? content.message : digest(content)
+    if (stopped || current === seen) return
+    seen = current
+    onChange(content)
+  }
+  const timer = setInterval(() => void look(), pollMs).unref()
+  return () => {
+    stopped = true
+    clearInterval(timer)
+  }
+}
+
+function toError(thrown: unknown): Error {
+  return thrown instanceof Error ? thrown : new Error(String(thrown))
+}
+
+/** Kept in place of the content, which holds secrets. */
+function digest(content: Buffer): string {
+  return createHash('sha256').update(content).digest('hex')
 }

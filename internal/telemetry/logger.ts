@@ -3,8 +3,8 @@ import { dirname } from 'node:path'
 import { type Logger as PinoLogger, pino } from 'pino'
 import { isoTime } from '../core/iso-time.ts'
 import { makeDirectory } from '../core/make-directory.ts'
+import { quoted } from '../core/quoted.ts'
 import { LogDestination } from './log-destination.ts'
-import { type RequestLine, requestLine } from './request-line.ts'
 
 export interface Logger extends PinoLogger {
   /** The line of a request, at level info. */
@@ -107,4 +107,32 @@ export function harmless(error: unknown, causes = MAX_CAUSES): HarmlessError {
 /** Objects are named, not shown: they may hold anything, and not all of them can be turned into text. */
 function textOf(value: unknown): string {
   return typeof value === 'object' && value !== null ? 'an object' : String(value)
+}
+
+/** What the log tells of a request. */
+interface RequestLine {
+  requestId: string | undefined
+  /** Hexadecimal digits, as the span's. */
+  traceId: string | undefined
+  spanId: string | undefined
+  client: string | undefined
+  /** The idempotency key as it was sent, at most 255 characters. */
+  key: string | undefined
+  /** From a fixed set, as the route: nothing in them that JSON escapes. */
+  method: string
+  route: string
+  path: string
+  status: number
+  durationMs: number
+}
+
+/** The members of the log line of a request, as pino would write them, in less than half of the time. */
+function requestLine(line: RequestLine): string {
+  const { requestId, traceId, spanId, client, key } = line
+  const who = requestId === undefined ? '' : `,"request_id":${quoted(requestId)}`
+  const trace = traceId === undefined ? '' : `,"trace_id":"${traceId}"`
+  const span = spanId === undefined ? '' : `,"span_id":"${spanId}"`
+  const caller = client === undefined ? '' : `,"client":${quoted(client)}`
+  const keyed = key === undefined ? '' : `,"idempotency_key":${quoted(key)}`
+  return `${who}${trace}${span}${caller}${keyed},"method":"${line.method}","route":"${line.route}","path":${quoted(line.path)},"status":${line.status},"duration_ms":${line.durationMs},"msg":"request"`
 }

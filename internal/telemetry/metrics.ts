@@ -1,6 +1,5 @@
 import { Counter, collectDefaultMetrics, Gauge, Registry } from 'prom-client'
-import { QuickCounter } from './quick-counter.ts'
-import { QuickHistogram } from './quick-histogram.ts'
+import { QuickCounter, QuickHistogram } from './quick-metrics.ts'
 
 /** From a replay on loopback to the deadline of a store. */
 const SECONDS = [0.001, 0.0025, 0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1, 2.5, 5, 10]

@@ -1,3 +1,5 @@
+import type { Database } from '../../internal/database/database.ts'
+import type { RedisConnection } from '../../internal/database/redis.ts'
 import {
   type EngineOptions,
   IdempotencyEngine,
@@ -5,12 +7,16 @@ import {
   OUTCOMES,
   type Outcome,
 } from '../../internal/idempotency/engine.ts'
+import type { KeyRecords } from '../../internal/idempotency/key-records.ts'
+import { postgresRecords } from '../../internal/idempotency/postgres-records.ts'
 import { postgresStore } from '../../internal/idempotency/postgres-store.ts'
+import { redisRecords } from '../../internal/idempotency/redis-records.ts'
 import { redisStore } from '../../internal/idempotency/redis-store.ts'
 import { ReplayCache } from '../../internal/idempotency/replay-cache.ts'
 import { behindRows, RowEngine, type RowOf } from '../../internal/idempotency/row-engine.ts'
 import type { IdempotencyStore } from '../../internal/idempotency/store.ts'
 import { type Traced, traced } from '../../internal/telemetry/spans.ts'
+import type { SharedConfig } from '../config/config.ts'
 import type { StoreDependencies } from './dependencies.ts'
 
 /** The verbs of the store that have a span. */
@@ -80,4 +86,19 @@ function keyStore({ config, database, redis, metrics }: StoreDependencies): Idem
     ttlMs,
     onBatch: (group, items) => metrics.batchItems.add({ group }, items),
   })
+}
+
+interface KeyRecordsDependencies {
+  config: SharedConfig
+  database: Database | undefined
+  redis: RedisConnection | undefined
+}
+
+/** The records of the keys, in the store where this process has them. */
+export function keyRecords({ config, database, redis }: KeyRecordsDependencies): KeyRecords {
+  const options = { ttlMs: config.idempotencyTtlMs }
+  if (config.idempotencyStore === 'redis' && redis !== undefined)
+    return redisRecords(redis, { ...options, prefix: config.redisPrefix })
+  if (database === undefined) throw new Error('the keys need a database where they are not in Redis')
+  return postgresRecords(database, options)
 }

@@ -3,14 +3,13 @@ import { listAuditLogs } from '../../internal/audit/audit-logs.ts'
 import type { Middleware } from '../../internal/core/request-state.ts'
 import { listEvents } from '../../internal/events/list-events.ts'
 import { health, livez, readyz } from '../../internal/http/health.ts'
-import { lazy } from '../../internal/http/lazy.ts'
 import { type OrderStore, orderStore } from '../../internal/orders/order-store.ts'
 import { getOrder, listOrders, placeOrder } from '../../internal/orders/orders.ts'
 import { pay } from '../../internal/payments/pay.ts'
 import { knownPayment, payOnce } from '../../internal/payments/pay-once.ts'
 import { createPayment, getPayment, listPayments, paymentResponse } from '../../internal/payments/payments.ts'
 import { type PaymentKey, readKey } from '../../internal/payments/read-payments.ts'
-import type { TemporaryApiKeys } from '../../internal/signature/temporary-api-keys.ts'
+import type { TemporaryApiKeys } from '../../internal/signature/api-keys.ts'
 import { traced } from '../../internal/telemetry/spans.ts'
 import type { Config } from '../config/config.ts'
 import { demoCredentials } from '../config/demo.ts'
@@ -114,5 +113,18 @@ function documentHandlers(config: Config): Handlers<DocumentOperation> {
     getOpenApi: lazy(async () => (await import('./openapi.ts')).openApiPage(config)),
     listProblems: lazy(async () => (await problemPages()).problemsPage()),
     getProblem: lazy(async () => (await problemPages()).problemPage()),
+  }
+}
+
+/** Middleware whose code is loaded with the first request for it: what few people ask for costs the others nothing. */
+function lazy(load: () => Promise<Middleware>): Middleware {
+  let loaded: Promise<Middleware> | undefined
+  return async function lazy(ctx, next) {
+    loaded ??= load().catch((error: unknown) => {
+      loaded = undefined
+      throw error
+    })
+    const middleware = await loaded
+    await middleware(ctx, next)
   }
 }

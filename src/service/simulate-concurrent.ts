@@ -5,7 +5,7 @@ import { type Middleware, type MiddlewareContext, required } from '../../interna
 import { ServiceError } from '../../internal/core/service-error.ts'
 import { parseIdempotencyKey, STRICT_KEY } from '../../internal/idempotency/idempotency-key.ts'
 import { MAX_COPIES, parseSimulationRequest } from '../../internal/payments/simulation-request.ts'
-import type { TemporaryApiKeys } from '../../internal/signature/temporary-api-keys.ts'
+import type { TemporaryApiKeys } from '../../internal/signature/api-keys.ts'
 import { sendCopies } from './concurrent-copies.ts'
 
 /** A simulation takes hardly longer, unless it has to wait for its limits. */

@@ -1,13 +1,16 @@
+import { Gauge, type Registry } from 'prom-client'
+import { keptLook } from '../../internal/core/kept-look.ts'
 import type { Database } from '../../internal/database/database.ts'
 import { PLAIN_PREFIX } from '../../internal/database/deployment.ts'
 import { rehearseDatabase, rehearseRedis } from '../../internal/database/rehearse.ts'
 import { Drain } from '../../internal/http/drain.ts'
 import { createServer, listen } from '../../internal/http/server.ts'
+import type { KeyRecords } from '../../internal/idempotency/key-records.ts'
 import { Sweeper } from '../../internal/idempotency/sweeper.ts'
 import { Backend } from '../../internal/proxy/backend.ts'
 import { clientLimits } from '../runtime/client-limits.ts'
 import { countRefusals, healthBy, openInstruments } from '../runtime/instruments.ts'
-import { keyRecords } from '../runtime/key-records.ts'
+import { keyRecords } from '../runtime/key-engine.ts'
 import { openLimiter } from '../runtime/limits.ts'
 import { openClients, openSettingsClients } from '../runtime/open-clients.ts'
 import { bringUpToDate, openRedis, reachableDatabase, whileReachable } from '../runtime/open-stores.ts'
@@ -16,7 +19,6 @@ import type { Running, WorkerContext } from '../runtime/running.ts'
 import { closeServers, finishRequests } from '../runtime/stop-serving.ts'
 import type { ProxyConfig } from './proxy-config.ts'
 import { adminApp, proxyListener } from './proxy-pipeline.ts'
-import { watchUnknownKeys } from './watch-unknown-keys.ts'
 
 /** Uploads without a key stream for as long as they like; one that comes for longer than this is stuck. */
 const UPLOAD_TIMEOUT_MS = 3_600_000
@@ -140,4 +142,36 @@ export async function openProxy(
       logger.flushSync()
     },
   }
+}
+
+/** In Redis each look walks through all keys: it ends after this long, */
+const LOOK_MS = 3_000
+/** and what it found is kept for some times as long as it took, and for this long at least. */
+const KEEP_TIMES = 50
+const MIN_KEEP_MS = 15_000
+
+/** A gauge of the keys with an unknown outcome. They are counted when the metrics are read, one look at a time. */
+function watchUnknownKeys(registry: Registry, records: Pick<KeyRecords, 'list'>): void {
+  // A store that is away says nothing of its keys: no number, where 0 would look like good news.
+  const unknown = keptLook(() => countUnknown(records).catch(() => Number.NaN), KEEP_TIMES, MIN_KEEP_MS)
+  new Gauge({
+    name: 'idempotency_keys_unknown',
+    help: 'Keys in the store whose outcome is not known, at least; NaN while the store is away',
+    // Several processes count the same keys.
+    aggregator: 'max',
+    registers: [registry],
+    async collect() {
+      this.set(await unknown.look())
+    },
+  })
+}
+
+async function countUnknown(records: Pick<KeyRecords, 'list'>): Promise<number> {
+  const untilMs = performance.now() + LOOK_MS
+  let count = 0
+  for await (const _ of records.list({ state: 'unknown' })) {
+    count++
+    if (performance.now() > untilMs) break
+  }
+  return count
 }

@@ -11,7 +11,7 @@ import { VERSION } from '../package-root.ts'
 import { clientStandings } from '../runtime/client-standings.ts'
 import { consoleGate, type GatedRoute } from '../runtime/console-gate.ts'
 import type { StoreDependencies } from '../runtime/dependencies.ts'
-import { keyRecords } from '../runtime/key-records.ts'
+import { keyRecords } from '../runtime/key-engine.ts'
 import type { ProxyConfig, SidecarSettings } from './proxy-config.ts'
 import { ADMIN_PREFIX } from './proxy-config.ts'
 

@@ -2,7 +2,7 @@ import assert from 'node:assert/strict'
 import { test } from 'node:test'
 import fc from 'fast-check'
 import { Counter, Registry } from 'prom-client'
-import { QuickCounter } from '../../internal/telemetry/quick-counter.ts'
+import { QuickCounter } from '../../internal/telemetry/quick-metrics.ts'
 
 const CONFIG = { name: 'decisions_total', help: 'Decisions', labelNames: ['scope', 'decision'] as const }
 

@@ -2,7 +2,7 @@ import assert from 'node:assert/strict'
 import { test } from 'node:test'
 import fc from 'fast-check'
 import { Histogram, Registry } from 'prom-client'
-import { QuickHistogram } from '../../internal/telemetry/quick-histogram.ts'
+import { QuickHistogram } from '../../internal/telemetry/quick-metrics.ts'
 
 const METHODS = ['GET', 'POST', undefined] as const
 const CONFIG = {
