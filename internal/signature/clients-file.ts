@@ -43,12 +43,7 @@ export function openClientsFile(options: ClientsFileOptions): ClientsFile {
   const fixed = new Map<string, Client>()
   if (defaultSecret !== undefined)
     fixed.set(DEFAULT_CLIENT, { id: DEFAULT_CLIENT, secrets: [lasting(defaultSecret)], minScheme: undefined })
-  const rules = {
-    taken: [...fixed.keys()],
-    refusedSecrets,
-    minSecretBytes,
-    ...(checkLimits === undefined ? {} : { checkLimits }),
-  }
+  const rules = { taken: [...fixed.keys()], refusedSecrets, minSecretBytes, checkLimits }
   let clients = fixed
   let stop = () => {}
   if (file !== undefined) {

@@ -11,7 +11,7 @@ export interface ClientRules {
   /** In UTF-8; left out: 1. */
   readonly minSecretBytes?: number
   /** Throws for rate limits that cannot be read, with the reason. */
-  readonly checkLimits?: (text: string) => void
+  readonly checkLimits?: ((text: string) => void) | undefined
 }
 
 const BYTE_ORDER_MARK = '\ufeff'

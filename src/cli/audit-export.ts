@@ -9,7 +9,7 @@ import type { Database } from '../../internal/database/database.ts'
 import { describeCause } from '../runtime/underlying-cause.ts'
 import { parseJsonLine } from './parse-json-line.ts'
 
-/** Writes the entries to standard output as JSON lines, those of each client together and in order. */
+/** Writes the entries as JSON lines, by client and in order. */
 export async function exportAudit(
   database: Database,
   client: string | undefined,
@@ -18,7 +18,7 @@ export async function exportAudit(
   for await (const end of chainEnds(database, client)) {
     const from = since === undefined ? 1 : await firstSince(database, end.client, since)
     if (from === undefined) continue
-    // One earlier, for its hash.
+    // From one entry earlier, for its hash.
     let previous: ChainEntry | undefined
     for await (const entry of chainEntries(database, end.client, from - 1, end.last)) {
       if (entry.seq >= from) await print(entry, previous?.hash ?? NO_HASH)
@@ -45,7 +45,7 @@ const exported = z.object({
   prev_hash: HASH,
 })
 
-/** The entries of an export; '-' is standard input. Throws an Error that names the first line that is none. */
+/** The entries of an export; '-' is standard input. Throws an Error that names the first invalid line. */
 export async function* readExport(file: string): AsyncGenerator<ExportedEntry> {
   const input = file === '-' ? process.stdin : createReadStream(file)
   if (file !== '-') await once(input, 'open')

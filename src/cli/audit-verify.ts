@@ -16,7 +16,7 @@ export interface VerifyArguments {
   json: boolean
 }
 
-/** Prints a line for each client, sound or not; exit code 1 if one of them is not. */
+/** Prints a line for each client; exit code 1 if a chain is broken. */
 export async function verifyAudit(
   from: { database: Database } | { file: string },
   { client, noted, json }: VerifyArguments,

@@ -26,11 +26,10 @@ type Config = ConfigOf<'clients'>
 export interface Setting {
   config: Config
   note: ChangeNote
-  /** For what does not fail the command. */
   warn: (text: string) => void
 }
 
-/** Found by secret scanners and by eye; the rest is 32 random bytes. */
+/** For secret scanners; the rest is 32 random bytes. */
 const SECRET_PREFIX = 'oks_'
 
 export async function addOne(
@@ -105,7 +104,7 @@ export async function revokeOne(
   }
 }
 
-/** `limits` undefined: the common ones. */
+/** `limits` undefined: the common limits. */
 export async function limitOne(
   database: Database,
   { config, note }: Setting,
@@ -133,7 +132,7 @@ function generate(client: string, key: SealKey): { secret: string; stored: NewSe
   }
 }
 
-/** Refuses a key that is not the one of the secrets that are there: the services could not open what it seals. */
+/** Throws if the existing secrets have another key: the services could not open what this one seals. */
 async function sealingKey(database: Database, config: Config): Promise<SealKey> {
   const key = firstKey(config)
   const { secrets = [] } = await readClients(database, '')
@@ -171,7 +170,7 @@ function unknownClient(config: Config, client: string): Error {
 const TRIES = 4
 const PAUSE_MS = 500
 
-/** Each verb may be asked again: it responds as before if it was done and only the response was lost. */
+/** Each change may be repeated: a change that was done and whose response was lost returns the same. */
 async function persistently<T>(ask: () => Promise<T>): Promise<T> {
   for (let tries = 1; ; tries++) {
     try {

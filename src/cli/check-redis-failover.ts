@@ -12,7 +12,7 @@ import type { Finding } from './finding.ts'
 const RESPONSE_MS = 1_000
 const SLOTS = 16_384
 
-/** What a cluster says of itself, by the first of its nodes that responds; nothing where there is no cluster. */
+/** The state of a cluster, by the first node that responds; empty without a cluster. */
 export async function checkCluster(url: string, files: RedisTls): Promise<Finding[]> {
   if (!isCluster(url)) return []
   const check = 'redis cluster'
@@ -39,7 +39,7 @@ export async function checkCluster(url: string, files: RedisTls): Promise<Findin
 const NO_ADDRESS =
   'its nodes announce no address, which the driver needs: set cluster-preferred-endpoint-type to ip or hostname'
 
-/** CLUSTER SLOTS has a list of nodes for each range; each begins with its address, or with null. */
+/** CLUSTER SLOTS lists the nodes of each range; each begins with its address or null. */
 function namesNoAddress(slots: unknown): boolean {
   const nodes = Array.isArray(slots)
     ? slots.flatMap((range: unknown) => (Array.isArray(range) ? range.slice(2) : []))
@@ -47,7 +47,7 @@ function namesNoAddress(slots: unknown): boolean {
   return nodes.length > 0 && nodes.every((node: unknown) => Array.isArray(node) && !node[0])
 }
 
-/** Whether each sentinel sees enough others to fail over; nothing where there are none. */
+/** Whether each sentinel has a quorum; empty without sentinels. */
 export async function checkSentinels(url: string, files: RedisTls): Promise<Finding[]> {
   if (!hasSentinels(url)) return []
   const { sentinels, name } = parseSentinelUrl(url)
@@ -79,7 +79,7 @@ const ONE_TRY = {
 }
 
 async function ask<T>(client: Redis, question: (client: Redis) => Promise<T>): Promise<T> {
-  // Says more than the rejection, which is that the connection is closed.
+  // More specific than the rejection, "connection is closed".
   let cause: Error | undefined
   client.on('error', (error: Error) => {
     cause ??= error

@@ -1,7 +1,7 @@
 import type { Cluster, Redis } from 'ioredis'
 import { createClient, type RedisTls } from '../../internal/database/redis-client.ts'
 
-/** What the scripts of an order call, each as harmless as can be on a name of its own. */
+/** The commands of the scripts of an order, on a name of their own. */
 const COMMANDS: readonly (readonly [string, ...string[]])[] = [
   ['EVAL', 'return 1', '0'],
   ['EVALSHA', '0'.repeat(40), '0'],
@@ -25,7 +25,7 @@ const COMMANDS: readonly (readonly [string, ...string[]])[] = [
 ]
 const RESPONSE_MS = 1_000
 
-/** What the user of REDIS_URL may not do, in words; empty: nothing that an order needs. Redis itself names only some. */
+/** The missing rights of the user of REDIS_URL. Redis itself names only some of them. */
 export async function missingRights(url: string, prefix: string, tls: RedisTls): Promise<string[]> {
   const client = createClient(url, RESPONSE_MS, tls)
   client.on('error', () => {})

@@ -11,10 +11,10 @@ import { checkCluster, checkSentinels } from './check-redis-failover.ts'
 import { missingRights } from './check-redis-rights.ts'
 import { clock, type Finding } from './finding.ts'
 
-/** Redis may need a moment for its first connection. */
+/** For the first connection. */
 const REDIS_START_MS = 2_000
 
-/** Three lines for each master, one for the scripts of an order, and one for who takes over when it is gone. */
+/** Three findings for each master, one for the scripts of an order, and those for the failover. */
 export async function checkRedis(config: RedisSettings & RedisTlsSettings): Promise<Finding[]> {
   const { redisUrl: url } = config
   if (url === undefined) return [{ ok: true, check: 'redis', detail: 'not used' }]
@@ -54,7 +54,7 @@ function ofServer({ engine, clockMs, evictionPolicy }: RedisServer, sentMs: numb
   ]
 }
 
-/** Whether the scripts of an order run there, and what the user lacks where they do not. */
+/** Whether the scripts of an order run, and which rights are missing. */
 async function scripts(
   redis: RedisConnection,
   url: string,

@@ -38,7 +38,6 @@ To change SECRETS_KEY: 1. restart the services with the new SECRETS_KEY, and SEC
 same two settings run "oncekey clients reseal"; 3. leave SECRETS_KEY_OLD out from the next restart on.
 `
 
-/** An overlap of more is a secret that never ends. */
 const MAX_OVERLAP = { hours: 365 * 24, name: 'a year' }
 
 const NOTE = ['by', 'reason'] as const
@@ -64,7 +63,7 @@ function parse(name: Verb, operands: readonly string[], options: Options): Work<
     throw new Error(`${rest.join(' ')}: ${name} takes ${takesName ? 'one NAME' : 'no NAME'}`)
   if (takesName && client === '') throw new Error(`${name} takes NAME`)
   if (takesName) checkClient('NAME=', client)
-  // A list needs no name of an operator.
+  // Without the name of an operator.
   if (name === 'list') {
     return async ({ database }) => {
       const list = await listClients(database)

@@ -32,7 +32,7 @@ export async function openCommandContext(instead?: string): Promise<CommandConte
   return { config, database, close: () => database.close() }
 }
 
-/** Throws a plain Error if it does not respond, or the service cannot work with it. */
+/** Throws a plain Error if it does not respond or is unfit. */
 export async function openServer(url: string): Promise<Database> {
   const database = openDatabase(url, { maxConnections: 1 })
   try {

@@ -109,7 +109,7 @@ async function databaseClock(database: Database): Promise<Finding> {
   return clock('database clock', theirMs, sentMs, Date.now())
 }
 
-/** `newer`: what a newer version has applied. That is fine while nodes are upgraded, unless a name says otherwise. */
+/** `newer`: migrations of a newer version, which are fine unless they are breaking. */
 function migrations(pending: readonly string[], newer: readonly string[]): Finding {
   const check = 'migrations'
   if (newer.some((name) => BREAKING.test(name)))
@@ -121,7 +121,7 @@ function migrations(pending: readonly string[], newer: readonly string[]): Findi
   return { ok: true, check, detail: `all applied${beyond}` }
 }
 
-/** `missing`: the statements that give the role what it lacks. */
+/** `missing`: the statements that grant it. */
 function rights(missing: readonly string[]): Finding {
   const check = 'rights'
   if (missing.length === 0) return { ok: true, check, detail: 'the role has those that the service needs' }
@@ -139,7 +139,7 @@ async function orders(database: Database): Promise<Finding> {
   }
 }
 
-/** Where the rows are, if the tables are distributed. */
+/** The workers of distributed tables. */
 async function shards(database: Database): Promise<Finding[]> {
   if (database.shards === undefined) return []
   const check = 'shards'

@@ -6,7 +6,7 @@ export interface Finding {
   detail: string
 }
 
-/** Leases and quotas go by the clocks of the stores, signatures by ours: with more skew partners are refused. */
+/** Leases and quotas use the clocks of the stores, signatures ours: with more skew clients are refused. */
 const MAX_SKEW_MS = 5_000
 
 /** Compares the clock of a store, read between `sentMs` and `receivedMs` of ours. */

@@ -67,7 +67,7 @@ function parseExpiry(text: string, { issues }: z.RefinementCtx<string>): Date {
   return z.NEVER
 }
 
-/** A line of a file for `oncekey keys import`. Throws a plain Error with the rule that it breaks. */
+/** A line for `oncekey keys import`. Throws a plain Error with the broken rule. */
 export function parseImportedLine(text: string, isSidecar: boolean): ImportedKey {
   const { data, error } = line.safeParse(parseJsonLine(text))
   if (data === undefined) throw new Error(describe(error))
@@ -90,7 +90,7 @@ function describe({ issues }: z.ZodError): string {
 function checkService({ request_headers, scope, key, status }: Line, used: string): void {
   if (request_headers !== undefined) throw new Error('request_headers count for the sidecar only: --sidecar')
   const route = ROUTES.find((one) => scopeOf(one) === used)
-  // An app with our middleware has scopes of its own, and says them.
+  // An app with our middleware has its own scopes and names them.
   if (scope === undefined && !hasKeys(route)) {
     throw new Error(
       `${used} is no route of the service with keys; --sidecar is for those of the sidecar, scope for an app`,

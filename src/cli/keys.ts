@@ -61,7 +61,7 @@ export async function keys(args: string[]): Promise<number> {
     parse,
     async open() {
       const store = await openKeyRecords(readConfig('keys'))
-      // Keys of a service may be in another store than the one that was meant.
+      // So that the operator notices a wrong store.
       process.stderr.write(`oncekey: the keys in ${store.where}\n`)
       return store
     },

@@ -1,6 +1,6 @@
 import { repeatedMember } from '../../internal/signature/repeated-member.ts'
 
-/** A line of a file that a person or another system made. Throws a plain Error with the rule that it breaks. */
+/** A line of an external file. Throws a plain Error with the broken rule. */
 export function parseJsonLine(text: string): unknown {
   let value: unknown
   try {

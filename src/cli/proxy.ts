@@ -68,7 +68,7 @@ export async function proxy(args: string[]): Promise<number | undefined> {
   const config = readProxyConfig(args)
   await runService(
     config.settings,
-    // Loaded only where it runs: the primary of several workers forwards nothing itself.
+    // Not loaded in the primary of several workers.
     async (progress, place) =>
       (await import('../sidecar/proxy-service.ts')).openProxy(config, progress, place),
     (port) => banner(config, port),
@@ -101,7 +101,7 @@ function noted(note: string | undefined): string {
   return note === undefined ? '' : `\n  Note: ${note}\n`
 }
 
-/** What an operator should know at the start of how callers are told apart; undefined: nothing. */
+/** A note on how callers are distinguished; undefined: there is nothing to note. */
 function callerNote({ verify, caller }: Pick<ProxyConfig, 'verify' | 'caller'>): string | undefined {
   if (verify) return undefined
   if (caller === undefined) {

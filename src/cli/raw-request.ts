@@ -35,7 +35,7 @@ function bodyOf(rest: Buffer, rawHeaders: readonly string[]): { body: Buffer; no
   if (length === undefined || !/^\d{1,9}$/.test(length) || Number(length) === rest.length)
     return { body: rest, notes: [] }
   const declared = Number(length)
-  // The newline that an editor adds at the end of the file is no part of the request.
+  // Editors add a newline at the end of the file.
   if (declared < rest.length)
     return { body: rest.subarray(0, declared), notes: [cut(rest.length - declared)] }
   return { body: rest, notes: [`Content-Length is ${declared}, but the body here has ${rest.length} bytes`] }

@@ -28,7 +28,7 @@ export async function serve(args: string[]): Promise<number | undefined> {
     (await import('../service/private-console.ts')).openPrivateConsole(config, logger)
   await runService(
     { ...config, openConsole: hasPrivateConsole ? openConsole : undefined },
-    // Loaded only where it runs: the primary of several workers serves nothing itself.
+    // Not loaded in the primary of several workers.
     async (progress, place) => (await import('../service/service.ts')).openService(config, progress, place),
     (port) => banner(config, port),
   )

@@ -7,12 +7,12 @@ export function shellQuote(text: string): string {
   return plain ? `'${text.replaceAll("'", "'\\''")}'` : shellQuoteBytes(Buffer.from(text, 'utf8'))
 }
 
-/** The same for any bytes but NUL, which no word of a command line can hold. */
+/** The same for any bytes but NUL. */
 export function shellQuoteBytes(bytes: Buffer): string {
   if (bytes.includes(0)) throw new RangeError('a word of a command line cannot hold NUL')
   const escaped = [...bytes].map((byte) => {
     if (byte === NEWLINE) return '\\n'
-    // Neither a quote nor ! as such: the history expansion of an interactive bash does not understand $'\''.
+    // Quotes and ! are escaped too: the history expansion of bash does not understand $'\''.
     const plain = byte >= 0x20 && byte < 0x7f && !"'!\\".includes(String.fromCharCode(byte))
     return plain ? String.fromCharCode(byte) : `\\x${byte.toString(16).padStart(2, '0')}`
   })

@@ -88,7 +88,7 @@ function headersOf(...[scheme, secret, request]: Parameters<typeof signedHeaders
   }
 }
 
-/** HTTP trims it: what is signed must be what arrives. */
+/** HTTP would trim it, and the signature would not match. */
 function headerValue(option: string, value: string): string {
   if (hasControls(value) || value.trim() !== value)
     throw new Error(`${option} ${JSON.stringify(value)}: no control characters, and no spaces around it`)
@@ -105,7 +105,7 @@ function curl(
   const parts = ['curl -i']
   if (method === 'HEAD' && body.length === 0) parts[0] = 'curl --head'
   else if (method !== (body.length === 0 ? 'GET' : 'POST')) parts[0] = `curl -i -X ${shellQuote(method)}`
-  // curl would otherwise tidy up /./ and /../, and expand braces and brackets.
+  // Otherwise curl normalises /./ and /../ and expands braces and brackets.
   if (/\/\.{1,2}(\/|\?|$)/.test(url)) parts.push('--path-as-is')
   if (/[[\]{}]/.test(url)) parts.push('--globoff')
   parts.push(shellQuote(url))
@@ -114,7 +114,7 @@ function curl(
   return parts.join(' \\\n  ')
 }
 
-/** Neither form changes a byte; plain --data would drop line breaks of a file. */
+/** Both forms keep every byte; --data would drop line breaks of a file. */
 function data(values: RequestValues, body: Buffer): string {
   const file = values['data-file']
   if (file !== undefined && file !== '-') return `--data-binary ${shellQuote(`@${file}`)}`

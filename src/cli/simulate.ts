@@ -54,14 +54,14 @@ const OPTIONS = {
   plot: { type: 'string' },
 } as const
 
-/** How long the service may take to say that it is there. */
+/** For the first response of the service. */
 const REACH_MS = 5_000
 
 export async function simulate(args: string[]): Promise<number> {
   const given = parseArgs({ args, options: OPTIONS }).values
   const settings = readSettings(given, () => randomBytes(4).toString('hex'))
   await reach(settings)
-  // Before the run: no user should wait for minutes to learn that the picture has no place.
+  // Before the run, to report a wrong file at once.
   if (settings.plot !== undefined) writePlot(settings.plot, '')
   const run = newRun(settings)
   process.stderr.write(`${startText(settings)}\n`)
@@ -91,7 +91,7 @@ function writePlot(file: string, text: string): void {
   }
 }
 
-/** Any response will do: what the service thinks of the client is seen at the first order. */
+/** Any response will do. */
 async function reach({ url }: Settings): Promise<void> {
   try {
     const response = await fetch(new URL('livez', url), { signal: AbortSignal.timeout(REACH_MS) })

@@ -206,7 +206,7 @@ function onOne(
   }
 }
 
-/** A command has no host to listen on: it seals with SECRETS_KEY, or as demo mode does. */
+/** A command has no HOST: it seals with SECRETS_KEY, or with the key of demo mode. */
 function sealingOf(config: CommandContext['config']) {
   const sealing = webhookSealing({ ...config, host: '127.0.0.1' })
   if (sealing.keyId === undefined) throw new Error('SECRETS_KEY is not set')

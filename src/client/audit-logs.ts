@@ -1,5 +1,5 @@
 import { type Listing, listing, type Page, type PageOptions, pageOf } from './pages.ts'
-import { isObject } from './read-response.ts'
+import { hasTexts, isObject } from './read-response.ts'
 import type { SendRequest } from './request.ts'
 import { type About, read, withQuery } from './result.ts'
 
@@ -47,10 +47,5 @@ function entriesOf(value: unknown): { entries: AuditEntry[]; nextCursor: string 
 }
 
 function isEntry(value: unknown): value is AuditEntry {
-  return (
-    isObject(value) &&
-    typeof value.seq === 'number' &&
-    typeof value.at === 'string' &&
-    typeof value.event_type === 'string'
-  )
+  return isObject(value) && typeof value.seq === 'number' && hasTexts(value, 'at', 'event_type')
 }

@@ -1,5 +1,5 @@
 import { type Listing, listing, type Page, type PageOptions, pageOf } from './pages.ts'
-import { isObject } from './read-response.ts'
+import { hasTexts, isObject } from './read-response.ts'
 import type { SendRequest } from './request.ts'
 import { type About, read, withQuery } from './result.ts'
 
@@ -64,9 +64,5 @@ function eventsOf(value: unknown): Omit<EventPage, keyof About> | undefined {
 }
 
 export function isEvent(value: unknown): value is Event {
-  return (
-    isObject(value) &&
-    isObject(value.data) &&
-    ['id', 'type', 'client', 'timestamp'].every((name) => typeof value[name] === 'string')
-  )
+  return isObject(value) && isObject(value.data) && hasTexts(value, 'id', 'type', 'client', 'timestamp')
 }

@@ -8,7 +8,7 @@ import {
   type Page,
   pageOf,
 } from './pages.ts'
-import { isObject } from './read-response.ts'
+import { hasTexts, isObject } from './read-response.ts'
 import type { SendRequest } from './request.ts'
 import { type About, aboutOf, type Created, parsed, read, withQuery } from './result.ts'
 import type { Effort } from './transport.ts'
@@ -103,7 +103,5 @@ function ordersOf(value: unknown): { orders: Order[]; nextCursor: string | null 
 /** Members that a later service adds are passed on. */
 function isOrder(value: unknown): value is Order {
   if (!isObject(value) || typeof value.amount !== 'number') return false
-  return ['id', 'user_id', 'item', 'idempotency_key', 'created_at'].every(
-    (name) => typeof value[name] === 'string',
-  )
+  return hasTexts(value, 'id', 'user_id', 'item', 'idempotency_key', 'created_at')
 }

@@ -8,7 +8,7 @@ import {
   type Page,
   pageOf,
 } from './pages.ts'
-import { isObject } from './read-response.ts'
+import { hasTexts, isObject } from './read-response.ts'
 import type { SendRequest } from './request.ts'
 import { type About, aboutOf, type Created, parsed, read, withQuery } from './result.ts'
 import type { Effort } from './transport.ts'
@@ -136,7 +136,5 @@ function paymentOf(value: unknown): { payment: Payment } | undefined {
 function isPayment(value: unknown): value is Payment {
   if (!isObject(value) || typeof value.amount !== 'number') return false
   if (!STATUSES.some((status) => status === value.status)) return false
-  return ['transaction_id', 'currency', 'payment_method', 'created_at'].every(
-    (name) => typeof value[name] === 'string',
-  )
+  return hasTexts(value, 'transaction_id', 'currency', 'payment_method', 'created_at')
 }

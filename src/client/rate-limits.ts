@@ -1,4 +1,4 @@
-import { arrayOf, isObject } from './read-response.ts'
+import { arrayOf, hasTexts, isObject } from './read-response.ts'
 import type { SendRequest } from './request.ts'
 import { type About, read } from './result.ts'
 import type { Effort } from './transport.ts'
@@ -45,7 +45,9 @@ function rateLimitsOf(value: unknown): { limits: RateLimit[]; tightest: string |
 
 function isRateLimit(value: unknown): value is RateLimit {
   if (!isObject(value) || typeof value.allowed !== 'boolean') return false
-  const texts = ['name', 'scope', 'algorithm', 'reset_at'].every((name) => typeof value[name] === 'string')
   const numbers = ['quota', 'window_ms', 'remaining', 'reset_after_ms', 'retry_after_ms']
-  return texts && numbers.every((name) => typeof value[name] === 'number')
+  return (
+    hasTexts(value, 'name', 'scope', 'algorithm', 'reset_at') &&
+    numbers.every((name) => typeof value[name] === 'number')
+  )
 }

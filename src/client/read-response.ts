@@ -124,6 +124,11 @@ export function arrayOf<T>(value: unknown, isItem: (item: unknown) => item is T)
   return Array.isArray(value) && value.every(isItem) ? value : undefined
 }
 
+/** Whether all these members are texts. */
+export function hasTexts(value: Record<string, unknown>, ...names: string[]): boolean {
+  return names.every((name) => typeof value[name] === 'string')
+}
+
 export function isObject(value: unknown): value is Record<string, unknown> {
   return typeof value === 'object' && value !== null && !Array.isArray(value)
 }

@@ -13,10 +13,10 @@ type UsedBy<C extends Command> = {
   [K in keyof Settings]: WithItsTable<C> & Settings[K]['usedBy'][number] extends never ? never : K
 }[keyof Settings]
 
-/** The settings that a command uses: another one does not compile. */
+/** The settings that a command uses; others do not compile. */
 export type ConfigOf<C extends Command> = Pick<Values, UsedBy<C>>
 export type Config = ConfigOf<'serve'>
-/** What the service and the sidecar have in common. */
+/** Common to the service and the sidecar. */
 export type SharedConfig = Pick<Values, UsedBy<'serve'> & UsedBy<'proxy --verify'>>
 
 /**
@@ -26,7 +26,7 @@ export function readConfig<C extends Command>(command: C, env: NodeJS.ProcessEnv
   return readSettings(command, env).values
 }
 
-/** The same with what the defaults depended on, for printConfig(). */
+/** The same, with what the defaults depend on, for printConfig(). */
 export function readSettings(
   command: Command,
   env: NodeJS.ProcessEnv = process.env,
@@ -39,7 +39,7 @@ export function readSettings(
   return { values, given }
 }
 
-/** For a command whose options stand in for variables: the environment with these in their places. */
+/** The environment with the options of a command in place of variables. */
 export function environmentWith(
   options: Record<string, string | undefined>,
   env: NodeJS.ProcessEnv = process.env,
@@ -48,12 +48,12 @@ export function environmentWith(
   return Object.assign({}, env, Object.fromEntries(given))
 }
 
-/** What libpq reads from its own variables is a part of them. */
+/** Completed with the variables of libpq. */
 const URLS = new Set(['DATABASE_URL', 'DATABASE_DIRECT_URL'])
 
 function circumstances(command: Command, env: NodeJS.ProcessEnv): Given {
   const production = env.NODE_ENV === 'production'
-  // The usual value of libpq, which the driver refuses; the URL has it by now.
+  // The driver refuses the default of libpq; the URL has it already.
   if (env.PGTARGETSESSIONATTRS === 'any') delete process.env.PGTARGETSESSIONATTRS
   return {
     command,
@@ -66,7 +66,7 @@ function circumstances(command: Command, env: NodeJS.ProcessEnv): Given {
   }
 }
 
-/** The key that seals secrets, then the one before it; empty without. */
+/** The key that seals secrets, then the old one; empty without. */
 export function keyringOf({
   secretsKey,
   secretsKeyOld,

@@ -1,4 +1,4 @@
-/** What each API allows while RATE_LIMITS is not set; the sidecar limits nothing then. */
+/** The limits of each API without RATE_LIMITS; the sidecar has none. */
 export const DEFAULT_LIMITS = {
   orders: 'client=10/60s',
   pay: 'global=10/1s:token-bucket:10',
@@ -7,7 +7,7 @@ export const DEFAULT_LIMITS = {
 
 const WHERE = { orders: '/orders', pay: '/pay', v1: '/api/v1' } as const
 
-/** For people: the limits of each API, a line each. */
+/** A line for each API. */
 export function defaultLimitLines(): string[] {
   return [
     'each API has its own limits:',

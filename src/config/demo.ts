@@ -25,7 +25,7 @@ export function demoCredentials(config: {
   return found
 }
 
-/** For trying it out on one machine: some routes are then open to every process that can connect. */
+/** For trials on one machine: some routes are open to every process that can connect. */
 export function isDemo({ production, host }: { production: boolean; host: string }): boolean {
   return !production && isLoopback(host)
 }

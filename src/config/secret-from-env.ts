@@ -1,4 +1,4 @@
-/** For commands that sign: a secret belongs in the environment or in a file rather than on a command line. */
+/** For commands that sign: a secret on a command line is visible to others. */
 export function secretFromEnv(name: string, env: NodeJS.ProcessEnv = process.env): string | undefined {
   return env[name] || undefined
 }

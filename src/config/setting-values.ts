@@ -6,7 +6,7 @@ import { availableParallelism } from 'node:os'
 /** 24 days: a longer setTimeout() would fire at once. */
 const MAX_INT32 = 2_147_483_647
 
-/** In production: a shorter HMAC key can be found by trying, from one signed request that was overheard. */
+/** In production: a shorter HMAC key can be guessed from one signed request. */
 export const MIN_SECRET_BYTES = 16
 
 /** `500ms`, `30s`, `10m`, `24h` in milliseconds. */
@@ -27,12 +27,11 @@ export function duration(minMs: number, maxMs?: number): (text: string) => numbe
   }
 }
 
-/** Any text. */
 export function text(value: string): string {
   return value
 }
 
-/** A secret. A line end that came along with it, as from `$(cat file)` or an editor, would be part of every signature. */
+/** A secret. A copied line end would become part of every signature. */
 export function unpadded(value: string): string {
   if (value.trim() !== value)
     throw new Error('must have no white space at its ends: a line end or a space was probably copied with it')
@@ -68,10 +67,9 @@ export function matching(pattern: RegExp, rule: string): (text: string) => strin
   }
 }
 
-/** Of what is drawn at random, and can be drawn again. */
 export const seed = matching(/^[A-Za-z0-9._-]{1,32}$/, '1 to 32 characters of A-Z a-z 0-9 . _ -')
 
-/** Where a service is that a command is to call. */
+/** The URL of a service. */
 export function serviceUrl(text: string): string {
   const url = URL.canParse(text) ? new URL(text) : undefined
   if (url === undefined || !/^https?:$/.test(url.protocol)) throw new Error('must be an http or https URL')
@@ -79,7 +77,7 @@ export function serviceUrl(text: string): string {
   return text
 }
 
-/** For people: in each node of the list, everything before the last @ and the query may be a credential. */
+/** In each node everything before the last @, and the query, may be a credential. */
 export function maskUrl(url: string): string {
   return url
     .split(/,(?=\s*rediss?:\/\/)/)
@@ -87,19 +85,19 @@ export function maskUrl(url: string): string {
     .join(',')
 }
 
-/** What `Authorization: Bearer` can carry; shorter ones can be guessed. */
+/** A bearer token; shorter ones can be guessed. */
 export const operatorToken = matching(
   /^[A-Za-z0-9._~+/-]{16,255}=*$/,
   '16 to 255 characters of A-Z a-z 0-9 . _ ~ + / -',
 )
 
-/** The beginning of a path as it is sent, of characters that no client escapes. */
+/** The beginning of a path, of characters that no client escapes. */
 export const pathPrefix = matching(
   /^(?:\/(?!\.{1,2}(?:\/|$))[A-Za-z0-9._~-]{1,64}){1,8}$/,
   'a path like /shop, of A-Z a-z 0-9 . _ ~ - and without a slash at its end',
 )
 
-/** Paths are put behind it, so it ends with one. Credentials may be in it. */
+/** Paths are appended to it. It may hold credentials. */
 export function gatewayUrl(text: string): string {
   const parsed = /^https?:\/\//.test(text) && URL.canParse(text) ? new URL(text) : undefined
   if (parsed === undefined || parsed.search !== '' || parsed.hash !== '')
@@ -107,7 +105,7 @@ export function gatewayUrl(text: string): string {
   try {
     decodeURIComponent(`${parsed.username}${parsed.password}`)
   } catch {
-    // Every charge would fail by it.
+    // Otherwise every charge would fail.
     throw new Error('must have percent-encoded credentials')
   }
   return text
@@ -139,7 +137,7 @@ export function origins(text: string): readonly string[] {
   })
 }
 
-/** Of what neither a glob pattern nor a hash tag is made of. */
+/** No characters of glob patterns and hash tags. */
 export const redisPrefix = matching(/^[A-Za-z0-9._:-]{1,64}$/, '1 to 64 of A-Z a-z 0-9 . _ : -')
 
 export function file(path: string): string {

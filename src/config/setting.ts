@@ -1,13 +1,13 @@
-/** Commands that read settings; `proxy --verify` reads those of `proxy`, and what checking signatures needs. */
+/** Commands with settings; `proxy --verify` has those of `proxy` and those for signatures. */
 export type Command = 'serve' | 'proxy' | 'proxy --verify' | 'clients' | 'keys' | 'audit' | 'migrate'
 
-/** What the default of a setting may depend on. */
+/** Defaults may depend on it. */
 export interface Given {
   command: Command
   production: boolean
-  /** Not in production, and only this machine can connect. */
+  /** Outside of production and on loopback. */
   isDemo: boolean
-  /** What a setting was set to; undefined: it was not set, or to an empty text. */
+  /** The text of a setting; undefined: it is not set, or empty. */
   text(name: string): string | undefined
 }
 
@@ -19,7 +19,7 @@ interface Entry<T, C extends Command, D extends string | undefined> {
   name: string
   /** Written as it would be set. */
   default: Default<D>
-  /** Says what the default is, in --help and documents, where `default` alone does not. */
+  /** Describes the default in --help and documents. */
   defaultText?: string
   /** Throws an Error with the rule, as in "must be a whole number". The rule must not quote the text of a secret. */
   parse: (text: string) => T

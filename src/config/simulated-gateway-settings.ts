@@ -1,14 +1,6 @@
-/** SIMULATED_GATEWAY: how the gateway that charges nothing behaves. */
-export interface SimulatedGatewaySettings {
-  delayMs: number
-  /** 0..1. */
-  declineRate: number
-  /** 0..1: of the charges, a third each is not sent, is lost before it was charged, is lost after it. */
-  failureRate: number
-  seed: number
-}
+import type { SimulatedGatewaySettings } from '../../internal/payments/simulated-gateway.ts'
 
-/** As a gateway not far away; and nothing that surprises a first user. */
+/** As a gateway nearby, without failures. */
 export const SIMULATED_DEFAULTS: SimulatedGatewaySettings = {
   delayMs: 50,
   declineRate: 0,
@@ -16,7 +8,7 @@ export const SIMULATED_DEFAULTS: SimulatedGatewaySettings = {
   seed: 1,
 }
 
-/** `on`, or `delay=50ms,decline=0.05,failure=0,seed=1`, each optional. Throws an Error that says the rule. */
+/** Parses SIMULATED_GATEWAY: `on`, or `delay=50ms,decline=0.05,failure=0,seed=1`, each optional. Throws an Error that says the rule. */
 export function parseSimulatedGateway(text: string): SimulatedGatewaySettings {
   const settings = { ...SIMULATED_DEFAULTS }
   if (text === 'on') return settings

@@ -4,7 +4,7 @@ import { DEMO_OPERATOR_TOKEN, DEMO_SECRET, demoCredentials } from '../config/dem
 
 const BODY = '{"user_id":"user-1","item":"book","amount":500}'
 
-/** What a person sees at the start, in plain words; goes to standard error, the log has standard output. */
+/** For standard error: the log has standard output. */
 export function banner(config: Config, port: number): string {
   const url = `http://${config.host.includes(':') ? `[${config.host}]` : config.host}:${port}`
   const database = config.databaseUrl === undefined ? `embedded, in ${config.dataDir}` : 'PostgreSQL'
@@ -31,7 +31,7 @@ function demo(config: Config): string {
   return `${subject} ${verb} published,\n  so only loopback can connect.`
 }
 
-/** A token of the operator's own is not shown. */
+/** Only the published token is shown. */
 function operator({ operatorToken, metricsPort }: Config, url: string): string {
   if (operatorToken === undefined || metricsPort === 0) return ''
   const where = metricsPort === undefined ? url : url.replace(/\d+$/, String(metricsPort))
@@ -39,7 +39,7 @@ function operator({ operatorToken, metricsPort }: Config, url: string): string {
   return `  console: ${where}/console${known}\n`
 }
 
-/** v0 covers only the body, so this command still works when it is pasted tomorrow. */
+/** v0 covers only the body, so that the command works at any time. */
 function example(secret: string, url: string): string {
   if (secret !== DEMO_SECRET) return ''
   const signature = createHmac('sha256', secret).update(BODY).digest('hex')

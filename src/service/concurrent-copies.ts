@@ -35,13 +35,13 @@ interface Copy {
   duration_ms: number
 }
 
-/** What became of the copies, as `POST /api/v1/simulate-concurrent` responds. */
+/** The response of `POST /api/v1/simulate-concurrent`. */
 export interface CopiesReport {
   requests: number
   idempotency_key: string
   executed: number
   replayed: number
-  /** 409 on the way: a copy met another one in flight, and tried again. */
+  /** Attempts that got 409 because another copy was in flight. */
   conflicted: number
   rate_limited: number
   failed: number
@@ -52,12 +52,12 @@ export interface CopiesReport {
   copies: Copy[]
 }
 
-/** What a person waits for; a copy that is told to come back later than this is told so in the report. */
+/** As long as a person waits; a copy with a later Retry-After ends. */
 const PATIENCE_MS = 20_000
-/** As a partner would, but nothing is given up because many others try at the same time: that is what is shown. */
+/** As the SDK, but without its retry budget: many concurrent retries are the purpose. */
 const RETRY = { maxAttempts: 20, baseMs: 50, capMs: 1_000, budgetReserve: Number.POSITIVE_INFINITY }
 
-/** Sends so many copies of one payment at the same time, each of which tries again as the service says. */
+/** Sends copies of one payment at the same time, each with its retries. */
 export async function sendCopies(options: CopiesOptions): Promise<CopiesReport> {
   const { now, key } = options
   const startMs = now()
@@ -103,7 +103,7 @@ async function sendCopy({ url, apiKey, key, payment, now, random }: CopiesOption
       now,
     }),
   })
-  // What it ended with is in the attempts.
+  // The outcome is in the attempts.
   await client.payments.create(payment, { key, deadlineMs: PATIENCE_MS }).catch(() => {})
   return sent
 }

@@ -24,7 +24,7 @@ import { limitsInForce } from '../runtime/limits.ts'
 import { openPaymentStore } from './payments.ts'
 import { type ConsoleOperation, ROUTES, routeOf, scopeOf } from './routes.ts'
 
-/** Where keys are used: what is searched for a key. */
+/** Routes with keys. */
 const SCOPES = ROUTES.filter(({ key }) => key !== undefined).map(scopeOf)
 const CIRCUIT_STATES = ['closed', 'half_open', 'open']
 
@@ -36,12 +36,12 @@ interface ConsoleDependencies {
   ownLimits: OwnLimits
 }
 
-/** True where the console is served: with a token, on the private listener, or in demo mode beside the API. */
+/** With a token, on the private listener, or in demo mode beside the API. */
 function hasConsole({ operatorToken, metricsPort, production }: Config): boolean {
   return operatorToken !== undefined && (metricsPort !== undefined || !production)
 }
 
-/** `/console` and what its page asks. */
+/** `/console` and its API. */
 export function operatorConsole(dependencies: ConsoleDependencies): ServedRoute[] {
   const { config, database, limiter, ownLimits } = dependencies
   // `endpoint` limits count payments.
@@ -88,9 +88,8 @@ export function operatorConsole(dependencies: ConsoleDependencies): ServedRoute[
 }
 
 export interface OpenConsole {
-  /** None where there is no console. */
   console: readonly ServedRoute[]
-  /** What is to be told what this process does. */
+  /** Counts requests. */
   traffic: Traffic | undefined
   close(): Promise<void>
 }
@@ -117,10 +116,10 @@ export function openConsole(
   return { console: operatorConsole(dependencies), traffic, close: () => reporting.close() }
 }
 
-/** Longer than the statement after it, and the same once more. */
+/** Longer than the statement after it, sent twice. */
 const SETTLE_LEASE_MS = 8_000
 
-/** Only what the gateway did not tell for a day: until then asking it is better than being told. */
+/** For payments in state `unknown` only: before that the gateway is asked. */
 async function settle(dependencies: ConsoleDependencies, settling: Settling): Promise<boolean> {
   const { client, id, attempt, state, chargeId, by, reason } = settling
   const taken = await takeUnknown(dependencies.database, {

@@ -10,12 +10,11 @@ import type { Spans } from '../../internal/telemetry/spans.ts'
 import type { Config } from '../config/config.ts'
 import type { ServingDependencies } from '../runtime/dependencies.ts'
 
-/** What the routes of the service need: connections and collectors, opened by service.ts. */
 export interface ServiceDependencies extends ServingDependencies {
   config: Config
   clients: ClientRegistry
   database: Database
-  /** Unix milliseconds by the clock of the database: for what is written down. */
+  /** Unix milliseconds by the clock of the database, for stored times. */
   now: () => number
   gateway: GuardedGateway
   observations: Observations

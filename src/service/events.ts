@@ -12,7 +12,7 @@ const STATES: Readonly<Partial<Record<Event['type'], PaymentState>>> = {
   'payment.unknown': 'unknown',
 }
 
-/** Orders never change, and of a payment only the state does: with the state of its event it is shown as it was then. */
+/** Orders never change, and payments only their state, which the event has. */
 export function readObjects(database: Database): ReadObjects {
   return async function readObjects(client, events) {
     const idsOf = (isWanted: (event: Event) => boolean) => events.filter(isWanted).map(({ object }) => object)

@@ -116,7 +116,7 @@ function documentHandlers(config: Config): Handlers<DocumentOperation> {
   }
 }
 
-/** Middleware whose code is loaded with the first request for it: what few people ask for costs the others nothing. */
+/** Middleware whose code is loaded with the first request. */
 function lazy(load: () => Promise<Middleware>): Middleware {
   let loaded: Promise<Middleware> | undefined
   return async function lazy(ctx, next) {

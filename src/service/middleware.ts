@@ -37,13 +37,13 @@ export interface MiddlewareOptions {
 }
 
 export interface ServiceMiddleware {
-  /** What a request passes before it can change anything, where the service may refuse to work. */
+  /** In front of routes that the service may refuse, such as during a stop. */
   serving: readonly Middleware[]
-  /** What a request to the route passes, from the first to the handler. */
+  /** The middlewares of a route, with the handler. */
   of: (route: Route, handler: Middleware) => Middleware[]
 }
 
-/** Makes the columns of the table of routes into what a request passes, in the order in which it does. */
+/** Makes the middlewares of each route from its row in the table. */
 export function middlewares(
   dependencies: ServiceDependencies,
   { apiKeys, renderError }: MiddlewareOptions,
@@ -59,7 +59,7 @@ export function middlewares(
 
   const bodyLimits = { maxBodyBytes: config.maxBodyBytes, timeoutMs: BODY_TIMEOUT_MS }
   const bytes = rawBody(bodyLimits)
-  // Where the key is in the body, the body is parsed first: here the parser of Koa has its place.
+  // With the key in the body it is parsed first, by koa-bodyparser.
   const parsed = parsedBody(bodyLimits)
   const json = { required: jsonBody(), optional: jsonBody({ absent: {} }) }
 
@@ -122,7 +122,7 @@ export function middlewares(
     return passed
   }
 
-  /** Directly behind authentication: it sees what everything behind it refuses. */
+  /** Directly behind authentication, to see all refusals after it. */
   const watched = (route: string, isKeyInBody: boolean) =>
     audited({
       route,

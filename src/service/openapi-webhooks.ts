@@ -6,7 +6,7 @@ import type { Parameter, WebhookApi } from '../../internal/openapi/describe.ts'
 import { order } from '../../internal/orders/openapi.ts'
 import { payment } from '../../internal/payments/openapi.ts'
 
-/** What the service sends to a webhook endpoint, each type of event with what it is about. */
+/** The webhooks of the service, by type of event. */
 
 const HEADERS: Readonly<Record<string, Parameter>> = {
   WebhookId: {

@@ -7,14 +7,13 @@ import { standing } from '../../internal/orders/standing.ts'
 import type { Metrics } from '../../internal/telemetry/metrics.ts'
 import type { Config } from '../config/config.ts'
 
-/** Where keys are in PostgreSQL no other record is needed for those of orders. */
+/** With keys in PostgreSQL the row of the order is the record of its key. */
 export function keysAreInRows({ idempotencyStore }: Pick<Config, 'idempotencyStore'>): boolean {
   return idempotencyStore === 'postgres'
 }
 
 type Read = (asked: { client: string; key: string; fingerprint: string }) => Promise<Standing | undefined>
 
-/** The order's row as the record of its key. */
 export function orderRow(read: Read): RowOf {
   return async function orderRow({ client, key }, fingerprint) {
     const found = await read({ client, key, fingerprint })
@@ -32,7 +31,7 @@ export function orderRowIn(database: Database): RowOf {
 
 const PLACE = { store: 'postgres', operation: 'place' }
 
-/** The same store, with the time that the statement of an order took: it is what claims and completes its key. */
+/** The same store with a metric for placing an order, which claims and completes its key. */
 export function timedOrders(orders: OrderStore, { storeDuration }: Metrics): OrderStore {
   return {
     place(placement) {

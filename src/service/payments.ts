@@ -23,7 +23,7 @@ export function openPaymentStore({
   })
 }
 
-/** What settles, in the background, the payments that a crash or a timeout left open. */
+/** Settles open payments in the background. */
 export function completer(dependencies: ServiceDependencies): Completer {
   const { database, gateway, logger, metrics } = dependencies
   return startCompleter({
@@ -43,7 +43,7 @@ export function completer(dependencies: ServiceDependencies): Completer {
 
 const STATE = { closed: 0, half_open: 1, open: 2 } as const
 
-/** The payment gateway of the settings, or the simulated one, behind its circuit breaker. */
+/** The payment gateway, or the simulated one, behind a circuit breaker. */
 export function openGateway(config: Config, logger: Logger, metrics: Metrics): GuardedGateway {
   const gateway = gatewayOf(config)
   let opened = false

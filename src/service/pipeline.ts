@@ -41,7 +41,7 @@ export function pipeline(dependencies: ServiceDependencies): Koa<RequestState> {
   const byOperation = new Map<string, Middleware>(Object.entries(handlers(dependencies, keysInForce)))
   const served = ROUTES.filter((route) => isServed(route, config)).flatMap((route): ServedRoute[] => {
     const handler = byOperation.get(route.operation)
-    // The console has its handlers elsewhere.
+    // The handlers of the console are in console.ts.
     return handler === undefined
       ? []
       : [{ method: route.method, path: route.path, middlewares: of(route, handler) }]
@@ -53,7 +53,7 @@ export function pipeline(dependencies: ServiceDependencies): Koa<RequestState> {
   app.maxIpsCount = config.trustProxy
   app.on('error', (error: unknown) => logger.warn({ err: error }, 'the response failed'))
   app.use(compose([...entrance, routes.exact()])).use(routes.patterns())
-  // There is no such route.
+  // For unknown routes.
   app.use(compose(serving)).use(routes.allowedMethods())
   return app
 }

@@ -9,7 +9,7 @@ import type { PrivateConsole } from '../runtime/running.ts'
 import { operatorConsole } from './console.ts'
 
 export async function openPrivateConsole(settings: Config, logger: Logger): Promise<PrivateConsole> {
-  // The workers tell what they wait for.
+  // The workers report it.
   const progress = () => {}
   const database = await reachableDatabase(settings, progress, (text) => logger.warn(text))
   const config = await whileReachable(async () => {
@@ -18,7 +18,7 @@ export async function openPrivateConsole(settings: Config, logger: Logger): Prom
   }, progress)
   const redis = await openRedis(config, logger)
   const limiter = openLimiter({ config, redis, logger })
-  // For their limits. The workers, which have the clients as well, log what changes.
+  // For their limits. The workers log changes.
   const clientsIn = openClients(config, { info() {}, error: logger.error.bind(logger) })
   const clients = await whileReachable(() => clientsIn(database), progress)
   const ownLimits = clientLimits(clients, logger)

@@ -9,7 +9,7 @@ import {
   retryDelay,
 } from '../client/retry-policy.ts'
 
-/** `GET /api/v1/retry-config`: what the client for partners does by itself, for those who write their own. */
+/** `GET /api/v1/retry-config`: the retries of the SDK, for other clients. */
 export function retryConfig(): Middleware {
   const response = cachedResponse('application/json; charset=utf-8', JSON.stringify(recommendedRetry()))
   return async function retryConfig(ctx) {
@@ -37,7 +37,7 @@ export function recommendedRetry(): RetryConfig {
   }
 }
 
-/** In place of a random number, so that the response is the same each time: multiples of the golden ratio lie scattered. */
+/** In place of a random number, so that the response is always the same: multiples of the golden ratio are scattered. */
 function drawn(retry: number): number {
   return ((retry + 1) * 0.618_034) % 1
 }

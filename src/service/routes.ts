@@ -30,15 +30,15 @@ export interface Route {
   limits?: LimitGroup
   /** Where the idempotency key is; default: there is none. `strict header`: with 16 to 255 of A-Z, a-z, 0-9, _ and -. */
   key?: 'header' | 'strict header' | 'body'
-  /** The row that is the record of the key, where keys are in PostgreSQL; default: the key has a record of its own. */
+  /** The row that is the record of the key in PostgreSQL; default: a record of its own. */
   record?: 'order row'
   /** The body is JSON; default: it is not read. `optional`: without a body it is `{}`. */
   json?: 'required' | 'optional'
   /** The query parameters that the route knows; any other is refused. */
   query?: readonly string[]
-  /** It is counted as a request for a payment, and what is refused goes into the audit trail. */
+  /** Counted as a payment request; refusals go into the audit trail. */
   isPayment?: true
-  /** What our own pages load: no part of the documented API. */
+  /** For our own pages: not documented. */
   isOfPage?: true
 }
 

@@ -36,7 +36,7 @@ import { completer, openGateway } from './payments.ts'
 import { pipeline } from './pipeline.ts'
 import { deliverer } from './webhooks.ts'
 
-/** A stop must not wait longer for a database that is away: what is left of the audit trail is counted as lost. */
+/** For a database that is away; entries that are not written by then are counted as lost. */
 const AUDIT_CLOSE_MS = 3_000
 
 /** Opens every connection, brings the schema up to date and listens. Throws plain Errors for the operator. */

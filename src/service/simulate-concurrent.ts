@@ -8,7 +8,7 @@ import { MAX_COPIES, parseSimulationRequest } from '../../internal/payments/simu
 import type { TemporaryApiKeys } from '../../internal/signature/api-keys.ts'
 import { sendCopies } from './concurrent-copies.ts'
 
-/** A simulation takes hardly longer, unless it has to wait for its limits. */
+/** Most simulations take less. */
 const RETRY_AFTER_MS = 1_000
 
 /**
@@ -47,7 +47,7 @@ export function simulateConcurrent(keys: TemporaryApiKeys): Middleware {
   }
 }
 
-/** `concurrent_count`, as the system that this one replaces has it. */
+/** `concurrent_count`, for clients of an earlier system. */
 function copiesInQuery(value: string | string[] | undefined): number | undefined {
   if (value === undefined) return undefined
   const copies = typeof value === 'string' && /^\d{1,3}$/.test(value) ? Number(value) : 0
@@ -58,13 +58,13 @@ function copiesInQuery(value: string | string[] | undefined): number | undefined
   )
 }
 
-/** The key of the payment in the header, where the payments themselves have it. */
+/** The key of the payment in the header. */
 function keyInHeader({ req }: MiddlewareContext): string | undefined {
   const sent = headerValues(req.rawHeaders, 'idempotency-key')
   return sent.length === 0 ? undefined : parseIdempotencyKey(sent, STRICT_KEY)
 }
 
-/** Where the request came in, so that the copies meet the same service, whatever its port. */
+/** The address of the request, so that the copies reach the same process. */
 function addressOf(address = '127.0.0.1', port = 0): string {
   return `http://${address.includes(':') ? `[${address}]` : address}:${port}`
 }

@@ -6,7 +6,7 @@ import { isDemo } from '../config/demo.ts'
 
 type SealingConfig = Pick<Config, 'secretsKey' | 'secretsKeyOld' | 'production' | 'host'>
 
-/** Seals as the secrets of clients are sealed. In demo mode, which only this machine can reach, without a key of one's own. */
+/** Seals like the secrets of clients. Demo mode has a key of its own. */
 export function webhookSealing(config: SealingConfig): Sealing {
   const keyring: readonly SealKey[] = isDemo(config) ? [...keyringOf(config), DEMO_KEY] : keyringOf(config)
   const [first] = keyring

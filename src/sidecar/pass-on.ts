@@ -16,7 +16,7 @@ import { traceOf } from '../../internal/telemetry/trace.ts'
 import { idsOf } from '../runtime/dependencies.ts'
 import { sendProblem } from './send-problem.ts'
 
-/** The route of all that is passed on, for metrics, log and limits. */
+/** The route of the sidecar in metrics, log and limits. */
 export const ROUTE = 'proxy'
 
 export interface PassOnOptions {
@@ -30,7 +30,7 @@ export interface PassOnOptions {
   pages: CrossOriginOptions | undefined
 }
 
-/** Passes on requests that no middleware needs to see, and leaves `drain` when the response has gone and the work is done. */
+/** Passes on requests without middleware. Leaves `drain` after the response and the work. */
 export function passOn(options: PassOnOptions): (req: IncomingMessage, res: ServerResponse) => void {
   const shared: Shared = {
     ...options,
@@ -45,7 +45,7 @@ interface Shared extends PassOnOptions {
   observed: Observer
 }
 
-/** One request on its way. A class, and one closure: each more lives as long as the request. */
+/** One request in flight. A class with one closure, since each closure lives as long as the request. */
 class PassedOn implements RequestIds, PassingOwner {
   readonly requestId: string
   readonly trace: RequestIds['trace']
@@ -101,7 +101,7 @@ class PassedOn implements RequestIds, PassingOwner {
     const { requestId, trace } = this
     const { method = '', url: target } = this.#req
     const { headersSent } = this.#res
-    // As other proxies say it: the client left before there was a response.
+    // 499, as other proxies report a client that left before the response.
     const status = headersSent ? this.#res.statusCode : 499
     traffic?.end(this, headersSent ? ofResponse(status) : 'failed', undefined)
     observed.end(this.#startedMs, { requestId, trace, method, route: ROUTE, target, status })
@@ -110,7 +110,6 @@ class PassedOn implements RequestIds, PassingOwner {
   }
 }
 
-/** A request that is passed on holds no key. */
 function noLock(): undefined {
   return undefined
 }

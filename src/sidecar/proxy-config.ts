@@ -8,27 +8,26 @@ import { type ConfigOf, environmentWith, readSettings } from '../config/config.t
 import { ConfigError } from '../config/setting.ts'
 import { duration, matching, oneOf, whole } from '../config/setting-values.ts'
 
-/** Health and metrics: on a port of their own, or under a prefix that no backend uses. */
+/** The prefix of health and metrics without --admin-port. */
 export const ADMIN_PREFIX = '/.oncekey'
 
-/** What the sidecar shares with the other commands; without --verify those for signatures have no effect. */
+/** The settings of the sidecar; without --verify those for signatures have no effect. */
 export type SidecarSettings = ConfigOf<'proxy --verify'>
 
 export interface ProxyConfig {
-  /** The settings that it shares with the other commands. */
   settings: SidecarSettings
   target: Target
   adminPort: number | undefined
   /** Methods that are refused without a key. */
   requireKey: ReadonlySet<string>
   verify: boolean
-  /** What names the caller where no signature does; undefined: all are one caller. */
+  /** Names the caller without signatures; undefined: there is one caller. */
   caller: CallerSource | undefined
-  /** The backend gets the Host of the request, and not that of the target. */
+  /** The backend gets the Host of the request instead of that of the target. */
   preserveHost: boolean
-  /** false: each request has a connection to the backend of its own. */
+  /** false: a connection to the backend for each request. */
   keepAlive: boolean
-  /** Goes before the scope of every key: for several backends with one store. */
+  /** A prefix of all scopes, for several backends with one store. */
   name: string | undefined
   onUnknown: 'hold' | 'release'
   on5xx: On5xx
@@ -58,9 +57,9 @@ const OPTIONS = {
   'connect-timeout': { type: 'string' },
 } as const
 
-/** What the longest keyed request may take: far beyond what people wait, short enough to end what hangs. */
+/** The longest time of a request with a key: longer than people wait, short enough to end what hangs. */
 const MAX_DURATION_MS = 600_000
-/** On a network that works a connection is made within milliseconds, or after one or two lost packets. */
+/** A working network connects within milliseconds, or after one or two lost packets. */
 const CONNECT_TIMEOUT_MS = 5_000
 const SHORTEST_MS = 100
 

@@ -39,7 +39,6 @@ import { passOn, ROUTE } from './pass-on.ts'
 import { ADMIN_PREFIX, type ProxyConfig, type SidecarSettings } from './proxy-config.ts'
 import { sendProblem } from './send-problem.ts'
 
-/** What the sidecar is made of. */
 export interface ProxyDependencies extends ServingDependencies {
   config: SidecarSettings
   proxy: ProxyConfig
@@ -49,7 +48,7 @@ export interface ProxyDependencies extends ServingDependencies {
   /** undefined: no spans are recorded. */
   spans: Spans | undefined
   limiter: Limiter
-  /** undefined: nothing is known of clients. */
+  /** undefined: there is no registry of clients. */
   ownLimits: OwnLimits | undefined
   /** The routes of the operator's console; none: it is not served. */
   console: readonly ServedRoute[]
@@ -65,10 +64,10 @@ export function proxyListener(dependencies: ProxyDependencies): RequestListener 
   const { backend, logger, metrics, traffic } = dependencies
   const plain = passOn({ backend, drain, logger, metrics, traffic, pages })
   const admin = proxy.adminPort === undefined ? adminApp(dependencies, ADMIN_PREFIX).callback() : undefined
-  // A span ends when its request does, which only the middleware waits for.
+  // Only the middleware waits for the end of the request, at which its span ends.
   const allStaged =
     dependencies.spans !== undefined || clients !== undefined || (config.rateLimits ?? []).length > 0
-  // Each request is counted until its response has gone and its work is done: a client that leaves does not end the work.
+  // A request counts until its response and its work have ended: the work goes on when the client leaves.
   async function throughMiddleware(req: IncomingMessage, res: ServerResponse): Promise<void> {
     const gone = new Promise<void>((resolve) => res.once('close', resolve))
     try {
@@ -115,7 +114,7 @@ function middlewares(dependencies: ProxyDependencies): Koa<RequestState> {
       dependencies,
       {
         onUnknown: proxy.onUnknown === 'hold' ? 'hold' : 'takeover',
-        // The forwarder ends what takes too long by itself; this holds where that fails.
+        // A second limit: the forwarder ends what takes too long.
         maxAgeMs: proxy.maxDurationMs + config.idempotencyLeaseMs,
         ...lookupOf(proxy, config.maxResponseBytes),
       },
@@ -174,12 +173,12 @@ function lookupOf({ lookupUrl: url, maxDurationMs }: ProxyConfig, maxResponseByt
   return { lookup }
 }
 
-/** The pages that may read what the sidecar says by itself; they send cookies to the backend behind it. */
+/** The pages that may read responses of the sidecar; they send cookies to the backend. */
 function pagesOf({ allowedOrigins }: ProxyDependencies['config']): CrossOriginOptions | undefined {
   return allowedOrigins.length === 0 ? undefined : { origins: new Set(allowedOrigins), credentials: true }
 }
 
-/** What asks for no change is passed on, whatever key it names: nothing is to be done once. */
+/** Safe methods are passed on, also with a key. */
 function isKeyed({ method = '', headers }: IncomingMessage): boolean {
   return !isSafe(method) && KEY_HEADERS.some((name) => headers[name] !== undefined)
 }
@@ -192,7 +191,7 @@ function scopeOf({ req }: MiddlewareContext, { name, preserveHost }: ProxyConfig
   return `${name === undefined ? '' : `${name} `}${req.method} ${at}${path}`
 }
 
-/** A response in flight when the stop began tells its client not to use the connection again. */
+/** During a stop the client is told not to use the connection again. */
 function closeWhenStopping(stopping: () => boolean): Middleware {
   return middleware(
     function closeWhenStopping() {
@@ -205,7 +204,7 @@ function closeWhenStopping(stopping: () => boolean): Middleware {
   )
 }
 
-/** Health, metrics and the console: the listener of --admin-port, or what stands under a prefix of the port. */
+/** Health, metrics and the console, on --admin-port or under a prefix of the port. */
 export function adminApp(
   {
     health: options,

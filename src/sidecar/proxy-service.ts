@@ -20,10 +20,10 @@ import { closeServers, finishRequests } from '../runtime/stop-serving.ts'
 import type { ProxyConfig } from './proxy-config.ts'
 import { adminApp, proxyListener } from './proxy-pipeline.ts'
 
-/** Uploads without a key stream for as long as they like; one that comes for longer than this is stuck. */
+/** The longest upload without a key. */
 const UPLOAD_TIMEOUT_MS = 3_600_000
 
-/** Opens the store, brings its schema up to date where it is a database, and listens. */
+/** Opens the store, migrates a database, and listens. */
 export async function openProxy(
   proxy: ProxyConfig,
   progress: (text: string) => void,
@@ -144,15 +144,15 @@ export async function openProxy(
   }
 }
 
-/** In Redis each look walks through all keys: it ends after this long, */
+/** In Redis a look scans all keys: it ends after this time. */
 const LOOK_MS = 3_000
-/** and what it found is kept for some times as long as it took, and for this long at least. */
+/** The result is kept KEEP_TIMES as long as the look took, and at least MIN_KEEP_MS. */
 const KEEP_TIMES = 50
 const MIN_KEEP_MS = 15_000
 
 /** A gauge of the keys with an unknown outcome. They are counted when the metrics are read, one look at a time. */
 function watchUnknownKeys(registry: Registry, records: Pick<KeyRecords, 'list'>): void {
-  // A store that is away says nothing of its keys: no number, where 0 would look like good news.
+  // NaN while the store is away: 0 would look like good news.
   const unknown = keptLook(() => countUnknown(records).catch(() => Number.NaN), KEEP_TIMES, MIN_KEEP_MS)
   new Gauge({
     name: 'idempotency_keys_unknown',

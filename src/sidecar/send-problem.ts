@@ -2,7 +2,7 @@ import type { ServerResponse } from 'node:http'
 import { type CrossOriginOptions, crossOriginHeaders } from '../../internal/http/cross-origin.ts'
 import { problemResponse } from '../../internal/http/problems.ts'
 
-/** Responds with the problem document of what was thrown, where no middleware does; nothing where a response has begun. */
+/** Responds with the problem document of an error without middleware; does nothing after the response has begun. */
 export function sendProblem(
   res: ServerResponse,
   thrown: unknown,

@@ -25,15 +25,15 @@ interface SidecarConsoleDependencies extends Pick<StoreDependencies, 'database' 
 export interface SidecarConsole {
   /** For the listener of health and metrics. */
   routes: readonly ServedRoute[]
-  /** What is to be told what this process does. */
+  /** Counts requests. */
   traffic: Traffic
   close(): Promise<void>
 }
 
-/** As limits and metrics call it. */
+/** The name in limits and metrics. */
 const ROUTE = 'proxy'
 
-/** The operator's console beside health and metrics, of all sidecars with this store. */
+/** The console of all sidecars with this store. */
 export function openSidecarConsole(token: string, dependencies: SidecarConsoleDependencies): SidecarConsole {
   const board = boardOf(dependencies)
   const traffic = new Traffic(Date.now)
@@ -47,7 +47,6 @@ export function openSidecarConsole(token: string, dependencies: SidecarConsoleDe
   return { routes: routesOf(dependencies, board, token), traffic, close: () => reporting.close() }
 }
 
-/** Where the keys are. */
 function boardOf({ config, database, redis }: SidecarConsoleDependencies): NodeBoard {
   if (config.idempotencyStore === 'redis' && redis !== undefined) return redisBoard(redis, config.redisPrefix)
   if (database === undefined) throw new Error('the console needs a database where the keys are not in Redis')

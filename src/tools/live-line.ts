@@ -5,10 +5,10 @@ export interface Terminal {
 }
 
 const LIVE_EVERY_MS = 100
-/** In a log a line now and then is enough; what is done within this time needs none. */
+/** In a log. */
 const LOG_EVERY_MS = 5_000
 
-/** Shows a text until stop(): in one live line of a terminal, else in a line every few seconds. */
+/** Shows a text until stop(): in one line of a terminal that is updated, else in a new line every few seconds. */
 export function liveLine(terminal: Terminal, textOf: () => string): { clear(): void; stop(): void } {
   const live = terminal.isTTY === true
   const clear = () => {

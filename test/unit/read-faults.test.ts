@@ -1,6 +1,7 @@
 import assert from 'node:assert/strict'
 import { test } from 'node:test'
-import { type Given, readFaults } from '../../src/tools/faults/read-faults.ts'
+import type { Given } from '../../src/config/read-option.ts'
+import { readFaults } from '../../src/tools/faults/read-faults.ts'
 
 const THERE = { listen: '0', target: '127.0.0.1:1' }
 const read = (given: Given) => readFaults({ ...THERE, ...given }, () => 'new-seed')

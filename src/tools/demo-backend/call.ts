@@ -1,6 +1,6 @@
 import type { IncomingMessage, ServerResponse } from 'node:http'
 
-/** A call that has come whole: what every route responds from. */
+/** A complete call. */
 export interface Call {
   method: string
   path: string
@@ -12,7 +12,7 @@ export interface Call {
 /** A mistake of the caller, responded with 400: nothing was run. */
 export class CallError extends Error {}
 
-/** Throws CallError for a target or a key that makes no sense. */
+/** Throws CallError for an invalid target or key. */
 export function readCall(request: IncomingMessage, response: ServerResponse): Call {
   const { method = 'GET', url = '/' } = request
   const [path = '/'] = url.split('?', 1)
@@ -34,7 +34,7 @@ function readKey({ headers }: IncomingMessage): string | undefined {
   return quoted === undefined ? text : quoted.replace(/\\(["\\])/g, '$1')
 }
 
-/** A whole number of the query. Throws CallError when it is none, or outside of the bounds. */
+/** A whole number of the query. Throws CallError for an invalid one. */
 export function numberOf(
   query: URLSearchParams,
   name: string,

@@ -8,19 +8,19 @@ export interface DemoBackendOptions {
   host: string
   port: number
   now: () => number
-  /** One line for each call that was run, without a line feed; nothing but printable ASCII. */
+  /** A line for each run, in printable ASCII, without a line feed. */
   onLine: (line: string) => void
-  /** A file that gets a JSON line for each run before it gets a response. */
+  /** A file for a JSON line a run, written before the response. */
   ledgerFile?: string | undefined
 }
 
 export interface DemoBackend {
   port: number
-  /** Ends at once what is in flight, and lets go of the port. */
+  /** Ends what is in flight and closes the port. */
   close(): Promise<void>
 }
 
-/** After the end of what was in flight, for the last bytes to reach their readers. */
+/** For the last bytes to reach the clients. */
 const FLUSH_MS = 1_000
 
 /** A backend that runs every call and counts it before it responds. `/_count` and `/_outcome` only report. */
@@ -28,7 +28,7 @@ export async function startDemoBackend(options: DemoBackendOptions): Promise<Dem
   const ledger = new RunLedger(options.ledgerFile)
   const stopping = new AbortController()
   const server = createServer((request, response) => {
-    // A caller that goes away is no trouble of ours: what it asked for was done.
+    // The work is done also when the caller leaves.
     response.on('error', () => {})
     request.on('error', () => {})
     request.once('end', () => void serve(request, response)).resume()
@@ -125,7 +125,7 @@ function sendJson(response: ServerResponse, status: number, value: object): void
   response.writeHead(status, { 'Content-Type': 'application/json', 'Content-Length': body.length }).end(body)
 }
 
-/** As a person reads it: a second run of a key is what must not happen. */
+/** Marks a second run of a key. */
 function line(at: string, { method, path, key }: Call, run: number): string {
   const what = `${at.slice(11, 23)}  ${method.padEnd(7)}${path}`
   const whose = key === undefined ? 'no key' : `key ${key}  run ${run}${run > 1 ? '  AGAIN' : ''}`

@@ -2,27 +2,27 @@ import { setTimeout as sleep } from 'node:timers/promises'
 import { type Call, numberOf } from './call.ts'
 import type { Outcome } from './run-ledger.ts'
 
-/** What a call has come to when its effect is counted. */
+/** A counted call. */
 export interface Run {
   call: Call
   run: number
   at: string
   /** Aborted when the backend stops. */
   signal: AbortSignal
-  /** To be called when the response is settled, before it is sent: it is what `/_outcome` tells. */
+  /** To be called with the response before it is sent, for `/_outcome`. */
   settle: (outcome: Outcome) => void
 }
 
-/** Reads its settings from the query, so that a mistake there is told before anything counts, and responds. */
+/** Reads the query first, so that an invalid one is refused before the call counts. */
 export type Route = (query: URLSearchParams) => (run: Run) => Promise<void>
 
-/** Longer than the 30 s of a lease: the job that outlives its lock. */
+/** Longer than a lease of 30 s: a job that outlives its lock. */
 const SLOW_MS = 45_000
 const MAX_MS = 600_000
 const MIB = 1024 * 1024
 const MAX_BYTES = 1024 * MIB
 const MAX_EVENTS = 10_000
-/** More than is kept in any case, so that a longer stream is never told as if this were all of it. */
+/** More than is kept, so that a longer stream is never reported as complete. */
 const KEPT_EVENTS = 1_000
 const BLOCK = Buffer.alloc(65_536, 'oncekey ')
 const JSON_TYPE = 'application/json'
@@ -44,7 +44,7 @@ export const ROUTES: Record<string, Route | undefined> = {
     return async (run) => respond(run, status)
   },
 
-  /** Half of a response, then a connection that is gone, as when a process is killed or a cable is cut. */
+  /** Half of a response, then a lost connection. */
   '/cut': () => async (run) => {
     const { response } = run.call
     const body = settled(run, 200)
@@ -104,7 +104,7 @@ function description({ call: { path, method, key }, run, at }: Run, more: object
   return { path, method, key: key ?? null, run, at, ...more }
 }
 
-/** Resolves when more can be written, or the reader has gone. */
+/** Resolves when more can be written, or the client has left. */
 async function room({ call: { response } }: Run): Promise<void> {
   await new Promise<void>((resolve) => {
     const go = () => {

@@ -1,13 +1,13 @@
 import { closeSync, openSync, writeSync } from 'node:fs'
 
-/** The response that belongs to a key: that of its first run. */
+/** The response of the first run of a key. */
 export interface Outcome {
   status: number
   contentType: string
   body: Buffer
 }
 
-/** 'not kept': the key has run, but its response was too large to be remembered. */
+/** 'not kept': the response was too large. */
 export type RunReport = Outcome | 'running' | 'not kept'
 
 /** One line of the ledger file. */
@@ -21,10 +21,10 @@ export interface Entry {
 
 /** A response is a few hundred bytes; with this many keys of the largest size the backend takes 1.6 GB. */
 const MAX_KEPT_BYTES = 16_384
-/** Beyond it new keys are refused: a key that is forgotten would be told as one that never ran. */
+/** Beyond it new keys are refused: a forgotten key would be reported as one that never ran. */
 const MAX_KEYS = 100_000
 
-/** How often each key was run, and with what response. Optionally each run is a line of a file, written before any response. */
+/** The runs of each key and their response; optionally also as lines of a file. */
 export class RunLedger {
   readonly #keys = new Map<string, { runs: number; told: RunReport }>()
   readonly #file: number | undefined
@@ -40,7 +40,7 @@ export class RunLedger {
     return key === undefined || this.#keys.has(key) || this.#keys.size < MAX_KEYS
   }
 
-  /** The effect of a call: counted, and on its way to the disk, when this returns. Returns which run of its key it is. */
+  /** Counts and writes a call. Returns the number of the run of its key. */
   run(entry: Omit<Entry, 'run' | 'key'>, key: string | undefined): number {
     const known = key === undefined ? undefined : this.#keys.get(key)
     const run = key === undefined ? ++this.#unkeyed : (known?.runs ?? 0) + 1

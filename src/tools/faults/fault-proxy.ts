@@ -23,15 +23,15 @@ export interface FaultProxyOptions {
 }
 
 export interface FaultStats {
-  /** Made so far, and open now. */
+  /** All so far, and open ones. */
   connections: number
   open: number
   /** Connections that the target did not take. */
   targetErrors: number
-  /** Bytes that have left for the other side, and those that never will. */
+  /** Bytes that were passed on, and dropped ones. */
   passed: Record<Direction, number>
   swallowed: Record<Direction, number>
-  /** How many connections each kind has struck, once for each direction; latency counts when the first byte waits. */
+  /** Connections by kind of fault, counted for each direction; latency counts when the first byte waits. */
   struck: Record<FaultKind, number>
 }
 
@@ -42,11 +42,11 @@ interface Connection {
   lanes: Lane[]
 }
 
-/** A swallowed end of a stream would keep its connection for ever; as long as a stack keeps a lost peer at least. */
+/** After a dropped end of stream the connection would stay for ever: as long as a TCP stack keeps a lost peer. */
 const LINGER_MS = 60_000
-/** For the other side of a cut connection to end it, too. */
+/** For the other side of a cut connection to end. */
 const FAREWELL_MS = 1_000
-/** On one machine connecting takes no time; a target that does not respond is as good as none. */
+/** Longer than connecting takes on one machine. */
 const CONNECT_MS = 5_000
 
 /** A TCP proxy that injects network faults. `set()` is for new connections, `apply()` for open ones. */
@@ -71,7 +71,7 @@ export class FaultProxy {
     this.#port = options.port ?? 0
   }
 
-  /** The one it listens on, also while it does not. */
+  /** The port, also while it does not listen. */
   get port(): number {
     return this.#port
   }
@@ -90,12 +90,12 @@ export class FaultProxy {
     if (this.#server.listening) this.#server.close()
   }
 
-  /** For connections that are made from now on: these faults for each of them, or what the plan says. */
+  /** For new connections. */
   set(faults: Faults | FaultPlan): void {
     this.#plan = typeof faults === 'function' ? faults : () => faults
   }
 
-  /** For connections that are open now; bytes count from here. */
+  /** For open connections; bytes count from now on. */
   apply(faults: Faults): void {
     for (const { lanes } of this.#open) for (const lane of lanes) lane.use(faults)
   }
@@ -154,7 +154,7 @@ export class FaultProxy {
       socket.once('close', (failed) => {
         clearTimeout(slow)
         const [away, lane] = socket === client ? [target, connection.lanes[0]] : [client, connection.lanes[1]]
-        // A reset on one side is one on the other, but through a blackhole; an end in order went through the lanes.
+        // A reset is passed on, except through a blackhole; an end in order went through the lanes.
         if (lane?.silent === true) {
           lane.endAfterHeld()
           linger(away)
@@ -182,7 +182,7 @@ export class FaultProxy {
       onStruck: (kind, bytes) => this.#strike(kind, n, direction, bytes),
       cut: (reset) => end(connection, reset ? 'reset' : 'close'),
       onDone: () => {
-        // Node destroys a socket that has ended on both sides; one whose end was swallowed is left to the clock.
+        // Node destroys a socket that has ended on both sides; after a dropped end the timer does.
         if (source.readableEnded && !sink.writableEnded && !sink.destroyed) linger(sink)
       },
     })
@@ -205,14 +205,14 @@ function end({ client, target, lanes }: Connection, how: 'close' | 'reset'): voi
     if (socket.destroyed) continue
     if (how === 'reset') reset(socket)
     else {
-      // Unread bytes would turn the end into an RST: what still comes is read and dropped.
+      // Unread bytes would turn the end into an RST: they are read and dropped.
       socket.resume().end()
       linger(socket, FAREWELL_MS)
     }
   }
 }
 
-/** Where there is nothing to reset, or libuv refuses to (EINVAL while an end is on its way out), it is just closed. */
+/** Closes a socket that cannot be reset: not connected, or an end is being sent (EINVAL of libuv). */
 function reset(socket: Socket): void {
   const ending = socket.writableEnded && !socket.writableFinished
   if (socket.connecting || ending) socket.destroy()
@@ -226,7 +226,7 @@ function linger(socket: Socket, forMs = LINGER_MS): void {
 }
 
 async function closed(socket: Socket): Promise<void> {
-  // Not events.once(): it rejects for an error, and what matters here is that it is over.
+  // Not events.once(), which rejects for an error.
   await new Promise<void>((resolve) => {
     if (socket.closed) resolve()
     else socket.once('close', () => resolve())

@@ -7,16 +7,16 @@ export type Directions = Direction | 'both'
  * 'down' the target has done its work and its response is lost.
  */
 export interface Faults {
-  /** Each way takes this much longer; 0 to `jitterMs` more for each piece. The order of the bytes stays. */
+  /** Added to each direction, plus 0 to `jitterMs` for each piece; the order of the bytes stays. */
   latencyMs?: number
   jitterMs?: number
   /** Both connections end: in order (FIN), or with `reset` by RST. */
   cut?: { directions: Directions; afterBytes: number; reset: boolean }
-  /** From there on bytes are swallowed, the end of the stream too; the connections stay open. */
+  /** Bytes are dropped from there on, also the end of the stream; the connections stay open. */
   blackhole?: { directions: Directions; afterBytes: number }
   /** Bytes wait until the fault is lifted, as when TCP repeats lost ones; they pass also after the sender has ended. */
   hold?: { directions: Directions }
-  /** One direction ends in order (FIN) and what follows in it is swallowed; the other goes on. */
+  /** One direction ends in order (FIN), and later bytes in it are dropped; the other goes on. */
   halfClose?: { direction: Direction; afterBytes: number }
   /** Bytes a second in each direction. */
   bytesPerSecond?: number
@@ -33,7 +33,7 @@ export interface Struck {
   connection: number
   kind: FaultKind
   direction?: Direction
-  /** That had passed in this direction. */
+  /** Passed in this direction before. */
   bytes?: number
 }
 

@@ -10,20 +10,20 @@ export interface LaneOptions {
   random: () => number
   now: () => number
   onBytes: (passed: number, swallowed: number) => void
-  /** A fault that takes effect, each kind once a lane; `bytes` had passed by then. */
+  /** Called once for each kind of fault; `bytes` had passed before. */
   onStruck: (kind: FaultKind, bytes: number) => void
-  /** Ends both connections; the lane passes nothing any more. */
+  /** Ends both connections. */
   cut: (reset: boolean) => void
-  /** The source has ended and all that is to pass has passed, or nothing can pass any more. */
+  /** The source has ended and everything has passed, or nothing can pass any more. */
   onDone: () => void
 }
 
-/** What is on its way between being read and being passed on; beyond it the source has to wait. */
+/** Read and not yet passed on; beyond it the source is paused. */
 const MAX_IN_FLIGHT_BYTES = 1_048_576
 /** A limited rate passes this much at a time: about 20 pieces a second. */
 const PIECES_PER_SECOND = 20
 
-/** One direction of a connection: bytes come in order, wait as long as the faults say, and pass or are swallowed. */
+/** One direction of a connection: bytes are delayed in order, and passed or dropped, as the faults say. */
 export class Lane {
   readonly #options: LaneOptions
   readonly #random: () => number
@@ -47,7 +47,7 @@ export class Lane {
     void this.#run()
   }
 
-  /** From the next byte on, counted from here; ends a blackhole. */
+  /** From the next byte on; ends a blackhole. */
   use(faults: Faults): void {
     this.#faults = faults
     this.#passed = 0
@@ -56,18 +56,18 @@ export class Lane {
     this.#wake()
   }
 
-  /** Nothing passes any more; what is in flight is dropped. */
+  /** Drops what is in flight. */
   stop(): void {
     this.#state = 'over'
     this.#wake()
   }
 
-  /** The far end hears nothing of what its peer does in this direction, for now or for good. */
+  /** The sink sees nothing of this direction, for now or for good. */
   get silent(): boolean {
     return this.#state === 'swallowing' || this.#holding
   }
 
-  /** The source is gone without an end of its stream: the sink gets one after what is held. */
+  /** For a source that closed without an end: the sink gets one after what is held. */
   endAfterHeld(): void {
     if (this.#holding && this.#inFlight.at(-1)?.bytes !== null) this.#take(null)
   }
@@ -100,7 +100,7 @@ export class Lane {
         continue
       }
       const waitMs = next.dueMs - this.#options.now()
-      // Unreferenced: a delay keeps no process alive whose connections are gone.
+      // A delay alone must not keep the process alive.
       if (waitMs > 0) await sleep(waitMs, undefined, { ref: false })
       this.#inFlight.shift()
       if (next.bytes === null) {
@@ -114,7 +114,7 @@ export class Lane {
     this.#options.onDone()
   }
 
-  /** All of these bytes, piece by piece: what stands in the way may change within them. */
+  /** Piece by piece, since the faults may change within the bytes. */
   async #pass(bytes: Buffer): Promise<void> {
     for (let at = 0; at < bytes.length && this.#state !== 'over'; ) {
       const obstacle = this.#obstacle()
@@ -137,7 +137,7 @@ export class Lane {
     }
   }
 
-  /** The next fault that bytes of this lane will meet. */
+  /** The next fault of this lane. */
   #obstacle(): { kind: 'cut' | 'blackhole' | 'half-close'; afterBytes: number } | undefined {
     const { cut, blackhole, halfClose } = this.#faults
     const { direction } = this.#options
@@ -164,7 +164,7 @@ export class Lane {
     this.#strike(obstacle?.kind ?? 'blackhole')
   }
 
-  /** Whether the end of the stream may pass: a direction that is to be a blackhole from its first byte is one for it too. */
+  /** Whether the end of the stream may pass; a blackhole from the first byte drops it. */
   #open(): boolean {
     const obstacle = this.#obstacle()
     if (obstacle?.kind === 'blackhole' && obstacle.afterBytes <= this.#passed && this.#state === 'open')
@@ -172,11 +172,10 @@ export class Lane {
     return this.#state === 'open'
   }
 
-  /** Resolves when the kernel has them, so that an RST that follows does not overtake them on their way out of here. */
+  /** Resolves when the kernel has them, so that no later RST overtakes them. */
   async #write(piece: Buffer): Promise<void> {
     const { sink, onBytes } = this.#options
     const failed = await new Promise<boolean>((resolve) => {
-      // A socket that is destroyed calls back with an error, too.
       sink.write(piece, (error) => resolve(error !== null && error !== undefined))
     })
     if (failed) return

@@ -1,9 +1,6 @@
-import { readOption } from '../../config/read-option.ts'
+import { type Given, readOption } from '../../config/read-option.ts'
 import { oneOf, parseDuration, seed, share, whole } from '../../config/setting-values.ts'
 import type { Direction, Directions, FaultPlan, Faults } from './faults.ts'
-
-/** As parseArgs() gives them. */
-export type Given = Record<string, string | boolean | undefined>
 
 export interface FaultSettings {
   listen: { host: string; port: number }
@@ -13,7 +10,7 @@ export interface FaultSettings {
   seed: string
 }
 
-/** Options that change another one. */
+/** Options that need one of others. */
 const NEEDS = [
   ['cut-direction', 'cut-after', 'reset'],
   ['jitter', 'latency'],
@@ -75,7 +72,7 @@ function address(text: string): { host: string; port: number } {
   const [, host = '127.0.0.1', digits] = /^(?:(.+):)?(\d{1,5})$/.exec(text) ?? []
   const port = digits === undefined ? Number.NaN : Number(digits)
   if (!(port <= 65_535)) throw new Error('must be PORT or HOST:PORT')
-  // [::1] is how a URL says it; a socket wants it bare.
+  // A socket takes [::1] without the brackets of a URL.
   return { host: host.replace(/^\[(.*)\]$/, '$1'), port }
 }
 

@@ -4,21 +4,21 @@ import type { Plan } from './plan.ts'
 import { sendPlan } from './send-plan.ts'
 import { GRACE_MS, openClient, type Run } from './simulation.ts'
 
-/** What the check at the end found, besides the ledger's violations. */
+/** The result of the check, besides the violations in the ledger. */
 export interface Checked {
   /** Keys sent in the run. */
   keys: number
-  /** Of these: sent again, with a response. */
+  /** Of these: sent again and got a response. */
   resent: number
   /** Orders of these keys in the list of the service, or payments by their transaction ids. */
   orders: number
-  /** What could not be found out, in plain words. */
+  /** What could not be checked. */
   open: string[]
 }
 
 const LANES = 4
 const PAGE = 100
-/** Clocks of several nodes may differ by so much in `created_at`. */
+/** The largest clock skew between nodes in `created_at`. */
 const SKEW_MS = 300_000
 
 /** Sends every key once more and compares the responses byte for byte, then compares the list with what was sent. */
@@ -55,7 +55,7 @@ export async function check(run: Run): Promise<Checked> {
 
 interface CheckingClient {
   client: Client
-  /** Whose response comes next. */
+  /** The key of the next response. */
   expect: (key: string) => void
 }
 
@@ -75,7 +75,7 @@ function checkingClient(run: Run, number: number): CheckingClient {
   }
 }
 
-/** undefined: it got a response. */
+/** Returns why there was no response. */
 async function resend(
   run: Run,
   { client, expect }: CheckingClient,
@@ -102,13 +102,13 @@ async function resend(
   }
 }
 
-/** Returns how many orders the keys of this run have. */
+/** Returns the number of orders of this run. */
 async function compareList(run: Run, client: Client, endMs: number): Promise<number> {
   const plans = new Map(run.ledger.plans.map((plan) => [plan.key, plan]))
   const found = new Map<string, Order[]>()
   const missing = new Set([...plans.keys()].filter((key) => run.ledger.first(key) !== undefined))
   const oldestMs = Math.min(...[...missing].map((key) => createdMs(run, key)))
-  // What this run made by mistake is not older than the run; orders come newest first.
+  // Orders come newest first, and those of this run are not older than the run.
   const sinceMs = oldestMs - run.now() - SKEW_MS
   const deadlineMs = () => Math.max(1, endMs - run.now())
   let cursor: string | undefined
@@ -148,7 +148,7 @@ function compareOrders(run: Run, plan: Plan | undefined, orders: Order[]): void 
   }
 }
 
-/** By the clock of the service, which is in its response. */
+/** By the clock of the service. */
 function createdMs(run: Run, key: string): number {
   const body = run.ledger.first(key)?.body
   const text = body === undefined ? '' : new TextDecoder().decode(body)

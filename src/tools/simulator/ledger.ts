@@ -23,12 +23,12 @@ export interface Violation {
   detail: string
 }
 
-/** All final responses to each key, held against the first of them. What is broken is said once for each key and kind. */
+/** Compares all final responses of a key with the first one. A violation is reported once for each key and kind. */
 export class Ledger {
   readonly #entries = new Map<string, { plan: Plan; first: FinalResponse | undefined; fresh: number }>()
   readonly #violations = new Map<string, Violation>()
 
-  /** Its request has been sent, or is about to be. */
+  /** To be called before the request is sent. */
   sent(plan: Plan): void {
     this.#entries.set(plan.key, { plan, first: undefined, fresh: 0 })
   }
@@ -73,7 +73,7 @@ function sameBytes(one: Uint8Array, other: Uint8Array): boolean {
   return one.length === other.length && one.every((byte, n) => byte === other[n])
 }
 
-/** As a JSON string, so that whatever a service sends stays on one line. */
+/** A JSON string, so that it stays on one line. */
 function excerpt(bytes: Uint8Array): string {
   const text = new TextDecoder().decode(bytes.subarray(0, 200))
   return JSON.stringify(bytes.length > 200 ? `${text}...` : text)

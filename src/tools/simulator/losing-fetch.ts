@@ -2,7 +2,7 @@ import { follow, sleep } from '../../client/signals.ts'
 import type { FinalResponse } from './ledger.ts'
 import type { Loss } from './plan.ts'
 
-/** What became of one attempt, as its client saw it. */
+/** The outcome of an attempt for its client. */
 export type Outcome = 'fresh' | 'replayed' | 'in progress' | 'limited' | 'lost' | 'failed'
 
 export interface Attempt {
@@ -14,10 +14,10 @@ export interface Attempt {
 }
 
 export interface Lane {
-  /** For the attempt that is about to begin. */
+  /** For the next attempt. */
   nextLoss: () => Loss | undefined
   onAttempt: (attempt: Attempt) => void
-  /** A response that was not lost, and will be the same on every retry. */
+  /** Called with a response that must be the same on every retry. */
   onFinal: (response: FinalResponse) => void
   /** Milliseconds, monotonic. */
   now: () => number
@@ -54,7 +54,7 @@ export function losingFetch(lane: Lane): typeof globalThis.fetch {
   }
 }
 
-/** Never rejects: what the service said is not looked at. */
+/** Never rejects. */
 async function lose(loss: Loss, input: string | URL | Request, init: RequestInit | undefined): Promise<void> {
   const { controller, release } = follow(init?.signal ?? undefined)
   const sending = fetch(input, { ...init, signal: controller.signal }).then(
@@ -69,7 +69,7 @@ async function lose(loss: Loss, input: string | URL | Request, init: RequestInit
   release()
 }
 
-/** A payment that is declined is stored and replayed like one that is completed. */
+/** A declined payment is stored and replayed too. */
 function isFinal(status: number): boolean {
   return status < 400 || status === 402
 }

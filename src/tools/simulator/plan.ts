@@ -2,18 +2,18 @@ import type { OrderInput } from '../../client.ts'
 import { seeded } from './seeded.ts'
 import type { Api, Settings } from './settings.ts'
 
-/** How the response of an attempt is lost: dropped unread, or given up on so long after sending. */
+/** How the response of an attempt is lost: dropped unread, or aborted so long after sending. */
 export type Loss = { how: 'drop' } | { how: 'abort'; afterMs: number }
 
 /** One copy of a request. */
 export interface Copy {
   /** After the first copy. */
   delayMs: number
-  /** By attempt, beginning with the first; undefined, and all after the last: not lost. */
+  /** By attempt; undefined or missing: not lost. */
   losses: readonly (Loss | undefined)[]
 }
 
-/** One request with its key, and all that is meant to happen to it. */
+/** One request with its key and its losses. */
 export interface Plan {
   /** A, B, C ... */
   client: string
@@ -25,16 +25,16 @@ export interface Plan {
   copies: readonly Copy[]
 }
 
-/** So many losses in a row are enough; what comes after them gets through. */
+/** After so many losses an attempt gets through. */
 const MAX_LOSSES = 8
-/** Hardly time for the request to leave, to more than any response takes on one machine. */
+/** From hardly enough to send the request, to longer than a response takes on one machine. */
 const MIN_ABORT_MS = 2
 const MAX_ABORT_MS = 30
-/** Short enough to meet the first copy in flight, now and then. */
+/** Short enough to meet the first copy in flight sometimes. */
 const MAX_COPY_DELAY_MS = 20
 const ITEMS = ['book', 'lamp', 'bücher ✓', 'tea "green"', '本', 'map']
 
-/** The requests of a client. They depend on seed, client and number alone: another --clients adds, and changes none. */
+/** A request of a client. It depends on seed, client and number only, not on --clients. */
 export function planOf(
   settings: Pick<Settings, 'seed' | 'duplicates' | 'failure'> & Partial<Pick<Settings, 'api'>>,
   client: string,
@@ -62,12 +62,12 @@ export function planOf(
   }
 }
 
-/** Keys of payments have 16 characters or more, and no dots. */
+/** Keys of payments have at least 16 characters and no dots. */
 function keyOf(api: Api, name: string): string {
   return api === 'orders' ? name : `payment-${name.replaceAll('.', '_')}`
 }
 
-/** Always draws three numbers, so that --failure changes nothing but what is lost. */
+/** Always draws three numbers, so that --failure changes only the losses. */
 function lossOf(random: () => number, failure: number): Loss | undefined {
   const [lost, how, when] = [random(), random(), random()]
   if (lost >= failure) return undefined

@@ -1,7 +1,7 @@
 import { liveLine, type Terminal } from '../live-line.ts'
 import type { Run } from './simulation.ts'
 
-/** Draws where the run stands until stop(), and tells once that a rate limit is used up. */
+/** Shows the progress until stop(), and once that a rate limit is used up. */
 export function showProgress(run: Run, terminal: Terminal): { stop: () => void } {
   let limitTold = false
   const line = liveLine(terminal, () => {

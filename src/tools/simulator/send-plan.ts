@@ -13,10 +13,9 @@ interface Answered {
   rateLimit: { limit: number; remaining: number } | undefined
 }
 
-/** A payment that is declined is a response, too. */
 const DECLINED = 402
 
-/** Sends the request of the plan, until it gets a response, as the clients of this API do. Rejects with ProblemError. */
+/** Sends the request of a plan until it gets a response. Rejects with ProblemError. */
 export async function sendPlan(client: Client, api: Api, plan: Plan, effort: Effort): Promise<Answered> {
   const { user_id, item, amount } = plan.input
   switch (api) {

@@ -1,5 +1,5 @@
 import { DEMO_SECRET } from '../../config/demo.ts'
-import { readOption } from '../../config/read-option.ts'
+import { type Given, readOption } from '../../config/read-option.ts'
 import { secretFromEnv } from '../../config/secret-from-env.ts'
 import { matching, oneOf, parseDuration, seed, serviceUrl, text, whole } from '../../config/setting-values.ts'
 
@@ -26,12 +26,9 @@ export interface Settings {
   json: boolean
 }
 
-/** As parseArgs() gives them. */
-export type Given = Record<string, string | boolean | undefined>
-
 const MAX_CLIENTS = 200
 const MAX_REQUESTS = 100_000
-/** With more of them lost, hardly any request would ever get its response. */
+/** With more losses hardly any request would get a response. */
 const MAX_FAILURE = 0.9
 const MIN_RATE = 0.01
 const MAX_RATE = 10_000

@@ -20,7 +20,7 @@ export interface Call {
   gaveUp: boolean
 }
 
-/** Where a run stands; the progress is drawn from it. */
+/** The state of a run. */
 export interface Run {
   readonly settings: Settings
   readonly ledger: Ledger
@@ -29,19 +29,19 @@ export interface Run {
   readonly now: () => number
   /** Requests of which every copy has ended. */
   done: number
-  /** Until when a client waits because the service said 429. */
+  /** Until then a client waits after a 429. */
   limitedUntilMs: number
-  /** Of the tightest limit, as the service says in its responses. */
+  /** The tightest limit, from the responses. */
   limit: { limit: number; remaining: number } | undefined
   phase: 'sending' | 'checking' | 'over'
   /** Keys that the check has sent again. */
   checked: number
 }
 
-/** After --duration: requests in flight go on for so long at the most; more than the longest default limit window. */
+/** For requests in flight after --duration: longer than the longest default limit window. */
 export const GRACE_MS = 90_000
 const ATTEMPT_TIMEOUT_MS = 10_000
-/** Losses are on purpose and no overload: nothing is given up before its deadline because of them. */
+/** Losses are simulated: no request is given up before its deadline. */
 const RETRY = { maxAttempts: 1_000, baseMs: 100, capMs: 5_000, budgetReserve: Number.POSITIVE_INFINITY }
 
 export function newRun(settings: Settings): Run {
@@ -96,7 +96,7 @@ function pacer({ settings: { rate }, now }: Run, signal: AbortSignal): () => Pro
   }
 }
 
-/** A client of the SDK for one copy at a time; what it returns sends that copy of a request. */
+/** An SDK client; the returned function sends a copy of a request. */
 function openLane(run: Run, name: string, copy: number, signal: AbortSignal): (plan: Plan) => Promise<void> {
   let call: Call | undefined
   let losses: Plan['copies'][number]['losses'] = []
@@ -124,7 +124,7 @@ function openLane(run: Run, name: string, copy: number, signal: AbortSignal): (p
   }
 }
 
-/** Time and chance of the SDK are as in a partner's program, but for the jitter, which is of the seed. */
+/** An SDK client with its defaults, except that the jitter is from the seed. */
 export function openClient(run: Run, name: string, lane: Parameters<typeof losingFetch>[0]): Client {
   const { url, client, secret, seed } = run.settings
   return createClient({
@@ -143,7 +143,7 @@ function noticeLimit(run: Run, { problem, delayMs }: RetryNotice): void {
   if (problem.status === 429) run.limitedUntilMs = Math.max(run.limitedUntilMs, run.now() + delayMs)
 }
 
-/** Passing troubles are what this is about; a refusal would come again for every request. */
+/** A refusal would come again for every request. */
 function isFatal(error: unknown, signal: AbortSignal): boolean {
   if (!(error instanceof ProblemError)) return true
   return error.gaveUp === 'not retryable' && !signal.aborted

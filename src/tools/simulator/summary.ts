@@ -85,7 +85,7 @@ export function rowOf(client: string, calls: readonly Call[]): Row {
   }
 }
 
-/** The smallest value that is not below this share of them; null of none. `sorted` ascending. */
+/** The nearest-rank percentile of ascending values; null without any. */
 export function percentile(sorted: readonly number[], share: number): number | null {
   const value = sorted[Math.max(0, Math.ceil(sorted.length * share) - 1)]
   return value === undefined ? null : Math.round(value * 10) / 10
@@ -108,7 +108,7 @@ const COLUMNS: [title: string, value: (row: Row) => string | number][] = [
 
 const WORDS = { orders: 'orders in the list', pay: 'payments in the responses', payments: 'payments' }
 
-/** The table, and what the check found, as a person reads it. */
+/** The table and the result of the check. */
 export function summaryText(summary: Summary): string {
   const { clients, total, check, violations, seconds, seed, ok } = summary
   const rows = [COLUMNS.map(([title]) => title)]

@@ -14,7 +14,7 @@ interface Style {
   label: string
   light: string
   dark: string
-  /** Around 0,0: a shape of its own for each, for those who do not tell the colours apart. */
+  /** A shape around 0,0, distinct without colours. */
   path: string
 }
 
@@ -47,7 +47,7 @@ interface Row {
   first: boolean
 }
 
-/** The attempts of a run over time, as an SVG that is readable in light and dark surroundings. */
+/** The attempts of a run over time, as an SVG for light and dark pages. */
 export function timelineSvg(calls: readonly Call[], seed: string): string {
   const rows = rowsOf(calls)
   const lineHeight = rows.length > 30 ? 13 : 17
@@ -105,7 +105,7 @@ function linesOf(calls: readonly Call[]): Call[][] {
   return [...groupBy(calls, ({ copy }) => copy).values()]
 }
 
-/** In the order of their first members. Map.groupBy() is not in Node.js 20. */
+/** Map.groupBy() is not in Node.js 20. */
 function groupBy<K, V>(values: readonly V[], keyOf: (value: V) => K): Map<K, V[]> {
   const groups = new Map<K, V[]>()
   for (const value of values) {
@@ -143,7 +143,6 @@ function callSvg({ client, number, copy, attempts }: Call, x: (ms: number) => nu
   return parts.join('')
 }
 
-/** What is in the picture, by outcome, and what the dashes mean. */
 function legend(): string[] {
   const parts: string[] = []
   let at = 20
