@@ -2,7 +2,7 @@ import { createHash } from 'node:crypto'
 import { setTimeout as sleep } from 'node:timers/promises'
 import type { Charged, PaymentGateway, Unanswered } from './gateway.ts'
 
-export interface SimulatedGatewaySettings {
+interface SimulatedGatewaySettings {
   delayMs: number
   /** 0..1. */
   declineRate: number

@@ -72,6 +72,16 @@ export function alone(mistake: Mistake): Mistake {
   return { ...mistake, alone: true }
 }
 
+const GLUES = Object.entries({
+  nothing: '',
+  dots: '.',
+  colons: ':',
+  spaces: ' ',
+  commas: ',',
+  '|': '|',
+  '&': '&',
+})
+
 /** How lines are joined; the same for v1 and the signature base of RFC 9421. */
 export function layoutMistakes(): Mistake[] {
   const variants: [string, Partial<Draft>][] = [
@@ -85,13 +95,10 @@ export function layoutMistakes(): Mistake[] {
       'the lines were joined by a backslash and an n (a literal \\n): join them by LF ("\\n" in double quotes)',
       { glue: '\\n' },
     ],
-    ['the lines were joined by nothing: join them by LF', { glue: '' }],
-    ['the lines were joined by dots: join them by LF', { glue: '.' }],
-    ['the lines were joined by colons: join them by LF', { glue: ':' }],
-    ['the lines were joined by spaces: join them by LF', { glue: ' ' }],
-    ['the lines were joined by commas: join them by LF', { glue: ',' }],
-    ['the lines were joined by |: join them by LF', { glue: '|' }],
-    ['the lines were joined by &: join them by LF', { glue: '&' }],
+    ...GLUES.map(([name, glue]): [string, Partial<Draft>] => [
+      `the lines were joined by ${name}: join them by LF`,
+      { glue },
+    ]),
   ]
   return variants.map(([says, change]) => ({
     axis: 'layout',
@@ -103,23 +110,18 @@ export function layoutMistakes(): Mistake[] {
 const METHODS = ['GET', 'POST', 'PUT', 'PATCH', 'DELETE', 'OPTIONS']
 
 export function methodMistakes(at: number, wrap: (value: string) => string = (value) => value): Mistake[] {
+  const of = (says: string, signed: (old: string) => string) => replace('method', at, says, signed)
   const others = METHODS.map((other) =>
-    replace(
-      'method',
-      at,
-      `the method ${other} was signed, another one was sent: sign the method that is sent`,
-      () => wrap(other),
+    of(`the method ${other} was signed, another one was sent: sign the method that is sent`, () =>
+      wrap(other),
     ),
   )
   const head =
     'the method HEAD was signed and another one arrived: a proxy or cache makes GET of HEAD, so send GET'
-  const lower = replace(
-    'method',
-    at,
-    'the method was signed in lower case: sign it in capitals, as sent',
-    (old) => old.replace(/[A-Z]+$/, (m) => m.toLowerCase()),
+  const lower = of('the method was signed in lower case: sign it in capitals, as sent', (old) =>
+    old.replace(/[A-Z]+$/, (m) => m.toLowerCase()),
   )
-  return [lower, ...[...others, replace('method', at, head, () => wrap('HEAD'))].map(alone)]
+  return [lower, ...[...others, of(head, () => wrap('HEAD'))].map(alone)]
 }
 
 export function keyMistakes(at: number, key: string, wrap: (value: string) => string): Mistake[] {
@@ -148,41 +150,21 @@ export function keyMistakes(at: number, key: string, wrap: (value: string) => st
 
 /** `client`: who the partner takes itself for, if that is known. */
 export function clientMistakes(sent: boolean, client: string | undefined): Mistake[] {
-  const at = place('client')
+  const of = (says: string, signed: (old: string) => string | undefined) =>
+    replace('client', place('client'), says, signed)
   const found = [
-    replace(
-      'client',
-      at,
-      'the line of the client id was empty: put the client id there, "default" if none is sent',
-      () => '',
-    ),
-    replace(
-      'client',
-      at,
-      'the line of the client id was missing: put it between the target and the key',
-      () => undefined,
-    ),
-    replace('client', at, 'the client id was signed in lower case: sign X-Client-Id as sent', (old) =>
-      old.toLowerCase(),
-    ),
-    replace('client', at, 'the client id was signed in upper case: sign X-Client-Id as sent', (old) =>
-      old.toUpperCase(),
-    ),
+    of('the line of the client id was empty: put the client id there, "default" if none is sent', () => ''),
+    of('the line of the client id was missing: put it between the target and the key', () => undefined),
+    of('the client id was signed in lower case: sign X-Client-Id as sent', (old) => old.toLowerCase()),
+    of('the client id was signed in upper case: sign X-Client-Id as sent', (old) => old.toUpperCase()),
   ]
   if (sent) {
     const says = 'the client "default" was signed, X-Client-Id says another: sign what X-Client-Id says'
-    found.push(replace('client', at, says, () => 'default'))
+    found.push(of(says, () => 'default'))
   }
   if (client !== undefined) {
     const why = sent ? 'X-Client-Id says another' : 'X-Client-Id was not sent'
-    found.push(
-      replace(
-        'client',
-        at,
-        `the client "${client}" was signed, ${why}: send X-Client-Id: ${client}`,
-        () => client,
-      ),
-    )
+    found.push(of(`the client "${client}" was signed, ${why}: send X-Client-Id: ${client}`, () => client))
   }
   return found
 }

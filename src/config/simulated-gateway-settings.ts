@@ -1,4 +1,10 @@
-import type { SimulatedGatewaySettings } from '../../internal/payments/simulated-gateway.ts'
+/** SIMULATED_GATEWAY, as internal/payments takes it. No import of it here: the sidecar has these settings too. */
+export interface SimulatedGatewaySettings {
+  delayMs: number
+  declineRate: number
+  failureRate: number
+  seed: number
+}
 
 /** As a gateway nearby, without failures. */
 export const SIMULATED_DEFAULTS: SimulatedGatewaySettings = {

@@ -32,7 +32,7 @@ async function verify(
   return reports
 }
 
-test('the hash is over what the help says, byte for byte', () => {
+test('the hash covers the bytes that --help describes', () => {
   const entry = { client: 'acme', seq: 1, at: AT, eventType: 'payment.completed', entry: '{"text":"ä 😀"}' }
   const text = `acme\n1\n${AT}\npayment.completed\n{"text":"ä 😀"}`
   const first = createHash('sha256').update(Buffer.alloc(32)).update(text, 'utf8').digest('hex')
@@ -60,7 +60,7 @@ describe('a check', () => {
       assert.deepEqual([run(changed)?.kind, run(changed)?.seq], ['changed', 3])
     })
   }
-  test('is content with a sound chain and its head, or without knowing one', () => {
+  test('finds no fault in a sound chain, with its head or without', () => {
     const check = new ChainCheck([{ seq: 2, hash: entries[1]?.hash ?? '' }])
     assert.equal(run(entries, check), undefined)
     assert.equal(check.end({ seq: 5, hash: entries[4]?.hash ?? '' }), undefined)
@@ -81,7 +81,7 @@ describe('an export', () => {
       ],
     )
   })
-  test('may begin in the middle of a chain, and says so', async () => {
+  test('may begin in the middle of a chain, which is reported', async () => {
     const [report] = await verify(chain(9).slice(4))
     assert.deepEqual([report?.from, report?.entries, report?.head.seq, report?.fault], [5, 5, 9, null])
   })
@@ -109,7 +109,7 @@ describe('an export', () => {
       assert.deepEqual([report?.fault?.kind, report?.fault?.seq], [kind, seq])
     })
   }
-  test('that was cut is found out by a noted head', async () => {
+  test('that was cut is detected by a noted head', async () => {
     const entries = chain(5)
     const noted = new Map([['acme', [{ seq: 5, hash: entries[4]?.hash ?? '' }]]])
     assert.equal((await verify(entries, noted))[0]?.fault, null)

@@ -77,7 +77,7 @@ test('an observation becomes an entry, with the time at which it was seen', asyn
   ])
 })
 
-test('equal ones of a writing become one entry with a count, others stay apart', async () => {
+test('equal observations of one write become one entry with a count, others do not', async () => {
   const { observations, entries } = world()
   for (let n = 0; n < 1_000; n++) observations.add(REFUSED)
   const others: Partial<AuditObservation>[] = [
@@ -151,7 +151,7 @@ for (const [effect, again] of [
   })
 }
 
-test('that a writing may have come through is not forgotten when the next one certainly did not', async () => {
+test('an entry that may be written stays so after a later write that certainly failed', async () => {
   const { observations, written, state } = world()
   observations.add(REFUSED)
   state.response = away('unknown')
@@ -166,7 +166,7 @@ test('that a writing may have come through is not forgotten when the next one ce
   )
 })
 
-test('what comes in during an outage is folded over all of it', async () => {
+test('observations during an outage are folded over the whole outage', async () => {
   const { observations, entries, state } = world()
   observations.add(REFUSED)
   state.response = away('none')
@@ -181,7 +181,7 @@ test('what comes in during an outage is folded over all of it', async () => {
   assert.equal(total(entries()), 1 + 5_000)
 })
 
-test('an entry that the database refuses is lost and told, once for all of them, and no other is', async () => {
+test('an entry that the database refuses is lost and reported once, and no other entry is', async () => {
   const { observations, entries, lost, state } = world()
   for (const client of ['a', 'b', 'c', 'd']) observations.add({ ...REFUSED, client })
   observations.add({ ...REFUSED, client: 'b' })
@@ -195,7 +195,7 @@ test('an entry that the database refuses is lost and told, once for all of them,
   assert.deepEqual(lost, [[3, 'refused']])
 })
 
-test('memory is bounded: beyond ten thousand entries they are lost, counted, and told once a writing', async () => {
+test('memory is bounded: beyond ten thousand entries the others are lost, counted, and reported once for each write', async () => {
   const { observations, entries, lost } = world()
   for (let n = 0; n < 10_500; n++) observations.add({ ...REFUSED, client: `client-${n}` })
   // There is room in the entry of this one.
@@ -210,7 +210,7 @@ test('memory is bounded: beyond ten thousand entries they are lost, counted, and
   assert.equal(entries().length, 10_001)
 })
 
-test('what waits to be sent again counts for that bound', async () => {
+test('entries that wait for another try count for that bound', async () => {
   const { observations, lost, state } = world()
   state.response = away('none')
   for (let n = 0; n < 9_999; n++) observations.add({ ...REFUSED, client: `client-${n}` })
@@ -220,7 +220,7 @@ test('what waits to be sent again counts for that bound', async () => {
   assert.deepEqual(lost, [[2, 'full']])
 })
 
-test('a writing asks a database that is away no more than once for each statement', async () => {
+test('one write sends each statement once to a database that is away', async () => {
   const { observations, state } = world()
   state.response = away('none')
   for (let n = 0; n < 5_000; n++) observations.add({ ...REFUSED, client: `client-${n}` })
@@ -228,7 +228,7 @@ test('a writing asks a database that is away no more than once for each statemen
   assert.equal(state.tries, 128)
 })
 
-test('what the database takes and what it does not take of one statement is not mixed up, nor asked for in a circle', async () => {
+test('accepted and refused entries of one statement are not mixed up, and refused ones are not sent again', async () => {
   const { observations, entries, lost, state } = world()
   state.response = ({ client }) => (client === 'b' ? away('none')() : Promise.resolve())
   for (const client of ['a', 'b', 'c']) observations.add({ ...REFUSED, client })
@@ -247,7 +247,7 @@ test('what the database takes and what it does not take of one statement is not 
   assert.deepEqual([state.tries, lost], [4, []])
 })
 
-test('calls during a writing share it, and none of them rejects', async () => {
+test('calls during a write share it, and none of them rejects', async () => {
   const { observations, state, entries } = world()
   observations.add(REFUSED)
   await Promise.all([observations.write(), observations.write(), observations.write()])
@@ -255,7 +255,7 @@ test('calls during a writing share it, and none of them rejects', async () => {
   assert.equal(entries().length, 1)
 })
 
-test('the end writes everything, also what came in during the last writing', async () => {
+test('close() writes everything, also what came during the last write', async () => {
   const { observations, entries, lost, state } = world()
   let open = () => {}
   state.response = () =>
@@ -280,7 +280,7 @@ test('the end writes everything, also what came in during the last writing', asy
   assert.deepEqual(lost, [[1, 'stopped']])
 })
 
-test('the end waits for a database that comes back', async () => {
+test('close() waits for a database that comes back', async () => {
   const { observations, entries, lost, state } = world()
   observations.add(REFUSED)
   state.response = () => (state.tries < 3 ? away('none')() : Promise.resolve())
@@ -288,7 +288,7 @@ test('the end waits for a database that comes back', async () => {
   assert.deepEqual([entries().length, lost], [1, []])
 })
 
-test('the end does not wait for ever, and tells what it has lost', async () => {
+test('close() does not wait for ever, and reports what is lost', async () => {
   const { observations, lost, state } = world()
   for (const client of ['a', 'a', 'b']) observations.add({ ...REFUSED, client })
   state.response = away('none')

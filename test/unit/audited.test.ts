@@ -52,7 +52,7 @@ for (const code of CODES) {
   })
 }
 
-test('what may have taken effect is not called refused', () => {
+test('a request that may have taken effect is not recorded as refused', () => {
   const problem = { code: 'store_unavailable', effect: 'unknown' } as const
   assert.equal(observedEvent({ status: 503, replayed: false, problem }), 'payment.unresolved')
 })
@@ -64,7 +64,7 @@ test('a first response, also a decline, is nothing to observe, and its replay is
   }
 })
 
-describe('the stage', () => {
+describe('the middleware', () => {
   const seen: AuditObservation[] = []
   let handler: Middleware = async () => {}
   let caller: RequestState['caller']
@@ -124,12 +124,12 @@ describe('the stage', () => {
     ])
   })
 
-  test('leaves nothing of a request without a caller', async () => {
+  test('records nothing of a request without a caller', async () => {
     const { status, seen } = await ask(fails(limited), [], '')
     assert.deepEqual([status, seen], [429, []])
   })
 
-  test('sees a problem that an inner stage has already made a response of', async () => {
+  test('sees a problem that an inner middleware has already rendered', async () => {
     const { seen } = await ask(async (ctx) => {
       const error = new ServiceError('backend_timeout', 'No response.', { effect: 'unknown' })
       renderProblem(ctx, error, report)
@@ -140,7 +140,7 @@ describe('the stage', () => {
     )
   })
 
-  test('takes a defect for what the edge makes of it', async () => {
+  test('records a defect as the 500 that it becomes', async () => {
     const { status, seen } = await ask(fails(new TypeError('of undefined')))
     assert.equal(status, 500)
     assert.deepEqual(
@@ -168,7 +168,7 @@ describe('the stage', () => {
     )
   })
 
-  test('leaves nothing of a first response', async () => {
+  test('records nothing of a first response', async () => {
     const { status, seen } = await ask(async (ctx) => {
       ctx.status = 402
       ctx.body = {}

@@ -12,7 +12,7 @@ function assertFits(patches: readonly Patch[]): void {
   for (const { file, text } of patchedFiles(patches)) assert.ok(text !== '', file)
 }
 
-test('the pauses of webhooks can be made short in the product as it is, and are as many', () => {
+test('the pauses of webhooks can be shortened by patches, and their number is the same', () => {
   const patches = quickPauses('events')
   assert.equal(patches.length, 3)
   assertFits(patches)

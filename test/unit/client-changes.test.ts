@@ -22,12 +22,12 @@ function clients(list: Record<string, Record<string, number | undefined>>, minSc
 
 const NONE = { limits: null, min_scheme: null, secrets_added: [], secrets_retiring: [], secrets_gone: [] }
 
-test('clients that stay as they are are not told', () => {
+test('unchanged clients are not reported', () => {
   const same = { acme: { a: undefined, b: 5 } }
   assert.deepEqual(changesBetween(clients(same), clients(same)), [])
 })
 
-test('a rotation tells the new secret and the one that retires', () => {
+test('a rotation reports the new secret and the retiring one', () => {
   const changes = changesBetween(
     clients({ acme: { a: undefined } }),
     clients({ acme: { a: 5, b: undefined } }),
@@ -37,7 +37,7 @@ test('a rotation tells the new secret and the one that retires', () => {
   ])
 })
 
-test('clients and secrets that come and go are told, and a changed scheme', () => {
+test('new and removed clients and secrets are reported, and a changed scheme', () => {
   const before = clients({ gone: { a: undefined }, less: { b: undefined, c: 5 } })
   const after = clients({ new: { d: undefined }, less: { b: undefined } })
   assert.deepEqual(changesBetween(before, after), [
@@ -52,7 +52,7 @@ test('clients and secrets that come and go are told, and a changed scheme', () =
   assert.deepEqual(strict, [{ client: 'acme', change: 'changed', ...NONE, min_scheme: 'v1' }])
 })
 
-test('limits that change are told', () => {
+test('changed limits are reported', () => {
   const before = clients({ acme: { a: undefined } })
   const [[id, acme] = []] = before
   assert.ok(id !== undefined && acme !== undefined)

@@ -78,7 +78,7 @@ test('the recommendation is what the client does by itself', async (t) => {
   assert.equal(byDefault.configs.length, 0)
 })
 
-test('it is read once, with the first request, by anybody: no credentials are sent', async (t) => {
+test('it is read once, with the first request, without credentials', async (t) => {
   const { client, configs, orders } = await partner(t, { config: [config(OWN)], orders: [created()] })
   assert.equal(configs.length, 0)
   await Promise.all([client.orders.create(INPUT), client.orders.create(INPUT)])
@@ -154,7 +154,7 @@ describe('the defaults hold where the service', () => {
   }
 })
 
-test('a service that could not say is asked again after a minute, not before', async (t) => {
+test('after a failed read it is read again a minute later, not before', async (t) => {
   const { client, clock, configs, waits } = await partner(t, {
     config: [problem(503, 'shutting_down'), config(OWN)],
     orders: [created(), created(), created(), problem(418, 'teapot'), created()],
@@ -181,13 +181,13 @@ test('a caller who aborts does not wait for it', { timeout: 10_000 }, async (t) 
   assert.equal(orders.length, 0)
 })
 
-test('a service that does not respond holds the first request up for seconds, and then the defaults hold', async (t) => {
+test('a service that does not respond delays the first request by seconds, then the defaults hold', async (t) => {
   const { client, orders } = await partner(t, { config: [silence], orders: [created()] })
   await client.orders.create(INPUT)
   assert.equal(orders.length, 1)
 })
 
-test('retryConfig() tells what the service says, signed and retried like any request', async (t) => {
+test('retryConfig() returns what the service recommends, signed and retried like any request', async (t) => {
   const { client, configs } = await partner(
     t,
     { config: [cutBeforeResponse, config(OWN)], orders: [] },

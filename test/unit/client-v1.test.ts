@@ -101,7 +101,7 @@ test('a payment that is declined is an outcome and no error', async (t) => {
   assert.equal(attempts, 1)
 })
 
-test('a 402 that is no payment is an error: of the service as it says, of somebody else as unexpected', async (t) => {
+test('a 402 that is no payment is an error: the problem of the service, or an unexpected response', async (t) => {
   const { client } = await partner(t, [
     problem(402, 'a_later_code'),
     respond(402, '<html>', { 'Content-Type': 'text/html' }),
@@ -123,7 +123,7 @@ test('elsewhere 402 is a problem', async (t) => {
   assert.equal((await client.request('/pay', { method: 'POST', body: '{}', outcomes })).status, 402)
 })
 
-test('a response that is no payment is told, and may have taken effect', async (t) => {
+test('a response that is no payment is an error whose effect is unknown', async (t) => {
   const bodies = [
     { payment: null },
     { payment: [] },
@@ -183,7 +183,7 @@ test('a page of the audit trail keeps the members of each entry', async (t) => {
   assert.deepEqual(targets(server), ['GET /api/v1/audit-logs', 'GET /api/v1/audit-logs'])
 })
 
-test('what is no page of the audit trail is told', async (t) => {
+test('a response that is no page of the audit trail is an error', async (t) => {
   const bodies = [
     { entries: [{ seq: 1 }], next_cursor: null },
     { entries: [entry(1)] },
@@ -198,7 +198,7 @@ test('what is no page of the audit trail is told', async (t) => {
   }
 })
 
-test('what is not where a caller stands is told', async (t) => {
+test('a response without rate limits is an error', async (t) => {
   const bodies = [{ limits: [{ name: 'x' }], tightest: null }, { limits: [] }, { tightest: null }]
   const { client } = await partner(
     t,
@@ -234,7 +234,7 @@ test('request() refuses a Request, and does not take it for a path', async (t) =
   )
 })
 
-test('a wrong API key option is told without the key, and so are two ways to say who calls', () => {
+test('an invalid apiKey option is refused without showing it, and so are two kinds of credentials', () => {
   const make = (options: object) => () =>
     createClient({ baseUrl: 'http://127.0.0.1', apiKey: API_KEY, ...options })
   for (const apiKey of ['', 'hush hush', 'hush\n', 'hüsh', 42]) {

@@ -31,7 +31,7 @@ const verify = (
   secret: string | string[] = SECRET,
 ) => webhooks.verify(body, headers, { secret, now: () => NOW })
 
-test('a webhook that Standard Webhooks has signed is verified, as text and as bytes, with either kind of headers', async () => {
+test('a webhook signed by the library of Standard Webhooks is verified, as text and as bytes, with both kinds of headers', async () => {
   assert.deepEqual(await verify(BODY, signed()), EVENT)
   assert.deepEqual(await verify(Buffer.from(BODY), new Headers(signed())), EVENT)
   assert.deepEqual(await verify(BODY, signed(BODY, NOW - 299_000)), EVENT)

@@ -60,7 +60,7 @@ function assertSigned(request: Arrived, atMs: number): void {
 const keys = ({ arrived }: ScriptedServer) =>
   new Set(arrived.map(({ headers }) => headers['idempotency-key']))
 
-test('an order is created with a key of its own, and the response says all that there is to know', async (t) => {
+test('an order is created with a key of its own, and the result has all of the response', async (t) => {
   const headers = {
     'X-Request-Id': 'req-1',
     'X-RateLimit-Limit': '10',
@@ -176,7 +176,7 @@ for (const [status, code, more] of FINAL) {
   })
 }
 
-test('a problem tells what the service said, and what that means', async (t) => {
+test('a problem has what the service reported, and whether it took effect', async (t) => {
   const errors = [{ pointer: '/amount', detail: 'must be positive' }]
   const step = problem(422, 'validation_failed', { errors, retryable: false, request_id: 'req-9' })
   const { client } = await partner(t, [step])
@@ -188,7 +188,7 @@ test('a problem tells what the service said, and what that means', async (t) => 
   assert.equal(error.message, 'The detail. [validation_failed, key key-001, request req-9]')
 })
 
-test('after a lost response only a word about the key itself says that nothing took effect', async (t) => {
+test('after a lost response only a response about the key shows that nothing took effect', async (t) => {
   const after = async (...steps: Step[]) => {
     const { client } = await partner(t, steps)
     return (await failure(client.orders.create(INPUT))).effect
@@ -223,7 +223,7 @@ test('the wait that the service asks for is the least, and jitter comes on top',
   assert.equal(error.retryAfterMs, 3_600_000)
 })
 
-test('a longer Retry-After than the problem itself says is believed', async (t) => {
+test('a Retry-After that is longer than that of the problem is used', async (t) => {
   const step = problem(429, 'rate_limited', { retry_after_ms: 1_200 }, { 'Retry-After': '30' })
   const { client, waits } = await partner(t, [step, created()], { random: () => 0 })
   await client.orders.create(INPUT)
@@ -332,7 +332,7 @@ test('requests may share one signal, however many they are', async (t) => {
   assert.deepEqual(warnings, [])
 })
 
-test('each wait is told, for the log', async (t) => {
+test('onRetry is called before each wait', async (t) => {
   const told: unknown[] = []
   const { client } = await partner(t, [HTML, created()], {
     onRetry: ({ key, attempt, delayMs, problem: { code, status } }) =>
@@ -342,7 +342,7 @@ test('each wait is told, for the log', async (t) => {
   assert.deepEqual(told, [{ key: 'k', attempt: 1, delayMs: 100, code: 'unexpected_answer', status: 502 }])
 })
 
-test('a response that is too long is not read on, and not asked for again', async (t) => {
+test('a response that is too long is not read to its end, and not requested again', async (t) => {
   const { client, arrived } = await partner(t, [respond(201, 'x'.repeat(2_000))], { maxResponseBytes: 1_000 })
   const error = await failure(client.orders.create(INPUT))
   assert.deepEqual([error.code, error.effect], ['answer_too_large', 'unknown'])

@@ -273,7 +273,7 @@ for (const [name, values, rule] of BAD) {
   }
 }
 
-test('all faults are told at once', () => {
+test('all faults are reported at once', () => {
   const settings = {
     ...Object.fromEntries(BAD.map(([name, [value = '']]) => [name, value])),
     REDIS_URL: 'no',
@@ -369,7 +369,7 @@ test('durations are whole numbers of ms, s, m or h', () => {
   )
 })
 
-test('serve --help and --print-config know the settings of serve, and proxy --help those of the sidecar', () => {
+test('serve --help and --print-config show the settings of serve, and proxy --help those of the sidecar', () => {
   const names = (command: 'serve' | 'proxy --verify') =>
     printConfig(readSettings(command, {}))
       .split('\n')

@@ -74,7 +74,7 @@ test('what is older than a quarter of an hour is forgotten, whatever comes in be
   )
 })
 
-test('the busiest clients of the last five minutes are told, the busiest first', () => {
+test('the busiest clients of the last five minutes are reported, the busiest first', () => {
   const { traffic, pass, once } = world()
   for (let i = 0; i < 9; i++) once('answered', 'gone')
   pass(5 * 60_000)
@@ -88,7 +88,7 @@ test('the busiest clients of the last five minutes are told, the busiest first',
   ])
 })
 
-test('a flood of client names takes no more memory than a bucket has places, and a busy one is still counted', () => {
+test('a flood of client names takes bounded memory, and a busy client is still counted', () => {
   const { traffic, once } = world()
   once('answered', 'busy')
   for (let i = 0; i < 5_000; i++) once('answered', `c${i}`)

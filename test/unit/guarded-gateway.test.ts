@@ -35,7 +35,7 @@ function puppet(charge: ChargeResult, find: FindResult | Promise<FindResult> = {
   return { state, guarded, states }
 }
 
-describe('the circuit breaker round the payment gateway', () => {
+describe('the circuit breaker of the payment gateway', () => {
   test('opens after five charges in a row that got no response, and closes by itself', async (t) => {
     const { state, guarded, states } = puppet(TIMEOUT, TIMEOUT)
     t.after(() => guarded.close())
@@ -58,7 +58,7 @@ describe('the circuit breaker round the payment gateway', () => {
     assert.equal((await guarded.charge(CHARGE, options)).outcome, 'completed')
   })
 
-  test('while it asks whether the gateway is back, charges are turned away and do not wait', async (t) => {
+  test('during a probe charges are refused and do not wait', async (t) => {
     const { state, guarded } = puppet(TIMEOUT)
     t.after(() => guarded.close())
     let response = (_: FindResult) => {}
@@ -91,7 +91,7 @@ describe('the circuit breaker round the payment gateway', () => {
     assert.equal(guarded.restMs(), undefined)
   })
 
-  test('opens although lookups go well in between, and by lookups that do not', async (t) => {
+  test('opens although lookups succeed in between, and by failed lookups', async (t) => {
     const { guarded } = puppet(TIMEOUT)
     t.after(() => guarded.close())
     for (let n = 0; n < 5; n++) {
@@ -133,7 +133,7 @@ describe('a charge', () => {
     }
   })
 
-  test('is not tried again when its time to leave is over', async (t) => {
+  test('is not tried again when it may not be sent any more', async (t) => {
     const { state, guarded } = puppet(UNSENT)
     t.after(() => guarded.close())
     let asked = 0

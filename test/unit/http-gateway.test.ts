@@ -41,7 +41,7 @@ describe('a charge', () => {
     })
   }
 
-  test('is sent once, with its key, its exact amount and what comes along', async (t) => {
+  test('is sent once, with its key, its exact amount and more headers', async (t) => {
     const { url, arrived } = await scriptedServer(t, COMPLETED)
     const gateway = httpGateway({ url: `${url}/base/`, timeoutMs: 5_000 })
     t.after(() => gateway.close())
@@ -60,7 +60,7 @@ describe('a charge', () => {
     )
   })
 
-  test('goes with the credentials of the URL', async (t) => {
+  test('is sent with the credentials of the URL', async (t) => {
     const { url, arrived } = await scriptedServer(t, COMPLETED)
     const gateway = httpGateway({ url: url.replace('//', '//me:s%40cret@'), timeoutMs: 5_000 })
     t.after(() => gateway.close())
@@ -159,13 +159,13 @@ describe('a charge', () => {
     assert.equal(arrived.length, 300)
   })
 
-  test('that finds nobody listening was not sent', async (t) => {
+  test('to a closed port was not sent', async (t) => {
     const gateway = httpGateway({ url: `http://127.0.0.1:${await freePort()}`, timeoutMs: 5_000 })
     t.after(() => gateway.close())
     assert.equal((await gateway.charge(CHARGE, { mayLeave })).outcome, 'unsent')
   })
 
-  test('that finds no TLS was not sent: not a byte of it arrives', async (t) => {
+  test('to a server without TLS was not sent: not a byte of it arrives', async (t) => {
     let received = ''
     const plain = createServer((socket) => {
       socket
@@ -187,7 +187,7 @@ describe('a charge', () => {
     assert.doesNotMatch(received, /charges|4242/)
   })
 
-  test('whose time to leave is over is not sent, on a new connection and on a kept one', async (t) => {
+  test('that may not be sent any more is not sent, on a new connection and on a kept one', async (t) => {
     const { url, arrived } = await scriptedServer(t, COMPLETED)
     const gateway = httpGateway({ url, timeoutMs: 5_000 })
     t.after(() => gateway.close())
@@ -207,7 +207,7 @@ describe('a lookup', () => {
     assert.deepEqual([arrived[0]?.method, arrived[0]?.target], ['GET', `/charges/${CHARGE.key}`])
   })
 
-  test('says of nothing but 404 that there is none', async (t) => {
+  test('reports only for 404 that there is no charge', async (t) => {
     const { url } = await scriptedServer(
       t,
       respond(404, ''),

@@ -2,7 +2,7 @@ import assert from 'node:assert/strict'
 import { test } from 'node:test'
 import { HELP, keys } from '../../src/cli/keys.ts'
 
-test('everything that is wrong with the command line is told before any store is opened', async () => {
+test('every fault of the command line is reported before a store is opened', async () => {
   const one = ['--client', 'a', '--scope', 'POST /', '--key', 'k']
   for (const [args, message] of [
     [[], /say list, show, resolve, release, import or log/],

@@ -68,7 +68,7 @@ describe('the OpenAPI document', () => {
     assert.ok(!elsewhere.operations.some(({ path }) => path === '/metrics'))
   })
 
-  test('in production leaves out what only the demo has, and nobody is let in unknown', () => {
+  test('in production has no demo routes, and every route needs credentials', () => {
     const real = new ApiDocument(describeApi({ metricsPort: undefined, production: true }))
     const paths = (document: ApiDocument) => document.operations.map(({ path }) => path)
     assert.deepEqual(
@@ -90,7 +90,7 @@ describe('the OpenAPI document', () => {
     }
   })
 
-  test('describes what is sent for each type of event, with the headers of Standard Webhooks', () => {
+  test('describes the webhook of each type of event, with the headers of Standard Webhooks', () => {
     assert.deepEqual(api.webhooks.map(({ type }) => type).sort(), [...EVENT_TYPES].sort())
     for (const { type, headers, examples } of api.webhooks) {
       assert.deepEqual(headers.sort(), ['webhook-id', 'webhook-signature', 'webhook-timestamp'], type)
@@ -128,7 +128,7 @@ describe('the OpenAPI document', () => {
     }
   })
 
-  test('says who may sign how: v0 only where there is a body, and an API key only for payments', () => {
+  test('describes the credentials: v0 only with a body, and an API key only for payments', () => {
     const security = JSON.stringify([['signatureV1'], ['messageSignatureInput', 'messageSignature']])
     for (const operation of api.operations.filter(({ signed }) => signed)) {
       const given = operation.security.map((one) => Object.keys(one))

@@ -87,7 +87,7 @@ async function reader(t: TestContext, ...middlewares: Middleware[]) {
   }
 }
 
-test('what koa-bodyparser has parsed is read as exactly as what we parse', async (t) => {
+test('a body parsed by koa-bodyparser gives the same exact amounts', async (t) => {
   const theirs = await reader(t, parsedBody(LIMITS), parsedJson())
   const ours = await reader(t, rawBody(LIMITS), jsonBody())
   for (const body of [
@@ -226,7 +226,7 @@ async function payMany(t: TestContext, failureRate: number, times: number, numbe
   return { pattern, paid, counts }
 }
 
-test('failures on purpose are those of the seed, before anything is paid, and are counted', async (t) => {
+test('simulated failures follow the seed, come before a payment, and are counted', async (t) => {
   const { pattern, paid, counts } = await payMany(t, 0.3, 40)
   const random = seeded('seed-1')
   assert.equal(pattern, Array.from({ length: 40 }, () => (random() < 0.3 ? 'x' : '.')).join(''))
@@ -244,11 +244,11 @@ test('a rate of 0 fails none, a rate of 1 all', async (t) => {
   assert.equal((await payMany(t, 1, 10)).pattern, 'x'.repeat(10))
 })
 
-test('none fails on purpose after an attempt that left open what happened', async (t) => {
+test('no failure is simulated after an attempt with an open outcome', async (t) => {
   assert.equal((await payMany(t, 1, 10, 2)).pattern, '.'.repeat(10))
 })
 
-test('a defect is no failure on purpose', () => {
+test('a defect is no simulated failure', () => {
   for (const error of [new Error('x'), new ServiceError('internal_error', 'x'), undefined]) {
     assert.equal(isSimulatedFailure(error), false)
   }

@@ -63,7 +63,7 @@ describe('an amount has at most the decimals of its currency', () => {
     })
   }
 
-  test('in every currency the finest amount is taken and a finer one is not', () => {
+  test('every currency accepts its smallest amount and refuses a smaller one', () => {
     for (const [currency, decimals] of CURRENCIES) {
       const finest = decimals === 0 ? '1' : `0.${'0'.repeat(decimals - 1)}1`
       assert.equal(parse(amountIn(currency, finest)).amount, finest)
@@ -177,7 +177,7 @@ describe('metadata', () => {
   })
 })
 
-test('what is no payment is refused where it is wrong', () => {
+test('an invalid payment is refused with the pointer to its fault', () => {
   for (const text of ['null', '[]', '"payment"', '5', 'true']) assert.deepEqual(pointers(text), [''])
   assert.deepEqual(pointers('{}'), ['/amount', '/currency', '/payment_method'])
   assert.deepEqual(pointers('{"amount":0,"currency":1,"payment_method":2,"description":3,"metadata":4}'), [
@@ -195,14 +195,14 @@ test('what is no payment is refused where it is wrong', () => {
   ])
 })
 
-test('nothing is thrown but validation_failed, and no refusal quotes a value', () => {
+test('every error is validation_failed and quotes no value', () => {
   fc.assert(fc.property(fc.json(), (text) => void refusal(text)))
   const text =
     '{"amount":"hunter2","currency":"hunter2","payment_method":"hunter2\\u0000","metadata":{"a":["hunter2"]}}'
   assert.doesNotMatch(JSON.stringify(refusal(text)), /hunter2/)
 })
 
-test('what is taken is as the OpenAPI document describes it', () => {
+test('every accepted payment matches the OpenAPI document', () => {
   const api = new ApiDocument(describeApi({ metricsPort: undefined }))
   for (const body of [
     paymentWith({ metadata: { a: 'b' }, description: 'x' }),

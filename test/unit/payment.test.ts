@@ -10,7 +10,7 @@ import {
 } from '../../internal/payments/payment.ts'
 import { ROUTES, scopeOf } from '../../src/service/routes.ts'
 
-test('of a payment method no more than the last 4 characters are shown, and of a short one nothing', () => {
+test('the last 4 characters of a payment method are shown, and nothing of a short one', () => {
   for (const [method, masked] of [
     ['4111111111111111', '****1111'],
     ['12345678', '****5678'],
@@ -24,7 +24,7 @@ test('of a payment method no more than the last 4 characters are shown, and of a
   }
 })
 
-test('the key at the gateway is another one for each client, route and key', () => {
+test('the key at the gateway differs for each client, route and key', () => {
   const key = gatewayKeyOf('acme', 'POST /api/v1/payments', 'key-1')
   assert.match(key, /^[0-9a-f]{64}$/)
   assert.equal(gatewayKeyOf('acme', 'POST /api/v1/payments', 'key-1'), key)
@@ -77,7 +77,7 @@ test('a payment is shown with its exact amount and without what it does not have
   ])
 })
 
-test('the completer waits between one second and ten minutes, the longer the more often it has asked', () => {
+test('the pause between two lookups grows from one second to ten minutes', () => {
   for (let checks = 1; checks < 100; checks++) {
     assert.equal(pauseMs(checks, 0), 1_000)
     assert.ok(pauseMs(checks, 0.999_999) <= 600_000)

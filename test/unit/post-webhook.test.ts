@@ -14,7 +14,7 @@ import { createAuthority } from '../support/certificates.ts'
 const STRICT = { allowLocal: false }
 const DEMO = { allowLocal: true }
 
-test('an address is public only if it is one machine of the internet', () => {
+test('private and special addresses are not public', () => {
   for (const address of [
     '1.1.1.1',
     '8.8.8.8',
@@ -171,7 +171,7 @@ describe('the address that is connected to', () => {
     })
   }
 
-  test('a name that leads elsewhere a moment later is looked up once', async (t) => {
+  test('a name that changes is resolved once', async (t) => {
     const { port, connections } = await tcpServer(t, () => {})
     let asked = 0
     const lookup: LookupAll = (_host, _options, done) =>
@@ -231,7 +231,7 @@ describe('a receiver', () => {
     assert.deepEqual(await to('localhost', ca), { status: 200, text: '1', retryAfter: undefined })
   })
 
-  test('that does not answer is given up in time', async (t) => {
+  test('that does not respond ends in time', async (t) => {
     const { port } = await tcpServer(t, () => {})
     await assert.rejects(post(port, 300), /no response within 0\.3 s/)
   })

@@ -31,7 +31,7 @@ test('with a target alone the defaults of the contract are in force', () => {
   assert.deepEqual([idempotencyStore, rateLimits], ['postgres', []])
 })
 
-test('options stand before variables', () => {
+test('options take precedence over variables', () => {
   const args = [...TARGET, '--port', '9000', '--host', '::1']
   const { settings } = readProxyConfig(args, { PORT: '1', HOST: '127.0.0.2', REDIS_URL: 'redis://r' })
   assert.deepEqual([settings.port, settings.host, settings.idempotencyStore], [9000, '::1', 'redis'])
@@ -96,7 +96,7 @@ for (const [args, fault] of [
   })
 }
 
-test('all faults of options and settings are told at once', () => {
+test('all faults of options and settings are reported at once', () => {
   const faults = faultsOf(['--on-5xx', 'x', '--timeout', 'y'], { MAX_BODY_BYTES: 'z' })
   assert.equal(faults.length, 4, faults.join('\n'))
 })

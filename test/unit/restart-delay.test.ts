@@ -17,7 +17,7 @@ test('the pause doubles from 0.1 s to 30 s', () => {
   assert.equal(restartDelayMs(10_000, 0).delayMs, 30_000)
 })
 
-test('a minute of health begins it anew', () => {
+test('after a ready minute the pause begins at 0.1 s again', () => {
   assert.deepEqual(delays(3, 59_999), [100, 200, 400])
   assert.deepEqual(delays(3, 60_000), [100, 100, 100])
   assert.deepEqual(restartDelayMs(9, 60_000), { delayMs: 100, deathsInRow: 1 })

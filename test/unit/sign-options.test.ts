@@ -68,7 +68,7 @@ for (const [[command, ...args], says] of BAD) {
   })
 }
 
-test('without a secret it is said where to put one', async () => {
+test('without a secret the error names where to set one', async () => {
   delete process.env.ONCEKEY_SECRET
   await assert.rejects(sign(['/']), /there is no secret: set ONCEKEY_SECRET/)
   process.env.ONCEKEY_SECRET = 'hunter2-hunter2'
@@ -88,7 +88,7 @@ test('a recorded request is read byte for byte, with LF or CR LF', () => {
   assert.deepEqual([request.target, request.body.bytes.length], ['/orders', 0])
 })
 
-test('what an editor adds behind a body of a known length is left out, and said', () => {
+test('a newline that an editor adds after the body is left out and noted', () => {
   const long = parseRawRequest(Buffer.from('POST / HTTP/1.1\ncontent-length: 2\n\n{}\n'))
   assert.equal(long.request.body.bytes.toString(), '{}')
   assert.match(long.notes.join(), /^1 bytes behind the body/)

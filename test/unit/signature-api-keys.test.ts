@@ -56,7 +56,7 @@ describe('API_KEYS', () => {
     })
   }
 
-  test('every fault is told at once', () => {
+  test('every fault is reported at once', () => {
     assert.throws(() => parseApiKeys(`x,:${KEY},a:1`), /entry 1 .*; entry 2 .*; entry 3 /)
   })
 })

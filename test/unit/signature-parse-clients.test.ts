@@ -24,7 +24,7 @@ test('clients are read with their secrets and schemes', () => {
   assert.equal(clients.get('cafe.partner')?.minScheme, undefined)
 })
 
-test('limits of a client are checked by the rule that is given, and named by their place', () => {
+test('limits of a client are checked by the given rule, and faults name their place', () => {
   const checkLimits = (text: string) => {
     if (text !== 'client=600/60s') throw new Error('they are odd')
   }
@@ -113,7 +113,7 @@ for (const [name, content, message] of FAULTS) {
   })
 }
 
-test('all faults are told at once', () => {
+test('all faults are reported at once', () => {
   const content = {
     acme: { secrets: [''] },
     zeta: { secrets: [1], min_scheme: 'v9' },

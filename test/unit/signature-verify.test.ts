@@ -193,7 +193,7 @@ test('an unknown client, a wrong signature and another secret give the same byte
   }
 })
 
-test('a repeated X-Client-Id is an unknown client, even if both say the same', () => {
+test('a repeated X-Client-Id is an unknown client, also with equal values', () => {
   const request = toRequest(ORDER, signV1('acme-1', ORDER))
   request.rawHeaders = [...request.rawHeaders, 'x-client-id', 'acme']
   const unknown = check(toRequest({ ...ORDER, client: 'nobody' }, signV1('acme-1', ORDER)))

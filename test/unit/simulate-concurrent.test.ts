@@ -8,7 +8,7 @@ import { serveApp } from '../support/serve-app.ts'
 
 const lasting = apiKeys([{ user: 'ann', key: 'key-of-ann' }])
 
-test('a temporary key is that of its user until it is removed, beside the lasting ones', () => {
+test('a temporary key works until it is removed, beside the keys of the settings', () => {
   const keys = new TemporaryApiKeys(lasting)
   const [one, other] = [keys.add('simulation-1'), keys.add('simulation-2')]
   assert.notEqual(one, other)
@@ -20,7 +20,7 @@ test('a temporary key is that of its user until it is removed, beside the lastin
   assert.deepEqual([keys.find(one), keys.find(other), keys.find('')], [undefined, 'simulation-2', undefined])
 })
 
-test('the user of a simulation is there while it runs, and gone after it, whatever came of it', async (t) => {
+test('the user of a simulation exists while it runs only, also when it fails', async (t) => {
   const keys = new TemporaryApiKeys(lasting)
   const seen: string[] = []
   const found: (string | undefined)[] = []

@@ -22,13 +22,13 @@ describe('the simulated gateway', () => {
     assert.deepEqual(await gateway.find(CHARGE.key), first)
   })
 
-  test('declines what ends in declined', async () => {
+  test('declines a payment method that ends in declined', async () => {
     const gateway = simulatedGateway(FAST)
     const charge = { ...CHARGE, paymentMethod: 'pm_test_declined' }
     assert.equal((await gateway.charge(charge, { mayLeave })).outcome, 'declined')
   })
 
-  test('charges nothing that may not leave', async () => {
+  test('charges nothing that may not be sent any more', async () => {
     const gateway = simulatedGateway(FAST)
     assert.equal((await gateway.charge(CHARGE, { mayLeave: () => false })).outcome, 'unsent')
     assert.deepEqual(await gateway.find(CHARGE.key), { outcome: 'none' })
@@ -68,7 +68,7 @@ describe('the simulated gateway', () => {
 })
 
 describe('SIMULATED_GATEWAY', () => {
-  test('names what is not as usual', () => {
+  test('has defaults for what it leaves out', () => {
     assert.deepEqual(parseSimulatedGateway('decline=0.05'), { ...SIMULATED_DEFAULTS, declineRate: 0.05 })
     const all = parseSimulatedGateway('delay=0ms,decline=1,failure=.5,seed=42')
     assert.deepEqual(all, { delayMs: 0, declineRate: 1, failureRate: 0.5, seed: 42 })

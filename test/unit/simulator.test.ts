@@ -37,7 +37,7 @@ describe('what is sent', () => {
     )
   })
 
-  test('is lost and sent twice about as often as is asked for, and losses do not change the orders', () => {
+  test('is lost and sent twice about as often as the options say, and losses do not change the orders', () => {
     const plans = Array.from({ length: 2_000 }, (_, n) => planOf(SETTINGS, 'B', n))
     const losses = plans.flatMap(({ copies }) => copies.flatMap((copy) => copy.losses))
     const lost = losses.filter((loss) => loss !== undefined)
@@ -192,7 +192,7 @@ describe('the progress', () => {
     for (const line of written) assert.match(line, /^[ -~]+\n$/)
   })
 
-  test('says once why it waits, and how to have more', (t) => {
+  test('reports once that a limit is used up, and how to start without limits', (t) => {
     const { run, written, pass, progress } = show(t, false)
     run.limit = { limit: 10, remaining: 0 }
     run.limitedUntilMs = run.now() + 57_000
@@ -225,7 +225,7 @@ describe('the timeline', () => {
     assert.equal([...svg.matchAll(/class="gap"/g)].length, 4 + 1, 'and the one of the legend')
   })
 
-  test('says what is what, has units, and is readable in the dark', () => {
+  test('has a legend and units, and colours for a dark page', () => {
     const svg = timelineSvg(calls, 's')
     for (const text of [
       'fresh',
@@ -252,7 +252,7 @@ describe('the timeline', () => {
     assert.equal([...svg.matchAll(/<title>/g)].length, 100)
   })
 
-  test('of nothing is a picture all the same', () => {
+  test('of no attempts is a valid picture', () => {
     assert.ok(!/NaN|undefined|Infinity/.test(timelineSvg([], 's')))
   })
 })
