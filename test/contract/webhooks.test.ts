@@ -612,6 +612,19 @@ for (const kind of KINDS) {
       assert.equal(endpoint?.failingSince, undefined)
     })
 
+    test('what ended 30 days ago is forgotten as fast as it came', async (t) => {
+      const client = newClient()
+      const { endpoint } = await add(client, 'https://partner.example/')
+      await database.run(
+        (sql) => sql`
+          INSERT INTO webhook_deliveries (client, endpoint, object, type, position, at, state, ended_at)
+            SELECT ${client}, ${endpoint.id}::uuid, gen_random_uuid(), 'order.created', n, now(), 'delivered',
+              now() - interval '31 days' FROM generate_series(1, 2500) AS n`,
+      )
+      node(t, { everyMs: 50 })
+      await until('an empty table', async () => (await deliveries(client)).length === 0)
+    })
+
     test('what ended 30 days ago is forgotten', async (t) => {
       const client = newClient()
       const { received, url } = await startWebhookReceiver(t)
