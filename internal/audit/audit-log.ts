@@ -21,7 +21,7 @@ export interface NewEntry {
 export type WrittenEntry = Omit<ChainEntry, 'client'>
 
 export interface Page {
-  /** Exactly this one; all if left out. */
+  /** Only entries of this type. */
   eventType?: string | undefined
   limit: number
   /** Only entries with a lower number than this. */
@@ -30,10 +30,9 @@ export interface Page {
 
 export interface AuditLog {
   /**
-   * Writes the entry behind the last one of its client and resolves with its number after COMMIT. Calls that arrive
-   * while a statement is in flight share the next one; entries of one client keep the order of the calls. Rejects
-   * with `store_unavailable`, whose `effect` is 'unknown' when the entry may be there all the same, or with the
-   * driver's error if the entry itself is refused.
+   * Appends an entry and resolves with its number after COMMIT. Concurrent calls share a statement; entries of one client
+   * keep their order. Rejects with `store_unavailable`, whose `effect` is 'unknown' when the entry may be written, or
+   * with the error of the driver.
    */
   append(entry: NewEntry): Promise<number>
   /** Newest first. */

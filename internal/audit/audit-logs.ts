@@ -6,10 +6,8 @@ import { type AuditLog, EVENT_TYPE, type WrittenEntry } from './audit-log.ts'
 type Parameter = string | string[] | undefined
 
 /**
- * `GET /api/v1/audit-logs?event_type=&limit=&cursor=`: own entries, newest first:
- * `{"entries":[{"seq","at","event_type",…,"hash"}],"next_cursor":string|null}`, with the members of each entry between
- * its type and its hash. `limit` 1 to 100, default 20. Entries that are written while a partner pages never move the
- * later pages.
+ * `GET /api/v1/audit-logs?event_type=&limit=&cursor=`, newest first:
+ * `{"entries":[{"seq","at","event_type",…,"hash"}],"next_cursor":string|null}`. New entries never move the later pages.
  */
 export function listAuditLogs(log: AuditLog): Middleware {
   return async function listAuditLogs(ctx) {
@@ -17,14 +15,14 @@ export function listAuditLogs(log: AuditLog): Middleware {
     const limit = parseLimit(ctx.query.limit)
     const before = parseCursor(ctx.query.cursor)
     const eventType = parseEventType(ctx.query.event_type)
-    // One more than asked for tells whether there is another page.
+    // One row more shows whether there is another page.
     const found = await log.list(client, { eventType, limit: limit + 1, before })
     ctx.set('Content-Type', 'application/json; charset=utf-8')
     ctx.body = pageJson('entries', found, { limit, write: entryJson, cursorOf: ({ seq }) => String(seq) })
   }
 }
 
-/** The members go in as they were written, so that an amount stays the decimal that it was. */
+/** The members are copied as text, so that amounts stay exact decimals. */
 export function entryJson({ seq, at, eventType, entry, hash }: WrittenEntry): string {
   const members = entry.trim().slice(1, -1).trim()
   return (
@@ -33,7 +31,7 @@ export function entryJson({ seq, at, eventType, entry, hash }: WrittenEntry): st
   )
 }
 
-/** The number of the last entry of the page before, which only we need to know. Throws `invalid_request`. */
+/** The number of the last entry of the page before. Throws `invalid_request`. */
 export function parseCursor(value: Parameter): number | undefined {
   if (value === undefined) return undefined
   // 15 digits: exact as a number, and fewer than a bigint has.
@@ -44,7 +42,7 @@ export function parseCursor(value: Parameter): number | undefined {
 /** Longer than any type there is. */
 const MAX_EVENT_TYPE = 64
 
-/** One type, exactly; also one that we have never heard of. Throws `invalid_request`. */
+/** One type, also an unknown one. Throws `invalid_request`. */
 export function parseEventType(value: Parameter): string | undefined {
   if (value === undefined) return undefined
   if (typeof value === 'string' && value.length <= MAX_EVENT_TYPE && EVENT_TYPE.test(value)) return value

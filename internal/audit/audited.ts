@@ -5,11 +5,11 @@ import { ServiceError } from '../core/service-error.ts'
 import { type AuditObservation, type Outcome, observedEvent } from './observation.ts'
 
 export interface AuditedOptions {
-  /** Takes it without being waited for. */
+  /** Must not block. */
   observe: (observation: AuditObservation) => void
   /** Method and pattern, such as `POST /pay`. */
   route: string
-  /** The key where it is not in the header; undefined if there is none that is valid. */
+  /** The key, where it is not in the header; undefined without a valid one. */
   keyOf?: (ctx: MiddlewareContext) => string | undefined
 }
 
@@ -38,7 +38,7 @@ export function audited({ observe, route, keyOf = keyInHeader }: AuditedOptions)
       requestId,
       route,
       status: outcome.status,
-      // A replay has passed nothing that could have failed: no problem document was rendered for it.
+      // A replay has no problem document.
       code: outcome.replayed ? undefined : outcome.problem?.code,
       key: attempt?.key ?? keyOf(ctx),
     })
@@ -49,13 +49,13 @@ function outcomeOfResponse({ status, res, state: { problem } }: MiddlewareContex
   return { status, replayed: res.hasHeader('Idempotent-Replayed'), problem }
 }
 
-/** What the edge will make of it. */
+/** The response to an error. */
 function outcomeOfThrown(error: unknown): Outcome {
   if (error instanceof ServiceError) return { status: error.status, replayed: false, problem: error }
   return { status: 500, replayed: false, problem: { code: 'internal_error', effect: 'unknown' } }
 }
 
-/** A key as payments take it; whatever else came in the header is not kept. */
+/** A key of a payment; other values are not stored. */
 const KEY = /^"?([A-Za-z0-9_-]{1,255})"?$/
 
 function keyInHeader(ctx: MiddlewareContext): string | undefined {

@@ -44,7 +44,7 @@ export interface Fault {
   detail: string
 }
 
-/** Follows one chain from entry to entry, in the order of their numbers, up to the first broken place. */
+/** Checks one chain in the order of its entries, up to the first fault. */
 export class ChainCheck {
   readonly #noted: readonly Head[]
   #head: Head
@@ -55,7 +55,7 @@ export class ChainCheck {
     this.#head = start
   }
 
-  /** The last entry that was found sound. */
+  /** The last valid entry. */
   get head(): Head {
     return this.#head
   }
@@ -79,7 +79,7 @@ export class ChainCheck {
     return undefined
   }
 
-  /** After the last entry; `recorded` is the head that the database has, null if it has none, undefined if not known. */
+  /** To be called after the last entry. `recorded`: the head in the database, null without one, undefined if not known. */
   end(recorded: Head | null | undefined): Fault | undefined {
     const { seq, hash } = this.#head
     if (recorded === null && seq > 0)

@@ -1,10 +1,9 @@
 import type { ProblemCode } from '../core/service-error.ts'
 
 /**
- * What the payments room itself does not write down, because nothing happens to a payment:
- * `payment.replayed`: responded with the stored response. `payment.conflict`: refused for what is known of its key.
- * `payment.refused`: refused, and for certain without effect. `payment.unresolved`: responded with an error that leaves
- * open whether it took effect; what came of it follows as the payment's own entry.
+ * Events that change no payment. `payment.replayed`: the stored response was sent. `payment.conflict`: refused for its
+ * key. `payment.refused`: refused without effect. `payment.unresolved`: an error that leaves the effect open; the entry
+ * of the payment follows.
  */
 export type ObservedEvent = 'payment.replayed' | 'payment.conflict' | 'payment.refused' | 'payment.unresolved'
 
@@ -16,7 +15,7 @@ export interface Outcome {
   problem: { code: ProblemCode; effect: 'none' | 'unknown' } | undefined
 }
 
-/** Something to be written down of one request. */
+/** One request for the audit trail. */
 export interface AuditObservation {
   client: string
   eventType: ObservedEvent
@@ -29,7 +28,7 @@ export interface AuditObservation {
 }
 
 const CONFLICTS = new Set<ProblemCode>(['idempotency_key_reused', 'request_in_progress', 'outcome_unknown'])
-/** These codes say by themselves that the effect is unknown. */
+/** With these codes the effect is unknown. */
 const OPEN = new Set<ProblemCode>(['internal_error', 'backend_timeout'])
 
 /** undefined: nothing to observe. A first response, also a decline, is in the trail with the payment itself. */

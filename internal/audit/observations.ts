@@ -6,9 +6,9 @@ export interface ObservationsOptions {
   append: AuditLog['append']
   /** Unix milliseconds. */
   now: () => number
-  /** A new id for each entry: by it, a writing whose response was lost is found again. */
+  /** A new id for each entry, by which a write is found whose response was lost. */
   newId: () => string
-  /** How many observations will never be written, and why; told at most once for each writing. */
+  /** Called with the number of lost observations, at most once for each write. */
   onLost: (count: number, why: 'full' | 'refused' | 'stopped', cause?: unknown) => void
 }
 
@@ -21,30 +21,28 @@ interface Waiting extends AuditObservation {
   observedAtMs: number
 }
 
-/** Between two writings: as long as that a flood is folded, short enough to find one's entry when looking for it. */
+/** Between two writes: a flood is folded, and an entry is soon there. */
 const WRITE_EVERY_MS = 1_000
-/** Entries of one kind (client, event, route, status, code) in one writing that keep their key; the others share one. */
+/** Entries of one kind (client, event, route, status, code) in a write with a key; the others share one. */
 const KEYED_OF_A_KIND = 5
-/** Entries in memory, about 5 MB: during an outage each kind has six at the most, so this many take many clients. */
+/** About 5 MB. During an outage each kind has six entries at most. */
 const MAX_ENTRIES = 10_000
-/** Sent at once: as many as fit into one statement of the log. */
+/** As many as fit into one statement of the log. */
 const CHUNK = 128
-/** Between two tries at the end. */
+/** Between two tries of close(). */
 const CLOSE_RETRY_MS = 200
 
 /**
- * Observations on their way into the audit trail. Unlike the entries of the payments, which are committed together with
- * what they tell, these are written a moment later and in groups: no request waits for them, and a database that is away
- * neither delays a response nor loses them, as long as there is room. Equal ones within a writing become one entry with a
- * `count`, so that a client that is refused a thousand times a second writes six entries and not a thousand. A process that is
- * killed loses what it saw in the last second (and during an outage); every other loss is counted and told.
+ * Writes observations into the audit trail in groups, in the background, so that a database that is away neither delays a
+ * response nor loses them, as long as there is room. Equal ones of a write become one entry with a `count`. A process
+ * that is killed loses the last second; every other loss is counted and reported.
  */
 export class Observations {
   readonly #options: ObservationsOptions
   #waiting = new Map<string, Waiting>()
-  /** By kind: how many in #waiting have a key. */
+  /** By kind: entries with a key in #waiting. */
   #keyed = new Map<string, number>()
-  /** Taken out of #waiting, in order; their text is final. */
+  /** Taken out of #waiting in order, with final texts. */
   #sending: Sending[] = []
   #overflow = 0
   #writing: Promise<void> | undefined
@@ -55,7 +53,7 @@ export class Observations {
     this.#options = options
   }
 
-  /** Writes what has come together, once a second until close(). */
+  /** Writes once a second until close(). */
   start(): void {
     this.#timer = setInterval(() => void this.write(), WRITE_EVERY_MS).unref()
   }
@@ -86,7 +84,7 @@ export class Observations {
     }
   }
 
-  /** Resolves when what has come together is written, or the database is away; a call meanwhile shares it. Never rejects. */
+  /** Writes all; resolves also when the database is away. Concurrent calls share a write. Never rejects. */
   write(): Promise<void> {
     this.#writing ??= this.#writeAll().finally(() => {
       this.#writing = undefined
@@ -94,12 +92,12 @@ export class Observations {
     return this.#writing
   }
 
-  /** Takes nothing more; resolves when all is written, or `withinMs` is over and the rest is lost. */
+  /** Resolves when all is written, or after `withinMs`: the rest is lost. */
   async close(withinMs: number): Promise<void> {
     this.#closed = true
     clearInterval(this.#timer)
     const untilMs = performance.now() + withinMs
-    // A writing that is in flight may have begun before the last was added.
+    // A write in flight may have begun before the last entry.
     await this.#writing
     await this.write()
     while (this.#left() > 0 && performance.now() < untilMs) {
@@ -115,7 +113,7 @@ export class Observations {
     return counts.reduce((sum, count) => sum + count, 0)
   }
 
-  /** First what an earlier try left: as long as that is not written, what comes in goes on being folded. */
+  /** First the rest of an earlier write; new entries are folded until it is written. */
   async #writeAll(): Promise<void> {
     if (this.#overflow > 0) this.#options.onLost(this.#overflow, 'full')
     this.#overflow = 0
@@ -127,7 +125,7 @@ export class Observations {
     }
   }
 
-  /** false: the database is away, and the next writing tries again. */
+  /** false: the database is away. */
   async #sendAll(): Promise<boolean> {
     while (this.#sending.length > 0) {
       const chunk = this.#sending.slice(0, CHUNK)
@@ -138,7 +136,7 @@ export class Observations {
     return true
   }
 
-  /** Resolves with what has to be sent again. */
+  /** Resolves with the entries to be sent again. */
   async #send(chunk: readonly Sending[]): Promise<Sending[]> {
     const results = await Promise.allSettled(chunk.map((entry) => this.#options.append(entry)))
     const again: Sending[] = []

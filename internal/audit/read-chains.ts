@@ -2,22 +2,22 @@ import type { Database } from '../database/database.ts'
 import { parseEntry } from './audit-log.ts'
 import type { ChainEntry, Head } from './chain.ts'
 
-/** What the database has of one client's chain, all at one moment. */
+/** The chain of one client in the database, of one moment. */
 export interface ChainEnd {
   client: string
-  /** null: the record of the end is not there. */
+  /** null: there is no record of the end. */
   head: Head | null
   /** The number of the last entry, 0 without any. */
   last: number
 }
 
-/** These read cold pages of big tables for an operator who waits; no request does. */
+/** For operators: cold pages of large tables. */
 const DEADLINE_MS = 60_000
 const CLIENTS_IN_PAGE = 200
 /** At 64 KiB an entry at the very most 32 MiB, usually 200 KiB. */
 const ENTRIES_IN_PAGE = 500
 
-/** Of every client that has entries or a head, in the order of their names; or of one. */
+/** Of every client with entries or a head, by name; or of one. */
 export async function* chainEnds(database: Database, only?: string): AsyncGenerator<ChainEnd> {
   let after = ''
   for (;;) {
@@ -81,7 +81,7 @@ export async function firstSince(
   return row === undefined || row.seq === null ? undefined : Number(row.seq)
 }
 
-/** How many entries there are by the records of their ends: for a progress line. */
+/** The number of entries by the records of their ends, for a progress line. */
 export async function countEntries(database: Database, only?: string): Promise<number> {
   const [row] = await database.run(
     (sql) => sql`

@@ -2,10 +2,10 @@ import type { Database } from '../database/database.ts'
 import { ChainCheck, type ChainEntry, type Fault, type Head } from './chain.ts'
 import { chainEnds, chainEntries } from './read-chains.ts'
 
-/** What became of one client's chain. */
+/** The result for the chain of one client. */
 export interface ChainReport {
   client: string
-  /** The number of the first entry that was looked at: 1 but in an export that begins later. */
+  /** The number of the first entry: 1, except in an export that begins later. */
   from: number
   /** Entries found sound, up to the first broken place. */
   entries: number
@@ -14,12 +14,12 @@ export interface ChainReport {
   fault: Fault | null
 }
 
-/** Heads that an operator wrote down, by client. */
+/** Heads noted by an operator, by client. */
 export type NotedHeads = ReadonlyMap<string, readonly Head[]>
 
 export interface VerifyOptions {
   noted: NotedHeads
-  /** Told after each entry. */
+  /** Called after each entry. */
   onEntry?: () => void
 }
 
@@ -33,14 +33,14 @@ export async function* verifyDatabase(
     seen.add(client)
     const check = new ChainCheck(options.noted.get(client) ?? [])
     const to = Math.max(last, head?.seq ?? 0)
-    // From far below the first: an entry 0 or -1 is none of ours.
+    // From below the first, to find foreign entries 0 or -1.
     const entries = chainEntries(database, client, Number.MIN_SAFE_INTEGER, to)
     yield await follow(client, check, entries, head, options.onEntry)
   }
   yield* unseen(options.noted, seen)
 }
 
-/** Of clients that have no entries, and of whom a head was noted. */
+/** Clients without entries but with a noted head. */
 function* unseen(noted: NotedHeads, seen: ReadonlySet<string>): Generator<ChainReport> {
   for (const [client, heads] of noted) {
     if (seen.has(client)) continue

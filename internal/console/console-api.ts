@@ -12,7 +12,7 @@ import { openOutcomes, seenOf } from './open-outcomes.ts'
 import { overview } from './overview.ts'
 import type { ClientStanding } from './shown.ts'
 
-/** What an operator says of a payment that the gateway did not tell about. */
+/** The outcome of a payment, given by an operator. */
 export interface Settling {
   client: string
   id: string
@@ -28,7 +28,7 @@ export interface ConsoleOptions extends LifeOptions {
   nodes: NodeBoard
   /** The client whose keys a search on the page begins with. */
   searchClient: string
-  /** Of one client, without using any. */
+  /** The limits of a client, without using them. */
   standings: (client: string) => Promise<ClientStanding[]>
   /** false: the payment has changed since. undefined: there are no payments. */
   settle?: (settling: Settling) => Promise<boolean>
@@ -43,12 +43,12 @@ export interface ConsoleApi {
   settlePayment: Middleware
 }
 
-/** The limits of as many clients are looked at for each overview. */
+/** Clients whose limits an overview reads. */
 const STANDINGS = 8
 
 const text = z.string().min(1, 'must not be empty').max(20_000, 'is too long')
 
-/** Or ''. The first slash ends the type, so that a refusal takes one look at each character. */
+/** Or ''. The first slash ends the type, so that matching is linear. */
 const CONTENT_TYPE = /^(?:[!-.0-~]{1,127}\/[ -~]{1,255})?$/
 
 const SEARCH = z.object({
@@ -87,7 +87,7 @@ const SETTLE = z.strictObject({
   reason: operatorReason,
 })
 
-/** What the page of the console asks. Behind signIn, the changes behind jsonBody too. Every change is audited. */
+/** The API of the console. Behind signIn, and changes behind jsonBody. Every change is audited. */
 export function consoleApi(options: ConsoleOptions): ConsoleApi {
   const { kind, searchClient, nodes: board, ledger, records, standings, settle, now } = options
   const open = openOutcomes(ledger, records)
@@ -98,7 +98,7 @@ export function consoleApi(options: ConsoleOptions): ConsoleApi {
       const clients = await Promise.all(
         seen.clients.map(async (one, place) => ({
           ...one,
-          // A limiter that is away says nothing; the rest of the page is worth seeing then above all.
+          // The page is needed above all while the limiter is away.
           standings: place < STANDINGS ? await standings(one.client).catch(() => undefined) : undefined,
         })),
       )

@@ -10,25 +10,25 @@ export interface LifeOptions {
   records: KeyRecords
   /** Routes that take keys, e.g. `POST /orders`; undefined: any path may, and each key of the client is looked at. */
   scopes: readonly string[] | undefined
-  /** The log of resolutions is not a part of the audit trail that is read anyway. */
+  /** The log of resolutions is not in the audit trail. */
   resolutionsElsewhere: boolean
 }
 
 interface AuditEntry {
-  /** undefined: not a part of the chain. */
+  /** undefined: not in the chain. */
   seq: number | undefined
   at: string
   event: string
   entry: string
 }
 
-/** Enough to know a response again; a page shows no megabytes. */
+/** Longer bodies are cut. */
 const MAX_BODY_CHARACTERS = 4_000
-/** Entries of the client that are looked through, the newest first: no index knows the keys. */
+/** Newest entries of the client that are searched: there is no index by key. */
 const LOOKED_THROUGH = 10_000
-/** Without the route, all keys of the client are walked through: it ends after this long. */
+/** Without a route all keys of the client are scanned, for this time at most. */
 const LOOK_MS = 3_000
-/** That is some megabytes of a table that may lie on a busy disk. */
+/** Some megabytes of a table, maybe from a busy disk. */
 const DEADLINE_MS = 8_000
 const MAX_ENTRIES = 200
 const UUID = /^[0-9a-f]{8}(-[0-9a-f]{4}){3}-[0-9a-f]{12}$/i
@@ -58,7 +58,7 @@ export async function lifeOfKey(
   return { client, key, records: found.flat(), complete, orders, payments, audit, lookedThrough }
 }
 
-/** Where a key may be. `complete`: there was the time to look everywhere. */
+/** Candidates. `complete`: all keys were scanned. */
 interface Ids {
   ids: KeyRecord['id'][]
   complete: boolean

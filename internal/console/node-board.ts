@@ -8,13 +8,13 @@ export interface SeenNode {
   id: string
   /** Since its last report. */
   silentMs: number
-  /** undefined: another version wrote what this one cannot read. */
+  /** undefined: the report of another version cannot be read. */
   report: NodeReport | undefined
 }
 
-/** Where the processes of one kind tell each other how they are. All reject with `store_unavailable`. */
+/** Reports of the processes of one kind. All methods reject with `store_unavailable`. */
 export interface NodeBoard {
-  /** Takes the place of the last report of this id. Those that have been silent for ten minutes go with it. */
+  /** Replaces the last report of this id, and deletes those that are older than ten minutes. */
   write(id: string, report: NodeReport): Promise<void>
   /** Those of the last ten minutes. */
   read(): Promise<SeenNode[]>
@@ -22,7 +22,7 @@ export interface NodeBoard {
   remove(id: string, deadlineMs: number): Promise<void>
 }
 
-/** More than that, one page does not show. */
+/** One page does not show more. */
 const MAX_NODES = 200
 
 /** In the table `nodes`, which service and sidecar may share. */

@@ -1,14 +1,13 @@
 import { z } from 'zod'
 
-/** What became of requests, as the console plots them. */
+/** Outcomes of requests in the plot. */
 export const OUTCOMES = ['answered', 'replayed', 'conflict', 'limited', 'refused', 'failed'] as const
 export type Outcome = (typeof OUTCOMES)[number]
 
-/** Long enough that the counts of a quarter of an hour are a few kilobytes, short enough for a plot that moves. */
+/** A quarter of an hour is a few kilobytes, and the plot still moves. */
 export const BUCKET_MS = 10_000
 export const BUCKETS = 90
 
-/** Which program a process runs; those of one kind are shown together. */
 export const NODE_KINDS = ['service', 'sidecar'] as const
 export type NodeKind = (typeof NODE_KINDS)[number]
 
@@ -22,9 +21,9 @@ const lock = z.object({
   ageMs: z.number(),
 })
 
-/** What a process tells of itself. Other versions may tell less: what is missing counts as nothing. */
+/** The report of a process. Reports of other versions may lack members. */
 export const nodeReport = z.object({
-  /** Older versions are those of the service. */
+  /** Missing in older versions of the service. */
   kind: z.enum(NODE_KINDS).default('service'),
   version: z.string(),
   /** Since its start. */
@@ -34,13 +33,13 @@ export const nodeReport = z.object({
   /** 99th percentile of the delay of the event loop in that interval. */
   eventLoopMs: z.number(),
   residentBytes: z.number(),
-  /** 0.2.0 has it under another name. */
+  /** Has another name in 0.2.0. */
   inFlight: count.default(0),
   /** Circuit breakers by name. */
   circuits: z.record(z.string(), z.string()).default({}),
   /** `[number of the bucket since 1970, counts in the order of OUTCOMES]`; those without requests are left out. */
   buckets: z.array(z.tuple([count, z.array(count)])).default([]),
-  /** The busiest ones of the last minutes, without what was refused before it was known who sent it. */
+  /** The busiest clients of the last minutes, without refusals before authentication. */
   clients: z.array(z.object({ client: z.string(), requests: count, limited: count })).default([]),
   /** The oldest keys that its requests in flight hold. */
   locks: z.array(lock).default([]),

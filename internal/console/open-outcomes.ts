@@ -4,9 +4,9 @@ import type { Database } from '../database/database.ts'
 import type { KeyRecord, KeyRecords } from '../idempotency/key-records.ts'
 import type { OpenKey, OpenOutcomes, OpenPayment } from './shown.ts'
 
-/** In Redis each look walks through all keys: it ends after this long, */
+/** In Redis a look scans all keys: it ends after this time. */
 const LOOK_MS = 3_000
-/** and what it found is kept for some times as long as it took, and for this long at least. */
+/** The result is kept KEEP_TIMES as long as the look took, and at least MIN_KEEP_MS. */
 const KEEP_TIMES = 5
 const MIN_KEEP_MS = 1_000
 const MAX_KEYS = 100
@@ -37,7 +37,7 @@ export function openKey(record: KeyRecord): OpenKey {
   return { ...id, attempt, reason, sinceMs, seen: seenOf(record) }
 }
 
-/** `held` itself is a token: its owner can complete the key. */
+/** A hash, since `held` is a token that can complete the key. */
 export function seenOf({ held, state }: Pick<KeyRecord, 'held' | 'state'>): string {
   return createHash('sha256').update(`${state}\n${held}`).digest('base64url').slice(0, 22)
 }

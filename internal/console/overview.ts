@@ -1,12 +1,12 @@
 import type { SeenNode } from './node-board.ts'
 import { BUCKET_MS, BUCKETS, type NodeReport, OUTCOMES } from './node-report.ts'
 
-/** A process that has been silent for longer does not count any more: it missed two reports and more. */
+/** A process without a report for so long, three intervals, does not count. */
 const GONE_MS = 16_000
 const SHOWN_CLIENTS = 12
 const SHOWN_LOCKS = 50
 
-/** What all processes say together. `nowMs`: Unix milliseconds. */
+/** Adds the reports of all processes up. `nowMs`: Unix milliseconds. */
 export function overview(nodes: readonly SeenNode[], nowMs: number) {
   const live = nodes.flatMap(({ silentMs, report }) =>
     report === undefined || silentMs > GONE_MS ? [] : [report],
@@ -16,7 +16,7 @@ export function overview(nodes: readonly SeenNode[], nowMs: number) {
     outcomes: OUTCOMES,
     bucketMs: BUCKET_MS,
     lastBucket: last,
-    /** One for each of the last buckets, oldest first; also of processes that are gone: it did happen. */
+    /** Oldest first; with those of processes that are gone. */
     buckets: sumBuckets(
       nodes.flatMap(({ report }) => report?.buckets ?? []),
       last,
@@ -47,7 +47,7 @@ export function overview(nodes: readonly SeenNode[], nowMs: number) {
 function sumBuckets(buckets: NodeReport['buckets'], last: number): number[][] {
   const sums = Array.from({ length: BUCKETS }, () => OUTCOMES.map(() => 0))
   for (const [number, counts] of buckets) {
-    // undefined: too old, or of a node whose clock is ahead.
+    // undefined: too old, or from a clock that is ahead.
     const sum = sums[number - (last - BUCKETS + 1)]
     if (sum === undefined) continue
     for (const place of OUTCOMES.keys()) sum[place] = (sum[place] ?? 0) + (counts[place] ?? 0)
@@ -64,7 +64,7 @@ function sumClients(reports: readonly NodeReport[]): NodeReport['clients'] {
   return [...sums.values()].sort((a, b) => b.requests - a.requests).slice(0, SHOWN_CLIENTS)
 }
 
-/** The breaker of the node that is worst off; undefined: there is no node. */
+/** The worst state of a breaker; undefined: there is no node. */
 function worst(states: readonly string[]): string | undefined {
   return ['open', 'half_open', 'closed'].find((state) => states.includes(state))
 }

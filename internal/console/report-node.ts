@@ -11,16 +11,15 @@ export interface ReportNodeOptions {
   traffic: Traffic
   /** The state of each circuit breaker, by name. */
   circuits: () => Promise<Record<string, string>>
-  /** Told once for each outage. */
+  /** Called once for each outage. */
   onTrouble: (error: unknown) => void
 }
 
-/** An operator sees a change within this time; for the store it is one small record. */
 const EVERY_MS = 5_000
-/** At the end the process waits no longer for its report to be removed: it expires by itself. */
+/** At the end, to remove the report, which also expires by itself. */
 const LEAVE_MS = 500
 
-/** Tells the other processes, by way of their store, how this one is. `close` takes the report away, if the store responds. */
+/** Reports the state of this process to the others, by the store. `close` removes the report. */
 export function reportNode(board: NodeBoard, options: ReportNodeOptions): { close(): Promise<void> } {
   const { kind, version, traffic, circuits, onTrouble } = options
   const id = `${hostname()
@@ -36,7 +35,7 @@ export function reportNode(board: NodeBoard, options: ReportNodeOptions): { clos
     const nowMs = performance.now()
     const seconds = Math.max(0.001, (nowMs - lastMs) / 1_000)
     const requestsPerS = (traffic.total - lastTotal) / seconds
-    // Nanoseconds, with the 20 ms between two looks in it; NaN before the first.
+    // Nanoseconds, including the resolution of 20 ms; NaN before the first sample.
     const eventLoopMs = Math.max(0, (delay.percentile(99) || 0) / 1e6 - 20)
     lastMs = nowMs
     lastTotal = traffic.total

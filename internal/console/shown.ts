@@ -2,9 +2,9 @@
  * What the API of the console and its page both speak of. Only types, and no imports: the page is compiled without Node.js.
  */
 
-/** Where a client stands in one of its limits. */
+/** The state of one limit of a client. */
 export interface ClientStanding {
-  /** Of which routes. */
+  /** The routes of the limit. */
   group: string
   name: string
   quota: number
@@ -21,17 +21,17 @@ export interface OpenKey {
   attempt: number
   reason: string | undefined
   sinceMs: number | undefined
-  /** Names what was seen, so that a change is made to that and to nothing else. */
+  /** Names the record as it was shown: a change fails if it is another one. */
   seen: string
 }
 
-/** A payment that the gateway has not told about. */
+/** An open payment. */
 export interface OpenPayment {
   client: string
   id: string
   scope: string
   key: string
-  /** `unknown`: the gateway did not say for a day. Only then an operator may say it. */
+  /** `unknown`: no response for a day. Only then an operator may settle it. */
   state: 'processing' | 'unknown'
   attempt: number
   checks: number
@@ -42,7 +42,7 @@ export interface OpenPayment {
 
 export interface OpenOutcomes {
   keys: OpenKey[]
-  /** false: there are more, or there was no time to look at all. */
+  /** false: there are more, or the scan ended early. */
   complete: boolean
   payments: OpenPayment[]
 }

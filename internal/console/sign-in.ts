@@ -10,10 +10,10 @@ export interface SignInOptions {
   now: () => number
 }
 
-/** Wrong tokens that one address may try in a minute: enough for a person, and nothing for a guesser. */
+/** Wrong tokens from one address in a minute. */
 const MAX_FAILURES = 10
 const WINDOW_MS = 60_000
-/** Addresses remembered at most; what more come share one count. */
+/** Addresses with a count of their own; others share one. */
 const MAX_ADDRESSES = 1_000
 
 const CHALLENGE = { 'WWW-Authenticate': 'Bearer realm="oncekey console"' }
@@ -28,7 +28,7 @@ export function signIn({ token, now }: SignInOptions): Middleware {
   return async function signIn(ctx, next) {
     ctx.set('Cache-Control', 'no-store')
     refuseOtherSites(ctx)
-    // No await between the look and the count: a thousand tries at once are a thousand tries.
+    // No await between check and count, so that concurrent tries all count.
     const waitMs = failures.waitMs(clientAddress(ctx))
     if (waitMs > 0) {
       throw new ServiceError('rate_limited', 'Too many wrong operator tokens came from this address.', {
@@ -45,7 +45,7 @@ export function signIn({ token, now }: SignInOptions): Middleware {
   }
 }
 
-/** Browsers say where a request comes from. Without a cookie there is nothing to ride on; this is the second lock. */
+/** A second defence: without cookies a foreign page has no credentials anyway. */
 function refuseOtherSites(ctx: MiddlewareContext): void {
   const site = ctx.get('Sec-Fetch-Site')
   const origin = ctx.get('Origin')

@@ -1,14 +1,14 @@
 import { BUCKET_MS, BUCKETS, type HeldLock, type NodeReport, OUTCOMES, type Outcome } from './node-report.ts'
 
-/** A request that is being worked on. `lock`: the key that it holds, once it does. */
+/** `lock`: returns the key that the request holds, if any. */
 interface InFlight {
   startedMs: number
   lock: () => Omit<HeldLock, 'ageMs'> | undefined
 }
 
-/** Over which the busiest clients are told: five minutes. */
+/** The busiest clients are those of five minutes. */
 const CLIENT_BUCKETS = 30
-/** Told apart in one bucket; what more come are not counted, which the busiest ones do not depend on. */
+/** Clients counted in one bucket; more are not counted. */
 const MAX_CLIENTS = 200
 const SHOWN_CLIENTS = 12
 const SHOWN_LOCKS = 20
@@ -18,7 +18,7 @@ interface Count {
   limited: number
 }
 
-/** What this process was asked in the last quarter of an hour, in memory that does not grow with it. */
+/** The requests of the last quarter of an hour, in bounded memory. */
 export class Traffic {
   readonly #now: () => number
   readonly #buckets = new Map<number, number[]>()
@@ -36,7 +36,7 @@ export class Traffic {
     return this.#total
   }
 
-  /** `request`: any object that stands for it until its end. */
+  /** `request`: any object, the same at its end. */
   begin(request: object, lock: InFlight['lock']): void {
     this.#inFlight.set(request, { startedMs: this.#now(), lock })
   }
@@ -82,7 +82,7 @@ export class Traffic {
       .slice(0, SHOWN_CLIENTS)
   }
 
-  /** They were begun in the order of their age. */
+  /** Oldest first. */
   #locks(): HeldLock[] {
     const locks: HeldLock[] = []
     for (const { startedMs, lock } of this.#inFlight.values()) {
@@ -94,7 +94,7 @@ export class Traffic {
   }
 }
 
-/** What is in the bucket; a new one takes the places of those that are over. */
+/** The entry of the bucket; a new one replaces old ones. */
 function inBucket<T>(buckets: Map<number, T>, number: number, kept: number, empty: () => T): T {
   const present = buckets.get(number)
   if (present !== undefined) return present

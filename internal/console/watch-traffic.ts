@@ -4,7 +4,7 @@ import { ServiceError } from '../core/service-error.ts'
 import type { Outcome } from './node-report.ts'
 import type { Traffic } from './traffic.ts'
 
-/** Counts what comes behind it. `scopeOf` names where a key belongs, such as `POST /orders`. */
+/** Counts requests. `scopeOf`: the scope of a key, such as `POST /orders`. */
 export function watchTraffic(traffic: Traffic, scopeOf: (ctx: MiddlewareContext) => string): Middleware {
   return middleware(
     function watchTraffic(ctx) {
@@ -29,7 +29,7 @@ function trafficOutcome(ctx: MiddlewareContext, thrown: unknown): Outcome {
   return ctx.state.problem === undefined ? ofResponse(ctx.status) : ofProblem(ctx.status)
 }
 
-/** Of a response of a handler or of the backend, such as a declined payment: it is no refusal. */
+/** For responses of a handler or backend, such as a declined payment, which are no refusals. */
 export function ofResponse(status: number): Outcome {
   return status < 500 && status !== 404 ? 'answered' : ofProblem(status)
 }

@@ -7,10 +7,9 @@ const CHANNEL = '+switch-master'
 const RECONNECT_MS = 1_000
 
 /**
- * Calls `onSwitch` with the `host:port` of the new primary, once for each sentinel that tells. In a planned failover the
- * old primary goes on taking writes, which are lost, for some ten seconds, until the sentinels make it a replica: who
- * is told leaves it at once. (The driver has a `failoverDetector` for that; told while it looks for the primary, it ends
- * the connection for good.)
+ * Calls `onSwitch` with the `host:port` of the new primary, once for each sentinel. In a planned failover the old primary
+ * takes writes, which are lost, for some ten seconds. (The `failoverDetector` of the driver ends the connection for good
+ * if it is notified while it looks for the primary.)
  */
 export function watchSentinels(
   url: string,

@@ -57,10 +57,9 @@ export interface OpenEnd {
 }
 
 /**
- * The steps of a payment, each one statement together with its entry in the audit trail. A step takes effect once, also if
- * it is sent twice; one whose response was lost is sent a second time here. All but `begin` return false, and change
- * nothing, if another attempt has taken over. Each rejects with `store_unavailable`, whose `effect` is 'unknown' when
- * the step may have taken effect.
+ * The steps of a payment, each one statement with its entry in the audit trail. A step that is sent twice takes effect
+ * once. All but `begin` return false, and change nothing, if another attempt has taken over. Each rejects with
+ * `store_unavailable`, whose `effect` is 'unknown' when the step may have taken effect.
  */
 export interface PaymentStore {
   begin(beginning: BeginRequest): Promise<BeginResult>

@@ -3,10 +3,8 @@ import { TLSSocket } from 'node:tls'
 import { buildConnector } from 'undici'
 
 /**
- * Connections to the backend on which undici sees what RFC 9110 and RFC 9112 say, in three cases in which it would see
- * something else: an interim response 100 that was not asked for ends the connection there, a reset within a
- * response without a length counts as its end, and Node.js itself reports a reset as an end when it comes together with
- * the last bytes.
+ * Connections on which undici follows RFC 9110 and RFC 9112 in three cases: an unexpected interim response 100, a reset
+ * within a response without a length, and a reset that Node.js reports as an end.
  */
 export function connectBackend(timeoutMs: number): buildConnector.connector {
   const connect = buildConnector({ timeout: timeoutMs })

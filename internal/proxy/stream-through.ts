@@ -13,10 +13,9 @@ import {
 import { faultOf, statusClass, unreachable } from './upstream-failure.ts'
 
 /**
- * Passes one request to the backend and its response to the client as they come, with back-pressure both ways: a side
- * that does not read stops the other one. Resolves when the response has been handed on, or cut where the backend cut
- * it. Rejects with `backend_unreachable` or `backend_timeout` while there is no response to send yet. A client that
- * leaves ends the request to the backend.
+ * Passes one request and its response on as streams, with back-pressure. Resolves when the response is sent, or cut as
+ * the backend cut it. Rejects with `backend_unreachable` or `backend_timeout` before the response. A client that leaves
+ * ends the request.
  */
 export function streamThrough(backend: Backend, call: Call, res: ServerResponse): Promise<void> {
   return new Promise((resolve, reject) => {

@@ -144,10 +144,8 @@ function makeArgs(mode: Mode, limits: readonly Limit[], now: number | ''): Scrip
 }
 
 /**
- * The keys of one decision must lie in one slot. Where every limit is per client, clients spread over the
- * cluster. A rule set with a `global` or `ip` limit lies in a single slot as a whole: its decisions all meet on
- * one node of the cluster, which is then their ceiling: a core of Redis makes about 90,000 decisions a second
- * over one limit, 40,000 over four.
+ * The keys of one decision are in one slot. Limits per client spread over a cluster; with a `global` or `ip` limit all
+ * decisions are on one node: about 90,000 a second over one limit, 40,000 over four.
  */
 function hashTag(limits: readonly Limit[], subject: Subject): string {
   const perClient = limits.every((limit) => limit.scope === 'client' || limit.scope === 'endpoint')

@@ -1,10 +1,10 @@
 import { AggregatorRegistry, type PrometheusContentType, type Registry } from 'prom-client'
 import { z } from 'zod'
 
-/** What one process counts, as `registry.getMetricsAsJSON()` tells it. */
+/** The metrics of one process, as of `registry.getMetricsAsJSON()`. */
 export type Snapshot = z.infer<typeof snapshotSchema>
 
-/** Parses a snapshot that came from another process; the values are prom-client's own business. */
+/** A snapshot from another process; the values are those of prom-client. */
 export const snapshotSchema = z.array(z.looseObject({ name: z.string(), type: z.string() }))
 
 /** Gauges of several processes for which the sum or average of prom-client would hide one process that is stuck. */
@@ -15,11 +15,11 @@ const AGGREGATORS: Record<string, 'max' | 'min' | undefined> = {
   nodejs_eventloop_lag_p50_seconds: 'max',
   nodejs_eventloop_lag_p90_seconds: 'max',
   nodejs_eventloop_lag_p99_seconds: 'max',
-  // Of the oldest: the service runs since then.
+  // That of the oldest process.
   process_start_time_seconds: 'min',
 }
 
-/** Several processes as one. A gauge tells by its `aggregator` how; everything else is added up. */
+/** Several processes as one: gauges by their `aggregator`, all others are added up. */
 export function aggregate(snapshots: readonly Snapshot[]): Registry {
   const metrics = snapshots.map((snapshot) =>
     snapshot.map((metric) => {

@@ -2,22 +2,22 @@ import { closeSync, write, writeSync } from 'node:fs'
 
 export interface LogDestinationOptions {
   fd: number
-  /** Several processes write there: what one write takes must then stay whole. */
+  /** Several processes write there, so that each write must be atomic. */
   shared: boolean
-  /** The place cannot be written: told once, until it can be again. */
+  /** Called once when it cannot be written. */
   onTrouble: (reason: string) => void
-  /** It can be written again, or has caught up; so many lines were lost. */
+  /** Called when it can be written again, with the number of lost lines. */
   onMended: (lostLines: number) => void
 }
 
-/** Lines wait at most this long, or until there are enough of them: a write for each costs more than the line. */
+/** The longest wait of a line: a write for each would cost more than the line. */
 const FLUSH_MS = 250
 const ALONE = { batchBytes: 49_152, maxWriteBytes: 65_536 }
-/** PIPE_BUF of Linux: what several processes write to one pipe stays whole up to here; beyond it lines would mix. */
+/** PIPE_BUF of Linux: up to here writes of several processes to one pipe do not mix. */
 const SHARED = { batchBytes: 3_072, maxWriteBytes: 4_096 }
-/** What waits for a disk that is full, or for a slow reader. Beyond it lines are lost: memory must not grow, and orders matter more. */
+/** For a full disk or a slow reader. Beyond it lines are lost, since memory must not grow. */
 const MAX_WAITING_BYTES = 8 * 1_048_576
-/** At the end of the process, for a pipe whose reader is slow. */
+/** At the end of the process, for a slow reader. */
 const FINAL_WAIT_MS = 500
 /** Until a pipe that is full is tried again. */
 const PAUSE_MS = 10
@@ -34,14 +34,14 @@ process.on('exit', () => {
 export class LogDestination {
   readonly #options: LogDestinationOptions
   #fd: number
-  /** Where it wrote before, until the write that is going on there has ended. */
+  /** The descriptor before, until its last write has ended. */
   #formerFd: number | undefined
   readonly #sizes: { batchBytes: number; maxWriteBytes: number }
-  /** Whole lines, together as large as one write may be. */
+  /** Complete lines, each batch as large as one write may be. */
   readonly #batches: string[] = []
   #lastBatchBytes = 0
   #waitingBytes = 0
-  /** What is left of the batch that is being written. */
+  /** The rest of the batch in flight. */
   #rest: Buffer | undefined
   #writing = false
   #failing = false
@@ -70,20 +70,20 @@ export class LogDestination {
       this.#batches.push(line)
       this.#lastBatchBytes = bytes
     }
-    // A place that fails is tried again by the clock, not by each line.
+    // After a failure only the timer tries again.
     if (this.#waitingBytes >= this.#sizes.batchBytes && !this.#failing) this.#next()
   }
 
-  /** Writes to another descriptor from now on, and closes the one before. */
+  /** Writes to another descriptor and closes the one before. */
   moveTo(fd: number): void {
     this.flushSync()
-    // Twice while one write goes on: it is that of the first.
+    // If it is called twice during one write, that write is to the first descriptor.
     if (this.#writing && this.#formerFd === undefined) this.#formerFd = this.#fd
     else closeSync(this.#fd)
     this.#fd = fd
   }
 
-  /** Everything that waits, now; what is being written ends by itself. What cannot be written is lost. */
+  /** Writes all that waits; a write in flight ends by itself. What cannot be written is lost. */
   flushSync(): void {
     const untilMs = performance.now() + FINAL_WAIT_MS
     for (;;) {
@@ -148,7 +148,7 @@ export class LogDestination {
   }
 }
 
-/** A pipe that is full, whose reader is slow. */
+/** A full pipe. */
 function isBusy(error: unknown): boolean {
   return error instanceof Error && 'code' in error && (error.code === 'EAGAIN' || error.code === 'EBUSY')
 }

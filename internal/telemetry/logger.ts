@@ -10,7 +10,7 @@ export interface Logger extends PinoLogger {
   /** The line of a request, at level info. */
   request(line: RequestLine): void
   flushSync(): void
-  /** Opens its file anew, which may have been moved away. One that cannot be opened is told, and the old one goes on. */
+  /** Reopens its file, for log rotation. If that fails, it is reported and the old file stays. */
   reopen(): void
 }
 
@@ -18,7 +18,7 @@ export interface LoggerOptions {
   level: string
   /** undefined: standard output. */
   file: string | undefined
-  /** The number of this process among those that write to the same place; 0 is their primary. */
+  /** The number of the worker; 0 is the primary. */
   worker?: number | undefined
 }
 
@@ -64,7 +64,7 @@ export function createLogger({ level, file, worker }: LoggerOptions): Logger {
   })
 }
 
-/** Opened at once and not by the stream, which would tell of a failure, and take the first lines, only later. */
+/** Opened at once, so that a failure is reported at the start. */
 function openFile(file: string | undefined): number {
   if (file === undefined) return 1
   try {
@@ -89,10 +89,10 @@ interface HarmlessError {
   cause?: HarmlessError
 }
 
-/** Causes beyond this are more of the same, or a circle. */
+/** More causes may be a circle. */
 const MAX_CAUSES = 5
 
-/** What of an error goes into a line. Never throws: what is logged may be anything that a dependency threw. */
+/** The logged part of an error. Never throws: dependencies may throw anything. */
 export function harmless(error: unknown, causes = MAX_CAUSES): HarmlessError {
   if (!(error instanceof Error)) return { type: typeof error, message: textOf(error) }
   return {
@@ -104,12 +104,11 @@ export function harmless(error: unknown, causes = MAX_CAUSES): HarmlessError {
   }
 }
 
-/** Objects are named, not shown: they may hold anything, and not all of them can be turned into text. */
+/** Objects are not shown: they may hold secrets, or throw when they are turned into text. */
 function textOf(value: unknown): string {
   return typeof value === 'object' && value !== null ? 'an object' : String(value)
 }
 
-/** What the log tells of a request. */
 interface RequestLine {
   requestId: string | undefined
   /** Hexadecimal digits, as the span's. */
@@ -118,7 +117,7 @@ interface RequestLine {
   client: string | undefined
   /** The idempotency key as it was sent, at most 255 characters. */
   key: string | undefined
-  /** From a fixed set, as the route: nothing in them that JSON escapes. */
+  /** From a fixed set, as the route, without characters that JSON escapes. */
   method: string
   route: string
   path: string

@@ -44,7 +44,7 @@ export function createMetrics() {
     paymentSuccessRate: new Gauge({
       name: 'payment_success_rate',
       help: 'Completed share, 0 to 1, of the payments that this process has settled since its start (the others are declined); 1 before the first',
-      // Of several processes that show themselves as one.
+      // Of several workers.
       aggregator: 'average',
       registers,
       async collect() {
@@ -76,7 +76,7 @@ export function createMetrics() {
       labelNames: ['reason'],
       registers,
     }),
-    /** Counted at the beginning and at the end of each request, and shown when the metrics are read. */
+    /** Counted at the beginning and end of each request. */
     inFlight,
     requestsInFlight: new Gauge({
       name: 'http_requests_in_flight',
@@ -119,7 +119,7 @@ export function createMetrics() {
       name: 'circuit_state',
       help: 'Of the circuit breaker: 0 closed, 1 half-open, 2 open',
       labelNames: ['name'],
-      // Of several processes that show themselves as one: the one that is worst off.
+      // Of several workers: the worst.
       aggregator: 'max',
       registers,
     }),

@@ -4,9 +4,9 @@ import type { Middleware, MiddlewareContext, Trace } from '../core/request-state
 import type { Logger } from './logger.ts'
 import type { Metrics } from './metrics.ts'
 
-/** Methods that get a label of their own; anything else a client thinks up is `other`. */
+/** Methods with a label of their own; others are `other`. */
 const METHODS = new Set(['GET', 'HEAD', 'POST', 'PUT', 'PATCH', 'DELETE', 'OPTIONS'])
-/** Paths in the log are cut: a client could send 16 KiB of them on every request. */
+/** Longer paths are cut: a client could send 16 KiB with every request. */
 const MAX_PATH = 200
 /** The longest key that is valid. */
 const MAX_KEY = 255
@@ -40,7 +40,7 @@ export function observe(
   )
 }
 
-/** Of a key in the body only once it was claimed. */
+/** A key in the body is known after its claim. */
 function keyOf({ req: { headers }, state }: MiddlewareContext): string | undefined {
   const key = state.attempt?.key ?? headers['idempotency-key'] ?? headers['x-idempotency-key']
   return (Array.isArray(key) ? key[0] : key)?.slice(0, MAX_KEY)
@@ -60,7 +60,7 @@ export interface RequestObservation {
 }
 
 export interface Observer {
-  /** To be called when a request begins: returns when that is. */
+  /** To be called at the beginning of a request: returns its time. */
   begin: () => number
   end: (startedMs: number, seen: RequestObservation) => void
 }

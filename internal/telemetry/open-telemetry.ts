@@ -6,14 +6,14 @@ import type { Received } from './trace-context.ts'
 
 export interface OpenTelemetryOptions {
   version: string
-  /** Told when spans cannot be exported; at most once a minute. */
+  /** Called when spans cannot be exported; at most once a minute. */
   onTrouble: (reason: string) => void
 }
 
-/** OpenTelemetry's exporter gives up after 10 s; a service that stops does not wait that long for its spans. */
+/** At a stop: the exporter of OpenTelemetry gives up after 10 s only. */
 const CLOSE_MS = 2_000
 const TROUBLE_EVERY_MS = 60_000
-/** What is longer is the body of a response. */
+/** Longer reasons are bodies of responses. */
 const MAX_REASON = 200
 
 /**
@@ -38,7 +38,7 @@ async function load<T>(name: string, load: () => Promise<T>): Promise<T> {
   }
 }
 
-/** Without a provider the spans of the API have no ids. This one is never ended, so that it is never exported. */
+/** Without a provider spans have no ids. This span is never ended, so that it is not exported. */
 function isRegistered(api: typeof Api, tracer: Api.Tracer): boolean {
   return api.isSpanContextValid(tracer.startSpan('probe').spanContext())
 }
@@ -69,7 +69,7 @@ async function startSdk(
       .merge(resources.resourceFromAttributes({ 'service.name': 'oncekey', 'service.version': version })),
     // Not the process: its command line may hold secrets.
     resourceDetectors: [resources.envDetector, resources.hostDetector],
-    // Metrics and logs have ways of their own.
+    // Metrics and logs are not exported by it.
     metricReaders: [],
     logRecordProcessors: [],
   })
@@ -158,7 +158,7 @@ function traceOf(api: typeof Api, span: Api.Span, received: Received | undefined
   }
 }
 
-/** A code or a class: messages may hold what a partner sent. */
+/** A code or a class: messages may hold data of a client. */
 function errorType(error: unknown): string {
   if (error instanceof ServiceError) return error.code
   return error instanceof Error ? error.name : typeof error

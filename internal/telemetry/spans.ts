@@ -1,17 +1,16 @@
 import type { Middleware, Trace } from '../core/request-state.ts'
 import type { Received } from './trace-context.ts'
 
-/** What makes spans. Only OpenTelemetry does; where there is none, nothing of this is called. */
+/** Makes spans. Implemented for OpenTelemetry. */
 export interface Spans {
   /** Runs `work` within the span of a request, a child of the span of the caller; spans begun in it are its children. */
   request(received: Received | undefined, work: (trace: Trace) => Promise<RequestEnd>): Promise<void>
-  /** Begins a span in the one around it; the function ends it, with the error if it failed. Later calls do nothing. */
+  /** Begins a child span. The returned function ends it, with the error if there is one; later calls do nothing. */
   begin(name: string): (error?: unknown) => void
-  /** Sends what waits to be sent, within a second or two. */
+  /** Exports what is left, within a second or two. */
   close(): Promise<void>
 }
 
-/** What is known of a request at its end. */
 export interface RequestEnd {
   method: string
   route: string
@@ -19,15 +18,15 @@ export interface RequestEnd {
   requestId: string | undefined
 }
 
-/** Wraps the parts of a pipeline, so that they need not know of spans. */
+/** Adds spans to middleware and methods. */
 export interface Traced {
-  /** The middleware's own time, up to the middleware behind it. */
+  /** A span for the time of the middleware up to the next one. */
   middleware(name: string, middleware: Middleware): Middleware
-  /** The time of these methods, by the names of their spans. */
+  /** Spans for these methods, by name. */
   calls<T extends object>(target: T, names: Readonly<Record<string, string>>): T
 }
 
-/** Without spans each part stays what it is, and costs what it cost. */
+/** Without spans nothing is wrapped. */
 export function traced(spans: Spans | undefined): Traced {
   if (spans === undefined) return { middleware: (_, middleware) => middleware, calls: (target) => target }
   return {

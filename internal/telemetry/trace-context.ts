@@ -5,7 +5,7 @@ import { trimOws } from '../core/header-values.ts'
 import { randomHex } from '../core/random-hex.ts'
 import type { Trace } from '../core/request-state.ts'
 
-/** What a caller sent: the trace, and the span of the caller within it. */
+/** The trace of the caller and its span. */
 export interface Received {
   traceId: string
   parentSpanId: string
@@ -45,7 +45,7 @@ export function parseTraceContext(
   return received
 }
 
-/** A list that is not valid is dropped as a whole. */
+/** An invalid list is dropped as a whole. */
 function isTracestate(text: string): boolean {
   const members = text
     .split(',')
@@ -60,7 +60,7 @@ function isTracestate(text: string): boolean {
   )
 }
 
-/** The trace of a request of which no span is recorded: that of the caller, or a new one that is not sampled. */
+/** The trace of a request without a recorded span: that of the caller, or a new one that is not sampled. */
 export function unrecordedTrace(received: Received | undefined): Trace {
   const spanId = randomId(8)
   return received === undefined
@@ -79,7 +79,7 @@ export function outgoingTrace(trace: Trace): OutgoingTrace {
   return tracestate === undefined ? { traceparent } : { traceparent, tracestate }
 }
 
-/** An id of zeros means that there is none. */
+/** An id of zeros is invalid. */
 function randomId(bytes: number): string {
   for (;;) {
     const id = randomHex(bytes)

@@ -5,16 +5,16 @@ import type { Spans } from './spans.ts'
 import { parseTraceContext, type Received, unrecordedTrace } from './trace-context.ts'
 
 export interface TraceOptions {
-  /** undefined: traces are passed on, no span is recorded. */
+  /** undefined: no span is recorded. */
   spans: Spans | undefined
   /** The pattern that matched, from a fixed set. */
   routeOf: (ctx: MiddlewareContext) => string
 }
 
-/** Asked every few seconds by load balancers and scrapers: their spans would be most of all and tell nothing. */
+/** Probes and scrapes come every few seconds: their spans would outnumber all others. */
 const NOT_RECORDED = new Set(['/livez', '/readyz', '/health', '/metrics'])
 
-/** Takes the trace of the request in, or begins one: `ctx.state.trace`. */
+/** Sets `ctx.state.trace`: the trace of the request, or a new one. */
 export function trace({ spans, routeOf }: TraceOptions): Middleware {
   if (spans === undefined) {
     return middleware(function trace(ctx) {

@@ -1,9 +1,8 @@
 import { Gauge, type Registry } from 'prom-client'
 import { clockSkewMs } from '../database/clock-skew.ts'
 
-/** A service behind ours, as its health is measured. */
 export interface WatchedStore {
-  /** Its clock, in Unix milliseconds. Rejects within a deadline of its own when it does not respond. */
+  /** Unix milliseconds. Rejects within a deadline. */
   clockMs(): Promise<number>
 }
 
@@ -20,7 +19,7 @@ export interface Watched {
 /** Gauges of the stores, which are asked when the metrics are read. Concurrent readers share one look. */
 export function watchStores(registry: Registry, watched: Watched): void {
   const registers = [registry]
-  // Both gauges ask: they are collected at the same time, and neither may show what was before.
+  // Both gauges are collected at the same time and share the look.
   const collect = shared(async () => {
     await Promise.all(Object.entries(watched.stores).map((entry) => look(entry)))
   })
@@ -28,7 +27,7 @@ export function watchStores(registry: Registry, watched: Watched): void {
     name: 'store_up',
     help: '1 while the store responds to this process, 0 otherwise',
     labelNames: ['store'],
-    // Of several processes that show themselves as one: the one that is worst off.
+    // Of several workers: the worst.
     aggregator: 'min',
     registers,
     collect,
@@ -48,7 +47,7 @@ export function watchStores(registry: Registry, watched: Watched): void {
       skew.set({ store }, clockSkewMs(theirMs, sentMs, watched.now()) / 1000)
       up.set({ store }, 1)
     } catch {
-      // Nothing is known of its clock now: an old value would look like a new one.
+      // An old value would look like a new one.
       skew.remove({ store })
       up.set({ store }, 0)
     }
@@ -84,7 +83,7 @@ export function watchStores(registry: Registry, watched: Watched): void {
   })
 }
 
-/** One call at a time; who comes meanwhile waits for the same one. */
+/** Concurrent calls share one. */
 function shared<T>(call: () => Promise<T>): () => Promise<T> {
   let inFlight: Promise<T> | undefined
   return () => {
