@@ -9,12 +9,12 @@ import { buildConnector } from 'undici'
 export function connectBackend(timeoutMs: number): buildConnector.connector {
   const connect = buildConnector({ timeout: timeoutMs })
   return (options, callback) => {
-    // Without a name of its own it is that of the target, whose certificate is checked; undici has it from the Host header.
+    // The name of the target, whose certificate is checked; undici would take the Host header.
     connect({ ...options, servername: '' }, (...made) => {
-      // A connection that failed has no socket, although the types say null.
+      // A failed connection has no socket.
       if (made[0] === null) {
         markResets(made[1])
-        // Node.js does not tell whether TLS ended in good order, and has no such write there: see docs/sidecar.md.
+        // With TLS Node.js does not report how the connection ended: see docs/sidecar.md.
         if (!(made[1] instanceof TLSSocket)) askAtEnd(made[1])
         dropContinue(made[1])
       }
@@ -23,7 +23,7 @@ export function connectBackend(timeoutMs: number): buildConnector.connector {
   }
 }
 
-/** A connection that was reset; undici takes ECONNRESET for an end in good order where a response has no length. */
+/** The code of a reset; undici takes ECONNRESET for an end where a response has no length. */
 const RESET = 'ERR_BACKEND_RESET'
 
 function markResets(socket: Socket): void {
@@ -41,7 +41,7 @@ const NOTHING = Buffer.alloc(0)
 function askAtEnd(socket: Socket): void {
   const { push, write } = socket
   socket.push = (chunk: unknown): boolean => {
-    // With bytes on their way a write would wait for them, and a reset fails those.
+    // With bytes in flight a write would wait; a reset fails those.
     if (chunk !== null || socket.destroyed || !socket.writable || socket.writableLength > 0)
       return push.call(socket, chunk)
     const answered = (error?: Error | null) => {
@@ -53,7 +53,7 @@ function askAtEnd(socket: Socket): void {
   }
 }
 
-/** Longer ones are left to the parser, which has a limit of its own. */
+/** Longer ones are left to the parser. */
 const MAX_INTERIM_BYTES = 16_384
 const END = '\r\n\r\n'
 
@@ -98,7 +98,7 @@ function dropContinue(socket: Socket): void {
   }
 }
 
-/** undici writes it as one text; pieces of a body begin with a length in lower case, or are bytes. */
+/** undici writes the head as one text; pieces of a body are bytes, or begin with a length in lower case. */
 function isRequestHead(written: unknown): boolean {
   if (typeof written !== 'string') return false
   const first = written.charCodeAt(0)

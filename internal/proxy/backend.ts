@@ -8,9 +8,9 @@ import type { UpstreamOutcome } from './upstream-failure.ts'
 
 export interface BackendOptions extends ForwardedHeadersOptions {
   connectTimeoutMs: number
-  /** false: each request has a connection of its own. */
+  /** false: a connection for each request. */
   keepAlive: boolean
-  /** Until the status of a response, and then between two pieces of it. */
+  /** Until the status, and between two pieces of the response. */
   timeoutMs: number
   onOutcome: (outcome: UpstreamOutcome, seconds: number) => void
 }
@@ -29,10 +29,10 @@ export interface Call {
  */
 const KEEP_ALIVE_MS = 1_000
 const KEEP_ALIVE_MAX_MS = 60_000
-/** Backends may set many cookies; clients of this service are held to 16 KiB. */
+/** Backends may set many cookies. */
 const MAX_HEADER_BYTES = 65_536
 
-/** The pool of connections to the one target. Nothing is pipelined and nothing is ever sent twice. */
+/** The connections to the target. Nothing is pipelined or sent twice. */
 export class Backend {
   readonly #options: BackendOptions
   readonly #pool: Pool
@@ -51,7 +51,7 @@ export class Backend {
     })
   }
 
-  /** The request for the backend, with nothing of its target interpreted. Throws `invalid_request`. */
+  /** The request for the backend, with its target as it came. Throws `invalid_request`. */
   callFor(req: IncomingMessage, ids: RequestIds, body: Call['body']): Call {
     const { pathAndQuery, host } = splitTarget(req.url ?? '')
     return {
@@ -66,7 +66,7 @@ export class Backend {
     this.#pool.dispatch(call, handler)
   }
 
-  /** A request has ended, `startedMs` after performance.timeOrigin begun. */
+  /** To be called at the end of a request. `startedMs`: by performance.now(). */
   ended(outcome: UpstreamOutcome, startedMs: number): void {
     this.#options.onOutcome(outcome, (performance.now() - startedMs) / 1_000)
   }
@@ -84,7 +84,7 @@ export function bodyStream(req: IncomingMessage): Readable | null {
   const { 'content-length': length, 'transfer-encoding': coding } = req.headers
   if (coding === undefined && !(Number(length) > 0)) return null
   const body = new PassThrough()
-  // What the backend did not want is read and thrown away: the next request comes behind it.
+  // The rest is read and dropped, so that the next request can follow.
   body.once('close', () => req.unpipe(body).resume())
   return req.pipe(body)
 }

@@ -1,11 +1,11 @@
 import { headerValues } from '../core/header-values.ts'
 
-/** What names the caller of a request where no signature does. */
+/** Names the caller of a request without signatures. */
 export type CallerSource =
-  /** `name` in lower case. Something in front of the sidecar sets it and removes what clients send under it. */
+  /** `name` in lower case. A gateway in front sets it and removes it from the requests of clients. */
   | { kind: 'header'; name: string }
   | { kind: 'cookie'; name: string }
-  /** A claim of the JWT in `Authorization: Bearer`, whose signature is not checked here. */
+  /** A claim of the JWT in `Authorization: Bearer`; its signature is not checked here. */
   | { kind: 'jwt'; claim: string }
 
 const HEADER_NAME = /^[A-Za-z0-9-]{1,64}$/
@@ -28,7 +28,7 @@ export function headerName(text: string): string {
   return text.toLowerCase()
 }
 
-/** What the request shows of its caller, '' if nothing. */
+/** The value that names the caller; '' without one. */
 export function shownBy(source: CallerSource, rawHeaders: readonly string[]): string {
   switch (source.kind) {
     case 'header':
@@ -51,7 +51,7 @@ function cookieValues(rawHeaders: readonly string[], name: string): string[] {
   return values
 }
 
-/** With the issuer: the subject 17 of one issuer is not that of another. */
+/** With the issuer: subjects of two issuers may be equal. */
 function claimOf(rawHeaders: readonly string[], claim: string): string {
   const [value = '', ...more] = headerValues(rawHeaders, 'authorization')
   const [, payload] = /^bearer +[\w-]+\.([\w-]+)\.[\w-]*$/i.exec(value) ?? []

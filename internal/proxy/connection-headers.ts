@@ -1,7 +1,7 @@
 import { headerValues } from '../core/header-values.ts'
 import { ServiceError } from '../core/service-error.ts'
 
-/** Of the connection and not of the message (RFC 9110, 7.6.1), or meant for this proxy alone. */
+/** Headers of the connection (RFC 9110, 7.6.1), or for this proxy only. */
 const HOP_BY_HOP = new Set([
   'connection',
   'keep-alive',

@@ -1,7 +1,7 @@
 import { bySpelling } from '../core/header-values.ts'
 import { isHopByHop } from './connection-headers.ts'
 
-/** A request, or another program's record of one. */
+/** A request, or a record of one. */
 export interface WithHeaders {
   req: { rawHeaders: readonly string[] }
 }
@@ -13,14 +13,14 @@ export interface WithHeaders {
 const CREDENTIAL =
   /^(?!.*(?:csrf|xsrf))(?:cookie2?|from|.*auth.*|.*token.*|.*api-?key.*|.*access-?key.*|.*secret.*|.*passw.*|.*session.*|.*jwt.*|.*oidc.*|.*cert.*|(?:.*-)?(?:user|account|tenant|customer|client|org|organization|member|principal|subject|identity)(?:-?(?:id|name|email))?)$/
 
-/** Those of them that another one takes the place of while the caller stays the same. */
+/** Credentials that are refreshed while the caller stays the same. */
 const REFRESHED = /^(?:authorization|cookie2?|.*token.*|.*session.*|.*jwt.*|.*oidc.*)$/
 
 export function isRefreshed(name: string): boolean {
   return REFRESHED.test(name)
 }
 
-/** The credentials of a request in an order of their own, '' without any: a client may send its headers in another order. */
+/** The credentials of a request, sorted, since a client may change the order of headers; '' without any. */
 export function credentialsOf(request: WithHeaders): string {
   return sortedLines(request, isCredential)
 }
@@ -49,14 +49,14 @@ const SELECTORS = new Set([
   'if-unmodified-since',
 ])
 
-/** Of a request, in an order of their own; '' without any, as of most requests with a key. */
+/** The selectors of a request, sorted; '' without any. */
 export function selectorsOf(request: WithHeaders): string {
   return sortedLines(request, isSelector)
 }
 
 const isSelector = bySpelling((name) => SELECTORS.has(name))
 
-/** As RFC 9110, 9.2.1, has them: they ask for no change, so that nothing is to be done once. */
+/** Safe methods (RFC 9110, 9.2.1). */
 const SAFE = new Set(['GET', 'HEAD', 'OPTIONS'])
 
 export function isSafe(method: string): boolean {

@@ -13,18 +13,17 @@ import { isStreamed } from './response-meaning.ts'
 import { faultOf, statusClass, type UpstreamFault, WATCHDOG } from './upstream-failure.ts'
 
 export interface ExchangeLimits {
-  /** A response with more bytes is not held back but passed on as a stream. */
+  /** A larger response is streamed. */
   maxResponseBytes: number
-  /** The backend has this long for its whole response. A stream may go on longer, while a client reads it. */
+  /** For the whole response. A stream may take longer, while a client reads it. */
   maxDurationMs: number
-  /** Ends the exchange as if the backend had taken too long. */
+  /** Ends the exchange like a timeout. */
   signal?: AbortSignal
 }
 
-/** How a request that must be known to have ended one way or another did end. */
 export type Exchanged =
   | { kind: 'whole'; status: number; headers: HeaderLines; body: Buffer; outcome: string | undefined }
-  /** Too large, or of a kind that must go out as it comes; `body` fails where the backend cut it. */
+  /** Too large, or of a streaming type; `body` fails where the backend cut it. */
   | {
       kind: 'stream'
       status: number
@@ -124,25 +123,25 @@ class Collecting implements Dispatcher.DispatchHandler {
   onResponseError(_: unknown, error: Error): void {
     if (this.#ended) return
     this.#ended = true
-    // Who did not get so far that a request was begun cannot have sent anything, not even after its time.
+    // Without a begun request nothing was sent, also after a timeout.
     const fault = faultOf(error, this.#controller !== undefined, this.#status > 0)
     this.#settle(fault)
     if (this.#rest === undefined) this.#resolve({ kind: 'failed', fault, cause: error })
     else this.#rest.destroy(error)
   }
 
-  /** From here on the response is passed on as it comes. */
+  /** Streams the response from now on. */
   #stream(why: 'answer_too_large' | 'answer_streamed'): void {
     const rest = new Readable({
       read: () => this.#controller?.resume(),
       destroy: (error, done) => {
-        // The client has gone: the backend may finish, within its time.
+        // The client has left: the backend may finish within its time.
         if (performance.now() - this.#startedMs >= this.#limits.maxDurationMs) this.#expire()
         else this.#controller?.resume()
         done(error)
       },
     })
-    // It may be cut before a reader has begun: the reader then sees that.
+    // It may fail before a reader has begun, who then gets the error.
     rest.on('error', () => {})
     for (const chunk of this.#chunks) rest.push(chunk)
     this.#chunks = []

@@ -9,13 +9,13 @@ import { meaningOf, type On5xx } from './response-meaning.ts'
 import { cutResponse, streamThrough } from './stream-through.ts'
 import { REASONS, unknownOutcome, unreachable } from './upstream-failure.ts'
 
-/** Passes a request without a key on, its response as it comes. What an earlier middleware has read is sent from memory. */
+/** Passes on a request without a key and streams its response. A body that was read before is sent from memory. */
 export function forward(backend: Backend): Middleware {
   return async function forward(ctx) {
     const body = ctx.state.body === undefined ? bodyStream(ctx.req) : ctx.state.body.bytes
     const call = backend.callFor(ctx.req, idsOf(ctx), body)
     await streamThrough(backend, call, ctx.res)
-    // Not earlier: Koa sends the problem document if something fails before.
+    // At the end, so that Koa sends the problem document of an earlier failure.
     ctx.respond = false
   }
 }
@@ -29,9 +29,9 @@ export interface ForwardOnceOptions {
   maxResponseBytes: number
   maxDurationMs: number
   on5xx: On5xx
-  /** What an unknown outcome does to the key: 'hold' it, or 'release' it to a backend that knows the key itself. */
+  /** What an unknown outcome does to the key: 'release' is for backends that deduplicate by the key. */
   onUnknown: 'hold' | 'release'
-  /** The outcome of a request is not known. */
+  /** Called when an outcome is unknown. */
   onTrouble: (ctx: MiddlewareContext, reason: string, cause: unknown) => void
 }
 
@@ -44,11 +44,11 @@ export function forwardOnce(options: ForwardOnceOptions): Middleware {
   return async function forwardOnce(ctx) {
     const attempt = required(ctx, 'attempt', 'idempotency')
     const body = required(ctx, 'body', 'rawBody')
-    // Until the request is handed over nothing has happened, whatever fails.
+    // Before the request is sent a failure has no effect.
     attempt.outcome = 'not_executed'
     const call = backend.callFor(ctx.req, idsOf(ctx), body.bytes)
     await attempt.dispatched()
-    // A held key stays held without its lease: then the response is still worth waiting for.
+    // A held key stays held without its lease, so that the response is waited for.
     const limits: ExchangeLimits = { maxResponseBytes, maxDurationMs }
     if (onUnknown === 'release') limits.signal = attempt.signal
     attempt.outcome = { unknown: 'handler_failed' }
@@ -87,21 +87,21 @@ function setResponse(
 ): void {
   ctx.status = status
   ctx.body = body
-  // Koa would respond a cut with a text of its own: its client must see a cut.
+  // Koa would replace a cut response by a text of its own.
   if (body instanceof Readable) {
     body
       .removeAllListeners('error')
       .on('error', () => cutResponse(ctx.res, ctx.res.hasHeader('content-length')))
   }
-  // Koa made these up from the body.
+  // Koa has set it by the body.
   ctx.remove('Content-Type')
   for (const [name, values] of byName(headers)) {
-    // Of a backend that deduplicates by itself. Here it marks what this service replays.
+    // The header marks replays of this service, not those of the backend.
     if (name === 'idempotent-replayed') continue
     const stays = name === 'content-length' && body instanceof Buffer && ctx.method !== 'HEAD'
     if (stays) continue
     const [first = ''] = values
-    // Koa takes one type; of several the first is what other clients go by.
+    // Koa takes one type: the first, as other clients do.
     ctx.set(name, values.length === 1 || name === 'content-type' ? first : values)
   }
 }

@@ -6,24 +6,23 @@ import { outgoingTrace } from '../telemetry/trace-context.ts'
 import { droppedHeaders, isHopByHop } from './connection-headers.ts'
 import type { Target } from './target.ts'
 
-/** What finds the request again, here and at the backend. */
+/** By these a request is found here and at the backend. */
 export interface RequestIds {
   requestId: string
-  /** A malformed one of the client has been replaced. */
   trace: Trace
 }
 
 export interface ForwardedHeadersOptions {
   target: Target
-  /** Trusted proxies in front of this one. 0: what the request says of its way here is forged, and is replaced. */
+  /** Trusted proxies in front. 0: X-Forwarded-* and the like are dropped. */
   trustProxy: number
-  /** The backend gets the Host of the request, and not that of the target. */
+  /** The backend gets the Host of the request instead of that of the target. */
   preserveHost: boolean
   /** Names the caller, in lower case. */
   callerHeader: string | undefined
 }
 
-/** What a request says of its way here besides the headers that are set below. */
+/** Headers about the way of a request, besides those set below. */
 const FORGEABLE =
   /^(?:forwarded|x-forwarded-.*|x-real-ip|x-client-ip|x-cluster-client-ip|true-client-ip|cf-connecting-ip)$/
 
@@ -32,7 +31,7 @@ export function isForgeable(name: string): boolean {
   return FORGEABLE.test(name)
 }
 
-/** Set here, whatever came. `expect` was met by this server; `http2-settings` belongs to an upgrade. */
+/** Set or dropped here. `expect` is met by this server; `http2-settings` belongs to an upgrade. */
 const REPLACED = new Set([
   'host',
   'expect',
@@ -90,7 +89,7 @@ export function forwardedHeaders(
 /** A registered name, or an address, and perhaps a port (RFC 9110, 7.2). */
 const HOST = /^[\w.~!$&'()*+,;=%:[\]-]+$/
 
-/** Of an absolute target the host in it counts (RFC 9112, 3.2.2). Throws `invalid_request` for one that is none. */
+/** The host of an absolute target takes precedence (RFC 9112, 3.2.2). Throws `invalid_request` for an invalid one. */
 function hostOf(
   came: string | undefined,
   absolute: string | undefined,
@@ -102,7 +101,7 @@ function hostOf(
   throw new ServiceError('invalid_request', 'The Host header is not the name of a host.')
 }
 
-/** 'ours': said by this proxy anew, or not at all. */
+/** 'ours': set by this proxy, or dropped. */
 type Kind = 'ours' | 'forgeable' | 'theirs'
 
 const kindOf = bySpelling((name): Kind => {
@@ -111,10 +110,10 @@ const kindOf = bySpelling((name): Kind => {
 })
 
 const VIA = '1.1 oncekey'
-/** Of these, one behind the other: more than any set-up needs, so the target leads back here. */
+/** More hops than any set-up needs: the target leads back here. */
 const MAX_HOPS = 10
 
-/** In a circle a request would go on until its headers are too large, holding two connections on each round. */
+/** Otherwise a request would circle until its headers are too large. */
 function checkCircle(via: string | undefined): void {
   if (via === undefined || via.split(VIA).length - 1 < MAX_HOPS) return
   throw new ServiceError(
@@ -123,7 +122,7 @@ function checkCircle(via: string | undefined): void {
   )
 }
 
-/** An IPv4 address as such, also on a socket that listens on both. */
+/** IPv4 addresses without their IPv6 form. */
 function addressOf({ socket }: IncomingMessage): string {
   const address = socket.remoteAddress ?? 'unknown'
   return address.startsWith('::ffff:') ? address.slice(7) : address

@@ -5,7 +5,7 @@ const SEPARATORS = /[/\\%?#;]/
 
 /** The address of a lookup; `{key}` stands for the key. undefined: the key would change the address. Throws a plain Error. */
 export function lookupAddress(template: string): (key: string) => string | undefined {
-  // Stands for the key while the rest is read: a URL changes nothing in it, and no template has it already.
+  // Stands for the key: a URL does not change it, and no template contains it.
   const mark = `key-${randomHex(8)}`
   const text = template.replaceAll('{key}', mark)
   if (!/^https?:\/\//i.test(text) || !URL.canParse(text)) throw new Error('must be an http URL')
@@ -17,10 +17,10 @@ export function lookupAddress(template: string): (key: string) => string | undef
   const inPath = marks(pathname) > 1
   return (key) => {
     if (inPath && SEPARATORS.test(key)) return undefined
-    // As a URL has it in a query, too; a path takes it as well.
+    // Encoded as in a query.
     const encoded = encodeURIComponent(key).replaceAll("'", '%27')
     const address = href.replaceAll(mark, () => encoded)
-    // A URL takes `.` and `..` out of a path, together with what stands before them.
+    // A URL removes `.` and `..` from a path.
     return new URL(address).href === address ? address : undefined
   }
 }

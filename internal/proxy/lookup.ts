@@ -3,13 +3,13 @@ import { type HeaderLines, isRecorded, responseHeaders } from './response-header
 import { meaningOf } from './response-meaning.ts'
 
 export interface LookupOptions {
-  /** Where to ask about a key; undefined: it cannot be asked about. See lookupAddress. */
+  /** The address for a key; undefined: the key cannot be looked up. See lookupAddress. */
   addressOf: (key: string) => string | undefined
   maxResponseBytes: number
   maxDurationMs: number
 }
 
-/** A key whose outcome is not known, why, and since when. */
+/** A key with an unknown outcome. */
 export interface UnknownKey {
   client: string
   scope: string
@@ -24,7 +24,7 @@ export interface FoundResponse {
   body: Buffer
 }
 
-/** As one item of a list, or part of a string, a key would be another one. */
+/** Other keys are sent in quotes. */
 const BARE = /^[!#-+\--:<-[\]-~]+$/
 
 /**
@@ -56,7 +56,7 @@ export async function lookUp(
   return { status, headers: recorded(status, headers), body: bytes }
 }
 
-/** Backends act before they respond. A connection that is lost earlier says nothing: the backend need not notice. */
+/** A backend that has begun to respond has acted. After a lost connection it may still be at work. */
 const HAS_ANSWERED = new Set(['backend_error', 'answer_truncated', 'answer_malformed'])
 
 function mayBeAtWork({ reason, sinceMs }: UnknownKey, { maxDurationMs }: LookupOptions): boolean {
@@ -83,7 +83,7 @@ function statusOf(text: string | undefined): number | undefined {
   return /^[2-5]\d\d$/.test(text.trim()) ? Number(text) : undefined
 }
 
-/** By the same rules as those of a response to a forwarded request. */
+/** By the rules of forwarded responses. */
 function recorded(
   status: number,
   headers: Record<string, string | string[] | undefined>,
@@ -100,7 +100,7 @@ function recorded(
     if (!isRecorded(name)) continue
     const before = found[name]
     if (before === undefined) found[name] = value
-    // Of several types the first, as in responses to forwarded requests.
+    // The first of several types, as in forwarded responses.
     else if (name !== 'content-type') found[name] = [before, value].flat()
   }
   return found

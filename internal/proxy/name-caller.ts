@@ -3,12 +3,12 @@ import type { Middleware, MiddlewareContext } from '../core/request-state.ts'
 import { type CallerSource, shownBy } from './caller-source.ts'
 import { credentialsOf } from './credentials.ts'
 
-/** All callers that no signature and no source tells apart. */
+/** The caller of requests without a name. */
 export const ANONYMOUS = 'anonymous'
 
-/** Of the source, for each client name: they never meet. */
+/** The prefix of client names by source. */
 const LETTERS = { header: 'h', cookie: 'c', jwt: 'j' } as const
-/** 128 bits: two callers never meet. */
+/** 128 bits, so that names do not collide. */
 const DIGITS = 32
 
 /**

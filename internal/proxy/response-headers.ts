@@ -4,9 +4,9 @@ import { isHopByHop } from './connection-headers.ts'
 /** Headers of a response: name and value by turns, in the order and spelling of the backend. */
 export type HeaderLines = string[]
 
-/** Said to the sidecar and not to its clients. */
+/** For the sidecar, not for its clients. */
 const FOR_US = new Set(['idempotency-outcome'])
-/** The response has the one of this service. */
+/** Set by this service. */
 const OURS = new Set(['x-request-id'])
 
 /** As undici gives them with a response. */
@@ -15,17 +15,17 @@ export function headerLines(raw: unknown): HeaderLines {
   return raw.map((part: unknown) => (part instanceof Buffer ? part.toString('latin1') : String(part)))
 }
 
-/** 'connection' and 'coding' belong to the connection, too, and are looked at first. */
+/** 'connection' and 'coding' are dropped too, after a check. */
 const kindOf = bySpelling((name): 'connection' | 'coding' | 'dropped' | 'kept' => {
   if (name === 'connection') return 'connection'
   if (name === 'transfer-encoding') return 'coding'
   return isHopByHop(name) || FOR_US.has(name) || OURS.has(name) ? 'dropped' : 'kept'
 })
 
-/** A 204 must not have one (RFC 9110, 8.6): a client might wait for as many bytes. */
+/** Not allowed in a 204 (RFC 9110, 8.6): a client might wait for the bytes. */
 const NOT_OF_204 = 'content-length'
 
-/** What of the backend's response goes to the client: everything but what belongs to the connection. */
+/** The headers for the client: all but those of the connection. */
 export function responseHeaders(status: number, lines: readonly string[]): HeaderLines {
   let dropped = status === 204 ? new Set([NOT_OF_204]) : undefined
   const kept: HeaderLines = []
@@ -62,7 +62,7 @@ export function hasNoBody(status: number): boolean {
   return status === 204 || status === 304
 }
 
-/** A header's value; of several lines the first. `name` in lower case. */
+/** The first value of a header. `name` in lower case. */
 export function headerOf(lines: readonly string[], name: string): string | undefined {
   for (let i = 0; i + 1 < lines.length; i += 2) {
     const spelled = lines[i]

@@ -27,17 +27,17 @@ export function meaningOf(status: number, outcome: string | undefined, on5xx: On
   return 'completed'
 }
 
-/** Of a gateway, whose backend may still be at work, or of the backend itself. Envoy says 503 where others say 502. */
+/** Envoy uses 503 where other gateways use 502. */
 function reasonOf(status: number): string {
   if (status === 504) return 'backend_timeout'
   return status === 502 || status === 503 ? 'connection_lost' : 'backend_error'
 }
 
-/** Types of responses that go on for as long as something happens: held back, they would be of no use. */
+/** Streaming types: held back they would be of no use. */
 const STREAMED =
   /^(?:text\/event-stream|multipart\/x-mixed-replace|application\/(?:x-ndjson|jsonl|stream\+json|grpc))\b/i
 
-/** Whether a response must go out as it comes, and so cannot be recorded first. */
+/** Whether a response must be streamed and so cannot be recorded. */
 export function isStreamed(contentType: string | undefined, accelBuffering: string | undefined): boolean {
   return STREAMED.test(contentType ?? '') || accelBuffering?.trim().toLowerCase() === 'no'
 }

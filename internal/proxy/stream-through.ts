@@ -28,15 +28,14 @@ export function streamThrough(backend: Backend, call: Call, res: ServerResponse)
   })
 }
 
-/** Whose request it is. */
 export interface PassingOwner {
-  /** Adds lines of its own to those of the backend's response. */
+  /** Adds headers to those of the backend. */
   addHeaders(headers: HeaderLines): void
-  /** Called once, with what streamThrough rejects with or nothing. */
+  /** Called once at the end, with the error if there is one. */
   ended(error?: unknown): void
 }
 
-/** Beyond it, copying costs more than the call that it saves. */
+/** Copying more would cost more than the saved system call. */
 const ONE_WRITE_BYTES = 16_384
 
 const LEFT = new Error('the client has gone')
@@ -73,7 +72,7 @@ export class Passing implements Dispatcher.DispatchHandler {
   left(): void {
     if (this.#ended) return
     this.#abort?.(LEFT)
-    // Before it has begun there is nothing to abort: who still waits for a connection fails with its body.
+    // A request that waits for a connection cannot be aborted: it fails by its body.
     if (!this.#ended) this.#dropBody(LEFT)
   }
 
@@ -87,7 +86,7 @@ export class Passing implements Dispatcher.DispatchHandler {
   }
 
   onHeaders(status: number, rawHeaders: Buffer[], resume: () => void): boolean {
-    // 1xx other than 101 announce a response; the client has had its 100 from this server.
+    // Interim responses are dropped; the client got its 100 from this server.
     if (status < 200) return true
     this.#status = status
     this.#resume = resume
@@ -103,7 +102,7 @@ export class Passing implements Dispatcher.DispatchHandler {
   }
 
   onData(chunk: Buffer): boolean {
-    // The end is in the same packet: head and body can go out in one write.
+    // The whole body: it can be sent with the head in one write.
     if (chunk.length === this.#length && chunk.length <= ONE_WRITE_BYTES) {
       this.#whole = chunk
       return true
@@ -136,7 +135,7 @@ export class Passing implements Dispatcher.DispatchHandler {
     } else this.#owner.ended(unreachable(fault, error, { method: this.#call.method, keyed: false }))
   }
 
-  /** The rest of it is not read: undici leaves that to us where it never began to send it. */
+  /** undici does not close a body that it has not begun to send. */
   #dropBody(reason?: Error): void {
     const { body } = this.#call
     if (body instanceof Readable) body.destroy(reason)

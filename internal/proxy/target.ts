@@ -1,11 +1,10 @@
 import type { IncomingMessage } from 'node:http'
 import { ServiceError } from '../core/service-error.ts'
 
-/** The one backend that everything goes to. */
 export interface Target {
   /** Scheme, host and port, e.g. `http://127.0.0.1:8081`. */
   origin: string
-  /** Goes before every path; '' or begins with a slash and does not end with one. */
+  /** A prefix of every path; '', or with a slash at its begin and none at its end. */
   basePath: string
   /** What the backend gets as Host. */
   host: string
@@ -19,11 +18,11 @@ export function parseTarget(text: string): Target {
   return { origin: url.origin, basePath: url.pathname.replace(/\/+$/, ''), host: url.host }
 }
 
-/** A request target, split without being interpreted: `%2e%2e`, `%00` and `//` are the backend's to understand. */
+/** A request target, split and not decoded: `%2e%2e`, `%00` and `//` stay for the backend. */
 export interface RequestTarget {
   /** Path and query as they came. */
   pathAndQuery: string
-  /** Of an absolute target, whose host takes the place of the Host header (RFC 9112, 3.2.2). */
+  /** The host of an absolute target, which replaces the Host header (RFC 9112, 3.2.2). */
   host: string | undefined
 }
 
@@ -39,7 +38,7 @@ export function splitTarget(target: string): RequestTarget {
   throw new ServiceError('invalid_request', 'The request target must be a path, or an absolute http URL.')
 }
 
-/** For the guard: refuses what cannot be passed on as it is. */
+/** For the guard: refuses what cannot be forwarded. */
 export function checkForwardable(req: IncomingMessage): void {
   splitTarget(req.url ?? '')
   if (req.method === 'TRACE') {

@@ -1,6 +1,6 @@
 import { ServiceError } from '../core/service-error.ts'
 
-/** What became of one request to the backend; the label of its metric. */
+/** The outcome of a request to the backend; the label of its metric. */
 export type UpstreamOutcome = '1xx' | '2xx' | '3xx' | '4xx' | '5xx' | UpstreamFault | 'left'
 
 /**
@@ -9,7 +9,6 @@ export type UpstreamOutcome = '1xx' | '2xx' | '3xx' | '4xx' | '5xx' | UpstreamFa
  */
 export type UpstreamFault = 'unreachable' | 'timeout' | 'lost' | 'truncated' | 'malformed'
 
-/** Of a whole response. */
 export function statusClass(status: number): UpstreamOutcome {
   if (status < 200) return '1xx'
   if (status < 300) return '2xx'
@@ -17,7 +16,7 @@ export function statusClass(status: number): UpstreamOutcome {
   return status < 500 ? '4xx' : '5xx'
 }
 
-/** `sent`: undici had begun to write the request; before that it has sent nothing. `responding`: there was a status. */
+/** `sent`: undici had begun to write the request. `answering`: there was a status. */
 export function faultOf(error: unknown, sent: boolean, answering: boolean): UpstreamFault {
   if (!sent) return 'unreachable'
   const { name, message } = error instanceof Error ? error : { name: '', message: '' }
@@ -26,7 +25,7 @@ export function faultOf(error: unknown, sent: boolean, answering: boolean): Upst
     return 'timeout'
   // Also of a head with two lengths, of which undici makes one.
   if (code === 'UND_ERR_RES_CONTENT_LENGTH_MISMATCH') return answering ? 'truncated' : 'malformed'
-  // undici gives the errors of its parser no code. One of them is the end of the connection within a chunked body.
+  // Errors of the parser have no code. One is the end of the connection within a chunked body.
   if (name === 'HTTPParserError') return message.includes('EOF') ? 'truncated' : 'malformed'
   if (code.startsWith('HPE_') || code === 'ERR_INVALID_CHAR' || code === 'UND_ERR_HEADERS_OVERFLOW')
     return 'malformed'
@@ -35,10 +34,10 @@ export function faultOf(error: unknown, sent: boolean, answering: boolean): Upst
   return answering ? 'truncated' : 'lost'
 }
 
-/** The code of the error that ends a request which took too long. */
+/** The code of the timeout of a whole request. */
 export const WATCHDOG = 'ERR_MAX_DURATION'
 
-/** What the log and a record of the key call it. */
+/** The name in the log and in the record of the key. */
 export const REASONS = {
   timeout: 'backend_timeout',
   lost: 'connection_lost',
