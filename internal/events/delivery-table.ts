@@ -77,6 +77,28 @@ export async function settleDelivery(
   return knownWord(row?.outcome, SETTLED)
 }
 
+/**
+ * By endpoint: how many deliveries are to be sent, and how many have failed. Each state has an index, so that what was
+ * delivered within 30 days is not read.
+ */
+export async function countOpenAndFailed(
+  database: Database,
+  client: string | undefined,
+): Promise<Map<string, { pending: number; failed: number }>> {
+  const rows = await database.run(
+    (sql) => sql`
+      SELECT id::text,
+        (SELECT count(*) FROM webhook_deliveries AS d
+          WHERE d.client = e.client AND d.endpoint = e.id AND d.state = 'pending')::integer AS pending,
+        (SELECT count(*) FROM webhook_deliveries AS d
+          WHERE d.client = e.client AND d.endpoint = e.id AND d.state = 'failed')::integer AS failed
+      FROM webhook_endpoints AS e ${client === undefined ? sql`` : sql`WHERE client = ${client}`}`,
+  )
+  return new Map(
+    rows.map(({ id, pending, failed }) => [String(id), { pending: Number(pending), failed: Number(failed) }]),
+  )
+}
+
 /** Of an event that is not there any more. */
 export async function dropDelivery(
   database: Database,

@@ -1,5 +1,6 @@
 import { validate } from 'uuid'
 import type { ChangeNote } from '../../internal/core/change-note.ts'
+import { countOpenAndFailed } from '../../internal/events/delivery-table.ts'
 import { MAX_OVERLAP_S } from '../../internal/events/endpoint-routes.ts'
 import { endpointUrlFault } from '../../internal/events/endpoint-url.ts'
 import {
@@ -141,22 +142,14 @@ const add =
 const list =
   (client: string | undefined): Work<CommandContext> =>
   async ({ database }) => {
-    const counts = await database.run(
-      (sql) => sql`
-        SELECT endpoint::text, count(*) FILTER (WHERE state = 'pending')::integer AS pending,
-          count(*) FILTER (WHERE state = 'failed')::integer AS failed
-        FROM webhook_deliveries ${client === undefined ? sql`` : sql`WHERE client = ${client}`} GROUP BY endpoint`,
-    )
-    const byId = new Map(
-      counts.map(({ endpoint, pending, failed }) => [String(endpoint), { pending, failed }]),
-    )
+    const counts = await countOpenAndFailed(database, client)
     const shown = (await listEndpoints(database, client)).map((one) => {
-      const { pending = 0, failed = 0 } = byId.get(one.id) ?? {}
+      const { pending, failed } = counts.get(one.id) ?? { pending: 0, failed: 0 }
       return {
         client: one.client,
         ...endpointObject(one),
-        pending: Number(pending),
-        failed: Number(failed),
+        pending,
+        failed,
         state: one,
       }
     })

@@ -2,6 +2,7 @@ import assert from 'node:assert/strict'
 import { after, before, describe, test } from 'node:test'
 import { auditLog } from '../../internal/audit/audit-log.ts'
 import type { Database } from '../../internal/database/database.ts'
+import { countOpenAndFailed } from '../../internal/events/delivery-table.ts'
 import { readEvents } from '../../internal/events/event-log.ts'
 import { orderStore } from '../../internal/orders/order-store.ts'
 import type { PaymentState } from '../../internal/payments/payment.ts'
@@ -45,7 +46,14 @@ async function fill(client: string): Promise<void> {
         INSERT INTO events (client, position, object, type, at)
           SELECT '${client}', n + 1, id, 'payment.completed', at FROM (${rows}) AS r;
         INSERT INTO audit_log (client, seq, at, event_type, entry, hash)
-          SELECT '${client}', n + 1, at, 'payment.completed', '{}', sha256('a') FROM (${rows}) AS r`),
+          SELECT '${client}', n + 1, at, 'payment.completed', '{}', sha256('a') FROM (${rows}) AS r;
+        WITH made AS (
+          INSERT INTO webhook_endpoints (client, id, slot, url, position)
+            VALUES ('${client}', gen_random_uuid(), 1, 'https://${client}.example/', 0) RETURNING id)
+        INSERT INTO webhook_deliveries (client, endpoint, object, type, position, at, state, ended_at)
+          SELECT '${client}', made.id, r.id, 'payment.completed', n + 1, at,
+            CASE WHEN n < 3 THEN 'pending' WHEN n < 5 THEN 'failed' ELSE 'delivered' END, CASE WHEN n >= 3 THEN at END
+          FROM (${rows}) AS r, made`),
     60_000,
   )
 }
@@ -69,6 +77,12 @@ describe('a list of a client with many rows reads its page and not the rest', ()
     async (at: Database): Promise<number> =>
       (await auditLog(at).list('acme', { eventType, limit: LIMIT, before })).length
 
+  const deliveries = async (at: Database): Promise<number> => {
+    const [counts] = (await countOpenAndFailed(at, 'acme')).values()
+    assert.deepEqual(counts, { pending: 3, failed: 2 })
+    return 1
+  }
+
   const LISTS: [what: string, read: (at: Database) => Promise<number>, found: number][] = [
     ['orders before the first', orders({ createdBefore: new Date(START) }), 0],
     ['orders from the end on', orders({ createdAfter: new Date(END) }), 0],
@@ -87,6 +101,7 @@ describe('a list of a client with many rows reads its page and not the rest', ()
     ['entries of completed payments', entries('payment.completed'), LIMIT],
     ['entries of the first three completed payments', entries('payment.completed', 4), 3],
     ['entries of declined payments', entries('payment.declined'), 0],
+    ['what is to be sent to an endpoint and what has failed', deliveries, 1],
     ['events of orders', events('order.created'), LIMIT],
   ]
   for (const [what, read, found] of LISTS) {
