@@ -74,14 +74,36 @@ CREATE OR REPLACE FUNCTION oncekey_webhook_replay(p_client text, p_id uuid, p_si
 RETURNS boolean LANGUAGE plpgsql AS $$
 DECLARE
   since bigint;
+  low bigint := 0;
+  high bigint;
+  middle bigint;
+  is_before boolean;
 BEGIN
   PERFORM FROM webhook_endpoints WHERE client = p_client AND id = p_id FOR UPDATE;
   IF NOT FOUND THEN
     RETURN false;
   END IF;
+  -- What happened long before is not read. The id of an order is made of its time, and no order is late by 5,000 others. The place of
+  -- events of an hour before is searched for by halves: events have no index by time, and a clock may have been put back.
+  high := coalesce((SELECT max(position) FROM events WHERE client = p_client), 0) + 1;
+  WHILE p_since IS NOT NULL AND low + 1 < high LOOP
+    middle := low + (high - low) / 2;
+    SELECT at < p_since - interval '1 hour' INTO is_before FROM events
+      WHERE client = p_client AND position >= middle ORDER BY position, object LIMIT 1;
+    IF is_before THEN
+      low := middle;
+    ELSE
+      high := middle;
+    END IF;
+  END LOOP;
   SELECT min(found.position) - 1 INTO since FROM (
-    SELECT min(position) AS position FROM orders WHERE client = p_client AND created_at >= p_since AND position IS NOT NULL
-    UNION ALL SELECT min(position) FROM events WHERE client = p_client AND at >= p_since) AS found;
+    SELECT min(position) AS position FROM (
+      SELECT position FROM orders
+        WHERE client = p_client AND position IS NOT NULL AND created_at >= p_since
+          AND id >= (lpad(to_hex(greatest(0, extract(epoch FROM p_since) * 1000)::bigint), 12, '0') || repeat('0', 20))::uuid
+        ORDER BY id LIMIT 5000) AS first
+    UNION ALL SELECT min(position) FROM events
+      WHERE client = p_client AND at >= p_since AND position >= low) AS found;
   UPDATE webhook_endpoints SET state = 'enabled', reason = NULL, failing_since = NULL,
       position = least(position, since),
       object = CASE WHEN since < position THEN 'ffffffff-ffff-ffff-ffff-ffffffffffff' ELSE object END

@@ -16,8 +16,8 @@ const LIMIT = 20
 /** A page is read with some blocks of each index and, at worst, a block for each row. */
 const MOST_BLOCKS = 60
 const START = Date.UTC(2026, 0, 1)
-/** One row a second. */
-const END = START + ROWS * 1_000
+const STEP_MS = 60_000
+const END = START + ROWS * STEP_MS
 
 const { database, url, close } = await openMigrated('server')
 after(close)
@@ -29,8 +29,8 @@ before(async () => {
 
 async function fill(client: string): Promise<void> {
   const rows = `
-    SELECT n, to_timestamp(${START / 1_000} + n) AS at,
-      overlay(lpad(to_hex(${START} + n * 1000), 12, '0') || '7' || substr(md5('${client}' || n), 1, 19)
+    SELECT n, to_timestamp(${START / 1_000} + n * ${STEP_MS / 1_000}) AS at,
+      overlay(lpad(to_hex(${START} + n * ${STEP_MS}::bigint), 12, '0') || '7' || substr(md5('${client}' || n), 1, 19)
         placing '8' from 17 for 1)::uuid AS id
     FROM generate_series(0, ${ROWS - 1}) AS n`
   await database.run(
@@ -83,14 +83,26 @@ describe('a list of a client with many rows reads its page and not the rest', ()
     return 1
   }
 
+  /** How many events are sent again. */
+  const replay = (sinceMs: number) => async (at: Database) => {
+    const since = new Date(sinceMs)
+    await at.run((sql) => sql`UPDATE webhook_endpoints SET position = ${ROWS} WHERE client = 'acme'`)
+    const [row] = await at.run((sql) => sql`SELECT id FROM webhook_endpoints WHERE client = 'acme'`)
+    await at.run(
+      (sql) => sql`SELECT oncekey_webhook_replay('acme', ${String(row?.id)}::uuid, ${since}::timestamptz)`,
+    )
+    const [end] = await at.run((sql) => sql`SELECT position FROM webhook_endpoints WHERE client = 'acme'`)
+    return ROWS - Number(end?.position)
+  }
+
   const LISTS: [what: string, read: (at: Database) => Promise<number>, found: number][] = [
     ['orders before the first', orders({ createdBefore: new Date(START) }), 0],
     ['orders from the end on', orders({ createdAfter: new Date(END) }), 0],
-    ['the first three orders', orders({ createdBefore: new Date(START + 3_000) }), 3],
+    ['the first three orders', orders({ createdBefore: new Date(START + 3 * STEP_MS) }), 3],
     ['an order by its key', orders({ key: 'order-17' }), 1],
     ['payments before the first', payments({ createdBefore: new Date(START) }), 0],
     ['payments from the end on', payments({ createdAfter: new Date(END) }), 0],
-    ['the first three payments', payments({ createdBefore: new Date(START + 3_000) }), 3],
+    ['the first three payments', payments({ createdBefore: new Date(START + 3 * STEP_MS) }), 3],
     ['a payment by its key', payments({ key: 'payment-17' }), 1],
     ['a payment by a key that was never used', payments({ key: 'never-used' }), 0],
     ['payments that are unknown', payments({}, 'unknown'), 0],
@@ -102,6 +114,7 @@ describe('a list of a client with many rows reads its page and not the rest', ()
     ['entries of the first three completed payments', entries('payment.completed', 4), 3],
     ['entries of declined payments', entries('payment.declined'), 0],
     ['what is to be sent to an endpoint and what has failed', deliveries, 1],
+    ['a replay of the last three events', replay(END - 3 * STEP_MS), 3],
     ['events of orders', events('order.created'), LIMIT],
   ]
   for (const [what, read, found] of LISTS) {
@@ -110,7 +123,8 @@ describe('a list of a client with many rows reads its page and not the rest', ()
       t.after(close)
       // More often than PostgreSQL plans a statement anew for its values: its general plan must do as well.
       for (let n = 0; n < 8; n++) assert.equal(await read(watched), found)
-      const most = Math.max(...executed.map(({ blocks }) => blocks))
+      // A call of a function counts what was read to plan its statements, which are counted by themselves.
+      const most = Math.max(...executed.map(({ touched, blocks }) => (touched.length > 0 ? blocks : 0)))
       assert.ok(executed.length >= 8)
       assert.ok(most <= MOST_BLOCKS, `${most} blocks were read`)
     })

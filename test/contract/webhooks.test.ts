@@ -612,6 +612,36 @@ for (const kind of KINDS) {
       assert.equal(endpoint?.failingSince, undefined)
     })
 
+    test('a replay begins with the first event since then, also where the clock was put back meanwhile', async () => {
+      const client = newClient()
+      const { endpoint } = await add(client, 'https://partner.example/')
+      const times = ['00:00', '09:00', '10:20', '09:50', '10:05', '10:15', '10:30', '12:00']
+      await database.run(
+        (sql) => sql`
+          INSERT INTO events (client, position, object, type, at)
+            SELECT ${client}, n, gen_random_uuid(), 'payment.completed', ('2026-01-01T' || t || 'Z')::timestamptz
+            FROM unnest(string_to_array(${times.join()}, ',')) WITH ORDINALITY AS r(t, n)`,
+      )
+      const begin = async (since: string) => {
+        await database.run((sql) => sql`UPDATE webhook_endpoints SET position = 100 WHERE client = ${client}`)
+        const asked = { client, id: endpoint.id, since: new Date(`2026-01-01T${since}Z`) }
+        assert.ok(await replayEndpoint(database, asked, changeNote()))
+        const [row] = await database.run(
+          (sql) => sql`SELECT position FROM webhook_endpoints WHERE client = ${client}`,
+        )
+        return Number(row?.position) + 1
+      }
+      const FIRST: [since: string, position: number][] = [
+        ['00:00', 1],
+        ['09:30', 3],
+        ['10:10', 3],
+        ['10:25', 7],
+        ['11:00', 8],
+        ['13:00', 101],
+      ]
+      for (const [since, position] of FIRST) assert.equal(await begin(since), position, since)
+    })
+
     test('what ended 30 days ago is forgotten as fast as it came', async (t) => {
       const client = newClient()
       const { endpoint } = await add(client, 'https://partner.example/')
