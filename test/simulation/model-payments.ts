@@ -152,10 +152,11 @@ export class ModelPayments implements PaymentStore {
     })
   }
 
-  async takeUnknown(of: { client: string; id: string; seen: number; leaseMs: number }) {
+  async takeUnknown(of: { client: string; id: string; seen: number; leaseMs: number; settleMs: number }) {
     const row = this.#of(of)
     const isThere = row?.attempt === of.seen && row.payment.state === 'unknown'
     if (row === undefined || !isThere || row.leaseUntilMs > this.#now()) return undefined
+    if (row.sentAtMs > this.#now() - of.settleMs) return undefined
     row.attempt++
     row.leaseUntilMs = this.#now() + of.leaseMs
     return { payment: row.payment, attempt: row.attempt }
