@@ -1,14 +1,7 @@
 import { Readable } from 'node:stream'
 import type { Dispatcher } from 'undici'
 import type { Backend, Call } from './backend.ts'
-import {
-  checkHead,
-  type HeaderLines,
-  hasNoBody,
-  headerLines,
-  headerOf,
-  responseHeaders,
-} from './response-headers.ts'
+import { checkedHeaders, type HeaderLines, hasNoBody, headerOf, responseHeaders } from './response-headers.ts'
 import { isStreamed } from './response-meaning.ts'
 import { faultOf, statusClass, type UpstreamFault, WATCHDOG } from './upstream-failure.ts'
 
@@ -84,8 +77,7 @@ class Collecting implements Dispatcher.DispatchHandler {
   onResponseStart(controller: Dispatcher.DispatchController, status: number): void {
     if (status < 200) return
     this.#status = status
-    const lines = headerLines(controller.rawHeaders)
-    checkHead(status, lines)
+    const lines = checkedHeaders(status, controller.rawHeaders)
     this.#headers = responseHeaders(status, lines)
     this.#outcome = headerOf(lines, 'idempotency-outcome')
     if (hasNoBody(status)) this.onResponseEnd()

@@ -9,18 +9,27 @@ const FOR_US = new Set(['idempotency-outcome'])
 /** Set by this service. */
 const OURS = new Set(['x-request-id'])
 
-/** As undici gives them with a response. */
-export function headerLines(raw: unknown): HeaderLines {
-  if (!Array.isArray(raw)) return []
-  return raw.map((part: unknown) => (part instanceof Buffer ? part.toString('latin1') : String(part)))
-}
-
 /** 'connection' and 'coding' are dropped too, after a check. */
 const kindOf = bySpelling((name): 'connection' | 'coding' | 'dropped' | 'kept' => {
   if (name === 'connection') return 'connection'
   if (name === 'transfer-encoding') return 'coding'
   return isHopByHop(name) || FOR_US.has(name) || OURS.has(name) ? 'dropped' : 'kept'
 })
+
+/**
+ * The raw headers that undici gives with a response. Throws for a status beyond 599 (RFC 9110, 15) and for a transfer
+ * coding that was not asked for; the parser takes both.
+ */
+export function checkedHeaders(status: number, raw: unknown): HeaderLines {
+  if (status > 599) throw Object.assign(new Error(`${status} is no status`), { code: 'HPE_INVALID_STATUS' })
+  if (!Array.isArray(raw)) return []
+  const lines = raw.map((part: unknown) => (part instanceof Buffer ? part.toString('latin1') : String(part)))
+  for (let i = 0; i + 1 < lines.length; i += 2) {
+    if (kindOf(lines[i] ?? '') !== 'coding' || lines[i + 1]?.toLowerCase() === 'chunked') continue
+    throw Object.assign(new Error('a transfer coding that was not asked for'), { code: 'HPE_UNKNOWN_CODING' })
+  }
+  return lines
+}
 
 /** Not allowed in a 204 (RFC 9110, 8.6): a client might wait for the bytes. */
 const NOT_OF_204 = 'content-length'
@@ -44,17 +53,6 @@ export function responseHeaders(status: number, lines: readonly string[]): Heade
 
 function without(lines: HeaderLines, names: ReadonlySet<string>): HeaderLines {
   return lines.filter((_, i) => !names.has((lines[i - (i % 2)] ?? '').toLowerCase()))
-}
-
-/**
- * Throws for a status beyond 599 (RFC 9110, 15) and for a transfer coding that was not asked for; the parser takes both.
- */
-export function checkHead(status: number, lines: readonly string[]): void {
-  if (status > 599) throw Object.assign(new Error(`${status} is no status`), { code: 'HPE_INVALID_STATUS' })
-  for (let i = 0; i + 1 < lines.length; i += 2) {
-    if (kindOf(lines[i] ?? '') !== 'coding' || lines[i + 1]?.toLowerCase() === 'chunked') continue
-    throw Object.assign(new Error('a transfer coding that was not asked for'), { code: 'HPE_UNKNOWN_CODING' })
-  }
 }
 
 /** A 304 may declare the length of the response that it stands for, for which undici would wait in vain. */

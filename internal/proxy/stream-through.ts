@@ -2,14 +2,7 @@ import type { ServerResponse } from 'node:http'
 import { Readable } from 'node:stream'
 import type { Dispatcher } from 'undici'
 import type { Backend, Call } from './backend.ts'
-import {
-  checkHead,
-  type HeaderLines,
-  hasNoBody,
-  headerLines,
-  headerOf,
-  responseHeaders,
-} from './response-headers.ts'
+import { checkedHeaders, type HeaderLines, hasNoBody, headerOf, responseHeaders } from './response-headers.ts'
 import { faultOf, statusClass, unreachable } from './upstream-failure.ts'
 
 /**
@@ -90,8 +83,7 @@ export class Passing implements Dispatcher.DispatchHandler {
     if (status < 200) return true
     this.#status = status
     this.#resume = resume
-    const lines = headerLines(rawHeaders)
-    checkHead(status, lines)
+    const lines = checkedHeaders(status, rawHeaders)
     const headers = responseHeaders(status, lines)
     this.#owner.addHeaders(headers)
     this.#res.writeHead(status, headers)
