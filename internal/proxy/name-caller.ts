@@ -1,7 +1,7 @@
 import { createHash } from 'node:crypto'
 import type { Middleware, MiddlewareContext } from '../core/request-state.ts'
 import { type CallerSource, shownBy } from './caller-source.ts'
-import { credentialsOf } from './credentials.ts'
+import { credentialsOf } from './telling-headers.ts'
 
 /** The caller of requests without a name. */
 export const ANONYMOUS = 'anonymous'

@@ -1,4 +1,4 @@
-import { isRefreshed } from '../../internal/proxy/credentials.ts'
+import { isRefreshed } from '../../internal/proxy/telling-headers.ts'
 import { settingsHelp } from '../config/describe-settings.ts'
 import { runService } from '../runtime/run-service.ts'
 import { ADMIN_PREFIX, type ProxyConfig, readProxyConfig } from '../sidecar/proxy-config.ts'

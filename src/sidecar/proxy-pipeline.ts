@@ -16,13 +16,13 @@ import { idempotency } from '../../internal/idempotency/idempotency.ts'
 import { keyInHeader } from '../../internal/idempotency/idempotency-key.ts'
 import type { Lookup } from '../../internal/idempotency/lookups.ts'
 import type { Backend } from '../../internal/proxy/backend.ts'
-import { isSafe, selectorsOf } from '../../internal/proxy/credentials.ts'
 import { forward, forwardOnce } from '../../internal/proxy/forward.ts'
 import { lookUp } from '../../internal/proxy/lookup.ts'
 import { lookupAddress } from '../../internal/proxy/lookup-address.ts'
 import { boundCredentials, nameCaller } from '../../internal/proxy/name-caller.ts'
 import { isRecorded } from '../../internal/proxy/response-headers.ts'
 import { checkForwardable, splitTarget } from '../../internal/proxy/target.ts'
+import { selectorsOf } from '../../internal/proxy/telling-headers.ts'
 import type { OwnLimits } from '../../internal/ratelimit/client-limits.ts'
 import type { Limiter } from '../../internal/ratelimit/limiter.ts'
 import type { ClientRegistry } from '../../internal/signature/client-registry.ts'
@@ -178,9 +178,12 @@ function pagesOf({ allowedOrigins }: ProxyDependencies['config']): CrossOriginOp
   return allowedOrigins.length === 0 ? undefined : { origins: new Set(allowedOrigins), credentials: true }
 }
 
+/** RFC 9110, 9.2.1. */
+const SAFE_METHODS = new Set(['GET', 'HEAD', 'OPTIONS'])
+
 /** Safe methods are passed on, also with a key. */
 function isKeyed({ method = '', headers }: IncomingMessage): boolean {
-  return !isSafe(method) && KEY_HEADERS.some((name) => headers[name] !== undefined)
+  return !SAFE_METHODS.has(method) && KEY_HEADERS.some((name) => headers[name] !== undefined)
 }
 
 /** Method and path as they came. With the host for a backend that gets it: it may serve several, each with its own keys. */

@@ -1,3 +1,4 @@
+/* Headers that make a request another one: they show another caller, or ask for something else. */
 import { bySpelling } from '../core/header-values.ts'
 import { isHopByHop } from './connection-headers.ts'
 
@@ -55,10 +56,3 @@ export function selectorsOf(request: WithHeaders): string {
 }
 
 const isSelector = bySpelling((name) => SELECTORS.has(name))
-
-/** Safe methods (RFC 9110, 9.2.1). */
-const SAFE = new Set(['GET', 'HEAD', 'OPTIONS'])
-
-export function isSafe(method: string): boolean {
-  return SAFE.has(method)
-}
