@@ -48,7 +48,7 @@ export const ORDER_SABOTAGES: Record<string, Sabotage> = {
       {
         file: 'internal/orders/standing.ts',
         find: 'row.fingerprint === fingerprint\n    ? existing',
-        replace: 'row\n    ? existing',
+        replace: 'fingerprint.length > 0\n    ? existing',
       },
     ],
     faults: ['redis-flush', 'after-ttl'],
