@@ -2,8 +2,8 @@ import { isoTime } from '../core/iso-time.ts'
 import { quoted } from '../core/quoted.ts'
 import { batchJson } from '../database/batch.ts'
 import type { Database, Sql } from '../database/database.ts'
-import type { Placed, Placement, Standing } from './placement.ts'
-import { existing, logged, mismatch } from './standing.ts'
+import type { Placed, Placement } from './placement.ts'
+import { logged, type OrderRow, orderRow, standingFor } from './standing.ts'
 
 export const CREATED: Placed = { outcome: 'created' }
 
@@ -55,7 +55,7 @@ export async function placeAll(
     const order = found.get(nameOf(item.client, item.order.key))
     if (order === undefined) return 'neither'
     if (order.id === item.order.id) return CREATED
-    return order.fingerprint === item.fingerprint ? order.existing : mismatch(order.fingerprint)
+    return standingFor(item.fingerprint, order)
   })
 }
 
@@ -75,9 +75,8 @@ async function placeOnShard(
   for (const { n, id, fingerprint, status, body } of others) {
     const item = items[Number(n)]
     if (id === null) placed[Number(n)] = 'neither'
-    else if (id !== item?.order.id)
-      placed[Number(n)] =
-        fingerprint === item?.fingerprint ? existing(id, status, body) : mismatch(fingerprint)
+    else if (item !== undefined && id !== item.order.id)
+      placed[Number(n)] = standingFor(item.fingerprint, orderRow(id, fingerprint, status, body))
   }
   return placed
 }
@@ -98,13 +97,13 @@ const withoutRecord = (sql: Sql, scope: string) => sql`
       AND (k.expires_at > now() OR (k.state = 'in_progress' AND k.lease_until > now()))) IS NULL`
 
 /** By client and key: what the orders are that were there before. */
-function parseFound(json: unknown): Map<string, { id: string; fingerprint: string; existing: Standing }> {
+function parseFound(json: unknown): Map<string, OrderRow> {
   const found: unknown = typeof json === 'string' ? JSON.parse(json) : []
   if (!Array.isArray(found)) throw new Error('the orders that were found are no list')
   return new Map(
     found.map(([client, key, id, fingerprint, status, body]) => [
       nameOf(String(client), String(key)),
-      { id: String(id), fingerprint: String(fingerprint), existing: existing(id, status, body) },
+      orderRow(id, fingerprint, status, body),
     ]),
   )
 }

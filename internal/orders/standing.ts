@@ -25,15 +25,25 @@ export async function standing(
     deadlineMs,
   )
   if (row === undefined) return undefined
-  return row.fingerprint === fingerprint
-    ? existing(row.id, row.response_status, row.body)
-    : mismatch(row.fingerprint)
+  return standingFor(fingerprint, orderRow(row.id, row.fingerprint, row.response_status, row.body))
 }
 
-export function mismatch(fingerprint: unknown): Standing {
-  return { outcome: 'mismatch', fingerprint: String(fingerprint) }
+/** The row of an order, as its key needs it. */
+export interface OrderRow {
+  id: string
+  /** 64 hex digits. */
+  fingerprint: string
+  status: number
+  body: string
 }
 
-export function existing(id: unknown, status: unknown, body: unknown): Standing {
-  return { outcome: 'existing', id: String(id), response: { status: Number(status), body: String(body) } }
+export function orderRow(id: unknown, fingerprint: unknown, status: unknown, body: unknown): OrderRow {
+  return { id: String(id), fingerprint: String(fingerprint), status: Number(status), body: String(body) }
+}
+
+/** What the order stands for, for the request with this fingerprint. */
+export function standingFor(asked: string, { id, fingerprint, status, body }: OrderRow): Standing {
+  return fingerprint === asked
+    ? { outcome: 'existing', id, response: { status, body } }
+    : { outcome: 'mismatch', fingerprint }
 }

@@ -194,7 +194,7 @@ function scopeOf({ req }: MiddlewareContext, { name, preserveHost }: ProxyConfig
   return `${name === undefined ? '' : `${name} `}${req.method} ${at}${path}`
 }
 
-/** During a stop the client is told not to use the connection again. */
+/** During a stop each response asks its client to close the connection. */
 function closeWhenStopping(stopping: () => boolean): Middleware {
   return middleware(
     function closeWhenStopping() {

@@ -41,14 +41,9 @@ export const ORDER_SABOTAGES: Record<string, Sabotage> = {
     what: 'an order does not know the request that it came from',
     patches: [
       {
-        file: PLACE_ORDERS,
-        find: 'order.fingerprint === item.fingerprint ? order.existing : mismatch(order.fingerprint)',
-        replace: 'order.existing',
-      },
-      {
         file: 'internal/orders/standing.ts',
-        find: 'row.fingerprint === fingerprint\n    ? existing',
-        replace: 'fingerprint.length > 0\n    ? existing',
+        find: 'return fingerprint === asked\n',
+        replace: 'return asked.length > 0\n',
       },
     ],
     faults: ['redis-flush', 'after-ttl'],
