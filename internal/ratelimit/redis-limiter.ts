@@ -41,6 +41,8 @@ export class RedisLimiter implements Limiter {
   readonly #now: (() => number) | undefined
   /** By the keys of the limits. */
   readonly #refused = new LRUCache<string, Refusal>({ max: MAX_REFUSED })
+  /** When the last of them ends: while nobody is refused a decision costs nothing more. */
+  #refusedUntilMs = 0
 
   constructor(redis: RedisConnection, options: RedisLimiterOptions = {}) {
     this.#redis = redis
@@ -65,7 +67,7 @@ export class RedisLimiter implements Limiter {
         parseReply(reply, limits),
       )
     const askedMs = performance.now()
-    const hasRefused = this.#refused.size > 0
+    const hasRefused = askedMs < this.#refusedUntilMs
     if (hasRefused && mode === 'take') {
       const refused = this.#stillRefused(keys, limits, askedMs)
       if (refused !== undefined) return Promise.resolve(refused)
@@ -89,16 +91,14 @@ export class RedisLimiter implements Limiter {
     let waitMs = REFUSED_FOR_MS
     for (const { allowed, retryAfterMs } of statuses) if (!allowed) waitMs = Math.min(waitMs, retryAfterMs)
     // From before Redis was asked, so that it ends here before it ends there.
-    this.#refused.set(nameOf(keys), { limits, statuses, askedMs, untilMs: askedMs + waitMs })
+    const untilMs = askedMs + waitMs
+    this.#refused.set(nameOf(keys), { limits, statuses, askedMs, untilMs })
+    this.#refusedUntilMs = Math.max(this.#refusedUntilMs, untilMs)
   }
 
   #stillRefused(keys: readonly string[], limits: readonly Limit[], nowMs: number): Decision | undefined {
     const refusal = this.#refused.get(nameOf(keys))
-    if (refusal === undefined || refusal.limits !== limits) return undefined
-    if (nowMs >= refusal.untilMs) {
-      this.#refused.delete(nameOf(keys))
-      return undefined
-    }
+    if (refusal === undefined || refusal.limits !== limits || nowMs >= refusal.untilMs) return undefined
     const sinceMs = Math.floor(nowMs - refusal.askedMs)
     return decision(refusal.statuses.map((status) => later(status, sinceMs)))
   }
