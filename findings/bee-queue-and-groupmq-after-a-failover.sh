@@ -5,7 +5,7 @@
 # What happens: both load their Lua scripts once for each client and then send EVALSHA alone. The scripts that a Redis 7 has loaded
 #   are not copied to its replicas, and the client outlives its connections. After the failover everything that needs a
 #   script is refused with NOSCRIPT, for good: bee-queue cannot save a job, groupmq cannot add one, and neither starts one.
-#   BullMQ sends the whole script again when it is told NOSCRIPT, rsmq loads its scripts on each connection. A Redis that
+#   BullMQ sends the whole script again on NOSCRIPT, rsmq loads its scripts on each connection. A Redis that
 #   starts again has the same effect.
 # Why it matters: a failover is there so that no operator has to act. Connection and health checks (PING) are fine, and no
 #   job runs until each process is started again. A test that fails over and back does not see it: the old primary still

@@ -24,7 +24,7 @@ use warnings;
 use Algorithm::Backoff::Constant;
 use Algorithm::Backoff::Exponential;
 
-# failure() takes the time of the failure. Each client waits for as long as it is told, and fails a hundredth of a second later.
+# failure() takes the time of the failure. Each client waits for as long as the object says, and fails a hundredth of a second later.
 sub run {
     my ($name, $backoff, $before, $slow) = @_;
     my $now = 1_000_000;

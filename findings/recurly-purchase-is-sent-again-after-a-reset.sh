@@ -4,7 +4,7 @@
 # Guess: a POST without an Idempotency-Key is sent once, and after ECONNRESET the caller gets that error. Recurly takes a key, which
 #   the caller gives in `headers`.
 # What happens: after ECONNRESET the adapter sends any request again, once, at once, with the same body. No key is made for it, so the
-#   server sees two equal purchases. The caller sees a success and is told nothing. On loopback the connection was new and the request
+#   server sees two equal purchases. The caller sees a success and no error. On loopback the connection was new and the request
 #   had arrived whole, so this is no repair for a stale connection only. A timeout is not repeated, as guessed.
 # Why it matters: a proxy that is restarted after the purchase was made leads to a second one. Give each purchase
 #   { headers: { 'Idempotency-Key': ... } }; the second request has it, too.
