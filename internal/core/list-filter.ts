@@ -1,8 +1,8 @@
 import { validate } from 'uuid'
+import { lowestUuidV7 } from './ids.ts'
 import { parseLimit } from './page-limit.ts'
-import { parseTime, TIME_RULE } from './parse-time.ts'
 import { ServiceError } from './service-error.ts'
-import { lowestUuidV7 } from './uuid-v7.ts'
+import { parseTime, TIME_RULE } from './time.ts'
 
 /** Below and above every id. */
 const LOWEST = '00000000-0000-0000-0000-000000000000'

@@ -1,7 +1,7 @@
 import { randomBytes } from 'node:crypto'
 import type { ChangeNote } from '../core/change-note.ts'
+import { uuidV7 } from '../core/ids.ts'
 import { retryOnceIfUnknown } from '../core/retry-once-if-unknown.ts'
-import { uuidV7 } from '../core/uuid-v7.ts'
 import type { Database, Sql } from '../database/database.ts'
 import { changeEndpoint } from './change-endpoint.ts'
 import { EVENT_TYPES, type EventPlace, type EventType } from './event.ts'

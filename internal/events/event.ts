@@ -1,8 +1,8 @@
 import { createHash } from 'node:crypto'
 import { validate } from 'uuid'
-import { isoTime } from '../core/iso-time.ts'
 import { quoted } from '../core/quoted.ts'
 import { ServiceError } from '../core/service-error.ts'
+import { isoTime } from '../core/time.ts'
 
 export const EVENT_TYPES = [
   'order.created',

@@ -12,7 +12,7 @@
  *   unknown      possibly sent, and its effect is not known; until it is resolved it is not run again
  *   resolve      an operator, or a lookup, says what became of it
  */
-import { randomHex } from '../core/random-hex.ts'
+import { randomHex } from '../core/ids.ts'
 import type { RequestOutcome } from '../core/request-outcome.ts'
 import type { RowOutcome } from '../core/request-state.ts'
 import { retryOnceIfUnknown } from '../core/retry-once-if-unknown.ts'

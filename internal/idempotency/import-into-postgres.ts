@@ -1,13 +1,13 @@
-import { randomHex } from '../core/random-hex.ts'
+import { randomHex } from '../core/ids.ts'
 import { batchJson, resultsByNumber } from '../database/batch.ts'
 import type { Database } from '../database/database.ts'
-import { boundedScope } from './bounded-scope.ts'
 import {
   type ImportedKey,
   type ImportOptions,
   type ImportOutcome,
   parseImportOutcome,
 } from './key-records.ts'
+import { boundedScope } from './store.ts'
 
 interface Options extends ImportOptions {
   /** Of a response without an end of its own. */

@@ -1,5 +1,4 @@
 import type { Database } from '../database/database.ts'
-import { boundedScope } from './bounded-scope.ts'
 import { importIntoPostgres } from './import-into-postgres.ts'
 import {
   type KeyRecord,
@@ -10,7 +9,7 @@ import {
 } from './key-records.ts'
 import { type PostgresStoreOptions, postgresStore } from './postgres-store.ts'
 import { parseHeaders } from './response-headers.ts'
-import { DEFAULT_TTL_MS, type KeyId, parseReason } from './store.ts'
+import { boundedScope, DEFAULT_TTL_MS, type KeyId, parseReason } from './store.ts'
 
 export interface PostgresRecordsOptions extends PostgresStoreOptions {
   /** Rows looked at in one step. */

@@ -2,10 +2,10 @@ import { batchJson, type Row, resultsByNumber } from '../database/batch.ts'
 import { type Database, isRowFault } from '../database/database.ts'
 import { groupCommit } from '../database/group-commit.ts'
 import { groupedByShard } from '../database/shards.ts'
-import { boundedScope } from './bounded-scope.ts'
 import { resolutionEntry } from './key-records.ts'
 import { parseHeaders } from './response-headers.ts'
 import {
+  boundedScope,
   type Claim,
   DEFAULT_TTL_MS,
   type IdempotencyStore,

@@ -1,5 +1,4 @@
-import { boundedScope } from './bounded-scope.ts'
-import type { KeyId } from './store.ts'
+import { boundedScope, type KeyId } from './store.ts'
 
 /** The names of what the store keeps in Redis, tagged by client so that one script may use all of a client's. */
 export interface RedisNames {

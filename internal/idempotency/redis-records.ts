@@ -1,4 +1,4 @@
-import { randomHex } from '../core/random-hex.ts'
+import { randomHex } from '../core/ids.ts'
 import type { RedisConnection } from '../database/redis.ts'
 import { loadScript } from '../database/redis-script.ts'
 import {

@@ -1,3 +1,4 @@
+import { createHash } from 'node:crypto'
 import type { RequestOutcome } from '../core/request-outcome.ts'
 
 /** How long a response is replayed unless a setting says otherwise. */
@@ -6,7 +7,7 @@ export const DEFAULT_TTL_MS = 24 * 3_600_000
 /** Whose key, on which method and route: two clients, or two routes, never see each other's keys. */
 export interface KeyId {
   client: string
-  /** Method and route pattern, e.g. `POST /orders`; for forwarded requests method and path. See bounded-scope.ts. */
+  /** Method and route pattern, e.g. `POST /orders`; for forwarded requests method and path. See `boundedScope`. */
   scope: string
   key: string
 }
@@ -107,4 +108,19 @@ const REASONS: ReadonlyMap<unknown, UnknownReason> = new Map(UNKNOWN_REASONS.map
 /** As a store wrote it: '' and what another version knows are 'not_told'. */
 export function parseReason(text: string): UnknownReason {
   return REASONS.get(text) ?? 'not_told'
+}
+
+/** With the longest key and client far below the 2,704 bytes that an index entry of PostgreSQL may have. */
+const MAX_BYTES = 512
+const KEPT_CHARACTERS = 100
+
+/**
+ * The scope as stores keep it. The path of a forwarded request can have 16 KiB: beyond 512 bytes its beginning and
+ * its SHA-256 stand for it. Of a scope that is already so it makes no other, so that operators can copy it.
+ */
+export function boundedScope(scope: string): string {
+  if (scope.length * 3 <= MAX_BYTES || Buffer.byteLength(scope) <= MAX_BYTES) return scope
+  const digest = createHash('sha256').update(scope).digest('hex')
+  // Through bytes: a character that was cut in half becomes one that every store takes.
+  return `${Buffer.from(scope.slice(0, KEPT_CHARACTERS)).toString()}~sha256=${digest}`
 }

@@ -2,7 +2,7 @@ import { z } from 'zod'
 import type { Operation, RoomApi } from '../openapi/describe.ts'
 import { idParameter, jsonContent, listParameters, locationHeader, nextPageLink } from '../openapi/parts.ts'
 import { amountNumber } from './money.ts'
-import { name, orderRequest } from './order-request.ts'
+import { name, orderRequest } from './order.ts'
 
 export const order = z.object({
   id: z.uuid(),

@@ -5,10 +5,8 @@ import { type Database, isRowFault, type Sql } from '../database/database.ts'
 import { storeUnavailable } from '../database/deadline.ts'
 import { groupCalls } from '../database/group-commit.ts'
 import { groupedByShard } from '../database/shards.ts'
-import type { Order } from './order.ts'
-import { CREATED, placeAll } from './place-orders.ts'
-import type { OrderKey, Placed, Placement, Standing } from './placement.ts'
-import { standing } from './standing.ts'
+import type { Order, OrderKey, Placed, Placement, Standing } from './order.ts'
+import { CREATED, placeAll, standing } from './place-orders.ts'
 
 export interface OrderStore {
   /**

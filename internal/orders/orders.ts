@@ -1,13 +1,18 @@
 import { validate } from 'uuid'
+import { uuidV7 } from '../core/ids.ts'
 import { parseListFilter } from '../core/list-filter.ts'
 import { pageJson } from '../core/page-limit.ts'
 import { type Attempt, type Middleware, required } from '../core/request-state.ts'
 import { keyReused, ServiceError } from '../core/service-error.ts'
-import { uuidV7 } from '../core/uuid-v7.ts'
-import { type Order, orderJson } from './order.ts'
-import { type OrderRequest, parseOrderRequest } from './order-request.ts'
+import {
+  type ExistingOrder,
+  type Order,
+  type OrderKey,
+  type OrderRequest,
+  orderJson,
+  parseOrderRequest,
+} from './order.ts'
 import type { OrderStore } from './order-store.ts'
-import type { ExistingOrder, OrderKey } from './placement.ts'
 
 const JSON_TYPE = 'application/json; charset=utf-8'
 

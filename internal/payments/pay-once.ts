@@ -1,5 +1,5 @@
+import { uuidV7 } from '../core/ids.ts'
 import { keyReused, ServiceError } from '../core/service-error.ts'
-import { uuidV7 } from '../core/uuid-v7.ts'
 import { storeUnavailable } from '../database/deadline.ts'
 import type { Charge, Charged, ChargeResult, FindResult } from './gateway.ts'
 import { type GuardedGateway, jitteredRetry, outcomeOf } from './guarded-gateway.ts'

@@ -1,6 +1,6 @@
 import { createHash } from 'node:crypto'
-import { isoTime } from '../core/iso-time.ts'
 import { quoted } from '../core/quoted.ts'
+import { isoTime } from '../core/time.ts'
 
 /** The simple route, whose key is a member of the body and so of the response. */
 export const PAY_SCOPE = 'POST /pay'

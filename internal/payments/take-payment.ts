@@ -1,5 +1,5 @@
 import { type JsonBody, type Middleware, required } from '../core/request-state.ts'
-import { outgoingTrace } from '../telemetry/trace-context.ts'
+import { outgoingTrace } from '../telemetry/trace.ts'
 import type { KnownPayment, Paid, PaymentIntent } from './pay-once.ts'
 import type { PaymentTerms } from './payment.ts'
 

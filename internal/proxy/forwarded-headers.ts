@@ -2,7 +2,7 @@ import type { IncomingMessage } from 'node:http'
 import { bySpelling } from '../core/header-values.ts'
 import type { Trace } from '../core/request-state.ts'
 import { ServiceError } from '../core/service-error.ts'
-import { outgoingTrace } from '../telemetry/trace-context.ts'
+import { outgoingTrace } from '../telemetry/trace.ts'
 import { droppedHeaders, isHopByHop } from './connection-headers.ts'
 import type { Target } from './target.ts'
 

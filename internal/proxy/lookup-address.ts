@@ -1,4 +1,4 @@
-import { randomHex } from '../core/random-hex.ts'
+import { randomHex } from '../core/ids.ts'
 
 /** In a path these change the address for a server that decodes them: `..%2Fhealth` is `/health` to nginx. */
 const SEPARATORS = /[/\\%?#;]/

@@ -1,9 +1,9 @@
 import { openSync } from 'node:fs'
 import { dirname } from 'node:path'
 import { type Logger as PinoLogger, pino } from 'pino'
-import { isoTime } from '../core/iso-time.ts'
 import { makeDirectory } from '../core/make-directory.ts'
 import { quoted } from '../core/quoted.ts'
+import { isoTime } from '../core/time.ts'
 import { LogDestination } from './log-destination.ts'
 
 export interface Logger extends PinoLogger {

@@ -2,7 +2,7 @@ import type * as Api from '@opentelemetry/api'
 import type { Trace } from '../core/request-state.ts'
 import { ServiceError } from '../core/service-error.ts'
 import type { RequestEnd, Spans } from './spans.ts'
-import type { Received } from './trace-context.ts'
+import type { Received } from './trace.ts'
 
 export interface OpenTelemetryOptions {
   version: string

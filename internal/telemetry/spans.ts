@@ -1,5 +1,5 @@
 import type { Middleware, Trace } from '../core/request-state.ts'
-import type { Received } from './trace-context.ts'
+import type { Received } from './trace.ts'
 
 /** Makes spans. Implemented for OpenTelemetry. */
 export interface Spans {

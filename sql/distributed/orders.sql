@@ -57,7 +57,7 @@ BEGIN
   IF cardinality(placed) = cardinality(keys) THEN
     RETURN;
   END IF;
-  -- As in internal/orders/standing.ts.
+  -- As in internal/orders/place-orders.ts.
   IF current_setting('synchronous_standby_names') <> '' THEN
     PERFORM pg_logical_emit_message(true, 'oncekey', '');
   END IF;

@@ -1,6 +1,6 @@
 import { hash } from 'node:crypto'
 import { z } from 'zod'
-import { parseTime, TIME_RULE } from '../../internal/core/parse-time.ts'
+import { parseTime, TIME_RULE } from '../../internal/core/time.ts'
 import { fingerprintOf, requestText } from '../../internal/idempotency/fingerprint.ts'
 import { outcomeOf, REPLAYED_HEADERS } from '../../internal/idempotency/idempotency.ts'
 import { STRICT_KEY } from '../../internal/idempotency/idempotency-key.ts'

@@ -1,4 +1,4 @@
-import { parseTime, TIME_RULE } from '../../internal/core/parse-time.ts'
+import { parseTime, TIME_RULE } from '../../internal/core/time.ts'
 import { CLIENT_ID } from '../../internal/signature/client-registry.ts'
 import { readOption } from '../config/read-option.ts'
 import { parseDuration } from '../config/setting-values.ts'

@@ -6,9 +6,11 @@ import type { Limiter } from '../../internal/ratelimit/limiter.ts'
 import { MemoryLimiter } from '../../internal/ratelimit/memory-limiter.ts'
 import { OutageLimiter } from '../../internal/ratelimit/outage-limiter.ts'
 import { rateLimit } from '../../internal/ratelimit/rate-limit.ts'
-import { type Limit, parseRateLimits } from '../../internal/ratelimit/rate-limits.ts'
+import { type Limit, parseClientLimits, parseRateLimits } from '../../internal/ratelimit/rate-limits.ts'
 import { RedisLimiter } from '../../internal/ratelimit/redis-limiter.ts'
 import { showRateLimits } from '../../internal/ratelimit/show-rate-limits.ts'
+import type { ClientRegistry } from '../../internal/signature/client-registry.ts'
+import type { Logger } from '../../internal/telemetry/logger.ts'
 import type { Config, SharedConfig } from '../config/config.ts'
 import { DEFAULT_LIMITS } from '../config/default-limits.ts'
 import type { StoreDependencies } from './dependencies.ts'
@@ -104,4 +106,30 @@ export function limitStandings(
 ): Middleware {
   const { group, limits } = limitsOf(config, route)
   return showRateLimits({ limiter, limits, group, route: route.scope, ownLimits })
+}
+
+/** Distinct texts that are kept parsed; clients share a few plans. */
+const MAX_PLANS = 10_000
+
+/** The limits of each client, by the registry. A text that cannot be parsed is reported once and counts as none. */
+export function clientLimits(registry: ClientRegistry, logger: Pick<Logger, 'error'>): OwnLimits {
+  const plans = new Map<string, readonly Limit[] | undefined>()
+  return (client) => {
+    const text = registry.find(client)?.limits
+    if (text === undefined) return undefined
+    if (plans.has(text)) return plans.get(text)
+    if (plans.size >= MAX_PLANS) plans.clear()
+    const plan = parse(text, client, logger)
+    plans.set(text, plan)
+    return plan
+  }
+}
+
+function parse(text: string, client: string, logger: Pick<Logger, 'error'>): readonly Limit[] | undefined {
+  try {
+    return parseClientLimits(text)
+  } catch (error) {
+    logger.error({ client, err: error }, 'the limits of a client cannot be read: the common ones apply')
+    return undefined
+  }
 }

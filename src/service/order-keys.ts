@@ -1,9 +1,9 @@
 import type { Database } from '../../internal/database/database.ts'
 import type { RowOf } from '../../internal/idempotency/row-engine.ts'
+import type { Standing } from '../../internal/orders/order.ts'
 import type { OrderStore } from '../../internal/orders/order-store.ts'
 import { existingOrder } from '../../internal/orders/orders.ts'
-import type { Standing } from '../../internal/orders/placement.ts'
-import { standing } from '../../internal/orders/standing.ts'
+import { standing } from '../../internal/orders/place-orders.ts'
 import type { Metrics } from '../../internal/telemetry/metrics.ts'
 import type { Config } from '../config/config.ts'
 

@@ -1,7 +1,6 @@
 import type { Logger } from '../../internal/telemetry/logger.ts'
 import type { Config } from '../config/config.ts'
-import { clientLimits } from '../runtime/client-limits.ts'
-import { openLimiter } from '../runtime/limits.ts'
+import { clientLimits, openLimiter } from '../runtime/limits.ts'
 import { openClients } from '../runtime/open-clients.ts'
 import { bringUpToDate, openRedis, reachableDatabase, whileReachable } from '../runtime/open-stores.ts'
 import { withRedisPrefix } from '../runtime/redis-prefix.ts'

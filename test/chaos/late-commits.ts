@@ -1,6 +1,6 @@
 import { randomBytes } from 'node:crypto'
 import type postgres from 'postgres'
-import { uuidV7 } from '../../internal/core/uuid-v7.ts'
+import { uuidV7 } from '../../internal/core/ids.ts'
 
 const PREFIX = 'late-'
 

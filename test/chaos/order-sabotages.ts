@@ -41,7 +41,7 @@ export const ORDER_SABOTAGES: Record<string, Sabotage> = {
     what: 'an order does not know the request that it came from',
     patches: [
       {
-        file: 'internal/orders/standing.ts',
+        file: 'internal/orders/place-orders.ts',
         find: 'return fingerprint === asked\n',
         replace: 'return asked.length > 0\n',
       },

@@ -3,8 +3,8 @@ import { randomBytes, randomUUID } from 'node:crypto'
 import { after, before, describe, test } from 'node:test'
 import { v7 as uuidv7 } from 'uuid'
 import type { ListFilter } from '../../internal/core/list-filter.ts'
+import type { Placement } from '../../internal/orders/order.ts'
 import type { OrderStore } from '../../internal/orders/order-store.ts'
-import type { Placement } from '../../internal/orders/placement.ts'
 
 export interface OrderSubject {
   orders: OrderStore

@@ -1,6 +1,5 @@
 import { isDeepStrictEqual } from 'node:util'
-import { randomHex } from '../../internal/core/random-hex.ts'
-import { boundedScope } from '../../internal/idempotency/bounded-scope.ts'
+import { randomHex } from '../../internal/core/ids.ts'
 import {
   type ImportedKey,
   type ImportOutcome,
@@ -11,13 +10,14 @@ import {
   type Resolution,
   resolutionEntry,
 } from '../../internal/idempotency/key-records.ts'
-import type {
-  Claim,
-  IdempotencyStore,
-  KeyId,
-  Resolver,
-  StoredResponse,
-  UnknownReason,
+import {
+  boundedScope,
+  type Claim,
+  type IdempotencyStore,
+  type KeyId,
+  type Resolver,
+  type StoredResponse,
+  type UnknownReason,
 } from '../../internal/idempotency/store.ts'
 
 /** The record of a key. All times are Unix milliseconds on the clock of the model. */

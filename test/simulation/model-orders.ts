@@ -1,7 +1,7 @@
 import type { ListFilter } from '../../internal/core/list-filter.ts'
 import type { KeyId } from '../../internal/idempotency/store.ts'
+import type { OrderKey, Placed, Placement } from '../../internal/orders/order.ts'
 import type { OrderStore } from '../../internal/orders/order-store.ts'
-import type { OrderKey, Placed, Placement } from '../../internal/orders/placement.ts'
 
 /**
  * The orders as a list: what the store on PostgreSQL promises, and nothing else. It runs the same contract suite. Each

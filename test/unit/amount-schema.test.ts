@@ -3,7 +3,7 @@ import { describe, test } from 'node:test'
 import fc from 'fast-check'
 import { parseJsonText } from '../../internal/http/json-text.ts'
 import { amount } from '../../internal/orders/money.ts'
-import { parseOrderRequest } from '../../internal/orders/order-request.ts'
+import { parseOrderRequest } from '../../internal/orders/order.ts'
 import { describeApi } from '../../src/service/openapi.ts'
 import { ApiDocument } from '../support/api-document.ts'
 

@@ -3,7 +3,7 @@ import { test } from 'node:test'
 import { limitsByClient } from '../../internal/ratelimit/client-limits.ts'
 import { type Limit, parseClientLimits, parseRateLimits } from '../../internal/ratelimit/rate-limits.ts'
 import type { Client } from '../../internal/signature/client-registry.ts'
-import { clientLimits } from '../../src/runtime/client-limits.ts'
+import { clientLimits } from '../../src/runtime/limits.ts'
 
 const EVERYBODY = parseRateLimits('global=100/1s,ip=50/1s,client=10/60s,endpoint=5/60s')
 const texts = (limits: readonly Limit[]) => limits.map(({ scope, quota }) => `${scope}=${quota}`).join()

@@ -3,7 +3,7 @@ import { test } from 'node:test'
 import fc from 'fast-check'
 import { type FieldFault, ServiceError } from '../../internal/core/service-error.ts'
 import { parseJsonText } from '../../internal/http/json-text.ts'
-import { parseOrderRequest } from '../../internal/orders/order-request.ts'
+import { parseOrderRequest } from '../../internal/orders/order.ts'
 
 const parse = (text: string) => parseOrderRequest(parseJsonText(Buffer.from(text)))
 

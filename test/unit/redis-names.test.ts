@@ -1,8 +1,8 @@
 import assert from 'node:assert/strict'
 import { test } from 'node:test'
 import fc from 'fast-check'
-import { boundedScope } from '../../internal/idempotency/bounded-scope.ts'
 import { redisNames } from '../../internal/idempotency/redis-names.ts'
+import { boundedScope } from '../../internal/idempotency/store.ts'
 
 const part = fc.string({ unit: fc.constantFrom('a', ':', '%', '3', 'A', '{', '}', '/', ' ', '*', 'ä') })
 const ID = fc.record({ client: part, scope: part, key: part }, { noNullPrototype: true })

@@ -1,6 +1,6 @@
 import assert from 'node:assert/strict'
 import { test } from 'node:test'
-import { parseTime } from '../../internal/core/parse-time.ts'
+import { parseTime } from '../../internal/core/time.ts'
 
 for (const [text, expected] of [
   ['2026-01-31T09:30:00Z', '2026-01-31T09:30:00.000Z'],

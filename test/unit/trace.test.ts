@@ -1,6 +1,6 @@
 import assert from 'node:assert/strict'
 import { test } from 'node:test'
-import { outgoingTrace, parseTraceContext, unrecordedTrace } from '../../internal/telemetry/trace-context.ts'
+import { outgoingTrace, parseTraceContext, unrecordedTrace } from '../../internal/telemetry/trace.ts'
 
 const TRACE = '4bf92f3577b34da6a3ce929d0e0e4736'
 const PARENT = '00f067aa0ba902b7'

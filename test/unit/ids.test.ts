@@ -1,7 +1,7 @@
 import assert from 'node:assert/strict'
 import { test } from 'node:test'
 import { validate, version } from 'uuid'
-import { lowestUuidV7, uuidV7 } from '../../internal/core/uuid-v7.ts'
+import { lowestUuidV7, uuidV7 } from '../../internal/core/ids.ts'
 
 test('it is a UUID of version 7 whose first 48 bits are the time', () => {
   for (const ms of [0, 1, Date.UTC(2026, 0, 31), 2 ** 48 - 1]) {
