@@ -2,12 +2,15 @@ import cluster from 'node:cluster'
 import { setFlagsFromString } from 'node:v8'
 import { exitAfter, exitOnDefect, type Running, type RunSettings, type WorkerContext } from './running.ts'
 
-/** Ctrl-C reaches all processes of a terminal, and npm passes its signal on: within this time they are one key press. */
-export const SAME_KEY_PRESS_MS = 250
+/**
+ * Signals within this time are one. Ctrl-C reaches all processes of a terminal, and systemd and other supervisors send SIGTERM
+ * to all processes of a service: npm, where it runs this one, passes its own on. systemd may add a SIGHUP.
+ */
+export const SAME_SIGNAL_MS = 250
 
 /**
  * Opens a service in this or in WORKERS processes. It runs until SIGTERM or SIGINT, finishes what is in flight and exits
- * with 0; a second signal exits at once. SIGHUP reopens LOG_FILE; without LOG_FILE it stops the service.
+ * with 0; a second signal after SAME_SIGNAL_MS exits at once. SIGHUP reopens LOG_FILE; without LOG_FILE it stops the service.
  */
 export async function runService(
   settings: RunSettings,
@@ -26,7 +29,7 @@ export async function runService(
   let stoppingSinceMs: number | undefined
   const stop = (signal: NodeJS.Signals) => {
     if (stoppingSinceMs !== undefined) {
-      if (signal === 'SIGINT' && performance.now() - stoppingSinceMs < SAME_KEY_PRESS_MS) return
+      if (performance.now() - stoppingSinceMs < SAME_SIGNAL_MS) return
       service?.abandon?.()
       process.exit(1)
     }

@@ -3,14 +3,23 @@ import { test } from 'node:test'
 import { setTimeout as sleep } from 'node:timers/promises'
 import { startService } from '../support/service.ts'
 
-/** What npm needs to pass a SIGINT on; shorter than the service needs to close its embedded database. */
+/** What npm needs to pass a signal on; shorter than the service needs to close its embedded database. */
 const PASSED_ON_MS = 20
 
-test('Ctrl-C under npm, which arrives twice, is one wish: the service ends in order', async () => {
-  const service = await startService()
-  service.signal('SIGINT')
-  await sleep(PASSED_ON_MS)
-  service.signal('SIGINT')
-  assert.deepEqual(await service.ended(), { code: 0, signal: null })
-  assert.match(service.log(), /"msg":"stopped"/)
-})
+const PAIRS: { what: string; signals: NodeJS.Signals[] }[] = [
+  { what: 'Ctrl-C under npm', signals: ['SIGINT', 'SIGINT'] },
+  { what: 'SIGTERM to all processes of a service under npm', signals: ['SIGTERM', 'SIGTERM'] },
+  { what: 'SIGTERM of systemd with SendSIGHUP', signals: ['SIGTERM', 'SIGHUP'] },
+]
+
+for (const { what, signals } of PAIRS) {
+  test(`${what}, which arrives twice, is one wish: the service ends in order`, async () => {
+    const service = await startService()
+    for (const signal of signals) {
+      service.signal(signal)
+      await sleep(PASSED_ON_MS)
+    }
+    assert.deepEqual(await service.ended(), { code: 0, signal: null })
+    assert.match(service.log(), /"msg":"stopped"/)
+  })
+}

@@ -3,6 +3,7 @@ import { once } from 'node:events'
 import { connect } from 'node:net'
 import { describe, type TestContext, test } from 'node:test'
 import { setTimeout as sleep } from 'node:timers/promises'
+import { SAME_SIGNAL_MS } from '../../src/runtime/run-service.ts'
 import { checkOrders, readOrdersAt } from '../support/check-orders.ts'
 import { holdOrders } from '../support/hold-orders.ts'
 import { newKey, orderBody, postOrder, type Reply, send } from '../support/order-client.ts'
@@ -64,6 +65,7 @@ describe('on SIGTERM', () => {
     await lock.reached(1)
     service.signal('SIGTERM')
     await untilStopping(service)
+    await sleep(SAME_SIGNAL_MS)
     const secondMs = Date.now()
     service.signal('SIGTERM')
     assert.deepEqual(await service.ended(), { code: 1, signal: null } satisfies Ending)

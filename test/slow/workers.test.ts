@@ -6,6 +6,8 @@ import { type AddressInfo, createServer } from 'node:net'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import { describe, test } from 'node:test'
+import { setTimeout as sleep } from 'node:timers/promises'
+import { SAME_SIGNAL_MS } from '../../src/runtime/run-service.ts'
 import { checkOrders, readOrdersAt } from '../support/check-orders.ts'
 import { holdOrders } from '../support/hold-orders.ts'
 import { newKey, orderBody, postOrder, send } from '../support/order-client.ts'
@@ -156,6 +158,7 @@ describe('WORKERS=2', () => {
         () => undefined,
       )
     await until('it stops', async () => (await codeOf()) === 'shutting_down')
+    await sleep(SAME_SIGNAL_MS)
     service.signal('SIGTERM')
     assert.deepEqual(await service.ended(), { code: 1, signal: null })
     await cut
