@@ -5,7 +5,7 @@
 export class JsonNumbers {
   readonly #text: string
 
-  /** `text`: what JSON.parse has accepted, without a member that is there twice. */
+  /** `text`: what JSON.parse has accepted, without a member that appears twice. */
   constructor(text: string) {
     this.#text = text
   }

@@ -101,7 +101,7 @@ function pointer(levels: readonly Level[]): string {
 }
 
 function duplicate(levels: readonly Level[]): ServiceError {
-  const errors = [{ pointer: pointer(levels).slice(0, 200), detail: 'is there twice' }]
+  const errors = [{ pointer: pointer(levels).slice(0, 200), detail: 'appears twice' }]
   return new ServiceError('invalid_json', 'The body is not valid JSON: an object has a member twice.', {
     errors,
   })

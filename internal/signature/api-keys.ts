@@ -2,17 +2,17 @@ import { createHash, randomBytes, timingSafeEqual } from 'node:crypto'
 import { CLIENT_ID, OPEN_CLIENT } from './client-registry.ts'
 
 export interface ApiKey {
-  /** Who calls with it: `[A-Za-z0-9._-]{1,64}`, the same principal as a signing client of this name. */
+  /** The user of the key: `[A-Za-z0-9._-]{1,64}`. A signing client with this name is the same caller. */
   readonly user: string
   readonly key: string
 }
 
 export interface ApiKeys {
-  /** The user of this key; undefined: it has no user. Takes as long for a known key as for an unknown one. */
+  /** The user of this key; undefined if the key is unknown. Takes the same time for a known and an unknown key. */
   find(presented: string): string | undefined
 }
 
-/** The token of RFC 6750, the only form in which `Authorization: Bearer` can carry a key. */
+/** The token syntax of RFC 6750, section 2.1. */
 const TOKEN = '[A-Za-z0-9._~+/-]+=*'
 const KEY = new RegExp(`^${TOKEN}$`)
 const BEARER = new RegExp(`^bearer +(${TOKEN})$`, 'i')
@@ -20,11 +20,11 @@ const MIN_KEY = 8
 const MAX_KEY = 255
 
 /**
- * Parses `API_KEYS`: a comma list of `user:key`, or `none`. A user may have several keys, so that one can be replaced
- * by another.
+ * Parses `API_KEYS`: a comma-separated list of `user:key`, or `none`. A user may have several keys, so that a key can
+ * be rotated.
  *
- * @throws One Error with every fault, by the number of the entry: what is wrong may be a key, so nothing of it is
- *   quoted.
+ * @throws One Error that lists every fault with the number of its entry. It quotes no entry, because an entry holds a
+ *   key.
  * @example const keys = parseApiKeys('jane:0123456789abcdef0123456789abcdef')
  */
 export function parseApiKeys(text: string): readonly ApiKey[] {
@@ -40,7 +40,7 @@ export function parseApiKeys(text: string): readonly ApiKey[] {
     if (colon === -1) fault('must be user:key')
     else if (!CLIENT_ID.test(user)) fault('must name a user of 1 to 64 of A-Z a-z 0-9 . _ -')
     else if (user === OPEN_CLIENT)
-      fault(`must not name ${OPEN_CLIENT}: that is who calls without credentials`)
+      fault(`must not name ${OPEN_CLIENT}, the reserved name of callers without credentials`)
     if (colon !== -1 && (key.length < MIN_KEY || key.length > MAX_KEY || !KEY.test(key)))
       fault(`must have a key of ${MIN_KEY} to ${MAX_KEY} of A-Z a-z 0-9 . _ ~ + / - with = at the end only`)
     const earlier = seen.get(key)
@@ -53,7 +53,7 @@ export function parseApiKeys(text: string): readonly ApiKey[] {
 }
 
 /**
- * The keys in force.
+ * Looks up users by key, in constant time.
  *
  * @example const keys = apiKeys(parseApiKeys('jane:0123456789abcdef0123456789abcdef'))
  */
@@ -63,7 +63,7 @@ export function apiKeys(keys: readonly ApiKey[]): ApiKeys {
     find(presented) {
       const digest = digestOf(presented)
       let found: string | undefined
-      // No early exit: where a key stands in the list must not show. Digests have one length, as timingSafeEqual asks.
+      // No early exit, so that the time does not show the position of a key. timingSafeEqual needs buffers of equal length.
       for (const entry of entries) {
         const matches = timingSafeEqual(entry.digest, digest)
         found = matches ? entry.user : found
@@ -73,7 +73,7 @@ export function apiKeys(keys: readonly ApiKey[]): ApiKeys {
   }
 }
 
-/** The token of an `Authorization` header; undefined: it is not `Bearer` with one token. */
+/** The token of an `Authorization` header; undefined if the header is not `Bearer` and one token. */
 export function bearerToken(authorization: string): string | undefined {
   return BEARER.exec(authorization)?.[1]
 }
@@ -82,16 +82,16 @@ function digestOf(key: string): Buffer {
   return createHash('sha256').update(key).digest()
 }
 
-/** API keys that this process hands out for a while, beside those of the settings. They are nowhere but in memory. */
+/** The API keys of the settings, and temporary keys that exist only in the memory of this process. */
 export class TemporaryApiKeys implements ApiKeys {
-  readonly #lasting: ApiKeys
+  readonly #configured: ApiKeys
   readonly #users = new Map<string, Buffer>()
 
-  constructor(lasting: ApiKeys) {
-    this.#lasting = lasting
+  constructor(configured: ApiKeys) {
+    this.#configured = configured
   }
 
-  /** A new key for this user: `[A-Za-z0-9._-]{1,64}`. It is valid until `remove`. */
+  /** Creates a key for this user (`[A-Za-z0-9._-]{1,64}`). It is valid until `remove`. */
   add(user: string): string {
     const key = randomBytes(24).toString('base64url')
     this.#users.set(user, digestOf(key))
@@ -104,7 +104,7 @@ export class TemporaryApiKeys implements ApiKeys {
 
   find(presented: string): string | undefined {
     const digest = digestOf(presented)
-    let found = this.#lasting.find(presented)
+    let found = this.#configured.find(presented)
     for (const [user, own] of this.#users) if (timingSafeEqual(own, digest)) found = user
     return found
   }

@@ -7,12 +7,12 @@ import { OPEN_CLIENT } from './client-registry.ts'
 import { SIGNATURE_CHALLENGE } from './verify-signature.ts'
 
 export interface AuthenticateOptions {
-  /** Decides about signed requests: the middleware of `verifySignature`. */
+  /** The middleware of `verifySignature`, which handles signed requests. */
   verifySignature: Middleware
   apiKeys: ApiKeys
-  /** Lets a request in that has no credentials at all, as `anonymous`. Wrong ones are refused all the same. */
+  /** Accepts a request without any credentials, as client `anonymous`. Wrong credentials are still refused. */
   open?: boolean
-  /** Called once a request that the signature middleware did not decide about. */
+  /** Called once for each request that is not passed to the signature middleware. */
   onAuthenticated?: (
     scheme: 'bearer' | 'open' | 'none',
     result: 'ok' | 'api_key_invalid' | 'signature_missing',
@@ -24,15 +24,15 @@ const INVALID_TOKEN = `${BEARER_CHALLENGE}, error="invalid_token"`
 const SIGNED = ['x-signature', 'signature-input', 'signature'] as const
 
 const MISSING =
-  'Say who you are: send Authorization: Bearer with your API key, or sign the request and send the signature as X-Signature.'
+  'Authenticate: send Authorization: Bearer with your API key, or sign the request and send the signature as X-Signature.'
 const BOTH = 'Send an API key or a signature, not both.'
-/** One text whatever is wrong with a key: a caller cannot learn which keys look like real ones. */
+/** One text for every wrong key, so that a caller cannot learn which keys look valid. */
 const INVALID = 'The API key is not valid. Send exactly one Authorization: Bearer and your key.'
 
 /**
- * Lets a request through with an API key or with a signature, and leaves who it is in `ctx.state.caller`. Throws
- * `api_key_invalid`, `signature_missing`, and what the signature middleware throws. Needs the raw body for signed requests.
+ * Accepts a request with an API key or a signature, and sets `ctx.state.caller`. A signed request needs the raw body.
  *
+ * @throws ServiceError `api_key_invalid` or `signature_missing`, and what the signature middleware throws.
  * @example app.use(authenticate({ verifySignature: verifySignature({ registry }), apiKeys: apiKeys(keys) }))
  */
 export function authenticate(options: AuthenticateOptions): Middleware {
@@ -53,7 +53,7 @@ export function authenticate(options: AuthenticateOptions): Middleware {
       ctx.state.caller = { client: OPEN_CLIENT, scheme: 'open' }
       return await next()
     }
-    // Looked up in any case: what is not a token, and a second header, take the time of a wrong key.
+    // The lookup runs in every case: a malformed or repeated header takes as long as a wrong key.
     const token = authorization.length === 1 ? bearerToken(authorization[0] ?? '') : undefined
     const user = apiKeys.find(token ?? '')
     if (user === undefined || token === undefined || isSigned) {

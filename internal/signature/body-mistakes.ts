@@ -1,22 +1,22 @@
 import { isUtf8 } from 'node:buffer'
 import { createHash } from 'node:crypto'
 import { formRewrites, jsonRewrites } from './json-styles.ts'
-import { type Mistake, place } from './mistakes.ts'
+import { lineIndex, type Mistake } from './mistakes.ts'
 
 export interface BodyMistake {
-  says: string
-  /** What was signed in place of the body that was sent. */
+  hint: string
+  /** The bytes that were signed instead of the body that was sent. */
   body: Buffer
 }
 
 const BOM = '\u00ef\u00bb\u00bf'
 
-/** What people sign in place of the bytes that they send. No two are the same, and none is the body itself. */
+/** Bodies that clients often sign instead of the bytes that they send. All differ from each other and from the body. */
 export function bodyMistakes(body: Buffer): BodyMistake[] {
   const found = new Map<string, BodyMistake>()
-  const add = (says: string, bytes: Buffer) => {
+  const add = (hint: string, bytes: Buffer) => {
     const key = bytes.toString('latin1')
-    if (!bytes.equals(body) && !found.has(key)) found.set(key, { says, body: bytes })
+    if (!bytes.equals(body) && !found.has(key)) found.set(key, { hint, body: bytes })
   }
   const text = body.toString('latin1')
   const latin1 = (changed: string) => Buffer.from(changed, 'latin1')
@@ -28,7 +28,7 @@ export function bodyMistakes(body: Buffer): BodyMistake[] {
     latin1(text.replace(/\r?\n$/, '')),
   )
   add(
-    'the body was sent with white space around it that was not signed: sign the bytes that you send',
+    'the body was sent with leading or trailing white space that was not signed: sign the bytes that you send',
     latin1(text.trim()),
   )
   add(
@@ -44,28 +44,28 @@ export function bodyMistakes(body: Buffer): BodyMistake[] {
     latin1(text.replaceAll(/[\r\n]/g, '')),
   )
   add(
-    'the body was signed with a byte order mark in front (a file of Windows): write it without',
+    'the body was signed with a byte order mark before it (a Windows file): write the file without one',
     latin1(`${BOM}${text}`),
   )
   if (text.startsWith(BOM)) {
     add(
-      'the body was sent with a byte order mark that was not signed: send it without',
+      'the body was sent with a byte order mark that was not signed: send the body without one',
       latin1(text.slice(BOM.length)),
     )
   }
   if (body.length === 0) {
     for (const nothing of ['{}', 'null', '""', '[]'])
       add(
-        `there is no body, and ${nothing} was signed as one: sign nothing, its hash is that of no bytes`,
+        `there is no body, and ${nothing} was signed as one: sign the empty body, whose hash is that of zero bytes`,
         Buffer.from(nothing),
       )
   }
-  for (const [says, rewritten] of jsonRewrites(body)) {
-    add(says, Buffer.from(rewritten))
-    add(`${says}. It also had a newline at its end`, Buffer.from(`${rewritten}\n`))
+  for (const [hint, rewritten] of jsonRewrites(body)) {
+    add(hint, Buffer.from(rewritten))
+    add(`${hint}. It also had a newline at its end`, Buffer.from(`${rewritten}\n`))
   }
-  for (const [says, rewritten] of formRewrites(body)) add(says, Buffer.from(rewritten))
-  for (const [says, bytes] of otherEncodings(body)) add(says, bytes)
+  for (const [hint, rewritten] of formRewrites(body)) add(hint, Buffer.from(rewritten))
+  for (const [hint, bytes] of otherEncodings(body)) add(hint, bytes)
   return [...found.values()]
 }
 
@@ -103,15 +103,15 @@ function questionMarks(text: string, others: RegExp): Buffer {
   return Buffer.from(text.replace(others, '?'), 'latin1')
 }
 
-/** Changes the body, and the line of v1 that is made from it. */
+/** Each changes the body and its hash line in v1. */
 export function draftsOf(mistakes: readonly BodyMistake[]): Mistake[] {
-  const at = place('hash')
-  return mistakes.map(({ says, body }) => {
+  const at = lineIndex('hash')
+  return mistakes.map(({ hint, body }) => {
     const hash = createHash('sha256').update(body).digest('hex')
     const text = body.toString('latin1')
     return {
       axis: 'body',
-      says,
+      hint,
       change: (draft) => ({
         ...draft,
         body: text,

@@ -1,11 +1,11 @@
 import type { Client, ClientSecret, Scheme } from './client-registry.ts'
 
 export interface StoredClient extends Client {
-  /** With the ids that `oncekey clients list` shows. */
+  /** With the secret ids that `oncekey clients list` shows. */
   readonly secrets: readonly (ClientSecret & { readonly id: string })[]
 }
 
-/** For the log: what became of one client. Holds ids of secrets, never secrets. */
+/** A log record of what changed for one client. It has ids of secrets, never secrets. */
 export interface ClientChange {
   client: string
   change: 'added' | 'changed' | 'revoked'

@@ -1,6 +1,6 @@
 import { createSecretKey, type KeyObject } from 'node:crypto'
 
-/** Weakest first. A scheme later in the list covers everything that the earlier ones cover. */
+/** Weakest first. Each scheme covers everything that the schemes before it cover. */
 export const SCHEMES = ['v0', 'v1', 'rfc9421'] as const
 export type Scheme = (typeof SCHEMES)[number]
 
@@ -8,7 +8,7 @@ export function isWeaker(scheme: Scheme, minScheme: Scheme): boolean {
   return SCHEMES.indexOf(scheme) < SCHEMES.indexOf(minScheme)
 }
 
-/** A KeyObject and not a string, so that logging a client prints no secret. */
+/** A KeyObject instead of a string, so that logging a client does not print its secret. */
 export type Secret = KeyObject
 
 /** The secret's UTF-8 bytes are the HMAC key. */
@@ -16,44 +16,44 @@ export function toSecret(text: string): Secret {
   return createSecretKey(text, 'utf8')
 }
 
-/** A secret that stays until it is taken away. */
-export function lasting(text: string): ClientSecret {
+/** A secret without an end. */
+export function permanentSecret(text: string): ClientSecret {
   return { key: toSecret(text), expiresAtMs: undefined }
 }
 
-/** Enough for a rotation on top of an unfinished one. Every refusal costs this many HMACs. */
+/** Enough for a second rotation before the first has ended. Every refused signature costs this many HMACs. */
 export const MAX_SECRETS = 3
 
-/** Who signs without `X-Client-Id`. */
+/** The client of signed requests without `X-Client-Id`. */
 export const DEFAULT_CLIENT = 'default'
 
-/** The client of calls to an open route without credentials. No other client may have this name. */
+/** The client of requests without credentials, on routes that accept them. No other client may have this name. */
 export const OPEN_CLIENT = 'anonymous'
 
 export const CLIENT_ID = /^[A-Za-z0-9._-]{1,64}$/
 
 export interface ClientSecret {
   readonly key: Secret
-  /** When a retiring secret ends, Unix milliseconds; undefined for one that stays. */
+  /** The end of a retiring secret, in Unix milliseconds; undefined if it has none. */
   readonly expiresAtMs: number | undefined
 }
 
 export interface Client {
   readonly id: string
-  /** Those in force, 1 to MAX_SECRETS; the order means nothing. */
+  /** The secrets in force, 1 to MAX_SECRETS, in no particular order. */
   readonly secrets: readonly ClientSecret[]
-  /** Undefined: what the service asks of every client. */
+  /** Undefined: the `MIN_SCHEME` of the service. */
   readonly minScheme: Scheme | undefined
-  /** Its rate limits, as text; undefined: the common ones. */
+  /** Its own rate limits, in the syntax of `RATE_LIMITS`; undefined: the limits of the service. */
   readonly limits?: string | undefined
 }
 
 export interface ClientRegistry {
-  /** From memory: never waits or throws, and takes as long for an unknown client as for a known one. */
+  /** Reads from memory. Never waits or throws. Takes the same time for a known and an unknown client. */
   find(client: string): Client | undefined
   /**
-   * For a signature that matched nothing: resolves with true if anything has changed that was in force before the call,
-   * so that looking again makes sense. Never rejects. Absent where there is nothing to catch up with.
+   * Called when a signature matched no secret. Reads changes that were made before the call, and resolves with true if
+   * there were any: then the caller verifies again. Never rejects. Absent where clients cannot be re-read.
    */
   catchUp?(): Promise<boolean>
 }

@@ -7,30 +7,30 @@ import type { Sealed } from './seal.ts'
 
 /** The tables of `sql/004_clients.sql`. */
 
-/** Told after every change. */
+/** The NOTIFY channel of every change. */
 export const CLIENTS_CHANNEL = 'oncekey_clients'
 
-/** A secret that works, or worked until a moment ago. */
+/** A secret that is not revoked: it is in force, or retiring and already ended. */
 export interface SealedSecret {
   client: string
   minScheme: Scheme | undefined
-  /** The rate limits of the client, as text; undefined: the common ones. */
+  /** The rate limits of the client, in the syntax of `RATE_LIMITS`; undefined: the limits of the service. */
   limits: string | undefined
   secretId: string
   sealed: Sealed
-  /** Of a retiring one: Unix milliseconds by the clock of the database. */
+  /** The end of a retiring secret, in Unix milliseconds by the clock of the database. */
   expiresAtMs: number | undefined
 }
 
 export interface ClientsSnapshot {
   version: string
-  /** What the clock of the database read, Unix milliseconds. */
+  /** The time of the database, in Unix milliseconds. */
   databaseMs: number
-  /** undefined: the version is the known one. */
+  /** Undefined if the version is `knownVersion`. */
   secrets: SealedSecret[] | undefined
 }
 
-/** Everything in force, of one moment; or only the version and the time if nothing has changed since `knownVersion`. */
+/** All secrets in force, from one snapshot; only the version and the time if nothing has changed since `knownVersion`. */
 export async function readClients(database: Database, knownVersion: string): Promise<ClientsSnapshot> {
   const rows = await database.run(
     (sql) => sql`
@@ -42,7 +42,7 @@ export async function readClients(database: Database, knownVersion: string): Pro
         ON v.version::text <> ${knownVersion}`,
   )
   const [first] = rows
-  if (first === undefined) throw new Error('the table clients_version has lost its row')
+  if (first === undefined) throw new Error('the table clients_version has no row')
   const version = String(first.version)
   return {
     version,
@@ -53,7 +53,7 @@ export async function readClients(database: Database, knownVersion: string): Pro
 }
 
 function parseSecret(row: Record<string, unknown>): SealedSecret {
-  if (!Buffer.isBuffer(row.sealed)) throw new Error('a secret in force has lost its bytes')
+  if (!Buffer.isBuffer(row.sealed)) throw new Error('a secret in force has no bytes')
   return {
     client: String(row.client),
     minScheme: SCHEMES.find((scheme) => scheme === row.min_scheme),
@@ -70,7 +70,7 @@ export interface NewSecret {
   sealed: Sealed
 }
 
-/** May be asked again with the same secret when the response was lost. */
+/** May be called again with the same secret when the response was lost. */
 export async function addClient(
   database: Database,
   { client, secretId, sealed }: NewSecret,
@@ -86,7 +86,7 @@ export async function addClient(
   )
 }
 
-/** May be asked again with the same secret when the response was lost. `full`: three secrets are in force. */
+/** May be called again with the same secret when the response was lost. `full`: three secrets are in force. */
 export async function rotateClient(
   database: Database,
   { client, secretId, sealed }: NewSecret,
@@ -102,7 +102,7 @@ export async function rotateClient(
   )
 }
 
-/** Without a secret id: all of them. Revoking again changes nothing. */
+/** Without a secret id, revokes all secrets of the client. A repeated call changes nothing. */
 export async function revokeClient(
   database: Database,
   client: string,
@@ -117,7 +117,7 @@ export async function revokeClient(
   )
 }
 
-/** The first of the outcomes is the one that has changed something; the entry in the audit trail has its name. */
+/** `outcomes[0]` is the outcome that means a change; it names the entry in the audit trail. */
 async function changeClient<T extends string>(
   database: Database,
   { client, outcomes, entry }: { client: string; outcomes: readonly [T, ...T[]]; entry: string },
@@ -128,7 +128,7 @@ async function changeClient<T extends string>(
   return knownWord(outcome, outcomes)
 }
 
-/** Undefined: the common limits. Setting the same again changes nothing. */
+/** Undefined: the limits of the service. A repeated call changes nothing. */
 export async function limitClient(
   database: Database,
   client: string,
@@ -147,12 +147,12 @@ export async function limitClient(
 export interface ResealedSecret {
   client: string
   secretId: string
-  /** What it replaces: a secret that was changed meanwhile stays as it is. */
+  /** The bytes that it replaces. A secret with other bytes was changed meanwhile and stays as it is. */
   before: Buffer
   after: Sealed
 }
 
-/** All in one statement: all of them or none. Returns how many it replaced. */
+/** Replaces all of them or none, in one statement. Returns how many it replaced. */
 export async function replaceSeals(
   database: Database,
   secrets: readonly ResealedSecret[],

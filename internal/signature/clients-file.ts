@@ -1,40 +1,47 @@
 import { createHash } from 'node:crypto'
 import { readFileSync } from 'node:fs'
 import { readFile } from 'node:fs/promises'
-import { type Client, type ClientRegistry, DEFAULT_CLIENT, lasting, toSecret } from './client-registry.ts'
+import {
+  type Client,
+  type ClientRegistry,
+  DEFAULT_CLIENT,
+  permanentSecret,
+  toSecret,
+} from './client-registry.ts'
 import { parseClients } from './parse-clients.ts'
 
-/** A partner added or revoked is in force about a second later. */
+/** A change of the file is in force about a second later. */
 const POLL_MS = 1_000
 
 export interface ClientsFileOptions {
   /** `CLIENTS_FILE`. */
   file?: string | undefined
-  /** `HMAC_SECRET`, the secret of client `default`. */
+  /** `HMAC_SECRET`: the secret of client `default`. */
   defaultSecret?: string | undefined
-  /** Secrets that the file must not bring in, now or on a reload: the published ones, where others can connect. */
+  /** Secrets that the file must not contain, such as published ones; checked at the start and on each reload. */
   refusedSecrets?: readonly string[]
-  /** For each secret of the file; left out: 1. */
+  /** The minimum length of each secret of the file; 1 by default. */
   minSecretBytes?: number
-  /** Throws for rate limits of a client that cannot be read, with the reason. */
+  /** Throws an Error with the reason if the rate limits of a client cannot be parsed. */
   checkLimits?: (text: string) => void
   pollMs?: number
-  /** After each change of the file: the number of clients now in force, or why the old ones stay. */
+  /** Called after each change of the file: the number of clients in force, or the Error because of which the old ones stay. */
   onReload?: (result: { clients: number } | Error) => void
 }
 
 export interface ClientsFile extends ClientRegistry {
-  /** Whether any client has this secret at the moment. */
+  /** Whether a client has this secret now. */
   usesSecret(text: string): boolean
-  /** Stops looking for changes; the clients stay. */
+  /** Stops polling the file; the clients stay. */
   close(): void
 }
 
 /**
- * The clients of the settings and of a file that is re-read when it changes. A reload replaces all clients in one
- * step.
+ * Opens a registry with the client of `HMAC_SECRET` and the clients of a file. The file is re-read when it changes; a
+ * reload replaces all its clients in one step.
  *
- * @throws If the file is bad at the start; later a bad or missing file leaves all clients as they were.
+ * @throws Error if the file is missing or invalid at the start. Later a missing or invalid file changes no client and is
+ *   reported to `onReload`.
  * @example const registry = openClientsFile({ file: 'clients.json' })
  */
 export function openClientsFile(options: ClientsFileOptions): ClientsFile {
@@ -42,7 +49,11 @@ export function openClientsFile(options: ClientsFileOptions): ClientsFile {
   const { checkLimits, onReload } = options
   const fixed = new Map<string, Client>()
   if (defaultSecret !== undefined)
-    fixed.set(DEFAULT_CLIENT, { id: DEFAULT_CLIENT, secrets: [lasting(defaultSecret)], minScheme: undefined })
+    fixed.set(DEFAULT_CLIENT, {
+      id: DEFAULT_CLIENT,
+      secrets: [permanentSecret(defaultSecret)],
+      minScheme: undefined,
+    })
   const rules = { taken: [...fixed.keys()], refusedSecrets, minSecretBytes, checkLimits }
   let clients = fixed
   let stop = () => {}
@@ -74,12 +85,12 @@ export function openClientsFile(options: ClientsFileOptions): ClientsFile {
 }
 
 /**
- * Calls `onChange` once for each change of what can be read at `path`: with the content, or with the Error of reading
- * it. It reads and compares, and does not watch inodes or times: that sees atomic renames, swapped symlinks
- * (Kubernetes) and two writes within one tick of the file system's clock. Never keeps the process alive. Returns
- * a function that stops it, after which `onChange` is not called again.
+ * Polls `path` and calls `onChange` once for each change, with the content or with the Error of reading it. Compares
+ * content instead of inodes and times, so that it sees atomic renames, swapped symlinks (Kubernetes) and two writes
+ * within one tick of the file system's clock. Does not keep the process alive. Returns a function that stops the
+ * polling; after it `onChange` is not called again.
  *
- * @param known the content that the caller has already dealt with
+ * @param known the content that the caller has already read
  */
 function watchContent(
   path: string,
@@ -90,8 +101,8 @@ function watchContent(
   let seen = digest(known)
   let reading = false
   let stopped = false
-  async function look(): Promise<void> {
-    // A file system that hangs must not pile up reads.
+  async function poll(): Promise<void> {
+    // At most one read is in flight, also when the file system hangs.
     if (reading) return
     reading = true
     const content = await readFile(path).catch(toError)
@@ -101,7 +112,7 @@ function watchContent(
     seen = current
     onChange(content)
   }
-  const timer = setInterval(() => void look(), pollMs).unref()
+  const timer = setInterval(() => void poll(), pollMs).unref()
   return () => {
     stopped = true
     clearInterval(timer)
@@ -112,7 +123,7 @@ function toError(thrown: unknown): Error {
   return thrown instanceof Error ? thrown : new Error(String(thrown))
 }
 
-/** Kept in place of the content, which holds secrets. */
+/** Kept instead of the content, which holds secrets. */
 function digest(content: Buffer): string {
   return createHash('sha256').update(content).digest('hex')
 }

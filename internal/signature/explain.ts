@@ -11,27 +11,27 @@ import { claimedClient, coveredBytes, type SignatureFault, verify } from './veri
 export interface ExplainSettings {
   toleranceMs: number
   nowMs: number
-  /** Whom the partner takes itself for; undefined: whom the request names. */
+  /** The client that the partner means to be; undefined: the client that the request names. */
   client?: string | undefined
 }
 
 export interface Explanation {
   code: 'ok' | SignatureFault
   scheme: Scheme | 'none'
-  /** Whom the request names; undefined if that is not a client id. */
+  /** The client that the request names; undefined if that is not a client id. */
   client: string | undefined
-  /** What the service says, undefined if all is well. */
+  /** The `detail` of the response of the service; undefined if the signature is accepted. */
   detail: string | undefined
-  /** The bytes that must be signed; undefined as long as the headers do not tell which. */
+  /** The bytes that must be signed; undefined if the headers do not determine them. */
   stringToSign: Buffer | undefined
-  /** What was probably done in its place, in plain words; empty if nothing that we know fits. */
+  /** The probable mistakes, as text; empty if no known mistake gives this signature. */
   mistakes: string[]
 }
 
-/** From here on a timestamp can only be meant in milliseconds: as seconds it lies beyond the year 5000. */
+/** A larger timestamp must be in milliseconds: in seconds it would be after the year 5000. */
 const MILLISECONDS_FROM = 100_000_000_000
 
-/** Decides as the service would about a client with these secrets, and says why. Pure; may take half a second. */
+/** Verifies as the service does for a client with these secrets, and explains the result. Pure; may take 0.5 s. */
 export function explain(
   request: SignedRequest,
   secrets: readonly KeyObject[],
@@ -40,9 +40,9 @@ export function explain(
   const signature = readSignature(request.rawHeaders)
   const client = claimedClient(signature, request.rawHeaders)
   const clock = Math.floor(settings.nowMs / 1000)
-  const lasting = secrets.map((key) => ({ key, expiresAtMs: undefined }))
+  const permanent = secrets.map((key) => ({ key, expiresAtMs: undefined }))
   const registry = {
-    find: (id: string) => (id === client ? { id, secrets: lasting, minScheme: undefined } : undefined),
+    find: (id: string) => (id === client ? { id, secrets: permanent, minScheme: undefined } : undefined),
   }
   const rules = { minScheme: 'v0', toleranceMs: settings.toleranceMs } as const
   const verdict = verify(request, registry, rules, settings.nowMs)
@@ -50,8 +50,7 @@ export function explain(
   if (verdict.ok) {
     const other = settings.client !== undefined && settings.client !== client ? settings.client : undefined
     if (other === undefined) return { ...known, code: 'ok', detail: undefined, mistakes: [] }
-    const detail =
-      'The signature matches with this secret, but the service takes the secret of another client.'
+    const detail = 'The signature matches this secret, but the service uses the secret of another client.'
     const mistake = `the request names the client "${client}", not "${other}": send X-Client-Id: ${other} (with RFC 9421: keyid)`
     return { ...known, code: 'signature_invalid', detail, mistakes: [mistake] }
   }
@@ -66,13 +65,13 @@ export function explain(
 }
 
 /**
- * What is wrong with an invalid signature, for test environments. undefined unless a known mistake with the real secret
- * gives exactly this signature: without the secret a caller learns nothing.
+ * What is wrong with an invalid signature, for test environments. Undefined unless a known mistake, made with the real
+ * secret, gives exactly this signature: a caller without the secret learns nothing.
  */
 export function hintFor(request: SignedRequest, registry: ClientRegistry, nowMs: number): string | undefined {
   const id = claimedClient(readSignature(request.rawHeaders), request.rawHeaders)
   const client = id === undefined ? undefined : registry.find(id)
-  // The tries take the time of a response: milliseconds, unless the body is large.
+  // The search delays the response: by milliseconds, unless the body is large.
   if (client === undefined || request.body.bytes.length > MAX_TRY_BYTES) return undefined
   const options = { clock: Math.floor(nowMs / 1000), guess: false, client: undefined }
   const keys = client.secrets.map(({ key }) => key)
@@ -83,17 +82,17 @@ export function hintFor(request: SignedRequest, registry: ClientRegistry, nowMs:
 interface DiagnoseOptions {
   /** Unix seconds. */
   clock: number
-  /** Whether to try what a caller without the secret could have signed. */
+  /** Whether to try signatures that a caller without the secret can make. */
   guess: boolean
   client: string | undefined
 }
 
-/** The most bytes that a search hashes: 40,000 strings to sign, about 0.3 s. Frequent mistakes are tried first. */
+/** The most bytes that a search hashes: 40,000 strings to sign, about 0.3 s. Frequent mistakes come first. */
 const BUDGET_BYTES = 24_000_000
-/** What a short text costs, set against its length. */
-const BYTES_OF_A_TRY = 600
+/** The fixed cost of one HMAC, expressed in hashed bytes. */
+const BYTES_PER_TRY = 600
 
-/** The fewest mistakes, two at most, with which one of the secrets gives what was sent; none if that is right. */
+/** The fewest mistakes (0 to 2) with which one of the secrets gives the signature that was sent; undefined: none found. */
 function diagnose(
   request: SignedRequest,
   secrets: readonly KeyObject[],
@@ -106,7 +105,7 @@ function diagnose(
   for (const depth of depths) {
     for (const attempt of attempts.filter(({ maxMistakes }) => depth <= maxMistakes)) {
       for (const [i, secret] of keys.entries()) {
-        // The last depth takes all that is left: each secret has its share.
+        // The last depth uses up the budget, so each secret gets an equal share of it.
         const share = { bytes: depth < 2 ? budget.bytes : Math.floor(budget.bytes / (keys.length - i)) }
         const given = share.bytes
         const found = search(attempt, secret, { depth, guess: options.guess, budget: share })
@@ -121,7 +120,7 @@ function diagnose(
 interface SearchOptions {
   depth: number
   guess: boolean
-  /** Goes down with each try. */
+  /** Reduced by each try. */
   budget: { bytes: number }
 }
 
@@ -134,15 +133,15 @@ function search(
   for (const chosen of choices(mistakes, depth)) {
     const draft = chosen.reduce((so, mistake) => mistake.change(so), { ...attempt.draft, secret })
     const text = bytesOf(draft)
-    budget.bytes -= text.length + BYTES_OF_A_TRY
+    budget.bytes -= text.length + BYTES_PER_TRY
     if (budget.bytes < 0) return undefined
     const mac = macOf(draft, text)
     const match = attempt.macs.find((candidate) => candidate.matches(mac))
     if (match === undefined) continue
-    // The MAC of another algorithm cannot have the right length: that is no mistake of its own.
+    // A MAC of another algorithm has another length; the wrong length is not reported as a second mistake.
     const form = mac.length !== HMAC_BYTES ? [] : attempt.form
-    const written = match.says === undefined ? form : [match.says]
-    return [...written, ...chosen.map(({ says }) => says)]
+    const written = match.hint === undefined ? form : [match.hint]
+    return [...written, ...chosen.map(({ hint }) => hint)]
   }
   return undefined
 }
@@ -160,8 +159,8 @@ function* choices(mistakes: readonly Mistake[], depth: number): Generator<Mistak
 }
 
 function bytesOf(draft: Draft): Buffer {
-  const { fields, glue, end, recipe, encode } = draft
-  const text = recipe?.(draft) ?? `${fields.filter((field) => field !== undefined).join(glue)}${end}`
+  const { fields, separator, end, recipe, encode } = draft
+  const text = recipe?.(draft) ?? `${fields.filter((field) => field !== undefined).join(separator)}${end}`
   return encode?.(text) ?? Buffer.from(text, 'latin1')
 }
 
@@ -175,7 +174,7 @@ function expected(request: SignedRequest, client: string): Buffer | undefined {
     const { bytes, unambiguous } = coveredBytes(signature, request, client)
     return unambiguous ? bytes : undefined
   }
-  // Badly written, but the time may be there to build it from.
+  // The header is malformed, but its time may still be readable.
   const [attempt] = attemptOf(request, { clock: 0, client: undefined, guess: false })
   return attempt === undefined ? undefined : bytesOf({ ...attempt.draft, secret: Buffer.alloc(0) })
 }

@@ -1,6 +1,6 @@
 import { isUtf8 } from 'node:buffer'
 
-/** Rewriting costs a parse, two dozen copies and hundreds of hashes: larger bodies are not rewritten. */
+/** Larger bodies are not rewritten: that costs a parse, about 24 copies and hundreds of hashes. */
 export const MAX_TRY_BYTES = 262_144
 
 type Json = null | boolean | number | string | Json[] | { [member: string]: Json }
@@ -23,7 +23,7 @@ const ascii = (text: string) => text.replace(/[\u007f-\uffff]/g, unit)
 const slashes = (text: string) => text.replaceAll('/', '\\/')
 const forHtml = (text: string) => text.replace(/[<>&\u2028\u2029]/g, unit)
 const gson = (text: string) => text.replace(/[<>&='\u2028\u2029]/g, unit)
-/** JavaScriptEncoder.Default: what is not harmless in HTML, a quote as \u0022, digits in upper case. */
+/** JavaScriptEncoder.Default: escapes what is unsafe in HTML, a quote as \u0022, with hex digits in upper case. */
 const dotNet = (text: string) =>
   `"${text
     .slice(1, -1)
@@ -31,14 +31,14 @@ const dotNet = (text: string) =>
     .replace(/["&'+<>`\u007f-\uffff]/g, (character) => unit(character).toUpperCase().replace('\\U', '\\u'))}"`
 const float = (value: number) => (Number.isInteger(value) ? `${value}.0` : String(value))
 
-const SAME = 'Sign the very bytes that you send'
+const SAME = 'Sign the exact bytes that you send'
 const IN_PYTHON = 'Keep the text of json.dumps, sign it and send it by data=, not json='
 const IN_PHP = 'Keep the text of json_encode, sign it and send it'
 const IN_DOTNET = 'Serialise once (SerializeToUtf8Bytes), sign these bytes and send them by ByteArrayContent'
 const IN_GO = 'Keep the bytes of json.Marshal, sign them and send them by bytes.NewReader'
 
-/** How the usual libraries write JSON; all say the same, each in other bytes. */
-const STYLES: [says: string, advice: string, Style][] = [
+/** How common libraries write JSON: the same value in different bytes. */
+const STYLES: [hint: string, advice: string, Style][] = [
   ['without spaces (JSON.stringify)', SAME, COMPACT],
   ['with ", " and ": " (json.dumps of Python)', IN_PYTHON, SPACED],
   ['with ", " and ": " and \\u escapes (json.dumps of Python)', IN_PYTHON, { ...SPACED, encode: ascii }],
@@ -75,15 +75,15 @@ const STYLES: [says: string, advice: string, Style][] = [
   ['as jsonb of PostgreSQL prints it', 'Keep what you sent as text', { ...SPACED, order: byLength }],
 ]
 
-/** The same JSON as other programs write it, with what to say of it. Empty for what is no JSON. */
-export function jsonRewrites(body: Buffer): [says: string, text: string][] {
+/** The same JSON as other programs write it, each with its hint. Empty if the body is not JSON. */
+export function jsonRewrites(body: Buffer): [hint: string, text: string][] {
   const json = parsed(body)
   if (json === undefined) return []
   const pretty = (indent: number | string) => JSON.stringify(json, null, indent)
   const php = ascii(slashes(pretty(4)))
-  const reason = 'other JSON was signed than sent: it was serialised again'
+  const reason = 'the signed JSON has other bytes than the sent JSON: it was serialised again'
   const rewritten: [string, string, string][] = [
-    ...STYLES.map(([says, advice, style]): [string, string, string] => [says, advice, write(json, style)]),
+    ...STYLES.map(([hint, advice, style]): [string, string, string] => [hint, advice, write(json, style)]),
     ['indented by 2 spaces', SAME, pretty(2)],
     ['indented by 4 spaces', SAME, pretty(4)],
     ['indented by tabs', SAME, pretty('\t')],
@@ -96,11 +96,11 @@ export function jsonRewrites(body: Buffer): [says: string, text: string][] {
     ['by JSON_PRETTY_PRINT of PHP', IN_PHP, php],
     ['as text in a JSON string', SAME, JSON.stringify(body.toString('utf8'))],
   ]
-  return rewritten.map(([says, advice, text]) => [`${reason}, ${says}. ${advice}`, text])
+  return rewritten.map(([hint, advice, text]) => [`${reason}, ${hint}. ${advice}`, text])
 }
 
-/** What is made of the members of a JSON object where a form is signed and JSON is sent. */
-export function formRewrites(body: Buffer): [says: string, text: string][] {
+/** The members of a JSON object, written as a form: what is signed where a form was signed and JSON was sent. */
+export function formRewrites(body: Buffer): [hint: string, text: string][] {
   const json = parsed(body)
   if (typeof json !== 'object' || json === null || Array.isArray(json)) return []
   const members = Object.entries(json).map(([name, value]): [string, string] => [
@@ -116,16 +116,16 @@ export function formRewrites(body: Buffer): [says: string, text: string][] {
     ['a form with sorted names was signed, and JSON was sent', escaped(ordered)],
     ['name=value&... was signed, and JSON was sent', plain(members)],
     ['name=value&... with sorted names was signed, and JSON was sent', plain(ordered)],
-    ['the values of the members were signed in a row', values(members)],
-    ['the values of the members were signed in a row, by sorted names', values(ordered)],
-  ].map(([says, text]) => [`${says}: sign the very bytes that you send`, text ?? ''])
+    ['the values of the members were signed, concatenated', values(members)],
+    ['the values of the members were signed, concatenated in the order of their names', values(ordered)],
+  ].map(([hint, text]) => [`${hint}: sign the exact bytes that you send`, text ?? ''])
 }
 
 function parsed(body: Buffer): Json | undefined {
   if (body.length > MAX_TRY_BYTES || !isUtf8(body)) return undefined
   try {
     const json: Json = JSON.parse(body.toString('utf8').replace(/^\ufeff/, ''))
-    // Ends here if it is so deep that the stack ends.
+    // Throws RangeError here if the nesting is too deep for the stack.
     write(json, COMPACT)
     return json
   } catch {

@@ -4,16 +4,16 @@ import { SCHEMES, type Scheme } from './client-registry.ts'
 
 export type SecretState = 'active' | 'retiring' | 'revoked'
 
-/** As an operator sees it; times in RFC 3339. Holds no secret. */
+/** A client as shown to an operator; times in RFC 3339. Holds no secret. */
 export interface ListedClient {
   client: string
   min_scheme: Scheme | null
-  /** Its rate limits; null: the common ones. */
+  /** Its rate limits; null: the limits of the service. */
   limits: string | null
   created_at: string
   secrets: {
     secret_id: string
-    /** A retiring secret whose time is over is shown as what it is: revoked. */
+    /** A retiring secret that has ended is shown as revoked. */
     state: SecretState
     created_at: string
     expires_at: string | null
@@ -22,7 +22,7 @@ export interface ListedClient {
   }[]
 }
 
-/** Without a name: all clients. The newest secret comes first; of one millisecond the active one, then what still holds. */
+/** Without a name, lists all clients. Secrets are ordered newest first; at the same time active, retiring, revoked. */
 export async function listClients(database: Database, name?: string): Promise<ListedClient[]> {
   const rows = await database.run(
     (sql) => sql`

@@ -3,7 +3,7 @@ import { WireBody } from '../core/request-state.ts'
 import { bodyMistakes } from './body-mistakes.ts'
 import { contentDigestFault } from './content-digest.ts'
 import type { MessageSignature } from './message-signature.ts'
-import { frontOf } from './misplaced-signature.ts'
+import { proxyHeaders } from './misplaced-signature.ts'
 import {
   type Attempt,
   type Draft,
@@ -19,7 +19,7 @@ import type { SignedRequest } from './schemes.ts'
 import { componentValue, signatureBase } from './signature-base.ts'
 import { rareTargets, sortedQuery, targetVariants } from './target-mistakes.ts'
 
-/** What a client may have meant by an RFC 9421 signature; none if its base cannot be computed. */
+/** What a client may have signed in an RFC 9421 signature; empty if the signature base cannot be computed. */
 export function messageAttempt(
   request: SignedRequest,
   signature: MessageSignature,
@@ -29,7 +29,7 @@ export function messageAttempt(
   if (base === undefined) return []
   const { target, rawHeaders, body } = request
   const names = [...signature.covered, '@signature-params']
-  const front = frontOf(rawHeaders)
+  const proxied = proxyHeaders(rawHeaders)
   const of = (name: string, make: (at: number, value: string) => Mistake[]) => {
     const at = names.indexOf(name)
     return at === -1 ? [] : make(at, componentValue(request, name) ?? '')
@@ -39,20 +39,20 @@ export function messageAttempt(
     ...of('@method', (at) => methodMistakes(at, named('@method'))),
     ...of('@path', (at, path) =>
       lineMistakes('@path', at, [
-        ['the query was signed as a part of "@path": it belongs to "@query"', target],
-        ...targetVariants(path, front),
-        ...rareTargets(path, front),
+        ['the query was signed as part of "@path": it belongs to "@query"', target],
+        ...targetVariants(path, proxied),
+        ...rareTargets(path, proxied),
       ]),
     ),
     ...of('@query', (at, query) =>
       lineMistakes('@query', at, [
-        ['"@query" was signed without its question mark: begin its value with ?', query.slice(1)],
+        ['"@query" was signed without its question mark: start its value with ?', query.slice(1)],
         ['"@query" was signed empty: sign the query as sent, from its question mark', '?'],
         ['"@query" was signed with sorted parameters: sign it as sent', `?${sortedQuery(query)}`],
       ]),
     ),
     ...of('@authority', (at, authority) =>
-      lineMistakes('@authority', at, authorities(authority, front.hosts)),
+      lineMistakes('@authority', at, authorities(authority, proxied.hosts)),
     ),
     ...KEY_HEADERS.flatMap((name) => of(name, (at, key) => keyMistakes(at, key, named(name)))),
     ...of('content-digest', (at) =>
@@ -74,34 +74,34 @@ export function messageAttempt(
 }
 
 function authorities(authority: string, hosts: readonly string[]): [string, string][] {
-  const says = (host: string) =>
-    `"@authority" was signed as ${host} and arrived as ${authority}: a proxy changes Host. Leave "@authority" out, or let the proxy keep Host`
+  const hint = (host: string) =>
+    `"@authority" was signed as ${host} but arrived as ${authority}: a proxy changed Host. Leave "@authority" out, or let the proxy keep Host`
   const bare = authority.replace(/:\d+$/, '')
   const ports = ['80', '443', '8080'].map((port) => `${bare}:${port}`)
   const variants = [...hosts.map((host) => host.toLowerCase()), bare, ...ports]
-  return variants.filter((host) => host !== authority).map((host) => [says(host), host])
+  return variants.filter((host) => host !== authority).map((host) => [hint(host), host])
 }
 
 function paramsMistakes(at: number, { params }: MessageSignature, rawHeaders: readonly string[]): Mistake[] {
   const [input = ''] = headerValues(rawHeaders, 'signature-input')
   return lineMistakes('@signature-params', at, [
     ['the line of "@signature-params" was missing from the signature base: end with it', undefined],
-    ['the label was signed with "@signature-params": leave out what stands in front of the list', input],
+    ['the label was signed with "@signature-params": leave out the text before the list', input],
     [
-      'the line of "@signature-params" had a space behind each semicolon: write none',
+      'the line of "@signature-params" had a space after each semicolon: write none',
       params.replaceAll(';', '; '),
     ],
     [
-      'the list of components was signed without its parameters: sign all of Signature-Input behind the label',
+      'the list of components was signed without its parameters: sign all of Signature-Input after the label',
       params.slice(0, params.indexOf(')') + 1),
     ],
   ])
 }
 
 function wholeBaseMistakes(): Mistake[] {
-  const whole = (says: string, lines: (fields: Draft['fields']) => Draft['fields']): Mistake => ({
+  const whole = (hint: string, lines: (fields: Draft['fields']) => Draft['fields']): Mistake => ({
     axis: 'names',
-    says,
+    hint,
     change: (draft) => ({ ...draft, fields: lines(draft.fields) }),
   })
   return [
@@ -109,10 +109,10 @@ function wholeBaseMistakes(): Mistake[] {
       'the names of the components were written without quotes in the signature base: write "name": value',
       (lines) => lines.map((line) => line?.replace(/^"([^"]+)": /, '$1: ')),
     ),
-    whole('the values alone were signed: each line is "name": value', (lines) =>
+    whole('only the values were signed: each line is "name": value', (lines) =>
       lines.map((line) => line?.replace(/^"[^"]+": /, '')),
     ),
-    whole('there was no space behind the colons of the signature base: write "name": value', (lines) =>
+    whole('there was no space after the colons of the signature base: write "name": value', (lines) =>
       lines.map((line) => line?.replace(/^("[^"]+"): /, '$1:')),
     ),
     whole('the lines of the signature base were sorted: keep the order of Signature-Input', (lines) => [
@@ -122,7 +122,7 @@ function wholeBaseMistakes(): Mistake[] {
   ]
 }
 
-/** Which other body the digest belongs to, where it is not that of the body that was received. */
+/** Which changed body `Content-Digest` belongs to, if it does not match the received body. */
 function digestMistake({ rawHeaders, body }: SignedRequest): string[] {
   const lines = headerValues(rawHeaders, 'content-digest')
   const fits = (bytes: Buffer) => contentDigestFault(lines, new WireBody(bytes).sha256) === undefined
@@ -130,5 +130,5 @@ function digestMistake({ rawHeaders, body }: SignedRequest): string[] {
   if (lines.join() === `sha-256=:${Buffer.from(body.sha256).toString('base64')}:`)
     return ['Content-Digest: the hex digits of the hash were base64-encoded: encode its 32 bytes']
   const found = bodyMistakes(body.bytes).find((mistake) => fits(mistake.body))
-  return found === undefined ? [] : [`Content-Digest: ${found.says}`]
+  return found === undefined ? [] : [`Content-Digest: ${found.hint}`]
 }

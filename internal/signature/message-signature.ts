@@ -6,16 +6,16 @@ import {
   serializeString,
 } from './structured-fields.ts'
 
-/** One signature of RFC 9421, as far as it can be read without the rest of the request. */
+/** One RFC 9421 signature, parsed from its headers alone. */
 export interface MessageSignature {
   readonly scheme: 'rfc9421'
   /** HMAC-SHA256, 32 bytes. */
   readonly mac: Buffer
-  /** Names of the covered components, in their order; no name twice. */
+  /** Names of the covered components, in order, without repetition. */
   readonly covered: readonly string[]
   /** Unix seconds. */
   readonly created: number
-  /** Unix seconds; after it the signature is void. */
+  /** Unix seconds; after this second the signature is not accepted. */
   readonly expires: number | undefined
   /** The client id. */
   readonly keyid: string
@@ -23,21 +23,21 @@ export interface MessageSignature {
   readonly params: string
 }
 
-/** Why there is no signature to check, in words for the partner, without the final stop. */
+/** Why the headers hold no usable signature: text for the client, without the final full stop. */
 export interface Malformed {
   readonly malformed: string
 }
 
 /**
- * What can be computed exactly from the wire, beside header fields. Not `@scheme` and `@target-uri`: TLS may have
- * ended in front of us, so that we do not know what they were.
+ * The derived components that can be computed exactly from the request. Not `@scheme` and `@target-uri`: a proxy may
+ * terminate TLS, and then the service does not know them.
  */
 const DERIVED = ['@method', '@path', '@query', '@request-target', '@authority'] as const
 
-/** Field names, in lower case as the RFC wants them. The two that carry signatures cannot be part of one. */
+/** Field names, in lower case as RFC 9421 requires, except `signature` and `signature-input`. */
 const FIELD = /^(?!signature(-input)?$)[a-z0-9!#$%&'*+.^_`|~-]+$/
 
-/** Everything that RFC 9421 registers. Others could have a meaning that we would not honour. */
+/** The parameters that RFC 9421 registers. Others are refused: they could change the meaning of the signature. */
 const PARAMETERS: Record<string, 'integer' | 'string' | undefined> = {
   created: 'integer',
   expires: 'integer',
@@ -48,33 +48,35 @@ const PARAMETERS: Record<string, 'integer' | 'string' | undefined> = {
 }
 
 const MAC_BYTES = 32
-/** Each is looked up among the headers: three times what the longest real signature covers. */
+/** Three times the components of the longest real signature. Each costs a search in the headers. */
 const MAX_COMPONENTS = 64
 
 /**
- * Reads the lines of `Signature-Input` and `Signature`. Signatures with another `alg` than hmac-sha256 are not for us
- * (a proxy may add its own); of the rest there must be exactly one. Never throws.
+ * Parses the lines of `Signature-Input` and `Signature`. Ignores signatures with another `alg` than hmac-sha256 (a proxy
+ * may add its own); exactly one signature must remain. Never throws.
  */
 export function parseMessageSignature(
   inputs: readonly string[],
   signatures: readonly string[],
 ): MessageSignature | Malformed {
-  if (inputs.length === 0) return { malformed: 'Signature came without Signature-Input' }
-  if (signatures.length === 0) return { malformed: 'Signature-Input came without Signature' }
+  if (inputs.length === 0) return { malformed: 'Signature was sent without Signature-Input' }
+  if (signatures.length === 0) return { malformed: 'Signature-Input was sent without Signature' }
   const input = parseDictionary(inputs)
   if (input === undefined) return { malformed: 'Signature-Input is not a dictionary of RFC 9651' }
   const macs = parseDictionary(signatures)
   if (macs === undefined) return { malformed: 'Signature is not a dictionary of RFC 9651' }
-  const candidates = [...input].filter(([, member]) => isForUs(member))
+  const candidates = [...input].filter(([, member]) => isHmac(member))
   const [candidate] = candidates
   if (candidate === undefined || candidates.length > 1)
-    return { malformed: `${candidates.length} signatures have alg hmac-sha256 or none, it must be one` }
+    return {
+      malformed: `${candidates.length} signatures have alg hmac-sha256 or no alg; exactly one is accepted`,
+    }
   const [label, list] = candidate
   if (!('items' in list)) return { malformed: `${label} in Signature-Input is not a list of components` }
   return readParameters(label, list) ?? assemble(label, list, macs.get(label))
 }
 
-function isForUs({ parameters }: Member): boolean {
+function isHmac({ parameters }: Member): boolean {
   const alg = parameters.get('alg')
   return alg === undefined || alg.type !== 'string' || alg.value === 'hmac-sha256'
 }
@@ -82,7 +84,7 @@ function isForUs({ parameters }: Member): boolean {
 function readParameters(label: string, { parameters }: InnerList): Malformed | undefined {
   for (const [name, { type }] of parameters) {
     const wanted = PARAMETERS[name]
-    if (wanted === undefined) return { malformed: `the parameter ${name} of ${label} is not known` }
+    if (wanted === undefined) return { malformed: `the parameter ${name} of ${label} is not supported` }
     if (type !== wanted) return { malformed: `the parameter ${name} of ${label} must be of type ${wanted}` }
   }
   for (const name of ['created', 'keyid']) {
@@ -102,19 +104,19 @@ function assemble(
   const mac = signature.item.value
   if (mac.length !== MAC_BYTES) {
     const hex = mac.length === 2 * MAC_BYTES && /^[0-9a-f]+$/i.test(mac.toString('latin1'))
-    const why = hex ? ': it is the base64 of hex digits, encode the bytes of the HMAC instead' : ''
-    return { malformed: `${label} in Signature has ${mac.length} bytes, it must be ${MAC_BYTES}${why}` }
+    const why = hex ? ': it is the base64 of hex digits; encode the bytes of the HMAC instead' : ''
+    return { malformed: `${label} in Signature has ${mac.length} bytes, but must have ${MAC_BYTES}${why}` }
   }
   const { length } = list.items
   if (length > MAX_COMPONENTS)
-    return { malformed: `${label} covers ${length} components, at most ${MAX_COMPONENTS} are taken` }
+    return { malformed: `${label} covers ${length} components, but at most ${MAX_COMPONENTS} are accepted` }
   const names = new Set<string>()
   for (const { item, parameters } of list.items) {
     const name = item.type === 'string' ? item.value : undefined
     if (name === undefined || parameters.size > 0)
       return { malformed: `the components of ${label} must be strings without parameters` }
     if (!isComponent(name)) return { malformed: `the component "${name}" of ${label} is not supported` }
-    if (names.has(name)) return { malformed: `the component "${name}" of ${label} comes twice` }
+    if (names.has(name)) return { malformed: `the component "${name}" of ${label} is repeated` }
     names.add(name)
   }
   const covered = [...names]
@@ -140,7 +142,7 @@ function integer(item: BareItem | undefined): number | undefined {
   return item?.type === 'integer' ? item.value : undefined
 }
 
-/** RFC 9421 (2.3): the covered components and the parameters, in the order given. */
+/** Serialises the covered components and the parameters as RFC 9421 (2.3) says, in the given order. */
 export function signatureParams(
   covered: readonly string[],
   parameters: readonly (readonly [string, number | string | Buffer])[],

@@ -1,6 +1,6 @@
 import { headerValues } from '../core/header-values.ts'
 
-/** Where other services want a signature. */
+/** Headers in which other services expect a signature. */
 const ELSEWHERE = [
   'x-hub-signature-256',
   'x-hub-signature',
@@ -28,7 +28,7 @@ const TIMES = [
   'timestamp',
 ]
 
-/** A signature in a header of another name, where `X-Signature` was not sent. */
+/** A signature that was sent in another header. Only for requests without `X-Signature`. */
 export function misplacedSignature(
   rawHeaders: readonly string[],
 ): { name: string; values: readonly string[] } | undefined {
@@ -39,7 +39,7 @@ export function misplacedSignature(
   return undefined
 }
 
-/** Unix seconds in a header of their own. */
+/** A time that was sent in a separate header. */
 export function misplacedTime(rawHeaders: readonly string[]): { name: string; time: string } | undefined {
   for (const name of TIMES) {
     const [time] = headerValues(rawHeaders, name)
@@ -48,8 +48,8 @@ export function misplacedTime(rawHeaders: readonly string[]): { name: string; ti
   return undefined
 }
 
-/** What a proxy in front says about the request that it received. */
-export function frontOf(rawHeaders: readonly string[]): {
+/** What a proxy reports in headers about the request that it received. */
+export function proxyHeaders(rawHeaders: readonly string[]): {
   hosts: string[]
   prefixes: string[]
   targets: string[]

@@ -20,34 +20,36 @@ const V0 = `64 hex digits: the HMAC-SHA256 of the body, with your secret. It cov
 
 const RFC9421 = `HTTP Message Signatures with HMAC-SHA256: one signature with \`alg\` absent or \`hmac-sha256\`, \`created\` and \`keyid\` (the client; \`X-Client-Id\`, if sent, must agree). It covers \`"@method" "@path"\`, \`"@query"\` if there is one, \`"content-digest"\` (RFC 9530, sha-256) if there is a body and \`"idempotency-key"\` (\`"x-idempotency-key"\`) if there is one.`
 
-/** Who is calling. */
+/** The signature middleware in the API description. */
 export const signatureApi: MiddlewareApi = {
   problems: ['signature_missing', 'signature_invalid', 'timestamp_out_of_range', 'scheme_not_allowed'],
   parameters: {
     ClientId: {
       in: 'header',
       name: 'X-Client-Id',
-      description: `Who signs with \`X-Signature\`; \`${DEFAULT_CLIENT}\` if it is left out. In RFC 9421 \`keyid\` says it.`,
-      // Without `default`: generated clients send that, and then it contradicts another `keyid`.
+      description: `The client that signs with \`X-Signature\`; \`${DEFAULT_CLIENT}\` by default. In RFC 9421, \`keyid\` is the client.`,
+      // No `default` in the schema: generated clients would send it, and it would contradict another `keyid`.
       schema: { type: 'string', pattern: CLIENT_ID.source },
       examples: { default: DEFAULT_CLIENT },
     },
   },
   headers: {
     'WWW-Authenticate': {
-      description: 'What RFC 9110 asks for with every 401: how to say who is calling, a line for each way.',
+      description: 'RFC 9110 requires it in every 401: the accepted ways to authenticate, one line each.',
       schema: { type: 'string' },
       example: 'Signature realm="oncekey"',
       on: (status) => status === 401,
     },
     Deprecation: {
-      description: 'The request was signed with v0. Since when that is deprecated (RFC 9745).',
+      description:
+        'Sent if the request was signed with v0: the time since which v0 is deprecated (RFC 9745).',
       schema: { type: 'string', pattern: '^@\\d+$' },
       example: `@${V0_DEPRECATED_AT}`,
       on: (status) => status !== 401,
     },
     'X-Secret-Expires': {
-      description: 'The request was signed with a secret that is being retired: from then on it is void.',
+      description:
+        'Sent if the request was signed with a retiring secret: the time at which the secret ends.',
       schema: { type: 'string', format: 'date-time' },
       example: '2026-01-04T00:00:00.000Z',
       on: (status) => status !== 401,
@@ -70,9 +72,9 @@ export const signatureApi: MiddlewareApi = {
   },
 }
 
-const BEARER = `Your API key. Whoever reads it can use it, so send it over https only. A signing client and the user of an API key who have the same name are the same caller: they share payments, keys and limits.`
+const BEARER = `Your API key. Anybody who reads it can use it, so send it only over https. A signing client and the user of an API key who have the same name are the same caller: they share payments, keys and limits.`
 
-/** Who is calling, where an API key is enough. Not together with a signature. */
+/** For routes that accept an API key or a signature, but not both in one request. */
 export const authenticateApi: MiddlewareApi = {
   ...signatureApi,
   problems: ['api_key_invalid', ...signatureApi.problems],
@@ -83,7 +85,7 @@ export const authenticateApi: MiddlewareApi = {
   security: (operation) => [['apiKey'], ...(signatureApi.security?.(operation) ?? [])],
 }
 
-/** The same where credentials are optional, and credentials that are sent must be right all the same. */
+/** For routes where credentials are optional. Credentials that are sent must still be valid. */
 export const openApi: MiddlewareApi = {
   ...authenticateApi,
   problems: authenticateApi.problems.filter((code) => code !== 'signature_missing'),

@@ -1,22 +1,29 @@
 import { isUtf8 } from 'node:buffer'
 import { z } from 'zod'
-import { CLIENT_ID, type Client, lasting, MAX_SECRETS, OPEN_CLIENT, SCHEMES } from './client-registry.ts'
+import {
+  CLIENT_ID,
+  type Client,
+  MAX_SECRETS,
+  OPEN_CLIENT,
+  permanentSecret,
+  SCHEMES,
+} from './client-registry.ts'
 import { pointer, repeatedMember } from './repeated-member.ts'
 
 export interface ClientRules {
-  /** Clients that are defined elsewhere and so must not be in the file. */
+  /** Clients that are defined outside the file and must not be in it. */
   readonly taken: readonly string[]
-  /** Published secrets that must not be in force. */
+  /** Secrets that are refused because they are published. */
   readonly refusedSecrets: readonly string[]
-  /** In UTF-8; left out: 1. */
+  /** The minimum length of a secret in UTF-8; 1 by default. */
   readonly minSecretBytes?: number
-  /** Throws for rate limits that cannot be read, with the reason. */
+  /** Throws an Error with the reason if rate limits cannot be parsed. */
   readonly checkLimits?: ((text: string) => void) | undefined
 }
 
 const BYTE_ORDER_MARK = '\ufeff'
 
-/** Rules in our own words: neither they nor the texts of zod used here ever hold a value. */
+/** The error texts are fixed: neither they nor the texts of zod used here contain a value from the file. */
 const entry = z.strictObject(
   {
     secrets: z
@@ -32,7 +39,7 @@ const entry = z.strictObject(
   'must be {"secrets": [...], "min_scheme": "...", "limits": "..."} and nothing else',
 )
 
-/** Parses `{client: {secrets, min_scheme, limits}}`. Throws an Error with the rule of each fault and never a secret. */
+/** Parses `{client: {secrets, min_scheme, limits}}`. Throws one Error that lists every fault and contains no secret. */
 export function parseClients(bytes: Buffer, file: string, rules: ClientRules): Map<string, Client> {
   const json = parseJson(bytes, file)
   if (typeof json !== 'object' || json === null || Array.isArray(json))
@@ -59,7 +66,7 @@ export function parseClients(bytes: Buffer, file: string, rules: ClientRules): M
     }
     const limitsFault = limits === undefined ? undefined : faultOf(limits, rules.checkLimits)
     if (limitsFault !== undefined) fault(['limits'], limitsFault)
-    clients.set(id, { id, secrets: secrets.map(lasting), minScheme, limits })
+    clients.set(id, { id, secrets: secrets.map(permanentSecret), minScheme, limits })
   }
   if (faults.length > 0) throw new Error(`${file}: ${faults.join('; ')}`)
   return clients
@@ -84,15 +91,15 @@ function parseJson(bytes: Buffer, file: string): unknown {
   try {
     value = JSON.parse(text)
   } catch {
-    // The message of JSON.parse quotes the text around the fault, which may be a secret.
+    // The message of JSON.parse quotes a part of the text, which may be a secret.
     throw new Error(`${file}: the file must be valid JSON`)
   }
   const repeated = repeatedMember(text)
-  if (repeated !== undefined) throw new Error(`${file}: ${repeated} is there twice`)
+  if (repeated !== undefined) throw new Error(`${file}: ${repeated} appears twice`)
   return value
 }
 
-/** As some editors save "Unicode". */
+/** Some editors save UTF-16 under the name "Unicode". */
 function hasUtf16Mark([first, second]: Buffer): boolean {
   return (first === 0xff && second === 0xfe) || (first === 0xfe && second === 0xff)
 }

@@ -1,10 +1,10 @@
 import { createHash, createHmac, getHashes } from 'node:crypto'
-import { alone, type Draft, type Mistake, place, replace, type V1Field } from './mistakes.ts'
+import { alone, type Draft, lineIndex, type Mistake, replace, type V1Field } from './mistakes.ts'
 
 type Fields = Record<V1Field, string> & { body: string }
 
 function fieldsOf({ fields, body }: Draft): Fields {
-  const of = (field: V1Field) => fields[place(field)] ?? ''
+  const of = (field: V1Field) => fields[lineIndex(field)] ?? ''
   return {
     prefix: of('prefix'),
     time: of('time'),
@@ -19,23 +19,23 @@ function fieldsOf({ fields, body }: Draft): Fields {
 
 const SEVEN = 'sign the seven lines of v1'
 
-/** What other services sign, with the time in it. */
+/** Recipes of other services that include the time. */
 const TIMED: [string, (fields: Fields) => string][] = [
   ['time.body was signed, as Stripe does', ({ time, body }) => `${time}.${body}`],
   ['v0:time:body was signed, as Slack does', ({ time, body }) => `v0:${time}:${body}`],
   ['v1:time:body was signed', ({ time, body }) => `v1:${time}:${body}`],
   ['id.time.body was signed, as Standard Webhooks does', ({ time, key, body }) => `${key}.${time}.${body}`],
-  ['time and body were signed, joined by nothing', ({ time, body }) => `${time}${body}`],
+  ['time and body were signed, joined without a separator', ({ time, body }) => `${time}${body}`],
   ['time:body was signed', ({ time, body }) => `${time}:${body}`],
   ['time and body were signed in two lines', ({ time, body }) => `${time}\n${body}`],
-  ['body and time were signed, joined by nothing', ({ time, body }) => `${body}${time}`],
+  ['body and time were signed, joined without a separator', ({ time, body }) => `${body}${time}`],
   ['body.time was signed', ({ time, body }) => `${body}.${time}`],
   [
-    'time, method, target and body were signed, joined by nothing',
+    'time, method, target and body were signed, joined without a separator',
     (of) => `${of.time}${of.method}${of.target}${of.body}`,
   ],
   [
-    'method, target, time and body were signed, joined by nothing',
+    'method, target, time and body were signed, joined without a separator',
     (of) => `${of.method}${of.target}${of.time}${of.body}`,
   ],
   [
@@ -60,7 +60,7 @@ const TIMED: [string, (fields: Fields) => string][] = [
   ],
   ['time and hash of the body were signed, joined by a dot', ({ time, hash }) => `${time}.${hash}`],
   [
-    'client, time and body were signed, joined by nothing',
+    'client, time and body were signed, joined without a separator',
     ({ client, time, body }) => `${client}${time}${body}`,
   ],
   [
@@ -72,60 +72,60 @@ const TIMED: [string, (fields: Fields) => string][] = [
     ({ client, time, body }) => `${client}:${time}:${body}`,
   ],
   [
-    'client, method, target, time, key and body were signed, joined by nothing',
+    'client, method, target, time, key and body were signed, joined without a separator',
     (of) => `${of.client}${of.method}${of.target}${of.time}${of.key}${of.body}`,
   ],
   ['the whole header was signed with the body', ({ time, body }) => `t=${time},${body}`],
 ]
 
 const UNTIMED: [string, (fields: Fields) => string][] = [
-  ['key and body were signed, joined by nothing', ({ key, body }) => `${key}${body}`],
+  ['key and body were signed, joined without a separator', ({ key, body }) => `${key}${body}`],
   ['key.body was signed', ({ key, body }) => `${key}.${body}`],
   ['key:body was signed', ({ key, body }) => `${key}:${body}`],
-  ['body and key were signed, joined by nothing', ({ key, body }) => `${body}${key}`],
+  ['body and key were signed, joined without a separator', ({ key, body }) => `${body}${key}`],
   [
-    'method, target and body were signed, joined by nothing',
+    'method, target and body were signed, joined without a separator',
     ({ method, target, body }) => `${method}${target}${body}`,
   ],
   [
     'method, target and body were signed in three lines',
     ({ method, target, body }) => `${method}\n${target}\n${body}`,
   ],
-  ['target and body were signed, joined by nothing', ({ target, body }) => `${target}${body}`],
-  ['client and body were signed, joined by nothing', ({ client, body }) => `${client}${body}`],
-  ['the idempotency key alone was signed', ({ key }) => key],
-  ['the target alone was signed', ({ target }) => target],
+  ['target and body were signed, joined without a separator', ({ target, body }) => `${target}${body}`],
+  ['client and body were signed, joined without a separator', ({ client, body }) => `${client}${body}`],
+  ['only the idempotency key was signed', ({ key }) => key],
+  ['only the target was signed', ({ target }) => target],
   ['the body was signed in base64', ({ body }) => Buffer.from(body, 'latin1').toString('base64')],
 ]
 
-function recipe(says: string, advice: string, text: (fields: Fields) => string): Mistake {
+function recipe(hint: string, advice: string, text: (fields: Fields) => string): Mistake {
   return {
     axis: 'recipe',
-    says: `${says}: ${advice}`,
+    hint: `${hint}: ${advice}`,
     change: (draft) => ({ ...draft, recipe: (changed) => text(fieldsOf(changed)) }),
   }
 }
 
 export function timedRecipes(): Mistake[] {
-  return TIMED.map(([says, text]) => recipe(says, SEVEN, text))
+  return TIMED.map(([hint, text]) => recipe(hint, SEVEN, text))
 }
 
 /** @param scheme of the header that was sent */
 export function untimedRecipes(scheme: 'v0' | 'v1'): Mistake[] {
-  const advice = scheme === 'v1' ? SEVEN : 'v0 signs the body alone; sign the seven lines of v1'
-  return UNTIMED.map(([says, text]) => recipe(says, advice, text))
+  const advice = scheme === 'v1' ? SEVEN : 'v0 signs only the body; sign the seven lines of v1'
+  return UNTIMED.map(([hint, text]) => recipe(hint, advice, text))
 }
 
-/** The body alone, in a header of v1. */
+/** An HMAC over only the body, in a v1 header. */
 export function v0AsV1(): Mistake {
-  return recipe('a v0 HMAC, over the body alone, was sent as v1', SEVEN, ({ body }) => body)
+  return recipe('a v0 HMAC, over only the body, was sent as v1', SEVEN, ({ body }) => body)
 }
 
-/** Other ways to make a MAC from the secret and the text. `guess`: also such as need no secret. */
+/** Other ways to compute a MAC from the secret and the text. `guess`: includes ways that need no secret. */
 export function macMistakes(guess: boolean): Mistake[] {
-  const other = (says: string, macOf: NonNullable<Draft['macOf']>): Mistake => ({
+  const other = (hint: string, macOf: NonNullable<Draft['macOf']>): Mistake => ({
     axis: 'algorithm',
-    says,
+    hint,
     change: (draft) => ({ ...draft, macOf }),
   })
   const hmac = (hash: string, key: Buffer, text: Buffer | string) =>
@@ -134,11 +134,15 @@ export function macMistakes(guess: boolean): Mistake[] {
   const hashes = ['sha1', 'sha512', 'sha384', 'sha224', 'md5', 'sha3-256', 'sha512-256'].filter(isAvailable)
   return [
     other(
-      'secret and text were exchanged in the call: the secret is the key of the HMAC, the text its data',
+      'secret and text were swapped in the call: the secret is the key of the HMAC, the text its data',
       (key, text) => hmac('sha256', text, key),
     ),
-    other('SHA-256 of secret and text in a row was sent: use HMAC-SHA256', (key, text) => digest(key, text)),
-    other('SHA-256 of text and secret in a row was sent: use HMAC-SHA256', (key, text) => digest(text, key)),
+    other('SHA-256 of secret and text, concatenated, was sent: use HMAC-SHA256', (key, text) =>
+      digest(key, text),
+    ),
+    other('SHA-256 of text and secret, concatenated, was sent: use HMAC-SHA256', (key, text) =>
+      digest(text, key),
+    ),
     other('SHA-256 of secret, text and secret was sent: use HMAC-SHA256', (key, text) =>
       digest(key, text, key),
     ),
@@ -154,7 +158,7 @@ export function macMistakes(guess: boolean): Mistake[] {
     other('the HMAC was made over the bytes of the SHA-256 of the text: make it over the text', (key, text) =>
       hmac('sha256', key, digest(text)),
     ),
-    other('the HMAC was hashed once more by SHA-256: send the HMAC', (key, text) =>
+    other('the HMAC was hashed again with SHA-256: send the HMAC itself', (key, text) =>
       digest(hmac('sha256', key, text)),
     ),
     ...hashes.map((hash) =>
@@ -171,7 +175,7 @@ export function macMistakes(guess: boolean): Mistake[] {
   ]
 }
 
-/** OpenSSL may be built or configured (FIPS) without some. */
+/** OpenSSL may be built or configured (FIPS) without some hash functions. */
 function isAvailable(hash: string): boolean {
   available ??= new Set(getHashes())
   return available.has(hash)
@@ -179,11 +183,11 @@ function isAvailable(hash: string): boolean {
 
 let available: Set<string> | undefined
 
-/** The text in other bytes than UTF-8. */
+/** The text in another encoding than UTF-8. */
 export function encodingMistakes(): Mistake[] {
-  const encoded = (says: string, encode: NonNullable<Draft['encode']>): Mistake => ({
+  const encoded = (hint: string, encode: NonNullable<Draft['encode']>): Mistake => ({
     axis: 'encoding',
-    says,
+    hint,
     change: (draft) => ({ ...draft, encode }),
   })
   const utf16 = (text: string) => Buffer.from(Buffer.from(text, 'latin1').toString('utf8'), 'utf16le')
@@ -197,7 +201,7 @@ export function encodingMistakes(): Mistake[] {
       'the text was signed in UTF-16 with a byte order mark (getBytes("UTF-16")): sign its UTF-8 bytes',
       (text) => Buffer.concat([Buffer.from([0xfe, 0xff]), utf16(text).swap16()]),
     ),
-    encoded('the text was signed with a byte order mark in front: sign it without', (text) =>
+    encoded('the text was signed with a byte order mark before it: sign the text without one', (text) =>
       Buffer.concat([Buffer.from([0xef, 0xbb, 0xbf]), Buffer.from(text, 'latin1')]),
     ),
     encoded('the text was signed with a zero byte at its end: use its length in bytes', (text) =>
@@ -206,13 +210,13 @@ export function encodingMistakes(): Mistake[] {
   ].map(alone)
 }
 
-/** The last line of v1: how the hash of the body is written. */
+/** Mistakes in the last line of v1, the hash of the body. */
 export function bodyHashMistakes(raw: string): Mistake[] {
-  const at = place('hash')
+  const at = lineIndex('hash')
   const recode = (encoding: 'base64' | 'base64url') => (hex: string) =>
     Buffer.from(hex, 'hex').toString(encoding)
-  const line = (says: string, signed: (hex: string) => string | undefined) =>
-    replace('body hash', at, says, signed)
+  const line = (hint: string, signed: (hex: string) => string | undefined) =>
+    replace('body hash', at, hint, signed)
   const hex = 'write it in lower-case hex'
   const rare = (hash: string) =>
     alone(
@@ -225,20 +229,20 @@ export function bodyHashMistakes(raw: string): Mistake[] {
     replace(
       'body',
       at,
-      'the line of the SHA-256 of the body was missing: end with it, also without a body',
+      'the line of the SHA-256 of the body was missing: add it as the last line, also without a body',
       () => undefined,
     ),
     replace(
       'body',
       at,
-      'the line of the SHA-256 of the body was empty: without a body it is the hash of nothing',
+      'the line of the SHA-256 of the body was empty: without a body it is the hash of zero bytes',
       () => '',
     ),
     line(`the SHA-256 of the body was written in upper case: ${hex}`, (digits) => digits.toUpperCase()),
     line(`the SHA-256 of the body was written in base64: ${hex}`, recode('base64')),
     line(`the SHA-256 of the body was written in base64url: ${hex}`, recode('base64url')),
     line(
-      'the SHA-256 of the body was written with "sha256=" in front: write the digits alone',
+      'the SHA-256 of the body was written with "sha256=" before it: write only the digits',
       (digits) => `sha256=${digits}`,
     ),
     line('the SHA-256 of the body was hashed a second time: hash the body once', (digits) =>

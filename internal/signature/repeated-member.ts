@@ -1,7 +1,7 @@
-/** A string, followed by a colon where it is the name of a member; or a brace. Strings are matched whole. */
+/** A brace, or a whole string; a member name includes its colon. */
 const TOKEN = /"(?:[^"\\]|\\.)*"(\s*:)?|[{}]/g
 
-/** The JSON Pointer of the first repeated member, which JSON.parse silently drops. `text`: accepted by JSON.parse. */
+/** The JSON Pointer of the first repeated member name, which JSON.parse accepts silently. `text` must be valid JSON. */
 export function repeatedMember(text: string): string | undefined {
   const objects: { names: Set<string>; current: string }[] = []
   for (const [token, colon] of text.matchAll(TOKEN)) {
@@ -17,7 +17,7 @@ export function repeatedMember(text: string): string | undefined {
   return undefined
 }
 
-/** RFC 6901. */
+/** JSON Pointer (RFC 6901). */
 export function pointer(path: readonly PropertyKey[]): string {
   return path.map((member) => `/${String(member).replaceAll('~', '~0').replaceAll('/', '~1')}`).join('')
 }

@@ -4,12 +4,12 @@ import { readClients, replaceSeals } from './client-table.ts'
 import { type Keyring, keyFault, openSecret } from './keyring.ts'
 import { seal } from './seal.ts'
 
-/** Rotations that come in between are picked up by another turn; they are made by people, seconds apart. */
-const TURNS = 5
+/** A rotation during resealing needs another round. Operators rotate seconds apart, so five rounds are enough. */
+const MAX_ROUNDS = 5
 
 /**
- * Seals every secret that is not under the first key of the keyring under that one, in one statement. Returns how many.
- * Throws, and changes nothing, if one cannot be opened.
+ * Seals every secret under the first key of the keyring that is not sealed under it yet. Returns how many it sealed.
+ * Works in rounds of one statement each. Throws if a secret cannot be opened; that round changes nothing.
  * @param nonce 12 fresh random bytes at each call
  */
 export async function resealSecrets(
@@ -21,7 +21,7 @@ export async function resealSecrets(
   const [key] = keyring
   if (key === undefined) throw new Error('there is no key to seal with')
   let resealed = 0
-  for (let turn = 0; turn < TURNS; turn++) {
+  for (let round = 0; round < MAX_ROUNDS; round++) {
     const { secrets = [] } = await readClients(database, '')
     const fault = keyFault(secrets, keyring)
     if (fault !== undefined) throw fault
@@ -35,5 +35,5 @@ export async function resealSecrets(
     })
     resealed += await replaceSeals(database, replaced, note)
   }
-  throw new Error('secrets are being changed all the time: try again')
+  throw new Error('secrets kept changing while they were sealed again: try again')
 }

@@ -1,20 +1,20 @@
 import { createCipheriv, createDecipheriv, createHash, createSecretKey, type KeyObject } from 'node:crypto'
 
-/** A key that secrets are sealed under: SECRETS_KEY. A KeyObject, so that logging it prints nothing. */
+/** A key that seals secrets: SECRETS_KEY. It holds a KeyObject, so that logging it does not print the key. */
 export interface SealKey {
-  /** The first 8 bytes of the SHA-256 of the key, hex: tells keys apart without telling anything of use about them. */
+  /** The first 8 bytes of the SHA-256 of the key, in hex. It identifies the key and does not reveal it. */
   readonly id: string
   readonly key: KeyObject
 }
 
-/** Where a sealed secret belongs: it opens for this client and under this id only. */
-export interface SealedPlace {
+/** What a sealed secret is bound to: it can be opened only for this client and this id. */
+export interface SealBinding {
   client: string
   secretId: string
 }
 
 export interface Sealed {
-  /** 12 bytes of nonce, ciphertext, 16 bytes of tag. */
+  /** Nonce (12 bytes), ciphertext, tag (16 bytes). */
   bytes: Buffer
   keyId: string
 }
@@ -23,7 +23,7 @@ const KEY_BYTES = 32
 const NONCE_BYTES = 12
 const TAG_BYTES = 16
 
-/** Reads 32 bytes in base64 or base64url. Throws an Error with the rule and without the text. */
+/** Parses 32 bytes in base64 or base64url. Throws an Error that does not quote the text. */
 export function parseSealKey(text: string): SealKey {
   const bytes = Buffer.from(text, 'base64')
   if (!/^[A-Za-z0-9+/_-]{43}=?$/.test(text) || bytes.length !== KEY_BYTES)
@@ -33,26 +33,27 @@ export function parseSealKey(text: string): SealKey {
 }
 
 /**
- * AES-256-GCM.
+ * Encrypts a secret with AES-256-GCM.
+ *
  * @param nonce 12 random bytes, never used before under this key
  */
-export function seal(secret: string, place: SealedPlace, key: SealKey, nonce: Buffer): Sealed {
+export function seal(secret: string, binding: SealBinding, key: SealKey, nonce: Buffer): Sealed {
   const cipher = createCipheriv('aes-256-gcm', key.key, nonce, { authTagLength: TAG_BYTES })
-  cipher.setAAD(associatedData(place))
+  cipher.setAAD(associatedData(binding))
   const bytes = Buffer.concat([nonce, cipher.update(secret, 'utf8'), cipher.final(), cipher.getAuthTag()])
   return { bytes, keyId: key.id }
 }
 
-/** The secret's bytes. Throws if they were sealed under another key or for another place, or were changed. */
-export function open(bytes: Buffer, place: SealedPlace, key: SealKey): Buffer {
+/** The bytes of the secret. Throws if they were sealed under another key or for another binding, or were changed. */
+export function open(bytes: Buffer, binding: SealBinding, key: SealKey): Buffer {
   const nonce = bytes.subarray(0, NONCE_BYTES)
   const decipher = createDecipheriv('aes-256-gcm', key.key, nonce, { authTagLength: TAG_BYTES })
-  decipher.setAAD(associatedData(place))
+  decipher.setAAD(associatedData(binding))
   decipher.setAuthTag(bytes.subarray(-TAG_BYTES))
   return Buffer.concat([decipher.update(bytes.subarray(NONCE_BYTES, -TAG_BYTES)), decipher.final()])
 }
 
-/** Neither part can hold a line break, so that two places never share it. */
-function associatedData({ client, secretId }: SealedPlace): Buffer {
+/** Neither part can contain a line break, so no two bindings have the same data. */
+function associatedData({ client, secretId }: SealBinding): Buffer {
   return Buffer.from(`oncekey client secret\n${client}\n${secretId}`)
 }

@@ -4,9 +4,9 @@ import type { Mistake } from './mistakes.ts'
 const RAW = 'use the text of the secret as the key'
 
 /**
- * What people use as the key in place of the secret.
+ * Keys that clients often use instead of the secret.
  *
- * @param guess also what a caller without the secret could sign
+ * @param guess include keys that a caller without the secret can know
  */
 export function secretMistakes(secret: Buffer, guess: boolean): Mistake[] {
   const seen = new Set([secret.toString('latin1')])
@@ -17,25 +17,24 @@ export function secretMistakes(secret: Buffer, guess: boolean): Mistake[] {
     return !seen.has(text) && seen.add(text)
   }
   const useful = variants.filter((variant) => isNew(variant) && (guess || variant[1].length > 0))
-  return useful.map(([says, variant]) => ({
+  return useful.map(([hint, variant]) => ({
     axis: 'secret',
-    says,
+    hint,
     change: (draft) => ({ ...draft, secret: variant }),
   }))
 }
 
-type Variant = [says: string, secret: Buffer]
+type Variant = [hint: string, secret: Buffer]
 
-/** A shorter rest of a secret may be guessed. */
+/** A shorter part of a secret could be guessed. */
 const UNGUESSABLE_BYTES = 16
 
 function latin1(text: string): Buffer {
   return Buffer.from(text, 'latin1')
 }
 
-const EMPTY =
-  'the secret was empty (an environment variable that is not set?): read it where the program runs'
-/** The MAC of these says nothing about the secret of the client. */
+const EMPTY = 'the secret was empty (an environment variable that is not set?): set it where the program runs'
+/** Keys that do not depend on the secret of the client. */
 const GUESSES: Variant[] = [
   [EMPTY, Buffer.alloc(0)],
   ...['undefined', 'null', 'None', 'nil'].map(
@@ -45,7 +44,7 @@ const GUESSES: Variant[] = [
     ],
   ),
   [
-    'the secret of the demo, super-secret-key, was used: use the secret of this client',
+    'the demo secret, super-secret-key, was used: use the secret of this client',
     Buffer.from('super-secret-key'),
   ],
 ]
@@ -55,25 +54,25 @@ function textVariants(secret: Buffer): Variant[] {
   const bare = text.trim()
   return [
     ['the secret was used with a newline at its end (from a file or echo): trim it', latin1(`${text}\n`)],
-    ['the secret was used with CR LF at its end (from a file of Windows): trim it', latin1(`${text}\r\n`)],
+    ['the secret was used with CR LF at its end (from a Windows file): trim it', latin1(`${text}\r\n`)],
     [
-      'the secret was used with a CR at its end (a file of Windows that a shell read): trim it',
+      'the secret was used with CR at its end (a Windows file that a shell read): trim it',
       latin1(`${text}\r`),
     ],
-    [`the secret was used without the white space around it: ${RAW}`, latin1(bare)],
-    ['the secret was used with a space behind it: trim it', latin1(`${text} `)],
-    ['the secret was used with a space in front of it: trim it', latin1(` ${text}`)],
-    ['the secret was used with its quotes, "...": take them off', latin1(`"${text}"`)],
-    ["the secret was used with its quotes, '...': take them off", latin1(`'${text}'`)],
+    [`the secret was used without its leading and trailing white space: ${RAW}`, latin1(bare)],
+    ['the secret was used with a space after it: trim it', latin1(`${text} `)],
+    ['the secret was used with a space before it: trim it', latin1(` ${text}`)],
+    ['the secret was used with its quotes, "...": remove them', latin1(`"${text}"`)],
+    ["the secret was used with its quotes, '...': remove them", latin1(`'${text}'`)],
     [
-      'the secret was used with a byte order mark in front (a file of Windows): take it off',
+      'the secret was used with a byte order mark before it (a Windows file): remove it',
       latin1(`\u00ef\u00bb\u00bf${text}`),
     ],
     ['the secret was used with a zero byte at its end: use its length in bytes', latin1(`${text}\0`)],
     ['the secret was used in lower case: use it as it is', latin1(text.toLowerCase())],
     ['the secret was used in upper case: use it as it is', latin1(text.toUpperCase())],
     [
-      'the secret was used without what stands in front of its first _: it belongs to the secret',
+      'the secret was used without the prefix before its first _: the prefix belongs to the secret',
       latin1(text.replace(/^[A-Za-z]+_/, '')),
     ],
     ['the secret was used without its hyphens: they belong to the secret', latin1(text.replaceAll('-', ''))],
@@ -84,11 +83,11 @@ function cutVariants(secret: Buffer): Variant[] {
   const text = secret.toString('latin1')
   return [
     [
-      'the secret was cut at a #, which begins a comment in .env files: put it in quotes there',
+      'the secret was cut at a #, which starts a comment in .env files: quote the secret there',
       latin1(text.replace(/#.*$/s, '').trimEnd()),
     ],
     [
-      'the secret was cut at a $, which a shell or compose replaces: put it in single quotes, or write $$',
+      'the secret was cut at a $, which a shell or compose replaces: quote the secret with single quotes, or write $$',
       latin1(text.replace(/\$\w*/g, '')),
     ],
     ['the secret was cut at a space: put it in quotes', latin1(text.replace(/ .*$/s, ''))],
@@ -119,8 +118,9 @@ function encodedVariants(secret: Buffer): Variant[] {
     variants.push([`the secret was base64-decoded: ${RAW}`, Buffer.from(bare, 'base64')])
   const [, webhook] = /^whsec_([A-Za-z0-9+/_-]+={0,2})$/.exec(bare) ?? []
   if (webhook !== undefined) {
-    const says = 'the secret was base64-decoded behind whsec_, as a library for Standard Webhooks does'
-    variants.push([`${says}: to sign requests, ${RAW}`, Buffer.from(webhook, 'base64')])
+    const hint =
+      'the part of the secret after whsec_ was base64-decoded, as a library for Standard Webhooks does'
+    variants.push([`${hint}: to sign requests, ${RAW}`, Buffer.from(webhook, 'base64')])
   }
   return variants
 }

@@ -7,13 +7,13 @@ import { hmac, sign } from './schemes.ts'
 import { signatureBase } from './signature-base.ts'
 import { serializeBytes } from './structured-fields.ts'
 
-/** A request before it is signed; all strings are UTF-8. */
+/** A request to sign. All strings are encoded in UTF-8. */
 export interface UnsignedRequest {
   method: string
-  /** Path and query, exactly as they will be on the wire. */
+  /** Path and query, exactly as they will be sent. */
   target: string
   client: string
-  /** '' without one. */
+  /** The idempotency key; '' without one. */
   key: string
   body: Buffer | string
   /** Unix seconds. */
@@ -23,8 +23,8 @@ export interface UnsignedRequest {
 const LABEL = 'sig1'
 
 /**
- * The headers that a request needs besides those about its content, in the order of `[name, value]`: who it is from,
- * its key and the signature. Throws RangeError for what cannot be signed (a line break, with rfc9421 anything but ASCII).
+ * The headers for the key, the client and the signature of a request, as `[name, value]` pairs. Throws RangeError if a
+ * value cannot be signed: it has a line break or, with rfc9421, a character outside ASCII.
  */
 export function signedHeaders(
   scheme: Scheme,
@@ -38,7 +38,7 @@ export function signedHeaders(
   return [...keyHeader, ...clientHeader, ['X-Signature', sign({ ...request, scheme, secret })]]
 }
 
-/** Covers what the profile asks for and nothing else, so that a proxy may change the rest. */
+/** Covers only what the profile requires, so that a proxy may change everything else. */
 function messageSignature(
   secret: Secret | string,
   request: UnsignedRequest,

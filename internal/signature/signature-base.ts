@@ -3,13 +3,13 @@ import { contentDigestFault } from './content-digest.ts'
 import type { MessageSignature } from './message-signature.ts'
 import type { SignedRequest } from './schemes.ts'
 
-/** The last line of every signature base, behind at least one other. */
+/** The start of the last line of every signature base, after at least one other line. */
 const PARAMS_LINE = Buffer.from('\n"@signature-params": (')
 const QUOTE = 0x22
 
 /**
- * What an RFC 9421 signature covers (2.5): a line for each component and one for the parameters, joined by LF, none at
- * the end. Undefined if it cannot be computed: a covered field is not there, or a value is not plain ASCII in one line.
+ * The signature base (RFC 9421, 2.5): a line for each component and one for the parameters, joined by LF, without LF at
+ * the end. Undefined if a covered field is absent, or a value is not one line of printable ASCII.
  */
 export function signatureBase(
   request: SignedRequest,
@@ -24,7 +24,7 @@ export function signatureBase(
   return [...lines, `"@signature-params": ${params}`].join('\n')
 }
 
-/** RFC 9421 (2.1, 2.2). Undefined if the request has no such component. */
+/** The value of a component (RFC 9421, 2.1 and 2.2). Undefined if the request does not have it. */
 export function componentValue(request: SignedRequest, name: string): string | undefined {
   const { method, target, rawHeaders } = request
   const query = target.indexOf('?')
@@ -49,15 +49,15 @@ export function componentValue(request: SignedRequest, name: string): string | u
 }
 
 /**
- * What keeps a well-formed signature from being one of our profile, in words for the partner and without the final
- * stop: it must cover everything that makes the request what it is. It looks at the request alone, never at clients.
+ * Why a well-formed signature does not satisfy our profile: text for the client, without the final full stop. A
+ * signature must cover method, path, query, body and key. The result depends on the request only, never on clients.
  */
 export function profileFault(request: SignedRequest, signature: MessageSignature): string | undefined {
   const { target, rawHeaders, body } = request
   const { covered, keyid } = signature
-  // An absolute target has its path elsewhere; `/orders?` and `/orders` have the same @query.
+  // In an absolute target the path is at another position. `/orders?` and `/orders` have the same @query.
   if (!target.startsWith('/') || target.includes('#') || target.endsWith('?'))
-    return 'the request target must be a path, and its query not be empty'
+    return 'the request target must be a path, and its query must not be empty'
   const has = (name: string) => headerValues(rawHeaders, name).length > 0
   const needed = [
     '@method',
@@ -70,7 +70,7 @@ export function profileFault(request: SignedRequest, signature: MessageSignature
   if (missing.length > 0) return `it must cover ${missing.map((name) => `"${name}"`).join(' ')}`
   const absent = covered.find((name) => componentValue(request, name) === undefined)
   if (absent !== undefined) return `the covered field "${absent}" was not received`
-  if (signatureBase(request, signature) === undefined) return 'what it covers must be printable ASCII'
+  if (signatureBase(request, signature) === undefined) return 'the covered values must be printable ASCII'
   if (covered.includes('content-digest')) {
     const fault = contentDigestFault(headerValues(rawHeaders, 'content-digest'), body.sha256)
     if (fault !== undefined) return fault
@@ -80,7 +80,7 @@ export function profileFault(request: SignedRequest, signature: MessageSignature
   return undefined
 }
 
-/** A body like this, signed by v0, would make each RFC 9421 signature over it a v0 signature as well. */
+/** Whether an RFC 9421 signature over these bytes could be replayed as a v0 signature of this body. */
 export function looksLikeSignatureBase(body: Buffer): boolean {
   return body[0] === QUOTE && body.includes(PARAMS_LINE)
 }

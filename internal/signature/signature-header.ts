@@ -1,7 +1,7 @@
 import { headerValues } from '../core/header-values.ts'
 import { type Malformed, type MessageSignature, parseMessageSignature } from './message-signature.ts'
 
-/** What a request says about its signature, told by syntax alone. */
+/** The signature of a request, by syntax alone. */
 export type SignatureHeader =
   | { scheme: 'v0'; mac: Buffer }
   | { scheme: 'v1'; timestamp: number; macs: Buffer[] }
@@ -11,31 +11,31 @@ export type SignatureHeader =
   | 'malformed'
 
 const V0 = /^[0-9A-Fa-f]{64}$/
-/** `t`: Unix seconds without leading zeros, as they were signed, and at most 15 digits, exact as a number. */
+/** `t`: Unix seconds as they were signed, without leading zeros. 15 digits at most are exact as a number. */
 const V1 = /^t=(0|[1-9][0-9]{0,14})((?:,v1=[0-9A-Fa-f]{64}){1,3})$/
 
-/** Before each of the signatures of v1, and their length. */
+/** What comes before each v1 signature, and how many hex digits a signature has. */
 const LABEL = ',v1='
 const MAC_DIGITS = 64
 
-/** Reads `X-Signature`. Never throws. A request with headers of two schemes is malformed, so that none can be chosen. */
+/** Parses the signature headers. Never throws. Headers of two schemes in one request are malformed. */
 export function readSignature(rawHeaders: readonly string[]): SignatureHeader {
   const own = headerValues(rawHeaders, 'x-signature')
   const inputs = headerValues(rawHeaders, 'signature-input')
   const signatures = headerValues(rawHeaders, 'signature')
   if (inputs.length === 0 && signatures.length === 0) return parseSignature(own)
-  if (own.length > 0) return { malformed: 'X-Signature and the headers of RFC 9421 came together' }
+  if (own.length > 0) return { malformed: 'X-Signature was sent together with the headers of RFC 9421' }
   return parseMessageSignature(inputs, signatures)
 }
 
-/** `values`: one for each `X-Signature` line. */
+/** `values`: one element for each `X-Signature` line. */
 export function parseSignature(
   values: readonly string[],
 ): Exclude<SignatureHeader, MessageSignature | Malformed> {
   const [value] = values
   if (value === undefined) return 'missing'
   if (values.length > 1) return 'malformed'
-  // The grammar comes first: Buffer.from(…, 'hex') stops silently at the first character that is not hex.
+  // Check the grammar first: Buffer.from(…, 'hex') silently stops at the first character that is not hex.
   if (V0.test(value)) return { scheme: 'v0', mac: Buffer.from(value, 'hex') }
   const [, digits, list] = V1.exec(value) ?? []
   if (digits === undefined || list === undefined) return 'malformed'

@@ -3,7 +3,7 @@ import { bodyMistakes, draftsOf } from './body-mistakes.ts'
 import { DEFAULT_CLIENT } from './client-registry.ts'
 import { type LooseSignature, readLoosely } from './loose-signature.ts'
 import { messageAttempt } from './message-attempt.ts'
-import { frontOf, misplacedSignature, misplacedTime } from './misplaced-signature.ts'
+import { misplacedSignature, misplacedTime, proxyHeaders } from './misplaced-signature.ts'
 import {
   type Attempt,
   clientMistakes,
@@ -11,10 +11,10 @@ import {
   draftOf,
   keyMistakes,
   layoutMistakes,
+  lineIndex,
   lineMistakesOfV1,
   type Mistake,
   methodMistakes,
-  place,
   timeMistakes,
   V1_FIELDS,
 } from './mistakes.ts'
@@ -31,15 +31,15 @@ import { readSignature } from './signature-header.ts'
 import { targetLineMistakes } from './target-mistakes.ts'
 
 export interface AttemptOptions {
-  /** Unix seconds: where to look for a time that was signed and not sent. */
+  /** Unix seconds: times near it are tried if a time was signed but not sent. */
   clock: number
-  /** Whom the partner takes itself for, if that is not whom the request names. */
+  /** The client that the partner means to be; undefined: the client that the request names. */
   client: string | undefined
-  /** Whether to try what a caller without the secret could have signed. */
+  /** Whether to try signatures that a caller without the secret can make. */
   guess: boolean
 }
 
-/** A signature over a time that was not sent is found if it was made within these seconds. */
+/** A signature over a time that was not sent is found if that time is within this many seconds of the clock. */
 const TIME_SEARCH_S = 300
 const FORM = 'X-Signature must be exactly t=<Unix seconds>,v1=<64 hex digits>'
 
@@ -57,15 +57,15 @@ export function attemptOf(request: SignedRequest, options: AttemptOptions): Atte
   if (loose.time !== undefined) return attempts
   const apart = misplacedTime(request.rawHeaders)
   if (apart !== undefined) {
-    const says = `the time was sent in ${apart.name}: send X-Signature: t=${apart.time},v1=<the digits>`
-    attempts.push({ ...v1Attempt(request, { ...loose, time: apart.time }, options), form: [...form, says] })
+    const hint = `the time was sent in ${apart.name}: send X-Signature: t=${apart.time},v1=<the digits>`
+    attempts.push({ ...v1Attempt(request, { ...loose, time: apart.time }, options), form: [...form, hint] })
   }
   const mistakes = [...timedRecipes()]
   for (let t = options.clock - TIME_SEARCH_S; t <= options.clock + TIME_SEARCH_S; t++) {
     const time = String(t)
-    const says = `a signature over the time ${time} was sent without it: send t=${time},v1=<64 hex digits>`
+    const hint = `a signature over the time ${time} was sent without that time: send t=${time},v1=<64 hex digits>`
     const attempt = v1Attempt(request, { ...loose, time }, options, mistakes)
-    attempts.push({ ...attempt, form: [...form, says], maxMistakes: 1 })
+    attempts.push({ ...attempt, form: [...form, hint], maxMistakes: 1 })
   }
   return attempts
 }
@@ -84,7 +84,7 @@ function v0Attempt(request: SignedRequest, { macs }: LooseSignature, { guess }: 
     ...draftsOf(bodyMistakes(request.body.bytes)),
     ...macMistakes(guess),
   ]
-  // The fields are those of v1, for recipes; what is signed is the body.
+  // Recipes need the fields of v1; the signature itself is over the body.
   const draft = { ...draftOf(fieldsOf(request, ''), text), recipe: (changed: Draft) => changed.body }
   return { draft, macs, mistakes, form: [], maxMistakes: 2 }
 }
@@ -122,10 +122,10 @@ function v1Mistakes(
   const same = (value: string) => value
   return [
     ...timeMistakes(date),
-    ...methodMistakes(place('method')),
-    ...targetLineMistakes(target, frontOf(rawHeaders)),
+    ...methodMistakes(lineIndex('method')),
+    ...targetLineMistakes(target, proxyHeaders(rawHeaders)),
     ...clientMistakes(sent !== undefined, client === (sent ?? DEFAULT_CLIENT) ? undefined : client),
-    ...keyMistakes(place('key'), keyLines(rawHeaders).join(', '), same),
+    ...keyMistakes(lineIndex('key'), keyLines(rawHeaders).join(', '), same),
     ...lineMistakesOfV1(),
     ...layoutMistakes(),
     v0AsV1(),

@@ -1,15 +1,15 @@
 import { trimOws } from '../core/header-values.ts'
 
 /**
- * The part of RFC 9651 (structured fields) that signatures need, read strictly. The libraries follow the RFC's
- * recovery rules: of two members with one name the last wins, base64 without padding or with stray bits is taken.
- * In a signature each of these is a second reading of the same bytes, so they are refused here.
+ * A strict parser for the part of RFC 9651 (structured fields) that signatures need. Libraries follow the lenient rules
+ * of the RFC: the last of two members with the same name wins, and base64 without padding or with stray bits is
+ * accepted. Such input has more than one interpretation, so it is refused here.
  */
 export type BareItem =
   | { type: 'string'; value: string }
   | { type: 'integer'; value: number }
   | { type: 'bytes'; value: Buffer }
-  /** Tokens, booleans, decimals, dates, display strings: nothing that a signature of ours is made of. */
+  /** Tokens, booleans, decimals, dates and display strings, which our signatures do not use. */
   | { type: 'other'; value: string }
 
 export type Parameters = ReadonlyMap<string, BareItem>
@@ -26,7 +26,7 @@ export type Member = Item | InnerList
 const KEY = /[a-z*][a-z0-9_.*-]*/y
 const STRING = /"(?:[ !#-[\]-~]|\\["\\])*"/y
 const BYTES = /:[A-Za-z0-9+/]*={0,2}:/y
-/** Not `01`: the digits that are signed must be the digits on the wire. */
+/** Without leading zeros: the number must have the same digits when it is serialised again. */
 const INTEGER = /(?:0|-?[1-9][0-9]{0,14})(?![0-9.])/y
 const OTHER =
   /[A-Za-z*][!#$%&'*+.^_`|~0-9A-Za-z:/-]*|\?[01]|-?[0-9]{1,12}\.[0-9]{1,3}(?![0-9])|@-?[0-9]{1,15}(?![0-9.])|%"(?:[ !#$&-~]|%[0-9a-f]{2})*"/y
@@ -34,12 +34,12 @@ const NO_PARAMETERS: Parameters = new Map()
 const SPACES = / */y
 const OWS = /[ \t]*/y
 
-/** The members of a dictionary, from the lines of its header. Undefined if any of it breaks the grammar above. */
+/** The members of a dictionary, from the lines of its header. Undefined if the text does not match the grammar above. */
 export function parseDictionary(lines: readonly string[]): Map<string, Member> | undefined {
   const text = trimOws(lines.join(', '))
   let at = 0
 
-  /** What matches here, which may be the empty string; the position moves behind it. */
+  /** Consumes and returns the match at the current position, which may be empty; undefined: no match. */
   function take(pattern: RegExp): string | undefined {
     pattern.lastIndex = at
     const found = pattern.exec(text)?.[0]
@@ -47,7 +47,7 @@ export function parseDictionary(lines: readonly string[]): Map<string, Member> |
     return found
   }
 
-  function sees(character: string): boolean {
+  function consume(character: string): boolean {
     if (text[at] !== character) return false
     at++
     return true
@@ -67,11 +67,11 @@ export function parseDictionary(lines: readonly string[]): Map<string, Member> |
   function parameters(): Parameters | undefined {
     if (text[at] !== ';') return NO_PARAMETERS
     const found = new Map<string, BareItem>()
-    while (sees(';')) {
+    while (consume(';')) {
       take(SPACES)
       const key = take(KEY)
       if (key === undefined || found.has(key)) return undefined
-      const value = sees('=') ? bareItem() : ({ type: 'other', value: '?1' } as const)
+      const value = consume('=') ? bareItem() : ({ type: 'other', value: '?1' } as const)
       if (value === undefined) return undefined
       found.set(key, value)
     }
@@ -87,7 +87,7 @@ export function parseDictionary(lines: readonly string[]): Map<string, Member> |
   function innerList(): InnerList | undefined {
     const items: Item[] = []
     take(SPACES)
-    while (!sees(')')) {
+    while (!consume(')')) {
       const item = itemWithParameters()
       if (item === undefined || (text[at] !== ' ' && text[at] !== ')')) return undefined
       items.push(item)
@@ -100,13 +100,13 @@ export function parseDictionary(lines: readonly string[]): Map<string, Member> |
   const members = new Map<string, Member>()
   for (;;) {
     const key = take(KEY)
-    if (key === undefined || members.has(key) || !sees('=')) return undefined
-    const member = sees('(') ? innerList() : itemWithParameters()
+    if (key === undefined || members.has(key) || !consume('=')) return undefined
+    const member = consume('(') ? innerList() : itemWithParameters()
     if (member === undefined) return undefined
     members.set(key, member)
     take(OWS)
     if (at === text.length) return members
-    if (!sees(',')) return undefined
+    if (!consume(',')) return undefined
     take(OWS)
   }
 }

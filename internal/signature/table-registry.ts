@@ -8,31 +8,31 @@ import { type Keyring, keyFault, keyFor, openSecret } from './keyring.ts'
 export interface TableRegistryOptions {
   database: Database
   keyring: Keyring
-  /** Milliseconds of a clock that is never set, such as performance.now(). */
+  /** Milliseconds of a monotonic clock, such as performance.now(). */
   now: () => number
-  /** Calls `wake` when the table has changed, or may have changed unseen. Without it only looking tells. */
+  /** Calls `wake` when the table has changed or a notification may have been lost. Without it, changes are found by polling. */
   listen?: ((wake: () => void) => { close(): Promise<void> }) | undefined
   pollMs?: number
-  /** One look in this time at the most, however many signatures match nothing. */
+  /** The minimum time between two refreshes, for any number of signatures that match no secret. */
   gapMs?: number
-  /** Which clients came, changed or went; not called for the first reading. */
+  /** Called with added, changed and revoked clients; not for the first read. */
   onChange?: (changes: readonly ClientChange[]) => void
-  /** For the operator: the table cannot be read (told once an outage), secrets cannot be opened. */
+  /** Called when the table cannot be read (once for each outage) or a secret cannot be opened. */
   onTrouble?: (error: Error) => void
 }
 
 export interface TableRegistry extends Required<ClientRegistry> {
-  /** All clients that have, or had until a moment ago, a secret in force. */
+  /** The clients that had a secret at the last refresh, which may have ended since. */
   ids(): string[]
   close(): Promise<void>
 }
 
-/** A revocation whose notification was lost is in force this much later, if the database responds. */
+/** The longest delay of a revocation whose notification was lost, while the database responds. */
 const POLL_MS = 30_000
-/** A flood of signatures that match nothing costs the database 50 small queries a second; one alone does not wait. */
+/** Limits refreshes to 50 small queries a second when many signatures match no secret. The first does not wait. */
 const GAP_MS = 20
-/** While the database is away, signatures that match nothing are refused without asking it each time. */
-const BLIND_MS = 1_000
+/** After a failed refresh, `catchUp` does not query the database for this time. */
+const PAUSE_AFTER_FAILURE_MS = 1_000
 
 interface OpenSecret {
   sealed: Buffer
@@ -40,43 +40,43 @@ interface OpenSecret {
 }
 
 /**
- * The clients of the table, in memory. Throws at the start if the table cannot be read or its key is missing. While the
- * database is away the clients stay as last read, and retiring secrets end in time.
+ * Keeps the clients of the table in memory. Throws at the start if the table cannot be read or a seal key is missing.
+ * While the database is unreachable, the clients stay as last read; retiring secrets still end at their time.
  */
 export async function openTableRegistry(options: TableRegistryOptions): Promise<TableRegistry> {
   const { database, keyring, now, pollMs = POLL_MS, gapMs = GAP_MS } = options
-  const trouble = (error: unknown) =>
+  const report = (error: unknown) =>
     options.onTrouble?.(error instanceof Error ? error : new Error(String(error)))
   let clients: ReadonlyMap<string, StoredClient> = new Map()
   let opened: ReadonlyMap<string, OpenSecret> = new Map()
   let version = ''
-  /** The clock of the database minus ours. */
-  let aheadMs = 0
-  let away = false
+  /** The clock of the database minus `now()`. */
+  let clockOffsetMs = 0
+  let isUnreachable = false
   let closed = false
-  let blindUntilMs = 0
+  let pausedUntilMs = 0
 
-  /** What was opened before need not be opened again, nor can it if it was sealed anew under a key not yet known here. */
+  /** Reuses a secret that is already open, also when it was sealed again under a key that is not yet known here. */
   function openOne(row: SealedSecret): OpenSecret | undefined {
-    const known = opened.get(placeOf(row))
+    const known = opened.get(rowKey(row))
     if (known?.sealed.equals(row.sealed.bytes)) return known
     if (keyFor(row, keyring) === undefined) return known
     const key = openSecret(row, keyring)
     if (!(key instanceof Error)) return { sealed: row.sealed.bytes, key }
-    trouble(key)
+    report(key)
     return undefined
   }
 
-  function takeOver(rows: readonly SealedSecret[]): void {
+  function applyRows(rows: readonly SealedSecret[]): void {
     const fault = keyFault(rows, keyring)
     if (fault !== undefined && version === '') throw fault
-    if (fault !== undefined) trouble(fault)
+    if (fault !== undefined) report(fault)
     const nextOpened = new Map<string, OpenSecret>()
     const next = new Map<string, StoredClient>()
     for (const row of rows) {
       const secret = openOne(row)
       if (secret === undefined) continue
-      nextOpened.set(placeOf(row), secret)
+      nextOpened.set(rowKey(row), secret)
       const others = next.get(row.client)?.secrets ?? []
       const own = { id: row.secretId, key: secret.key, expiresAtMs: row.expiresAtMs }
       const { client: id, minScheme, limits } = row
@@ -90,37 +90,37 @@ export async function openTableRegistry(options: TableRegistryOptions): Promise<
 
   const refresh = shareNext(async () => {
     const read = await readClients(database, version)
-    aheadMs = read.databaseMs - now()
-    if (read.secrets !== undefined) takeOver(read.secrets)
+    clockOffsetMs = read.databaseMs - now()
+    if (read.secrets !== undefined) applyRows(read.secrets)
     version = read.version
-    away = false
+    isUnreachable = false
   }, gapMs)
 
-  async function look(): Promise<void> {
+  async function tryRefresh(): Promise<void> {
     try {
       await refresh()
     } catch (error) {
-      blindUntilMs = now() + BLIND_MS
-      if (!away && !closed) trouble(error)
-      away = true
+      pausedUntilMs = now() + PAUSE_AFTER_FAILURE_MS
+      if (!isUnreachable && !closed) report(error)
+      isUnreachable = true
     }
   }
 
   await refresh()
-  const listener = options.listen?.(() => void look())
-  const timer = setInterval(() => void look(), pollMs).unref()
+  const listener = options.listen?.(() => void tryRefresh())
+  const timer = setInterval(() => void tryRefresh(), pollMs).unref()
   return {
     find(id) {
       const client = clients.get(id)
       if (client === undefined || client.secrets.every((one) => one.expiresAtMs === undefined)) return client
-      const databaseMs = now() + aheadMs
+      const databaseMs = now() + clockOffsetMs
       const secrets = client.secrets.filter(({ expiresAtMs = Infinity }) => expiresAtMs > databaseMs)
       return secrets.length === 0 ? undefined : { ...client, secrets }
     },
     async catchUp() {
-      if (now() < blindUntilMs) return false
+      if (now() < pausedUntilMs) return false
       const before = version
-      await look()
+      await tryRefresh()
       return version !== before
     },
     ids: () => [...clients.keys()],
@@ -132,6 +132,6 @@ export async function openTableRegistry(options: TableRegistryOptions): Promise<
   }
 }
 
-function placeOf({ client, secretId }: SealedSecret): string {
+function rowKey({ client, secretId }: SealedSecret): string {
   return `${client} ${secretId}`
 }

@@ -1,16 +1,16 @@
-import { alone, type Mistake, place, replace } from './mistakes.ts'
+import { alone, lineIndex, type Mistake, replace } from './mistakes.ts'
 
-/** How the front of the service may have been named; undefined: not told. */
-export interface Front {
+/** What proxies report about the request before they changed it. */
+export interface ProxyHeaders {
   /** Values of Host, X-Forwarded-Host and the like. */
   hosts: readonly string[]
-  /** Values of X-Forwarded-Prefix and the like: what a proxy took away from the beginning of the path. */
+  /** Values of X-Forwarded-Prefix and the like: the prefix that a proxy removed from the path. */
   prefixes: readonly string[]
   /** Values of X-Original-URI and the like: the target before a proxy changed it. */
   targets: readonly string[]
 }
 
-/** Beginnings of paths that proxies often take away. */
+/** Path prefixes that proxies often remove. */
 const PREFIXES = [
   '/api',
   '/v1',
@@ -36,17 +36,17 @@ const PREFIXES = [
   '/prod',
 ]
 
-/** The target line of v1. */
-export function targetLineMistakes(target: string, front: Front): Mistake[] {
-  const line = ([says, value]: readonly [string, string]) =>
-    replace('target', place('target'), says, () => value)
-  return [...targetVariants(target, front).map(line), ...rareTargets(target, front).map(line).map(alone)]
+/** Mistakes in the target line of v1. */
+export function targetLineMistakes(target: string, proxied: ProxyHeaders): Mistake[] {
+  const line = ([hint, value]: readonly [string, string]) =>
+    replace('target', lineIndex('target'), hint, () => value)
+  return [...targetVariants(target, proxied).map(line), ...rareTargets(target, proxied).map(line).map(alone)]
 }
 
-type Variant = [says: string, target: string]
+type Variant = [hint: string, target: string]
 
-/** What people often sign in place of the request target. */
-export function targetVariants(target: string, { hosts }: Front): Variant[] {
+/** What clients often sign instead of the request target. */
+export function targetVariants(target: string, { hosts }: ProxyHeaders): Variant[] {
   const { path, query } = split(target)
   const variants: Variant[] = [
     ['the query was not signed: sign path and query as sent', path],
@@ -64,42 +64,45 @@ export function targetVariants(target: string, { hosts }: Front): Variant[] {
     ],
   ]
   if (query.includes('&')) {
-    const says = 'the query was signed with sorted parameters: sign it as sent'
-    variants.push([says, `${path}?${sortedQuery(query)}`])
+    const hint = 'the query was signed with sorted parameters: sign it as sent'
+    variants.push([hint, `${path}?${sortedQuery(query)}`])
   }
-  // Where this changes no more than the escapes, they have words of their own.
+  // If only the escapes differ, `rareTargets` has a better hint.
   if (target.toLowerCase() !== lowerEscapes(target))
     variants.push(['the path was signed in lower case: sign it as sent', target.toLowerCase()])
   for (const prefix of hosts.flatMap((host) => [`http://${host}`, `https://${host}`, host])) {
     variants.push(
-      [`the host was signed with the path ("${prefix}"): sign path and query alone`, `${prefix}${target}`],
       [
-        `the host was signed with the path ("${prefix}"), and the query was not: sign path and query alone`,
+        `the host was signed in front of the path ("${prefix}"): sign only path and query`,
+        `${prefix}${target}`,
+      ],
+      [
+        `the host was signed in front of the path ("${prefix}"), and the query was not: sign path and query alone`,
         `${prefix}${path}`,
       ],
     )
   }
-  // A base URL that ends within the path: the partner signs what it adds to it.
+  // The base URL contains a part of the path, and the client signs only the rest.
   for (const at of slashesOf(path).filter((slash) => slash > 0)) {
     const beginning = path.slice(0, at)
     variants.push([
-      `the beginning of the path, "${beginning}", was not signed: sign the whole path`,
+      `the start of the path, "${beginning}", was not signed: sign the whole path`,
       target.slice(at),
     ])
   }
   return distinct(target, variants)
 }
 
-/** What proxies and HTTP clients do to a target between signing and arriving. */
-export function rareTargets(target: string, front: Front): Variant[] {
+/** How proxies and HTTP clients change a target after it was signed. */
+export function rareTargets(target: string, proxied: ProxyHeaders): Variant[] {
   const { path, query } = split(target)
-  const variants: Variant[] = front.targets.map((before) => [
-    `a proxy changed the target, "${before}" was signed: let the proxy pass the target as it comes`,
+  const variants: Variant[] = proxied.targets.map((before) => [
+    `a proxy changed the target, "${before}" was signed: let the proxy keep the target unchanged`,
     before,
   ])
-  for (const prefix of [...front.prefixes, ...PREFIXES]) {
+  for (const prefix of [...proxied.prefixes, ...PREFIXES]) {
     variants.push([
-      `"${prefix}" in front of the path was signed and did not arrive: a proxy takes it away. Let it pass the path as it comes, set STRIPPED_PREFIX of the service, or sign the path without it`,
+      `"${prefix}" at the start of the path was signed but did not arrive: a proxy removes it. Let the proxy keep the path, set STRIPPED_PREFIX of the service, or sign the path without it`,
       `${prefix}${target}`,
     ])
   }
@@ -109,36 +112,39 @@ export function rareTargets(target: string, front: Front): Variant[] {
       'the escapes of the target were signed in upper case (%2F)',
       target.replace(ESCAPE, (hex) => hex.toUpperCase()),
     ],
-    ['spaces were signed as +, sent as %20', target.replaceAll('%20', '+')],
-    ['spaces were signed as %20, sent as +', target.replaceAll('+', '%20')],
+    ['spaces were signed as + but sent as %20', target.replaceAll('%20', '+')],
+    ['spaces were signed as %20 but sent as +', target.replaceAll('+', '%20')],
     ['slashes in the query were signed as escapes', `${path}${query.replaceAll('/', '%2F')}`],
     ['each % was signed as %25: the target was escaped twice', target.replaceAll('%', '%25')],
     ['the query was signed decoded', `${path}${decoded(query)}`],
     ['the path was signed decoded, the query was not', `${decoded(path)}${query}`],
     ...OPTIONAL_ESCAPES.map(
       ([some, characters]): Variant => [
-        `escapes of ${some} were signed and arrived as characters: the HTTP client or a proxy decodes them`,
+        `escapes of ${some} were signed but arrived as plain characters: the HTTP client or a proxy decodes them`,
         target.replace(characters, (character) => `%${character.charCodeAt(0).toString(16).toUpperCase()}`),
       ],
     ),
   ]
   variants.push(
-    ...escapes.map(([says, value]): Variant => [`${says}: sign it as sent, from the built request`, value]),
+    ...escapes.map(([hint, value]): Variant => [`${hint}: sign it as sent, from the built request`, value]),
   )
   for (const at of slashesOf(path)) {
-    const says =
-      'two slashes in a row were signed and arrived as one: a proxy merges them. Do not build such a path'
-    variants.push([says, `${target.slice(0, at)}/${target.slice(at)}`])
+    const hint =
+      'two adjacent slashes were signed but arrived as one: a proxy merges them. Do not build such a path'
+    variants.push([hint, `${target.slice(0, at)}/${target.slice(at)}`])
   }
   variants.push(
-    ['a path with /../ or /./ was sent, and signed without: sign it as sent', withoutDots(path) + query],
-    ['a & at the end of the query was signed, and did not arrive: do not build it', `${target}&`],
+    [
+      'a path with /../ or /./ was sent, but the resolved path was signed: sign the path as sent',
+      withoutDots(path) + query,
+    ],
+    ['a & at the end of the query was signed but did not arrive: do not build it', `${target}&`],
   )
   return distinct(target, variants)
 }
 
 const ESCAPE = /%[0-9a-f]{2}/gi
-/** Characters that need no escape, by who escapes them. */
+/** Characters that some clients escape and others do not. */
 const OPTIONAL_ESCAPES: [string, RegExp][] = [
   ["! ' ( ) *", /[!'()*]/g],
   ['~', /~/g],
@@ -148,7 +154,7 @@ const OPTIONAL_ESCAPES: [string, RegExp][] = [
   ['[ and ]', /[[\]]/g],
 ]
 
-/** A path may consist of slashes: each costs a copy of the target. */
+/** Each slash costs a copy of the target, so only the first ones are tried. */
 const MAX_SLASHES = 16
 
 function slashesOf(path: string): number[] {

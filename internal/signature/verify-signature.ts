@@ -17,31 +17,32 @@ import {
 /** When v0 was deprecated, Unix seconds: 2026-01-01T00:00:00Z. */
 export const V0_DEPRECATED_AT = 1767225600
 
-/** RFC 9110 (15.5.2) asks for a challenge with every 401; generic HTTP clients and proxies expect one. */
+/** RFC 9110 (15.5.2) requires a challenge in every 401. */
 export const SIGNATURE_CHALLENGE = 'Signature realm="oncekey"'
 
 export interface VerifySignatureOptions extends Partial<VerifySettings> {
   registry: ClientRegistry
-  /** For clients that have none of their own; `v1` by default: v0 covers only the body. */
+  /** The weakest accepted scheme for clients without their own; `v1` by default, because v0 covers only the body. */
   minScheme?: Scheme
-  /** How far a timestamp may be from our clock, in either direction; 300,000 by default. */
+  /** By how much a timestamp may differ from our clock, in either direction; 300,000 by default. */
   toleranceMs?: number
-  /** What a proxy in front takes away from the path, such as `/shop`: clients sign the target with it. */
+  /** The path prefix that a proxy removes, such as `/shop`. Clients sign the target with it. */
   strippedPrefix?: string | undefined
   /** Milliseconds since the epoch; `Date.now` by default. */
   now?: () => number
   /**
-   * For test environments: `signature_invalid` says which known mistake, made with the client's real secret, gives what
-   * was sent. Costs up to 0.5 s of the event loop for each such response, and its time tells which clients exist.
+   * For test environments: `signature_invalid` and `signature_missing` name the known mistake that, made with the
+   * client's real secret, gives this signature. Each such response blocks the event loop for up to 0.5 s, and its time
+   * reveals which clients exist.
    */
   hints?: boolean
-  /** Called once a request. The scheme is `none` where there was no signature to read. */
+  /** Called once for each request. The scheme is `none` if the signature is missing or malformed. */
   onVerified?: (scheme: Scheme | 'none', result: 'ok' | SignatureFault) => void
 }
 
 /**
- * Lets a request through only with a valid signature over its bytes on the wire, and leaves who signed it in
- * `ctx.state.caller`. Needs the raw body.
+ * Accepts a request only with a valid signature over its bytes as received, and sets `ctx.state.caller`. Needs the raw
+ * body.
  *
  * @throws ServiceError `signature_missing`, `signature_invalid`, `timestamp_out_of_range` or `scheme_not_allowed`.
  * @example app.use(rawBody()).use(verifySignature({ registry: openClientsFile({ file: 'clients.json' }) }))
@@ -55,22 +56,22 @@ export function verifySignature(options: VerifySignatureOptions): Middleware {
     keepFromCaches(ctx)
     const { method = '' } = ctx.req
     const rawHeaders = headerLines(ctx.req)
-    // Not `ctx.url`, of which koa-mount takes a part away.
+    // Not `ctx.url`: koa-mount removes a part of it.
     const target = strippedPrefix + ctx.originalUrl
     const body = required(ctx, 'body', 'rawBody')
     const request = { method, target, rawHeaders, body }
     const verdict = check(request)
-    // A secret may have been handed out a moment ago, by another process. Every signature that matches nothing waits
-    // for the same look, so that known and unknown clients still cannot be told apart.
+    // Another process may have just created the secret. Every signature that matches no secret waits for the same
+    // refresh, so that the time does not show which clients exist.
     const isNoMatch = verdict.scheme !== 'none' && !verdict.ok && verdict.code === 'signature_invalid'
-    const look = isNoMatch ? registry.catchUp?.() : undefined
-    if (look === undefined) return conclude(ctx, request, verdict)
-    return look.then((isNew) => conclude(ctx, request, isNew ? check(request) : verdict))
+    const refreshed = isNoMatch ? registry.catchUp?.() : undefined
+    if (refreshed === undefined) return conclude(ctx, request, verdict)
+    return refreshed.then((isChanged) => conclude(ctx, request, isChanged ? check(request) : verdict))
   })
 
   function conclude(ctx: MiddlewareContext, request: SignedRequest, verdict: Verdict): undefined {
     onVerified?.(verdict.scheme, verdict.ok ? 'ok' : verdict.code)
-    // Only who proved to have signed with v0 is told, and before next(), so that errors further on say it too.
+    // Only for a genuine v0 signature. Set before next(), so that later error responses have the header too.
     const genuine = verdict.ok || verdict.code === 'scheme_not_allowed'
     if (genuine && verdict.scheme === 'v0') ctx.set('Deprecation', `@${V0_DEPRECATED_AT}`)
     const { secretExpiresAtMs } = verdict

@@ -18,9 +18,9 @@ import { readSignature, type SignatureHeader } from './signature-header.ts'
 export type { SignedRequest }
 
 export interface VerifySettings {
-  /** For clients that have none of their own. */
+  /** For clients without their own `minScheme`. */
   minScheme: Scheme
-  /** How far a timestamp may be from our clock, in either direction; compared in whole seconds. */
+  /** By how much a timestamp may differ from our clock, in either direction; compared in whole seconds. */
   toleranceMs: number
 }
 
@@ -34,7 +34,7 @@ export type Verdict = (
   | { ok: true; client: string; scheme: Scheme }
   | { ok: false; scheme: Scheme | 'none'; code: SignatureFault; detail: string }
 ) & {
-  /** The signature is genuine, and made with a secret that ends then (Unix milliseconds). */
+  /** Set if the signature is genuine and its secret is retiring: the end of the secret, in Unix milliseconds. */
   secretExpiresAtMs?: number
 }
 
@@ -44,15 +44,15 @@ const FORM =
   'X-Signature: t=<Unix seconds>,v1=<64 hex digits>, an HMAC-SHA256 made with your secret, and X-Client-Id'
 const MISSING = `Send exactly one ${FORM}.`
 const MALFORMED = `The signature is not well formed. Send exactly one ${FORM}.`
-/** One text for an unknown client and for a wrong signature: a caller cannot learn which clients exist. */
+/** One text for an unknown client and a wrong signature, so that a caller cannot learn which clients exist. */
 const NO_MATCH = 'The signature does not match the request as it was received, or the client is not known.'
 
-/** Takes the place of secrets that a client does not have. A match with it counts for nothing. */
+/** Used for extra HMACs, so that every refusal takes the same time. A match with it is ignored. */
 const DECOY = toSecret('decoy')
 
 /**
- * Decides who sent a request. An unknown client, a wrong signature and the number of secrets cannot be distinguished by
- * response or time; the rights of a client are checked after its signature.
+ * Verifies the signature and returns the client. Response and time are the same for an unknown client, a wrong signature
+ * and any number of secrets. The minimum scheme of a client is checked after its signature.
  */
 export function verify(
   request: SignedRequest,
@@ -63,12 +63,12 @@ export function verify(
   const signature = readSignature(request.rawHeaders)
   if (signature === 'missing') return refuse('none', 'signature_missing', MISSING)
   if (signature === 'malformed') return refuse('none', 'signature_invalid', MALFORMED)
-  if ('malformed' in signature) return refuse('none', 'signature_invalid', notOurs(signature.malformed))
+  if ('malformed' in signature) return refuse('none', 'signature_invalid', wrongForm(signature.malformed))
   const { scheme } = signature
   const fault = scheme === 'rfc9421' ? profileFault(request, signature) : undefined
-  if (fault !== undefined) return refuse(scheme, 'signature_invalid', notOurs(fault))
-  const untimely = timeFault(signature, settings.toleranceMs, seconds(nowMs))
-  if (untimely !== undefined) return refuse(scheme, 'timestamp_out_of_range', untimely)
+  if (fault !== undefined) return refuse(scheme, 'signature_invalid', wrongForm(fault))
+  const badTime = timeFault(signature, settings.toleranceMs, seconds(nowMs))
+  if (badTime !== undefined) return refuse(scheme, 'timestamp_out_of_range', badTime)
   const id = claimedClient(signature, request.rawHeaders)
   const client = id === undefined ? undefined : registry.find(id)
   const covered = coveredBytes(signature, request, id ?? '')
@@ -76,26 +76,26 @@ export function verify(
   if (client === undefined || secret === undefined || !covered.unambiguous)
     return refuse(scheme, 'signature_invalid', NO_MATCH)
   const { expiresAtMs } = secret
-  const ending = expiresAtMs === undefined ? {} : { secretExpiresAtMs: expiresAtMs }
+  const expiry = expiresAtMs === undefined ? {} : { secretExpiresAtMs: expiresAtMs }
   const minScheme = client.minScheme ?? settings.minScheme
   if (isWeaker(scheme, minScheme)) {
     const detail = `Sign with ${minScheme}: ${scheme} is too weak for this client.`
-    return { ...refuse(scheme, 'scheme_not_allowed', detail), ...ending }
+    return { ...refuse(scheme, 'scheme_not_allowed', detail), ...expiry }
   }
   if (scheme === 'v0' && request.body.bytes.length === 0) {
     const detail = 'Sign with v1: v0 covers only the body, and there is none.'
-    return { ...refuse(scheme, 'scheme_not_allowed', detail), ...ending }
+    return { ...refuse(scheme, 'scheme_not_allowed', detail), ...expiry }
   }
-  return { ok: true, client: client.id, scheme, ...ending }
+  return { ok: true, client: client.id, scheme, ...expiry }
 }
 
 function refuse(scheme: Scheme | 'none', code: SignatureFault, detail: string): Verdict {
   return { ok: false, scheme, code, detail }
 }
 
-/** Said of the request alone, before any client is looked at. */
-function notOurs(fault: string): string {
-  return `The signature is not of the form asked for: ${fault}.`
+/** For faults that are found before the client is looked up. */
+function wrongForm(fault: string): string {
+  return `The signature does not have the required form: ${fault}.`
 }
 
 function timeFault(signature: ReadSignature, toleranceMs: number, clock: number): string | undefined {
@@ -114,7 +114,7 @@ function seconds(ms: number): number {
   return Math.floor(ms / 1000)
 }
 
-/** Undefined for an id that no client can have: it gets a response as any other unknown client. */
+/** Undefined for an id that no client can have; it is handled as an unknown client. */
 export function claimedClient(signature: SignatureHeader, rawHeaders: readonly string[]): string | undefined {
   const keyid = typeof signature === 'object' && 'keyid' in signature ? signature.keyid : undefined
   const values = headerValues(rawHeaders, 'x-client-id')
@@ -123,8 +123,8 @@ export function claimedClient(signature: SignatureHeader, rawHeaders: readonly s
 }
 
 /**
- * What the signature must have been made over. Ambiguous bytes are never accepted: those with a line break in a field,
- * and a v0 body that is what another scheme signs, which would make each of its signatures a v0 signature as well.
+ * The bytes that the signature must cover. They are ambiguous, and never accepted, if a field has a line break or if a v0
+ * body has the form of another scheme's string to sign: then a signature of that scheme could be replayed as v0.
  */
 export function coveredBytes(
   signature: ReadSignature,
@@ -140,7 +140,7 @@ export function coveredBytes(
     const base = signatureBase(request, signature)
     return { bytes: Buffer.from(base ?? '', 'latin1'), unambiguous: base !== undefined }
   }
-  // Repeated lines are one value to HTTP. Whether such a key is acceptable is for the idempotency middleware to say.
+  // HTTP joins repeated lines into one value. The idempotency middleware decides whether such a key is valid.
   const key = keyLines(request.rawHeaders).join(', ')
   const unambiguous = isOneLine(target) && isOneLine(key) && isOneLine(method)
   const text = inLines({
@@ -151,7 +151,7 @@ export function coveredBytes(
     key: unambiguous ? key : '',
     bodySha256: body.sha256,
   })
-  // latin1 turns Node's one character a byte back into the bytes on the wire.
+  // Node.js decodes headers as latin1; encoding as latin1 gives the received bytes.
   return { bytes: Buffer.from(text, 'latin1'), unambiguous }
 }
 
@@ -160,8 +160,8 @@ function macsOf(signature: ReadSignature): readonly Buffer[] {
 }
 
 /**
- * The secret that a signature was made with; of several the one that lasts longest, since who signs with the new one
- * too need not be told that the old one ends. No early exit, and as much work for every refusal.
+ * The secret that a signature was made with. If several match, the one that ends last: a client that already signs with
+ * the new secret needs no warning about the old one. No early exit, and the same work for every refusal.
  */
 function matching(
   macs: readonly Buffer[],
@@ -181,7 +181,7 @@ function endOf(secret: ClientSecret): number {
   return secret.expiresAtMs ?? Number.POSITIVE_INFINITY
 }
 
-/** All are 32 bytes: the grammar of the header and SHA-256 see to that. */
+/** All have 32 bytes: the grammar of the header and SHA-256 ensure that. */
 function isAmong(macs: readonly Buffer[], expected: Buffer): boolean {
   let found = false
   for (const mac of macs) found = timingSafeEqual(mac, expected) || found

@@ -9,6 +9,6 @@ export function parseJsonLine(text: string): unknown {
     throw new Error(text.startsWith('\uFEFF') ? 'begins with a byte order mark' : 'is not JSON')
   }
   const repeated = repeatedMember(text)
-  if (repeated !== undefined) throw new Error(`${repeated} is there twice`)
+  if (repeated !== undefined) throw new Error(`${repeated} appears twice`)
   return value
 }

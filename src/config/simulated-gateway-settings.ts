@@ -21,7 +21,7 @@ export function parseSimulatedGateway(text: string): SimulatedGatewaySettings {
   const seen = new Set<string>()
   for (const part of text.split(',')) {
     const [, name = '', value = ''] = /^([a-z]+)=([0-9a-z.]+)$/.exec(part) ?? []
-    if (seen.has(name)) throw new Error(`${name} is there twice`)
+    if (seen.has(name)) throw new Error(`${name} appears twice`)
     seen.add(name)
     if (name === 'delay') settings.delayMs = milliseconds(value)
     else if (name === 'decline') settings.declineRate = rate(value)

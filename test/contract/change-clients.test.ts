@@ -45,7 +45,7 @@ function setting(env: Record<string, string> = {}): Setting {
   }
 }
 
-test('what cannot be done is refused with what to do, and changes nothing', async () => {
+test('an impossible change is refused with what to do, and changes nothing', async () => {
   await addOne(database, setting(), 'there', 'v1')
   const before = await listClients(database)
   const withFile = setting({ CLIENTS_FILE: file })
@@ -83,7 +83,7 @@ test('what cannot be done is refused with what to do, and changes nothing', asyn
   assert.deepEqual(await listClients(database), before)
 })
 
-test('a full client says how to make room', async () => {
+test('a rotation with three secrets in force is refused with how to make room', async () => {
   await addOne(database, setting(), 'full', undefined)
   for (let i = 0; i < 2; i++) await rotateOne(database, setting(), 'full', 3_600_000)
   await assert.rejects(rotateOne(database, setting(), 'full', 3_600_000), {
@@ -92,7 +92,7 @@ test('a full client says how to make room', async () => {
   })
 })
 
-test('revoking in the database what the settings keep in force is told', async () => {
+test('revoking a client that the settings keep in force gives a warning', async () => {
   await addOne(database, setting(), 'filed', undefined)
   await revokeOne(database, setting({ CLIENTS_FILE: file }), 'filed', undefined)
   assert.deepEqual(warnings, [
@@ -100,7 +100,7 @@ test('revoking in the database what the settings keep in force is told', async (
   ])
 })
 
-test('a change whose response is lost is asked again, and made once', async () => {
+test('a change whose response is lost is repeated, and takes effect once', async () => {
   let lost = 0
   const losing: Database = {
     ...database,
@@ -131,7 +131,7 @@ async function trailOf(client: string) {
   return entries.reverse().map(({ eventType, entry }) => ({ type: eventType, entry: JSON.parse(entry) }))
 }
 
-test('each change is an entry in the audit trail of its client, with who and why, and without a secret', async () => {
+test('each change is an entry in the audit trail of its client, with operator and reason, without a secret', async () => {
   const added = await addOne(database, setting(), 'traced', 'v1')
   const rotated = await rotateOne(database, setting(), 'traced', 0)
   await addOne(database, setting(), 'neighbour', undefined)
@@ -140,7 +140,7 @@ test('each change is an entry in the audit trail of its client, with who and why
   await limitOne(database, setting(), 'traced', 'client=5/60s')
   await revokeOne(database, setting(), 'traced', undefined)
   await assert.rejects(rotateOne(database, setting(), 'untraced', 0))
-  // Back, for the tests beside this one.
+  // Restores the seals for the other tests.
   await resealAll(database, setting({ SECRETS_KEY_OLD: next }))
 
   const trail = await trailOf('traced')

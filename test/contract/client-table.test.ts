@@ -21,7 +21,7 @@ for (const kind of ['server', 'embedded'] as const) {
 }
 
 function suite(database: () => Database): void {
-  /** The states of a client's secrets, the newest first. */
+  /** The states of a client's secrets, newest first. */
   const states = async (client: string) => {
     const [listed] = await listClients(database(), client)
     return listed?.secrets.map(({ state }) => state)
@@ -35,7 +35,7 @@ function suite(database: () => Database): void {
     return found
   }
 
-  test('a client that was added is read with its secret and scheme, and a second of its name is refused', async () => {
+  test('an added client is read with its secret and scheme, and a second client of that name is refused', async () => {
     const made = newSecret('first', key)
     assert.equal(await addClient(database(), made.stored, 'v1', changeNote()), 'added')
     assert.equal(
@@ -57,7 +57,7 @@ function suite(database: () => Database): void {
     )
   })
 
-  test('a rotation makes the new secret the active one and gives the old an end', async () => {
+  test('a rotation makes the new secret active and gives the old one an end', async () => {
     const old = await add(database(), 'turned', key)
     const made = newSecret('turned', key)
     assert.equal(await rotateClient(database(), made.stored, HOUR_MS, changeNote()), 'rotated')
@@ -76,7 +76,7 @@ function suite(database: () => Database): void {
     )
   })
 
-  test('three secrets are in force at the most, and a refused rotation changes nothing', async () => {
+  test('at most three secrets are in force, and a refused rotation changes nothing', async () => {
     await add(database(), 'full', key)
     await rotate(database(), 'full', key, HOUR_MS)
     await rotate(database(), 'full', key, 2 * HOUR_MS)
@@ -88,7 +88,7 @@ function suite(database: () => Database): void {
     assert.deepEqual(await states('full'), ['active', 'revoked', 'revoked', 'revoked'])
   })
 
-  test('an older secret never gets more time by a later rotation, but less', async () => {
+  test('a later rotation can end an older secret sooner, but never later', async () => {
     const first = await add(database(), 'sooner', key)
     await rotate(database(), 'sooner', key, HOUR_MS)
     const ends = (await secretOf('sooner', first.secretId)).expires_at
@@ -102,7 +102,7 @@ function suite(database: () => Database): void {
     assert.ok(Date.parse((await secretOf('sooner-2', again.secretId)).expires_at ?? '') < late - 3 * HOUR_MS)
   })
 
-  test('a retiring secret whose time is over counts as revoked and gives up its place', async () => {
+  test('a retiring secret that has ended counts as revoked and makes room for another', async () => {
     const first = await add(database(), 'over', key)
     await rotate(database(), 'over', key, 50)
     await rotate(database(), 'over', key, HOUR_MS)
@@ -114,7 +114,7 @@ function suite(database: () => Database): void {
     assert.deepEqual(await secretOf('over', first.secretId), over, 'it is shown as before')
   })
 
-  test('rotations at once follow one another: never more than three secrets, exactly one active', async () => {
+  test('concurrent rotations run one after another: at most three secrets, exactly one active', async () => {
     await add(database(), 'busy', key)
     const outcomes = await Promise.all(
       Array.from({ length: 8 }, () =>
@@ -125,7 +125,7 @@ function suite(database: () => Database): void {
     assert.deepEqual((await states('busy'))?.sort(), ['active', 'retiring', 'retiring'])
   })
 
-  test('a revocation ends one secret or all, erases them, and may be repeated', async () => {
+  test('a revocation ends and erases one secret or all, and may be repeated', async () => {
     const first = await add(database(), 'ended', key)
     const second = await rotate(database(), 'ended', key, HOUR_MS)
     assert.equal(await revokeClient(database(), 'ended', 'ffffffffffff', changeNote()), 'unknown_secret')
@@ -148,7 +148,7 @@ function suite(database: () => Database): void {
     assert.deepEqual(await states('ended'), ['active', 'revoked', 'revoked'])
   })
 
-  test('the schema itself refuses a fourth secret, a second active one, and states that contradict', async () => {
+  test('the schema refuses a fourth secret, a second active one, and contradictory states', async () => {
     await add(database(), 'checked', key)
     const insert = (columns: string, values: string) => {
       const { stored } = newSecret('checked', key)
@@ -182,7 +182,7 @@ function suite(database: () => Database): void {
     await database().run((sql) => sql`DELETE FROM client_secrets WHERE client = 'checked'`)
   })
 
-  test('what is known is not read again; any change, also by hand, gives a new version', async () => {
+  test('a known version is not read again; every change, also by hand, gives a new version', async () => {
     const { version } = await readClients(database(), '')
     assert.equal((await readClients(database(), version)).secrets, undefined)
     await add(database(), 'by-hand', key)
@@ -196,7 +196,7 @@ function suite(database: () => Database): void {
     assert.ok((await readClients(database(), last)).secrets)
   })
 
-  test('resealing puts every secret under the new key, or changes nothing', async () => {
+  test('resealing seals every secret under the new key, or changes nothing', async () => {
     const made = await add(database(), 'resealed', key)
     const next = newKey().key
     const nonce = () => Buffer.from(crypto.getRandomValues(new Uint8Array(12)))
@@ -221,7 +221,7 @@ function suite(database: () => Database): void {
     const third = newKey().key
     await assert.rejects(
       resealSecrets(database(), [third, next], nonce, changeNote()),
-      /of client resealed does not open/,
+      /of client resealed cannot be opened/,
     )
     const after = (await readClients(database(), '')).secrets ?? []
     assert.ok(!after.some(({ sealed }) => sealed.keyId === third.id))

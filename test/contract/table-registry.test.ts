@@ -15,7 +15,7 @@ import { openMigrated } from '../support/migrated-database.ts'
 import { startPostgres } from '../support/servers.ts'
 
 const HOUR_MS = 3_600_000
-/** Nothing is found by looking now and then, unless the test says so. */
+/** A poll interval that never ends within a test. */
 const NEVER_MS = 2 ** 30
 const { key } = newKey()
 
@@ -59,7 +59,7 @@ const terminateListeners = () =>
       WHERE datname = current_database() AND query ILIKE 'listen%'`,
   )
 
-test('an empty table needs no key; one with secrets needs theirs, and says which', async (t) => {
+test('an empty table needs no seal key; a table with secrets needs theirs, and the error names it', async (t) => {
   const empty = await openMigrated('server')
   t.after(() => empty.close())
   const { registry } = await open(t, { database: empty.database, keyring: [] })
@@ -78,7 +78,7 @@ test('an empty table needs no key; one with secrets needs theirs, and says which
   assert.deepEqual(both.registry.ids(), ['acme'])
 })
 
-test('what others change is known by a notification, and told with ids and without secrets', async (t) => {
+test('a change by another process arrives by notification, and is reported with ids and without secrets', async (t) => {
   const { registry, changes, secretsOf } = await open(t, { listen: listening })
   await registry.catchUp()
   const made = await add(database, 'told', key)
@@ -107,13 +107,13 @@ test('what others change is known by a notification, and told with ids and witho
   ])
 })
 
-test('without notifications a look now and then is enough', async (t) => {
+test('without notifications, polling finds changes', async (t) => {
   const { registry } = await open(t, { pollMs: 20 })
   await add(database, 'polled', key)
   await elapsedUntil(() => registry.find('polled') !== undefined)
 })
 
-test('listening begins again when its connection is ended, and what was missed is seen', async (t) => {
+test('listening starts again after its connection ended, and missed changes are seen', async (t) => {
   const { registry } = await open(t, { listen: listening })
   await registry.catchUp()
   for (const client of ['missed-1', 'missed-2', 'missed-3']) {
@@ -123,7 +123,7 @@ test('listening begins again when its connection is ended, and what was missed i
   }
 })
 
-test('catching up sees what was committed before it was asked, and says whether anything changed', async (t) => {
+test('catchUp sees everything committed before the call, and returns whether anything changed', async (t) => {
   const { registry } = await open(t)
   assert.equal(await registry.catchUp(), false)
   await add(database, 'caught', key)
@@ -134,7 +134,7 @@ test('catching up sees what was committed before it was asked, and says whether 
   assert.equal(await registry.catchUp(), false)
 })
 
-test('however many signatures match nothing, the database is asked 50 times a second at the most', async (t) => {
+test('any number of signatures that match no secret costs the database at most 50 queries a second', async (t) => {
   let asked = 0
   const counting: Database = {
     ...database,
@@ -157,7 +157,7 @@ test('however many signatures match nothing, the database is asked 50 times a se
   t.diagnostic(`${asked} queries, the longest wait ${Math.round(Math.max(...waits))} ms`)
 })
 
-test('a retiring secret ends at its time by the clock of the database, whatever ours reads', async (t) => {
+test('a retiring secret ends by the clock of the database, independent of our clock', async (t) => {
   let ours = 5
   const { registry, secretsOf } = await open(t, { now: () => ours })
   const old = await add(database, 'ending', key)
@@ -168,7 +168,7 @@ test('a retiring secret ends at its time by the clock of the database, whatever 
   assert.equal(secretsOf('ending').length, 2)
   ours += 60_001
   assert.deepEqual(secretsOf('ending'), [made.secret])
-  // The database says what time it is: our clock had run fast.
+  // A refresh reads the time of the database again: our clock had run fast.
   await registry.catchUp()
   assert.equal(secretsOf('ending').length, 2)
   await revokeClient(database, 'ending', made.secretId, changeNote())
@@ -177,7 +177,7 @@ test('a retiring secret ends at its time by the clock of the database, whatever 
   assert.equal(registry.find('ending'), undefined)
 })
 
-test('a secret that sits in the row of another is not in force, and the others are', async (t) => {
+test('a secret copied into another row is not in force, and the others are', async (t) => {
   await add(database, 'victim', key)
   const intruder = await add(database, 'intruder', key)
   await add(database, 'bystander', key)
@@ -190,11 +190,11 @@ test('a secret that sits in the row of another is not in force, and the others a
   assert.equal(registry.find('victim'), undefined)
   assert.ok(registry.find('intruder')?.secrets[0]?.key.equals(toSecret(intruder.secret)))
   assert.ok(registry.find('bystander'))
-  assert.match(troubles.join('\n'), /^secret [0-9a-f]{12} of client victim does not open/)
+  assert.match(troubles.join('\n'), /^secret [0-9a-f]{12} of client victim cannot be opened/)
   await database.run((sql) => sql`DELETE FROM client_secrets WHERE client = 'victim'`)
 })
 
-test('a node that does not know the new SECRETS_KEY keeps what it has opened, and says so', async (t) => {
+test('a node without the new SECRETS_KEY keeps the secrets that it has opened, and reports it', async (t) => {
   const own = await openMigrated('server')
   t.after(() => own.close())
   const next = newKey().key
@@ -210,7 +210,7 @@ test('a node that does not know the new SECRETS_KEY keeps what it has opened, an
   assert.deepEqual(changes, [])
 })
 
-test('while the database is away the clients stay, and refusals do not wait for it', async (t) => {
+test('while the database is unreachable the clients stay, and refusals do not wait for it', async (t) => {
   const server = await startPostgres()
   const away = openDatabase(server.url, { deadlineMs: 500 })
   t.after(async () => {

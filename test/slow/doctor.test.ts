@@ -185,7 +185,7 @@ test('secrets that SECRETS_KEY cannot open, or that were tampered with, are name
   const changed = await doctor({ DATABASE_URL: own.url, SECRETS_KEY: KEY.text })
   assert.match(
     faultsOf(changed).join('\n'),
-    /^FAULT clients: secret \w+ of client zeta does not open: its row/,
+    /^FAULT clients: secret \w+ of client zeta cannot be opened: its row/,
   )
   await own.drop()
 })

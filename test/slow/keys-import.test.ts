@@ -174,8 +174,8 @@ function imports(store: () => Promise<{ settings: Settings; close(): Promise<voi
       'line 9: key: it must be 16 to 255',
       'line 10: headers.Location: ',
       'line 11: request_headers count for the sidecar only',
-      'line 12: /status is there twice',
-      'line 13: /headers/Location is there twice',
+      'line 12: /status appears twice',
+      'line 13: /headers/Location appears twice',
       'line 14: headers: has a header twice',
     ]) {
       assert.ok(stderr.includes(`${file}, ${rule}`), `${rule}\n${stderr}`)

@@ -33,7 +33,7 @@ async function underLoad(t: TestContext, redisUrl: string) {
   assert.equal(met(load.history, '503 store_unavailable'), 0, summary(load.history))
   return {
     load,
-    /** Nothing is lost, nothing is there twice, every retry got the same bytes, and trouble ended with the failover. */
+    /** Nothing is lost, nothing appears twice, every retry got the same bytes, and trouble ended with the failover. */
     async checkedAfter(startedMs: number, promotedMs: number) {
       await load.more(400)
       const history = await load.finish()

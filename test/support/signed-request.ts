@@ -1,5 +1,9 @@
 import { WireBody } from '../../internal/core/request-state.ts'
-import { type ClientRegistry, lasting, type Scheme } from '../../internal/signature/client-registry.ts'
+import {
+  type ClientRegistry,
+  permanentSecret,
+  type Scheme,
+} from '../../internal/signature/client-registry.ts'
 import { sign } from '../../internal/signature/schemes.ts'
 import type { SignedRequest } from '../../internal/signature/verify.ts'
 
@@ -49,7 +53,7 @@ export function registryOf(
   const known = new Map(
     Object.entries(clients).map(([id, { secrets, minScheme }]) => [
       id,
-      { id, secrets: secrets.map(lasting), minScheme },
+      { id, secrets: secrets.map(permanentSecret), minScheme },
     ]),
   )
   return { find: (client) => known.get(client) }

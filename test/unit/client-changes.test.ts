@@ -1,7 +1,7 @@
 import assert from 'node:assert/strict'
 import { test } from 'node:test'
 import { changesBetween, type StoredClient } from '../../internal/signature/client-changes.ts'
-import { lasting, type Scheme } from '../../internal/signature/client-registry.ts'
+import { permanentSecret, type Scheme } from '../../internal/signature/client-registry.ts'
 
 function clients(list: Record<string, Record<string, number | undefined>>, minScheme?: Scheme) {
   return new Map<string, StoredClient>(
@@ -11,7 +11,7 @@ function clients(list: Record<string, Record<string, number | undefined>>, minSc
         id,
         minScheme,
         secrets: Object.entries(secrets).map(([secret, expiresAtMs]) => ({
-          ...lasting(`of ${id}`),
+          ...permanentSecret(`of ${id}`),
           id: secret,
           expiresAtMs,
         })),

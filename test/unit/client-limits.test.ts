@@ -8,7 +8,7 @@ import { clientLimits } from '../../src/runtime/limits.ts'
 const EVERYBODY = parseRateLimits('global=100/1s,ip=50/1s,client=10/60s,endpoint=5/60s')
 const texts = (limits: readonly Limit[]) => limits.map(({ scope, quota }) => `${scope}=${quota}`).join()
 
-test('limits of a client stand in place of those of scope client and endpoint, and of no others', () => {
+test('limits of a client replace those of scope client and endpoint, and no others', () => {
   const own = parseClientLimits('client=600/60s')
   const none = parseClientLimits('none')
   let made = 0
@@ -27,14 +27,14 @@ test('limits of a client stand in place of those of scope client and endpoint, a
   assert.equal(made, 3, 'each is made once')
 })
 
-test('the limits of one client cannot count others, too', () => {
+test('limits of a client cannot have a scope that counts other clients', () => {
   for (const text of ['global=1/1s', 'client=1/1s,ip=1/1s', 'client=0/1s', '']) {
     assert.throws(() => parseClientLimits(text), Error, text)
   }
   assert.throws(() => parseClientLimits('ip=1/1s'), /have the scopes client and endpoint, not ip/)
 })
 
-test('clients with the same text share one list; a text that cannot be read is reported once and counts as none', () => {
+test('clients with the same text share one list; an invalid text is reported once and ignored', () => {
   const client = (id: string, limits?: string): Client => ({ id, secrets: [], minScheme: undefined, limits })
   const known = [client('a', 'client=5/1s'), client('b', 'client=5/1s'), client('c'), client('d', 'nonsense')]
   const reported: unknown[] = []

@@ -273,7 +273,7 @@ for (const [name, values, rule] of BAD) {
   }
 }
 
-test('all faults are reported at once', () => {
+test('all faults are reported in one error', () => {
   const settings = {
     ...Object.fromEntries(BAD.map(([name, [value = '']]) => [name, value])),
     REDIS_URL: 'no',

@@ -143,7 +143,7 @@ const TWICE: [text: string, pointer: string][] = [
 
 for (const [text, pointer] of TWICE) {
   test(`${text} has a member twice`, () => {
-    assert.deepEqual(refusal(text).errors, [{ pointer, detail: 'is there twice' }])
+    assert.deepEqual(refusal(text).errors, [{ pointer, detail: 'appears twice' }])
   })
 }
 

@@ -86,6 +86,6 @@ for (const [text, message] of faults) {
   })
 }
 
-test('all faults are reported at once', () => {
+test('all faults are reported in one error', () => {
   assert.throws(() => parseRateLimits('user=1/1s,ip=0/1s'), /got "user"; "ip=0\/1s": quota .* got "0"/)
 })

@@ -12,12 +12,12 @@ const SECRET = 'oks_pässword-ключ'
 const sealed = (nonce = randomBytes(12)) => seal(SECRET, PLACE, KEY, nonce)
 const opened = (bytes: Buffer, place = PLACE, key: SealKey = KEY) => open(bytes, place, key).toString('utf8')
 
-test('what was sealed opens again, with the key and in the place it was sealed for', () => {
+test('a sealed secret opens with its key, for its client and id', () => {
   assert.equal(opened(sealed().bytes), SECRET)
   assert.equal(sealed().keyId, KEY.id)
 })
 
-test('it is AES-256-GCM: nonce, ciphertext and tag, with client and id as associated data', () => {
+test('a seal is AES-256-GCM: nonce, ciphertext and tag, with client and id as associated data', () => {
   const { bytes } = sealed(Buffer.alloc(12, 3))
   assert.deepEqual(bytes.subarray(0, 12), Buffer.alloc(12, 3))
   const decipher = createDecipheriv('aes-256-gcm', KEY_BYTES, bytes.subarray(0, 12))
@@ -28,7 +28,7 @@ test('it is AES-256-GCM: nonce, ciphertext and tag, with client and id as associ
   assert.ok(!bytes.includes(SECRET))
 })
 
-test('it opens neither for another client nor under another id, even where the two run together', () => {
+test('a seal opens neither for another client nor under another id, even if both joined give the same text', () => {
   const { bytes } = sealed()
   for (const place of [
     { ...PLACE, client: 'zeta' },
@@ -40,7 +40,7 @@ test('it opens neither for another client nor under another id, even where the t
   }
 })
 
-test('it opens neither with another key nor after any bit was changed', () => {
+test('a seal opens neither with another key nor after a changed bit', () => {
   const { bytes } = sealed()
   assert.throws(() => opened(bytes, PLACE, parseSealKey(randomBytes(32).toString('base64'))))
   for (let i = 0; i < bytes.length; i++) {
@@ -51,7 +51,7 @@ test('it opens neither with another key nor after any bit was changed', () => {
   for (const end of [0, 11, 12, 28, bytes.length - 1]) assert.throws(() => opened(bytes.subarray(0, end)))
 })
 
-test('a key is 32 bytes in base64 or base64url, named by a hash and printed nowhere', () => {
+test('a key is 32 bytes in base64 or base64url; its id is a hash, and logging does not print it', () => {
   const bytes = Buffer.alloc(32, 0xfb)
   for (const text of [bytes.toString('base64'), bytes.toString('base64url')]) {
     assert.equal(parseSealKey(text).id, parseSealKey(bytes.toString('base64')).id)

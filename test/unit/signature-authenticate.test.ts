@@ -30,7 +30,7 @@ interface Tried {
   seen: string[]
 }
 
-/** A server behind whose stage a handler tells whom it saw. */
+/** A server with the middleware and a handler that responds with the caller. `seen` records the callbacks. */
 async function serve(t: TestContext, change: Partial<AuthenticateOptions> = {}): Promise<Tried> {
   const seen: string[] = []
   const see = (scheme: string, result: string) => void seen.push(`${scheme} ${result}`)
@@ -78,7 +78,7 @@ const caller = (response: RawResponse): unknown => JSON.parse(response.body).cal
 const challenges = (response: RawResponse) =>
   response.headers.filter(([name]) => name.toLowerCase() === 'www-authenticate').map(([, value]) => value)
 
-test('an API key tells who is calling, whatever the case of Bearer', async (t) => {
+test('an API key identifies the caller, with Bearer in any case', async (t) => {
   const { ask, seen } = await serve(t)
   for (const scheme of ['Bearer', 'bearer', 'BEARER']) {
     const response = await ask(`Authorization: ${scheme} ${KEY}`)
@@ -89,7 +89,7 @@ test('an API key tells who is calling, whatever the case of Bearer', async (t) =
     client: 'zoe',
     scheme: 'bearer',
   })
-  // A claim of whom one is, without a signature, is not a credential.
+  // X-Client-Id without a signature is not a credential.
   assert.deepEqual(caller(await ask('X-Client-Id: acme', `Authorization: Bearer ${KEY}`)), {
     client: 'ann',
     scheme: 'bearer',
@@ -97,7 +97,7 @@ test('an API key tells who is calling, whatever the case of Bearer', async (t) =
   assert.deepEqual(new Set(seen), new Set(['bearer ok']))
 })
 
-test('a signature goes on to the signature stage, which alone decides about it', async (t) => {
+test('a signed request is passed to the signature middleware, which alone decides about it', async (t) => {
   const { ask, seen } = await serve(t)
   assert.deepEqual(caller(await ask(...SIGNED)), { client: 'acme', scheme: 'v1' })
   assertProblem(await ask('X-Client-Id: acme', 'X-Signature: nonsense'), 401, 'signature_invalid')
@@ -116,16 +116,16 @@ const WRONG: [what: string, lines: string[]][] = [
   ['two tokens', [`Authorization: Bearer ${KEY} ${KEY}`]],
   ['a list of credentials', [`Authorization: Bearer ${KEY}, Bearer ${KEY}`]],
   ['a quoted token', [`Authorization: Bearer "${KEY}"`]],
-  ['a tab in place of the space', [`Authorization: Bearer\t${KEY}`]],
+  ['a tab instead of the space', [`Authorization: Bearer\t${KEY}`]],
   ['no scheme', [`Authorization: ${KEY}`]],
-  ['a token with characters that no token has', ['Authorization: Bearer k\xe9y-of-ann']],
+  ['a token with invalid characters', ['Authorization: Bearer k\xe9y-of-ann']],
   ['Basic', [`Authorization: Basic ${Buffer.from(`ann:${KEY}`).toString('base64')}`]],
   ['another scheme', [`Authorization: Digest ${KEY}`]],
   ['the right key twice', [`Authorization: Bearer ${KEY}`, `Authorization: Bearer ${KEY}`]],
   ['the right key and a wrong one', [`Authorization: Bearer ${KEY}`, 'authorization: Bearer key-of-nobody']],
 ]
 
-describe('what is wrong with a key is not told: the responses are byte-identical', () => {
+describe('the response does not show what is wrong with a key: all refusals are byte-identical', () => {
   for (const [what, lines] of WRONG) {
     test(what, async (t) => {
       const { ask, seen } = await serve(t)
@@ -140,7 +140,7 @@ describe('what is wrong with a key is not told: the responses are byte-identical
   }
 })
 
-test('every refusal has looked through all keys: nothing is told by its time', async (t) => {
+test('every refusal searches all keys, so that its time reveals nothing', async (t) => {
   const asked: string[] = []
   const counting = {
     find(presented: string) {
@@ -155,7 +155,7 @@ test('every refusal has looked through all keys: nothing is told by its time', a
   assert.equal(asked.length, WRONG.length + 1)
 })
 
-test('a key together with a signature is refused, be both right', async (t) => {
+test('an API key together with a signature is refused, even if both are valid', async (t) => {
   const { ask, seen } = await serve(t)
   for (const lines of [
     [...SIGNED, `Authorization: Bearer ${KEY}`],
@@ -173,7 +173,7 @@ test('a key together with a signature is refused, be both right', async (t) => {
   assert.deepEqual(new Set(seen), new Set(['bearer api_key_invalid']))
 })
 
-test('without credentials the response names both ways in, and a challenge for each', async (t) => {
+test('without credentials the response names both ways to authenticate, with a challenge for each', async (t) => {
   const { ask, seen } = await serve(t)
   const response = await ask('X-Client-Id: acme')
   const { detail } = assertProblem(response, 401, 'signature_missing')
@@ -182,7 +182,7 @@ test('without credentials the response names both ways in, and a challenge for e
   assert.deepEqual(seen, ['none signature_missing'])
 })
 
-test('where it is open, who has no credentials is anonymous; wrong ones are refused all the same', async (t) => {
+test('on an open route a request without credentials is anonymous; wrong credentials are still refused', async (t) => {
   const { ask, seen } = await serve(t, { open: true })
   assert.deepEqual(caller(await ask()), { client: 'anonymous', scheme: 'open' })
   assert.deepEqual(caller(await ask(`Authorization: Bearer ${KEY}`)), { client: 'ann', scheme: 'bearer' })
@@ -192,7 +192,7 @@ test('where it is open, who has no credentials is anonymous; wrong ones are refu
   assertProblem(await ask('X-Signature:'), 401, 'signature_invalid')
 })
 
-test('without any API key set, none is right', async (t) => {
+test('without configured API keys every key is refused', async (t) => {
   const { ask } = await serve(t, { apiKeys: apiKeys([]) })
   for (const lines of [[`Authorization: Bearer ${KEY}`], ['Authorization:'], ['Authorization: Bearer']])
     assertProblem(await ask(...lines), 401, 'api_key_invalid')

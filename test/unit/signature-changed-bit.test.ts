@@ -2,14 +2,14 @@ import assert from 'node:assert/strict'
 import { test } from 'node:test'
 import fc from 'fast-check'
 import { WireBody } from '../../internal/core/request-state.ts'
-import { lasting } from '../../internal/signature/client-registry.ts'
+import { permanentSecret } from '../../internal/signature/client-registry.ts'
 import { signedHeaders } from '../../internal/signature/sign-request.ts'
 import { type SignedRequest, type Verdict, verify } from '../../internal/signature/verify.ts'
 import { type Intent, SIGNED_AT, signV1, toRequest } from '../support/signed-request.ts'
 
 const NOW = SIGNED_AT * 1000
-const secrets = [lasting('shared')]
-/** Every client has the secret, so that it is the signature alone that protects the client line. */
+const secrets = [permanentSecret('shared')]
+/** All clients share the secret, so that only the signature protects the client line. */
 const registry = { find: (id: string) => ({ id, secrets, minScheme: undefined }) }
 
 const printable = (maxLength: number) =>
@@ -28,7 +28,7 @@ function codeOf(verdict: Verdict): string {
   return verdict.ok ? 'ok' : verdict.code
 }
 
-test('any changed bit of what is signed is refused', () => {
+test('any changed bit of the signed content is refused', () => {
   const requests = requestsTo(printable(40).map((path) => `/${path}`))
   const field = fc.constantFrom('method', 'target', 'client', 'key', 'body', 'timestamp', 'mac')
   const settings = { minScheme: 'v0', toleranceMs: Number.MAX_SAFE_INTEGER } as const
@@ -79,7 +79,7 @@ function flipBytes(bytes: Buffer, bit: number): Buffer {
   return copy
 }
 
-test('any changed bit of what an RFC 9421 signature covers, or of the signature, is refused', () => {
+test('any changed bit of the content of an RFC 9421 signature, or of the signature, is refused', () => {
   const requests = requestsTo(
     fc.tuple(printable(20), printable(20)).map(([path, query]) => `/${path}?${query}x`),
   )
@@ -110,7 +110,7 @@ test('any changed bit of what an RFC 9421 signature covers, or of the signature,
         request.rawHeaders = request.rawHeaders.map((value, i, all) =>
           i % 2 === 1 && all[i - 1] === which ? flipText(value) : value,
         )
-      // A flipped digit of created may lead far away.
+      // A changed digit of created may be far out of the tolerance.
       const code = codeOf(verify(request, registry, settings, NOW))
       assert.ok(
         code === 'signature_invalid' || (which === 'Signature-Input' && code === 'timestamp_out_of_range'),

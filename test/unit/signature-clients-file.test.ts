@@ -20,7 +20,7 @@ function content(...ids: string[]): string {
   return JSON.stringify(Object.fromEntries(ids.map((id) => [id, { secrets: [`secret of ${id}`] }])))
 }
 
-/** Opens it with a fast poll; `reloaded` waits for the next report, and fails if there is none. */
+/** Opens the registry with a short poll interval. `reloaded` waits for the next report and fails without one. */
 function open(t: TestContext, options: ClientsFileOptions) {
   const reports: ({ clients: number } | Error)[] = []
   const clients = openClientsFile({ pollMs: POLL_MS, onReload: (result) => reports.push(result), ...options })
@@ -55,7 +55,7 @@ test('a file adds its clients, and a secret in it is found', (t) => {
   assert.ok(!clients.usesSecret('secret of nobody'))
 })
 
-test('a bad or missing file at the start throws and names the file', (t) => {
+test('an invalid or missing file at the start throws an error that names the file', (t) => {
   const file = join(temporaryFolder(t), 'clients.json')
   assert.throws(() => openClientsFile({ file }), /clients\.json/)
   writeFileSync(file, '{')
@@ -70,10 +70,10 @@ test('a file that changes in place replaces all its clients', async (t) => {
   const file = join(temporaryFolder(t), 'clients.json')
   writeFileSync(file, content('acme'))
   const { clients, reloaded } = open(t, { file, defaultSecret: 'd' })
-  // Written beside and renamed elsewhere in this file; here the same length, at once, in the same inode.
+  // Written in place: same length, same inode. Other tests replace the file by a rename.
   writeFileSync(file, content('zeta'))
   let report = await reloaded()
-  // A reader can meet the file between truncation and writing: reported, and put right at the next look.
+  // A poll between truncation and writing reports an error; the next poll reads the new content.
   if (report instanceof Error) report = await reloaded()
   assert.deepEqual(report, { clients: 2 })
   assert.equal(clients.find('acme'), undefined)
@@ -81,7 +81,7 @@ test('a file that changes in place replaces all its clients', async (t) => {
   assert.equal(clients.find('default')?.id, 'default')
 })
 
-test('an atomic rename is seen, and again', async (t) => {
+test('each atomic rename is seen', async (t) => {
   const folder = temporaryFolder(t)
   const file = join(folder, 'clients.json')
   writeFileSync(file, content('acme'))
@@ -113,7 +113,7 @@ test('a swapped symlink, as Kubernetes does it, is seen', async (t) => {
   }
 })
 
-test('a bad file on reload keeps the old clients, is told once, and the next good one counts', async (t) => {
+test('an invalid file on reload is reported once and keeps the old clients; the next valid file is loaded', async (t) => {
   const file = join(temporaryFolder(t), 'clients.json')
   writeFileSync(file, content('acme'))
   const { clients, reports, reloaded } = open(t, {

@@ -24,12 +24,12 @@ function sha256(data: string): string {
 
 const LINES = ['v1', String(SIGNED_AT), 'POST', INTENT.target, 'acme', 'key-001', sha256(BODY)]
 
-/** A v1 header over the right lines with some replaced, under another secret. */
+/** A v1 header over the correct lines, with some of them replaced, or with another secret. */
 function v1(
   change: Record<number, string> = {},
-  { secret = SECRET as string | Buffer, glue = '\n', end = '' } = {},
+  { secret = SECRET as string | Buffer, separator = '\n', end = '' } = {},
 ): string {
-  return `t=${SIGNED_AT},v1=${hmacHex(secret, LINES.map((line, i) => change[i] ?? line).join(glue) + end)}`
+  return `t=${SIGNED_AT},v1=${hmacHex(secret, LINES.map((line, i) => change[i] ?? line).join(separator) + end)}`
 }
 
 function without(place: number): string {
@@ -41,9 +41,9 @@ const hex = right.slice(-64)
 const json: unknown = JSON.parse(BODY)
 const python = '{"user_id": "user-1", "item": "K\\u00e4se/7", "amount": 500}'
 
-/** The header that was sent with the request, and what must be said of it. */
+/** The header that was sent with the request, and the expected explanation. */
 const V1: Record<string, [string, RegExp]> = {
-  'a newline behind the body': [v1({ 6: sha256(`${BODY}\n`) }), /body was signed with a newline at its end/],
+  'a newline after the body': [v1({ 6: sha256(`${BODY}\n`) }), /body was signed with a newline at its end/],
   'pretty-printed JSON': [v1({ 6: sha256(JSON.stringify(json, null, 2)) }), /indented by 2 spaces/],
   'pretty-printed JSON with a newline': [
     v1({ 6: sha256(`${JSON.stringify(json, null, 4)}\n`) }),
@@ -66,11 +66,14 @@ const V1: Record<string, [string, RegExp]> = {
   'a slash at the end of the path': [v1({ 3: `${PATH}/?y=2&x=1` }), /slash at its end/],
   'no first slash': [v1({ 3: INTENT.target.slice(1) }), /without its first slash/],
   'a decoded path': [v1({ 3: '/v1/orders/a b?y=2&x=1' }), /decoded/],
-  'a path without its beginning': [
+  'a path without its start': [
     v1({ 3: '/orders/a%20b?y=2&x=1' }),
-    /beginning of the path, "\/v1", was not signed/,
+    /start of the path, "\/v1", was not signed/,
   ],
-  'the host in the path': [v1({ 3: `https://localhost${INTENT.target}` }), /host was signed with the path/],
+  'the host in the path': [
+    v1({ 3: `https://localhost${INTENT.target}` }),
+    /host was signed in front of the path/,
+  ],
   'the host and no query': [v1({ 3: `http://localhost${PATH}` }), /host was signed .* query was not/],
   'a method in lower case': [v1({ 2: 'post' }), /method was signed in lower case/],
   'another method': [v1({ 2: 'PUT' }), /method PUT was signed/],
@@ -85,16 +88,16 @@ const V1: Record<string, [string, RegExp]> = {
   'no line for the time': [without(1), /line of the time was missing/],
   'no first line': [without(0), /first line, v1, was missing/],
   'a newline at the end of the string': [v1({}, { end: '\n' }), /string to sign had a newline at its end/],
-  'lines joined by CR LF': [v1({}, { glue: '\r\n' }), /CR LF/],
-  'lines joined by a literal \\n': [v1({}, { glue: '\\n' }), /backslash and an n/],
-  'lines joined by nothing': [v1({}, { glue: '' }), /joined by nothing/],
+  'lines joined by CR LF': [v1({}, { separator: '\r\n' }), /CR LF/],
+  'lines joined by a literal \\n': [v1({}, { separator: '\\n' }), /backslash and an n/],
+  'lines joined without a separator': [v1({}, { separator: '' }), /joined without a separator/],
   'a secret with a newline': [v1({}, { secret: `${SECRET}\n` }), /secret was used with a newline/],
   'a secret in quotes': [v1({}, { secret: `"${SECRET}"` }), /secret was used with its quotes/],
   'a base64-decoded secret': [v1({}, { secret: Buffer.from(SECRET, 'base64') }), /secret was base64-decoded/],
   'an empty secret': [v1({}, { secret: '' }), /secret was empty/],
   'a v0 HMAC sent as v1': [`t=${SIGNED_AT},v1=${hmacHex(SECRET, BODY)}`, /v0 HMAC/],
-  'a v1 HMAC without its time': [hex, new RegExp(`sent without it: send t=${SIGNED_AT}`)],
-  'base64 in place of hex': [
+  'a v1 HMAC without its time': [hex, new RegExp(`sent without that time: send t=${SIGNED_AT}`)],
+  'base64 instead of hex': [
     `t=${SIGNED_AT},v1=${Buffer.from(hex, 'hex').toString('base64')}`,
     /base64: send it in hex/,
   ],
@@ -109,7 +112,7 @@ const V1: Record<string, [string, RegExp]> = {
 }
 
 for (const [name, [header, says]] of Object.entries(V1)) {
-  test(`v1: ${name} is found out, and the string to sign is shown`, () => {
+  test(`v1: ${name} is detected, and the string to sign is shown`, () => {
     const result = explain(toRequest(INTENT, header), [toSecret(SECRET)], SETTINGS)
     assert.equal(result.code, 'signature_invalid')
     assert.match(result.mistakes.join('; '), says)
@@ -119,7 +122,7 @@ for (const [name, [header, says]] of Object.entries(V1)) {
 }
 
 const V0: Record<string, [string, string | Buffer, RegExp]> = {
-  'a newline behind the body': [BODY, `${BODY}\n`, /newline at its end/],
+  'a newline after the body': [BODY, `${BODY}\n`, /newline at its end/],
   'a newline that was sent and not signed': [`${BODY}\n`, BODY, /newline at its end that was not signed/],
   'line breaks that curl drops': ['{"a":[1]}', '{"a":\n[1]}\n'.replace('\n', ''), /newline/],
   'compact JSON for pretty JSON': [JSON.stringify(json, null, 2), BODY, /JSON.stringify/],
@@ -127,7 +130,7 @@ const V0: Record<string, [string, string | Buffer, RegExp]> = {
 }
 
 for (const [name, [sent, signed, says]] of Object.entries(V0)) {
-  test(`v0: ${name} is found out`, () => {
+  test(`v0: ${name} is detected`, () => {
     const request = toRequest({ ...INTENT, body: sent }, hmacHex(SECRET, signed))
     const result = explain(request, [toSecret(SECRET)], SETTINGS)
     assert.equal(result.code, 'signature_invalid')
@@ -136,12 +139,12 @@ for (const [name, [sent, signed, says]] of Object.entries(V0)) {
   })
 }
 
-test('v0 with a prefix before the digits is found out', () => {
+test('v0 with a prefix before the digits is detected', () => {
   const result = explain(toRequest(INTENT, `sha256=${hmacHex(SECRET, BODY)}`), [toSecret(SECRET)], SETTINGS)
   assert.match(result.mistakes.join(), /exactly/)
 })
 
-test('a body where there is none is found out', () => {
+test('a signed body in a request without one is detected', () => {
   const intent = { ...INTENT, method: 'GET', body: '' }
   for (const nothing of ['{}', 'null', '\n']) {
     const header = signV1(SECRET, { ...intent, body: nothing })
@@ -149,7 +152,7 @@ test('a body where there is none is found out', () => {
   }
 })
 
-test('two mistakes at once are both named', () => {
+test('two mistakes in one request are both named', () => {
   const header = v1({ 3: PATH, 6: sha256(`${BODY}\n`) }, {})
   const { mistakes } = explain(toRequest(INTENT, header), [toSecret(SECRET)], SETTINGS)
   assert.equal(mistakes.length, 2)
@@ -162,7 +165,7 @@ test('two mistakes at once are both named', () => {
   assert.match(secret.mistakes.join(), /secret was used with a newline.*lower case/)
 })
 
-test('a right signature has no mistake, also in upper case and with the second secret', () => {
+test('a valid signature has no mistakes, also in upper case and with the second secret', () => {
   for (const header of [right, right.replace(/[0-9a-f]{64}/, (digits) => digits.toUpperCase())]) {
     const result = explain(toRequest(INTENT, header), [toSecret('old'), toSecret(SECRET)], SETTINGS)
     assert.deepEqual([result.code, result.scheme, result.client, result.mistakes], ['ok', 'v1', 'acme', []])
@@ -175,14 +178,14 @@ test('another secret, or no known mistake, leaves the mistakes empty', () => {
   assert.deepEqual(explain(toRequest(INTENT), [toSecret(SECRET)], SETTINGS).code, 'signature_missing')
 })
 
-test('the client that the partner takes itself for is compared with the one it sent', () => {
+test('the client that the partner means to be is compared with the client that was sent', () => {
   const intent = { ...INTENT, client: undefined }
   const header = signV1(SECRET, { ...INTENT, client: 'acme' })
   const result = explain(toRequest(intent, header), [toSecret(SECRET)], { ...SETTINGS, client: 'acme' })
   assert.match(result.mistakes.join(), /"acme" was signed, X-Client-Id was not sent/)
 })
 
-test('a request that names another client than the partner means is refused, even if the secret fits', () => {
+test('a request that names another client than the partner means is refused, even if the secret matches', () => {
   const intent = { ...INTENT, client: undefined }
   for (const header of [signV1(SECRET, intent), hmacHex(SECRET, BODY)]) {
     const result = explain(toRequest(intent, header), [toSecret(SECRET)], { ...SETTINGS, client: 'acme' })
@@ -193,7 +196,7 @@ test('a request that names another client than the partner means is refused, eve
   }
 })
 
-test('a time out of range is told as milliseconds or by how far it is off, and whether that is all', () => {
+test('a time out of range is explained as milliseconds or with its difference, together with other mistakes', () => {
   const at = (timestamp: number, secret = SECRET) => {
     const intent = { ...INTENT, timestamp }
     return explain(toRequest(intent, signV1(secret, intent)), [toSecret(SECRET)], SETTINGS)
@@ -211,7 +214,7 @@ const MESSAGE: Record<string, [(base: string) => string, RegExp]> = {
   'a newline at the end': [(base) => `${base}\n`, /newline at its end/],
   'the query in the path': [
     (base) => base.replace(`${PATH}\n`, `${INTENT.target}\n`),
-    /query was signed as a part of "@path"/,
+    /query was signed as part of "@path"/,
   ],
   'a query without its mark': [(base) => base.replace('?y', 'y'), /without its question mark/],
   'a method in lower case': [(base) => base.replace('POST', 'post'), /lower case/],
@@ -244,7 +247,7 @@ function message(secret: string | Buffer, change: (base: string) => string, body
 }
 
 for (const [name, [change, says]] of Object.entries(MESSAGE)) {
-  test(`rfc9421: ${name} is found out`, () => {
+  test(`rfc9421: ${name} is detected`, () => {
     const result = explain(message(SECRET, change), [toSecret(SECRET)], SETTINGS)
     assert.equal(result.code, 'signature_invalid')
     assert.match(result.mistakes.join('; '), says)
@@ -252,7 +255,7 @@ for (const [name, [change, says]] of Object.entries(MESSAGE)) {
   })
 }
 
-test('rfc9421: a digest of other bytes than were sent is found out', () => {
+test('rfc9421: a digest of other bytes than the sent ones is detected', () => {
   const result = explain(
     message(SECRET, (base) => base, `${BODY}\n`),
     [toSecret(SECRET)],
@@ -262,7 +265,7 @@ test('rfc9421: a digest of other bytes than were sent is found out', () => {
   assert.match(result.mistakes.join(), /Content-Digest: the body was signed with a newline/)
 })
 
-test('rfc9421: a secret with a newline is found out, and what is right is right', () => {
+test('rfc9421: a secret with a newline is detected, and a valid signature has no mistakes', () => {
   const wrong = explain(
     message(`${SECRET}\n`, (base) => base),
     [toSecret(SECRET)],
@@ -301,7 +304,7 @@ test('a hint needs a known client and its real secret', () => {
   )
 })
 
-test('a hint ends soon, whatever is sent', () => {
+test('a hint takes bounded time for any input', () => {
   const deep = '['.repeat(100_000) + ']'.repeat(100_000)
   const huge = Buffer.alloc(1_000_000, 'x')
   for (const body of [
@@ -317,7 +320,7 @@ test('a hint ends soon, whatever is sent', () => {
       'x'.repeat(15_000),
       'v1=,'.repeat(4_000),
     ]) {
-      // CPU time: what other processes take of the machine is not counted.
+      // CPU time, which does not include other processes.
       const started = process.cpuUsage()
       assert.equal(hintFor(toRequest({ ...INTENT, body }, header), REGISTRY, SIGNED_AT * 1000), undefined)
       const { user, system } = process.cpuUsage(started)

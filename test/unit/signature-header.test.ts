@@ -22,7 +22,7 @@ test('t and one to three v1 are a v1 signature, in either case of hex', () => {
   assert.deepEqual(upper, { scheme: 'v1', timestamp: 0, macs: [mac] })
 })
 
-test('the macs of a rotation keep their order', () => {
+test('several macs keep their order', () => {
   const other = 'ab'.repeat(32)
   const parsed = parseSignature([`t=1,v1=${MAC},v1=${other}`])
   assert.deepEqual(parsed, { scheme: 'v1', timestamp: 1, macs: [mac, Buffer.from(other, 'hex')] })
@@ -81,22 +81,22 @@ for (const [name, values] of Object.entries(MALFORMED)) {
   test(`${name} is malformed`, () => assert.equal(parseSignature(values), 'malformed'))
 }
 
-test('no header is missing', () => {
+test('no header gives missing', () => {
   assert.equal(readSignature([]), 'missing')
   assert.equal(readSignature(['X-Signature-Other', MAC, 'Host', MAC]), 'missing')
 })
 
-test('the header is found in any case and its lines stay apart', () => {
+test('the header is found in any case, and its lines are not joined', () => {
   assert.deepEqual(readSignature(['x-SIGNATURE', MAC]), { scheme: 'v0', mac })
   assert.equal(readSignature(['x-signature', MAC, 'X-Signature', MAC]), 'malformed')
   assert.deepEqual(headerValues(['A', '1', 'b', '2', 'a', '3'], 'a'), ['1', '3'])
 })
 
-test('a value that looks like the header name is not taken for it', () => {
+test('a value that looks like the header name is not read as the header', () => {
   assert.equal(readSignature(['Host', 'x-signature', 'Accept', MAC]), 'missing')
 })
 
-test('the headers of RFC 9421 alone or beside X-Signature are malformed', () => {
+test('one RFC 9421 header alone, or together with X-Signature, is malformed', () => {
   for (const name of ['Signature', 'Signature-Input']) {
     for (const other of [[], ['X-Signature', `t=1,v1=${MAC}`], ['X-Signature', '']]) {
       const read = readSignature([...other, name, 'sig1=:AAAA:'])
@@ -105,7 +105,7 @@ test('the headers of RFC 9421 alone or beside X-Signature are malformed', () => 
   }
 })
 
-test('reading never throws, and what it reads is what the header says', () => {
+test('parsing never throws, and the result has the values of the header', () => {
   const piece = fc.oneof(
     fc.string({ unit: 'binary' }),
     fc.constantFrom('t=', 'v1=', ',', MAC, MAC.toUpperCase(), '1767225600', '-', 'NaN', '0', ' ', '\n'),

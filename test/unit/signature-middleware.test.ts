@@ -5,7 +5,7 @@ import { type TestContext, test } from 'node:test'
 import Koa from 'koa'
 import { type RequestState, WireBody } from '../../internal/core/request-state.ts'
 import { ServiceError } from '../../internal/core/service-error.ts'
-import { type Client, lasting, toSecret } from '../../internal/signature/client-registry.ts'
+import { type Client, permanentSecret, toSecret } from '../../internal/signature/client-registry.ts'
 import { sign } from '../../internal/signature/schemes.ts'
 import { type VerifySignatureOptions, verifySignature } from '../../internal/signature/verify-signature.ts'
 import { type Intent, ORDER, registryOf, SIGNED_AT, signV1 } from '../support/signed-request.ts'
@@ -17,7 +17,7 @@ const OPTIONS: VerifySignatureOptions = {
   now: () => SIGNED_AT * 1000,
 }
 
-/** A server with the stage between a plain body reader and a handler; responds with the caller that it saw. */
+/** A server with a body reader, the middleware, and a handler that responds with the caller. */
 async function serve(t: TestContext, options: Partial<VerifySignatureOptions> = {}): Promise<number> {
   const app = new Koa<RequestState>()
   app.use(async (ctx, next) => {
@@ -52,7 +52,7 @@ interface ServedResponse {
   body: string
 }
 
-/** Sends exactly these bytes: no HTTP client comes between the test and the wire. */
+/** Sends exactly these bytes, without an HTTP client. */
 async function send(port: number, intent: Intent, ...lines: string[]): Promise<ServedResponse> {
   const body = Buffer.from(intent.body)
   const head = [
@@ -84,7 +84,7 @@ function v0(secret: string, intent: Intent): string {
   return `X-Signature: ${sign({ scheme: 'v0', secret, body: intent.body })}`
 }
 
-test('a signed request goes through, and the caller is known behind', async (t) => {
+test('a signed request is accepted, and the handler gets the caller', async (t) => {
   const port = await serve(t)
   const response = await send(port, ORDER, v1('acme-1', ORDER))
   assert.equal(response.status, 200)
@@ -92,7 +92,7 @@ test('a signed request goes through, and the caller is known behind', async (t) 
   assert.doesNotMatch(response.head, /Deprecation|WWW-Authenticate/)
 })
 
-test('what is signed are the bytes on the wire, down to the target and a key in UTF-8', async (t) => {
+test('the signature covers the bytes as sent, including an unusual target and a key in UTF-8', async (t) => {
   const port = await serve(t)
   for (const target of ['/a//b/../c?x=%20&y=%2F#', '//evil/orders', 'http://other/orders?x=1', '/%zz']) {
     const intent = {
@@ -106,7 +106,7 @@ test('what is signed are the bytes on the wire, down to the target and a key in 
   }
 })
 
-test('a v0-signed response says that v0 is deprecated, on success and on later errors', async (t) => {
+test('a response to a v0 request has Deprecation, on success and on later errors', async (t) => {
   const port = await serve(t)
   for (const [intent, secret, status] of [
     [ORDER, 'acme-1', 200],
@@ -176,13 +176,13 @@ test('each request is counted once, by scheme and result', async (t) => {
   ])
 })
 
-/** Two secrets, the first of which ends. */
+/** A client with a retiring secret and a new one. */
 function rotating(): Client {
   const old = { key: toSecret('old'), expiresAtMs: Date.UTC(2026, 0, 4, 1, 2, 3) }
-  return { id: 'acme', secrets: [old, lasting('new')], minScheme: undefined }
+  return { id: 'acme', secrets: [old, permanentSecret('new')], minScheme: undefined }
 }
 
-test('a response to a retiring secret says when it ends, on success and on errors', async (t) => {
+test('a response to a retiring secret has X-Secret-Expires, on success and on errors', async (t) => {
   const registry = { find: () => rotating() }
   const port = await serve(t, { registry })
   const strict = await serve(t, { registry, minScheme: 'rfc9421' })
@@ -197,7 +197,7 @@ test('a response to a retiring secret says when it ends, on success and on error
   }
 })
 
-test('a response to a secret that stays does not, nor one to both, nor a refusal', async (t) => {
+test('there is no X-Secret-Expires for the new secret, for signatures with both secrets, and in a refusal', async (t) => {
   const port = await serve(t, { registry: { find: () => rotating() } })
   const [, newMac] = v1('new', ORDER).split(',')
   for (const [line, status] of [
@@ -211,7 +211,7 @@ test('a response to a secret that stays does not, nor one to both, nor a refusal
   }
 })
 
-test('a signature that matches nothing is looked at again if the registry has caught up with something', async (t) => {
+test('a signature that matches no secret is verified again if catchUp found a change', async (t) => {
   let known: Client | undefined
   let asked = 0
   const seen: string[] = []
@@ -228,14 +228,14 @@ test('a signature that matches nothing is looked at again if the registry has ca
   assert.equal((await send(port, ORDER, v1('new', ORDER))).status, 200)
   assert.equal(asked, 1)
   assert.equal((await send(port, ORDER, v1('new', ORDER))).status, 200)
-  assert.equal(asked, 1, 'a match asks nothing')
+  assert.equal(asked, 1, 'a match does not call catchUp')
   assert.equal((await send(port, ORDER, v1('wrong', ORDER))).status, 401)
   assert.equal(asked, 2)
   const late = { ...ORDER, timestamp: SIGNED_AT - 301 }
   await send(port, late, v1('new', late))
   await send(port, ORDER)
   await send(port, ORDER, 'X-Signature: x')
-  assert.equal(asked, 2, 'other refusals ask nothing')
+  assert.equal(asked, 2, 'other refusals do not call catchUp')
   assert.deepEqual(seen, [
     'ok',
     'ok',
@@ -246,7 +246,7 @@ test('a signature that matches nothing is looked at again if the registry has ca
   ])
 })
 
-test('the stage is named and refuses to run without the raw body', async () => {
+test('the middleware is named and fails without the raw body', async () => {
   const middleware = verifySignature(OPTIONS)
   assert.equal(middleware.name, 'verifySignature')
   const app = new Koa<RequestState>()
@@ -264,7 +264,7 @@ test('the stage is named and refuses to run without the raw body', async () => {
   assert.match(String(error), /rawBody must come before/)
 })
 
-test('with hints on, and only then, a known mistake made with the real secret is named', async (t) => {
+test('only with hints on, a known mistake made with the real secret is named', async (t) => {
   const off = await serve(t)
   const on = await serve(t, { hints: true })
   const late = { ...ORDER, timestamp: SIGNED_AT - 301 }
@@ -291,5 +291,5 @@ test('with hints on, and only then, a known mistake made with the real secret is
   assert.equal(JSON.parse(hinted.body).code, 'signature_invalid')
   assert.ok(JSON.parse(hinted.body).detail.startsWith(`${detail} Hint: the body was signed with a newline`))
   const prefixed = await send(on, ORDER, v0('acme-1', ORDER).replace(': ', ': sha256='))
-  assert.match(prefixed.body, /Hint: the header has .*sha256=.* in front of the digits: leave it out\./)
+  assert.match(prefixed.body, /Hint: the header has .*sha256=.* before the digits: leave it out\./)
 })

@@ -24,7 +24,7 @@ test('clients are read with their secrets and schemes', () => {
   assert.equal(clients.get('cafe.partner')?.minScheme, undefined)
 })
 
-test('limits of a client are checked by the given rule, and faults name their place', () => {
+test('limits of a client are checked by the given rule, and a fault names its JSON Pointer', () => {
   const checkLimits = (text: string) => {
     if (text !== 'client=600/60s') throw new Error('they are odd')
   }
@@ -34,7 +34,7 @@ test('limits of a client are checked by the given rule, and faults name their pl
   assert.throws(() => one(5), /\/acme\/limits must be a string/)
 })
 
-test('names that JavaScript treats in a special way are clients like others', () => {
+test('names that are special in JavaScript are ordinary clients', () => {
   const bytes = Buffer.from('{"__proto__":{"secrets":["a"]},"constructor":{"secrets":["b"]}}')
   assert.deepEqual([...parse(bytes).keys()], ['__proto__', 'constructor'])
   assert.equal(parse({}).get('toString'), undefined)
@@ -48,14 +48,14 @@ const FAULTS: [name: string, content: unknown, message: RegExp][] = [
   ['an empty file', Buffer.from(''), /valid JSON/],
   ['half a file', Buffer.from(`{"acme":{"secrets":["${SECRET}"`), /valid JSON/],
   [
-    'a client that is there twice',
+    'a client that appears twice',
     Buffer.from(`{"acme":{"secrets":["${SECRET}"]},"b":{"secrets":["{"]}, "ac\\u006de" :{"secrets":["x"]}}`),
-    /^clients\.json: \/acme is there twice$/,
+    /^clients\.json: \/acme appears twice$/,
   ],
   [
-    'a member that is there twice',
+    'a member that appears twice',
     Buffer.from(`{"a/b":{"secrets":["\\"}${SECRET}"],"secrets":["x"]}}`),
-    /^clients\.json: \/a~1b\/secrets is there twice$/,
+    /^clients\.json: \/a~1b\/secrets appears twice$/,
   ],
   ['a byte order mark', Buffer.from(`\ufeff{"acme":{"secrets":["${SECRET}"]}}`), /byte order mark \(BOM\)/],
   [
@@ -64,7 +64,7 @@ const FAULTS: [name: string, content: unknown, message: RegExp][] = [
     /must be UTF-8, and is UTF-16/,
   ],
   [
-    'a secret with a line end',
+    'a secret with a newline at its end',
     { acme: { secrets: [`${SECRET}\n`] } },
     /\/acme\/secrets\/0 must have no white space/,
   ],
@@ -99,7 +99,7 @@ const FAULTS: [name: string, content: unknown, message: RegExp][] = [
 ]
 
 for (const [name, content, message] of FAULTS) {
-  test(`${name} is refused by its rule, and no secret is told`, () => {
+  test(`${name} is refused with its rule, and the error contains no secret`, () => {
     assert.throws(
       () => parse(content),
       (error: unknown) => {
@@ -113,7 +113,7 @@ for (const [name, content, message] of FAULTS) {
   })
 }
 
-test('all faults are reported at once', () => {
+test('all faults are reported in one error', () => {
   const content = {
     acme: { secrets: [''] },
     zeta: { secrets: [1], min_scheme: 'v9' },
@@ -139,7 +139,7 @@ test('a published secret is refused where it must not be in force', () => {
   assert.equal(parse(content).size, 1)
 })
 
-test('a rule for the length of secrets counts bytes', () => {
+test('minSecretBytes counts bytes', () => {
   const secrets = (text: string) => ({ acme: { secrets: [text] } })
   const rules = { minSecretBytes: 16 }
   assert.throws(
@@ -149,7 +149,7 @@ test('a rule for the length of secrets counts bytes', () => {
   assert.equal(parse(secrets('eightletö-ütters'), rules).size, 1)
 })
 
-test('the same name in two objects, and a name inside of a text, are no repetition', () => {
+test('the same name in two objects, or inside a string, is not a repetition', () => {
   const clients = parse(Buffer.from('{"a":{"secrets":["\\"b\\": {"]},"b":{"secrets":["}\\\\"]}}'))
   assert.deepEqual([...clients.keys()], ['a', 'b'])
 })

@@ -31,9 +31,9 @@ function digestOf(body: string | Buffer): string {
 }
 
 interface Change {
-  /** What Signature-Input says behind the label; undefined: what the profile asks for. */
+  /** The value of Signature-Input after the label; undefined: what the profile requires. */
   input?: string
-  /** Lines over which the MAC is made, without @signature-params. */
+  /** The lines of the signature base, without @signature-params. */
   lines?: string[]
   headers?: string[]
   label?: string
@@ -51,7 +51,7 @@ const LINES = [
   '"idempotency-key": key-001',
 ]
 
-/** Made by hand, with nothing of ours in it: what any signer by the RFC sends. */
+/** A signed request, built without code of the product, as any RFC 9421 client would build it. */
 function request(change: Change = {}): SignedRequest {
   const { input = `${COVERED}${PARAMS}`, lines = LINES, headers, label = 'sig1', secret = 'acme-1' } = change
   const { method, target, body } = { ...ORDER, ...change.intent }
@@ -72,7 +72,7 @@ function refused(change: Change, detail?: RegExp): void {
   if (detail !== undefined) assert.match(verdict.detail, detail)
 }
 
-test('the HMAC example of the RFC (B.2.5) has its signature base and its signature', () => {
+test('the HMAC example of the RFC (B.2.5) gives its signature base and its signature', () => {
   const input = 'sig-b25=("date" "@authority" "content-type");created=1618884473;keyid="test-shared-secret"'
   const signature = 'pxcQw6G3AjtMBQjwo8XzkZf/bws5LelbaMk5rGIGtE8='
   const parsed = parseMessageSignature([input], [`sig-b25=:${signature}:`])
@@ -89,7 +89,7 @@ test('the HMAC example of the RFC (B.2.5) has its signature base and its signatu
     '"date": Tue, 20 Apr 2021 02:07:55 GMT\n"@authority": example.com\n"content-type": application/json\n' +
       '"@signature-params": ("date" "@authority" "content-type");created=1618884473;keyid="test-shared-secret"',
   )
-  // Key material of B.1.5: these bytes, not the text.
+  // The key of B.1.5 is the decoded bytes, not the base64 text.
   const key = createSecretKey(
     Buffer.from(
       'uzvJfB4u3N0Jy4T7NZ75MDVcr8zSTInedJtkgcu46YW4XByzNJjxBdtjUkdJPBtbmHhIDi6pcl8jsasjlTMtDQ==',
@@ -108,7 +108,7 @@ test('a request signed by hand is accepted, with each active secret', () => {
 
 const GET: Partial<Intent> = { method: 'GET', target: '/orders/42', body: '', key: '' }
 
-test('only what is there must be covered', () => {
+test('only the parts that the request has must be covered', () => {
   const lines = ['"@method": GET', '"@path": /orders/42']
   const input = `("@method" "@path")${PARAMS}`
   assert.equal(codeOf(check(request({ intent: GET, lines, input, headers: [] }))), 'ok')
@@ -121,14 +121,14 @@ for (const [component, line] of [
   ['content-digest', 3],
   ['idempotency-key', 4],
 ] as const) {
-  test(`a signature that does not cover ${component} is refused and told so`, () => {
+  test(`a signature that does not cover ${component} is refused with that reason`, () => {
     const lines = LINES.filter((_, i) => i !== line)
     const input = `${COVERED.replace(`"${component}"`, '').replace('  ', ' ').replace('( ', '(').replace(' )', ')')}${PARAMS}`
     refused({ lines, input }, new RegExp(`must cover "${component}"`))
   })
 }
 
-test('components come in any order, and other fields and components may be covered too', () => {
+test('components may have any order, and other fields and components may be covered', () => {
   const lines = [
     '"x-note": a, b  c, ',
     ...LINES.toReversed(),
@@ -229,7 +229,7 @@ const INPUTS: Record<string, [string, RegExp]> = {
   'an alg in another case': [`${COVERED}${PARAMS};alg="HMAC-SHA256"`, /0 signatures/],
   'an unknown parameter': [`${COVERED}${PARAMS};x=1`, /parameter x/],
   'a parameter twice': [`${COVERED}${PARAMS};created=${SIGNED_AT}`, /dictionary/],
-  'a component twice': [`${COVERED.replace(')', ' "@path")')}${PARAMS}`, /"@path" .* twice/],
+  'a component twice': [`${COVERED.replace(')', ' "@path")')}${PARAMS}`, /"@path" .* repeated/],
   'an unknown derived component': [`${COVERED.replace(')', ' "@target-uri")')}${PARAMS}`, /"@target-uri"/],
   'the scheme': [`${COVERED.replace(')', ' "@scheme")')}${PARAMS}`, /"@scheme"/],
   'a component in upper case': [`${COVERED.replace('"content', '"Content')}${PARAMS}`, /"Content-digest"/],
@@ -239,7 +239,7 @@ const INPUTS: Record<string, [string, RegExp]> = {
     `${COVERED.replace(')', ' "x-none")')}${PARAMS}`,
     /"x-none" was not received/,
   ],
-  'an item in place of the list': [`"@method"${PARAMS}`, /list/],
+  'an item instead of the list': [`"@method"${PARAMS}`, /list/],
   'an empty list': [`()${PARAMS}`, /must cover/],
 }
 for (const parameter of ['sf', 'bs', 'req', 'tr', 'key="x"', 'name="x"']) {
@@ -248,10 +248,10 @@ for (const parameter of ['sf', 'bs', 'req', 'tr', 'key="x"', 'name="x"']) {
 }
 
 for (const [name, [input, detail]] of Object.entries(INPUTS)) {
-  test(`${name} is refused and told so`, () => refused({ input }, detail))
+  test(`${name} is refused with its reason`, () => refused({ input }, detail))
 }
 
-test('a second header that names the key must be covered like the first', () => {
+test('a second key header must be covered like the first', () => {
   const headers = ['Content-Digest', digestOf(ORDER.body), 'X-Idempotency-Key', 'key-001']
   const lines = [...LINES.slice(0, -1), '"x-idempotency-key": key-001']
   const input = `${COVERED.replace('"idempotency-key"', '"x-idempotency-key"')}${PARAMS}`
@@ -261,7 +261,7 @@ test('a second header that names the key must be covered like the first', () => 
   refused({ headers: [...headers, 'Idempotency-Key', 'key-001'] }, /must cover "x-idempotency-key"/)
 })
 
-test('alg hmac-sha256, expires to come, nonce and tag are accepted', () => {
+test('alg hmac-sha256, expires in the future, nonce and tag are accepted', () => {
   const input = `${COVERED}${PARAMS};alg="hmac-sha256";expires=${SIGNED_AT + 1};nonce="n";tag="t\\"x"`
   assert.equal(codeOf(check(request({ input }))), 'ok')
 })
@@ -275,7 +275,7 @@ test('optional spaces in Signature-Input do not change what is signed', () => {
   assert.equal(codeOf(check(sent)), 'ok')
 })
 
-/** The request with its two signature headers changed. */
+/** The request with changed signature headers. */
 function withHeaders(change: (name: string, value: string) => string[]): SignedRequest {
   const sent = request()
   sent.rawHeaders = sent.rawHeaders.flatMap((name, i, all) =>
@@ -284,7 +284,7 @@ function withHeaders(change: (name: string, value: string) => string[]): SignedR
   return sent
 }
 
-test('signatures with another alg are passed over, and of the rest there must be one', () => {
+test('signatures with another alg are ignored, and exactly one signature must remain', () => {
   const foreign = 'proxy=("@method" "x";req);created=1;alg="ed25519"'
   const other = (text: string, mac: string) =>
     withHeaders((name, value) =>
@@ -306,13 +306,13 @@ const HEADERS: Record<string, (name: string, value: string) => string[]> = {
   'two Signatures of one label': (name, value) => (name === 'Signature' ? [value, value] : [value]),
   'two inputs of one label': (name, value) => (name === 'Signature-Input' ? [value, value] : [value]),
   'another label': (name, value) => [name === 'Signature' ? value.replace('sig1', 'sig2') : value],
-  'hex in place of base64': (name, value) =>
+  'hex instead of base64': (name, value) =>
     name === 'Signature' ? [`sig1=:${Buffer.from(value.slice(6, -1), 'base64').toString('hex')}:`] : [value],
   'base64 without colons': (name, value) => [name === 'Signature' ? value.replaceAll(':', '"') : value],
   'a short mac': (name, value) => [name === 'Signature' ? 'sig1=:AAAA:' : value],
   'an empty mac': (name, value) => [name === 'Signature' ? 'sig1=::' : value],
-  'a parameter behind the mac': (name, value) => [name === 'Signature' ? `${value};x` : value],
-  'garbage behind the mac': (name, value) => [name === 'Signature' ? `${value}x` : value],
+  'a parameter after the mac': (name, value) => [name === 'Signature' ? `${value};x` : value],
+  'garbage after the mac': (name, value) => [name === 'Signature' ? `${value}x` : value],
   'an empty header': (name, value) => [name === 'Signature' ? '' : value],
   'the header of an older draft': (name, value) =>
     name === 'Signature' ? ['keyId="acme",algorithm="hs2019",signature="AAAA"'] : [value],
@@ -360,7 +360,7 @@ test('created is accepted up to the tolerance and not a second more, in both dir
   assert.equal(codeOf(check(milliseconds)), 'timestamp_out_of_range')
 })
 
-test('expires is the last second in which a signature counts', () => {
+test('a signature is accepted up to the second of expires, and not later', () => {
   const sent = request({ input: `${COVERED}${PARAMS};expires=${SIGNED_AT + 10}` })
   assert.equal(codeOf(check(sent, (SIGNED_AT + 10) * 1000 + 999)), 'ok')
   const late = check(sent, (SIGNED_AT + 11) * 1000)
@@ -377,7 +377,7 @@ test('an unknown client and a wrong signature give the same bytes', () => {
   assert.match(responses[0] ?? '', /"scheme":"rfc9421","code":"signature_invalid"/)
 })
 
-test('what is wrong with the form is said before any client is looked at', () => {
+test('a wrong form is refused before the client is looked up', () => {
   const seen: string[] = []
   const registry = { find: (id: string) => void seen.push(id) }
   verify(request({ intent: { body: '{}' } }), registry, SETTINGS, SIGNED_AT * 1000)
@@ -387,7 +387,7 @@ test('what is wrong with the form is said before any client is looked at', () =>
   assert.deepEqual(seen, ['acme'])
 })
 
-test('a client that asks for rfc9421 gets it, and no weaker scheme', () => {
+test('a client with min_scheme rfc9421 is accepted with it and refused with a weaker scheme', () => {
   const input = `${COVERED};created=${SIGNED_AT};keyid="modern"`
   assert.deepEqual(check(request({ input, secret: 'modern-1' })), {
     ok: true,
@@ -396,7 +396,7 @@ test('a client that asks for rfc9421 gets it, and no weaker scheme', () => {
   })
 })
 
-test('a signature is no v0 signature over its own signature base', () => {
+test('an RFC 9421 signature is not accepted as a v0 signature over its signature base', () => {
   const input = `${COVERED};created=${SIGNED_AT};keyid="default"`
   const base = [...LINES, `"@signature-params": ${input}`].join('\n')
   const v0 = createHmac('sha256', 'super-secret-key').update(base).digest('hex')
@@ -426,7 +426,7 @@ const CASES: Record<string, Intent & { client: string }> = {
 }
 
 for (const [name, intent] of Object.entries(CASES)) {
-  test(`${name}: what we sign, we and another implementation accept`, async () => {
+  test(`${name}: our signature is accepted by us and by another implementation`, async () => {
     const headers = signedHeaders('rfc9421', 'acme-1', intent)
     const sent = { ...intent, rawHeaders: headers.flat(), body: new WireBody(Buffer.from(intent.body)) }
     assert.deepEqual(check(sent), { ok: true, client: 'acme', scheme: 'rfc9421' })
@@ -448,7 +448,7 @@ for (const [name, intent] of Object.entries(CASES)) {
     assert.equal(await httpbis.verifyMessage({ keyLookup, notAfter }, changed).catch(() => false), false)
   })
 
-  test(`${name}: what another implementation signs, we accept`, async () => {
+  test(`${name}: the signature of another implementation is accepted`, async () => {
     const digest: Record<string, string> =
       intent.body.length === 0 ? {} : { 'Content-Digest': digestOf(intent.body) }
     const key: Record<string, string> = intent.key === '' ? {} : { 'Idempotency-Key': intent.key }
@@ -473,8 +473,8 @@ for (const [name, intent] of Object.entries(CASES)) {
   })
 }
 
-test('every refusal costs as many HMACs: an unknown client takes as long as a wrong signature', () => {
-  // A covered header of 256 KiB, so that an HMAC weighs; the fastest of many runs is free of noise.
+test('every refusal costs the same HMACs: an unknown client takes as long as a wrong signature', () => {
+  // A covered header of 256 KiB makes the HMACs dominate; the minimum of many runs removes noise.
   const note = 'x'.repeat(262_144)
   const requests = (['nobody', 'modern', 'acme'] as const).map((client) => {
     const headers = ['X-Note', note]
@@ -492,14 +492,14 @@ test('every refusal costs as many HMACs: an unknown client takes as long as a wr
     }
     return [fastest.modern / fastest.nobody, fastest.acme / fastest.nobody]
   }
-  // On a busy machine even the fastest of one of them can be a slow one; a missing HMAC is missing every time.
+  // A busy machine can slow down all runs of one side; a missing HMAC would show in every attempt.
   let ratios = measured()
   const isAlike = () => ratios.every((ratio) => ratio > 0.85 && ratio < 1.15)
   for (let again = 0; again < 40 && !isAlike(); again++) ratios = measured()
   assert.ok(isAlike(), `known clients take ${ratios.join(' and ')} of the time of an unknown one`)
 })
 
-test('a covered field full of spaces is read in linear time', () => {
+test('a covered field full of spaces is parsed in linear time', () => {
   const value = `x${' '.repeat(300_000)}x`
   const lines = ['"@method": GET', '"@path": /orders/42', `"x-note": ${value}`]
   const input = `("@method" "@path" "x-note")${PARAMS}`

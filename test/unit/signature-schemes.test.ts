@@ -3,7 +3,7 @@ import { createHash, createHmac } from 'node:crypto'
 import { test } from 'node:test'
 import { inspect } from 'node:util'
 import fc from 'fast-check'
-import { isWeaker, lasting, SCHEMES, toSecret } from '../../internal/signature/client-registry.ts'
+import { isWeaker, permanentSecret, SCHEMES, toSecret } from '../../internal/signature/client-registry.ts'
 import { hmac, sign, stringToSign } from '../../internal/signature/schemes.ts'
 import vectors from '../vectors/signature-vectors.json' with { type: 'json' }
 
@@ -34,7 +34,7 @@ test('hmac is the HMAC-SHA256 of every secret and message', () => {
     fc.property(secret, fc.uint8Array({ maxLength: 300 }), (text, bytes) => {
       const expected = createHmac('sha256', text).update(bytes).digest('hex')
       const [key, data] = [toSecret(text), Buffer.from(bytes)]
-      // The second time it is known.
+      // The second call uses the cached pads.
       for (let i = 0; i < 2; i++) assert.equal(hmac(key, data).toString('hex'), expected)
     }),
     { numRuns: 500 },
@@ -50,8 +50,8 @@ test('a field with a line break cannot be signed', () => {
   }
 })
 
-test('a secret prints nowhere', () => {
-  const client = { id: 'acme', secrets: [lasting('hunter2')] }
+test('printing a client does not show its secret', () => {
+  const client = { id: 'acme', secrets: [permanentSecret('hunter2')] }
   assert.doesNotMatch(inspect(client, { depth: 9, showHidden: true }), /hunter2|68756e74/)
   assert.doesNotMatch(JSON.stringify(client), /hunter2|68756e74/)
 })

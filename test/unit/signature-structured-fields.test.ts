@@ -81,7 +81,7 @@ test('members keep their order and type, with all their parameters', () => {
   assert.deepEqual([...token.parameters.keys()], ['q', 'd', 'e', 'f'])
 })
 
-test('what is serialised is read back, and reading never throws', () => {
+test('serialised values are parsed back, and parsing never throws', () => {
   const printable = fc.string({
     unit: fc.integer({ min: 0x20, max: 0x7e }).map((c) => String.fromCharCode(c)),
   })
@@ -127,7 +127,7 @@ test('what is serialised is read back, and reading never throws', () => {
   )
 })
 
-test('a long header is read in linear time', () => {
+test('a long header is parsed in linear time', () => {
   const spaces = ' '.repeat(300_000)
   const started = performance.now()
   for (const text of [

@@ -23,7 +23,7 @@ function check(request: SignedRequest, overrides: { minScheme?: 'v0' | 'v1'; now
   return verify(request, CLIENTS, settings, overrides.nowMs ?? NOW)
 }
 
-/** Signed as one request, sent as another. */
+/** A request whose signature was made for another request. */
 function tampered(change: Partial<Intent>, secret = 'acme-1'): Verdict {
   return check(toRequest({ ...ORDER, ...change }, signV1(secret, ORDER)))
 }
@@ -42,7 +42,7 @@ for (const vector of vectors.cases) {
   })
 }
 
-test('a request is accepted, with upper-case hex too', () => {
+test('a request is accepted, also with upper-case hex', () => {
   const signature = signV1('acme-1', ORDER)
   assert.deepEqual(check(toRequest(ORDER, signature)), { ok: true, client: 'acme', scheme: 'v1' })
   const upper = signature.replace(/[0-9a-f]{64}/, (hex) => hex.toUpperCase())
@@ -58,7 +58,7 @@ test('without X-Client-Id the client is default', () => {
   assert.deepEqual(verdict, { ok: true, client: 'default', scheme: 'v1' })
 })
 
-test('the key line is that of X-Idempotency-Key where there is no Idempotency-Key', () => {
+test('without Idempotency-Key, the key line is the value of X-Idempotency-Key', () => {
   const named = (signed: string, ...headers: string[]) => {
     const request = toRequest({ ...ORDER, key: '' }, signV1('acme-1', { ...ORDER, key: signed }))
     return codeOf(check({ ...request, rawHeaders: [...request.rawHeaders, ...headers] }))
@@ -71,7 +71,7 @@ test('the key line is that of X-Idempotency-Key where there is no Idempotency-Ke
   assert.equal(named('b', 'X-Idempotency-Key', 'b', 'Idempotency-Key', 'a'), 'signature_invalid')
 })
 
-test('each active secret is accepted, whatever its place', () => {
+test('each active secret is accepted, at any position', () => {
   for (const secret of ['acme-1', 'acme-2', 'acme-3']) {
     assert.equal(codeOf(check(toRequest(ORDER, signV1(secret, ORDER)))), 'ok', secret)
     const v0 = sign({ scheme: 'v0', secret, body: ORDER.body })
@@ -79,7 +79,7 @@ test('each active secret is accepted, whatever its place', () => {
   }
 })
 
-test('one good mac among three is enough, whatever its place', () => {
+test('one valid mac of three is enough, at any position', () => {
   const [, good = ''] = signV1('acme-2', ORDER).split(',')
   const bad = `v1=${'00'.repeat(32)}`
   for (const list of [
@@ -114,7 +114,7 @@ const CHANGES: Record<string, Partial<Intent>> = {
 }
 
 for (const [name, change] of Object.entries(CHANGES)) {
-  test(`${name} than was signed is refused`, () => {
+  test(`${name} than the signed one is refused`, () => {
     assert.equal(codeOf(tampered(change)), 'signature_invalid')
   })
 }
@@ -135,7 +135,7 @@ test('a field with a line break is refused even with a matching signature', () =
   }
 })
 
-test('a v1 signature is no v0 signature over its own string to sign', () => {
+test('a v1 signature is not accepted as a v0 signature over its string to sign', () => {
   const [, mac = ''] = signV1('acme-1', ORDER).split(',v1=')
   const { sha256 } = toRequest(ORDER).body
   const body = `v1\n${SIGNED_AT}\nPOST\n${ORDER.target}\nacme\n${ORDER.key}\n${sha256}`
@@ -143,19 +143,19 @@ test('a v1 signature is no v0 signature over its own string to sign', () => {
   assert.equal(codeOf(check(toRequest({ ...ORDER, body }, mac))), 'signature_invalid')
 })
 
-test('a v0 signature is no v1 signature, nor the other way round', () => {
+test('a v0 signature is not accepted as v1, and a v1 signature not as v0', () => {
   const v0 = sign({ scheme: 'v0', secret: 'acme-1', body: ORDER.body })
   assert.equal(codeOf(check(toRequest(ORDER, `t=${SIGNED_AT},v1=${v0}`))), 'signature_invalid')
   const [, v1 = ''] = signV1('acme-1', ORDER).split(',v1=')
   assert.equal(codeOf(check(toRequest(ORDER, v1))), 'signature_invalid')
 })
 
-test('a key in UTF-8 is signed by its bytes on the wire', () => {
+test('a key in UTF-8 is signed as the bytes that are sent', () => {
   const intent = { ...ORDER, key: 'clé', target: '/orders?note=é' }
   assert.equal(codeOf(check(toRequest(intent, signV1('acme-1', intent)))), 'ok')
 })
 
-test('repeated keys are signed as the one value that HTTP makes of them', () => {
+test('repeated key headers are signed as one value, joined as HTTP joins them', () => {
   const intent = { ...ORDER, key: 'a, b' }
   const request = toRequest({ ...ORDER, key: '' }, signV1('acme-1', intent))
   request.rawHeaders = [...request.rawHeaders, 'Idempotency-Key', 'a', 'idempotency-key', 'b']
@@ -208,7 +208,7 @@ test('an empty X-Client-Id is not default', () => {
   assert.equal(codeOf(check(toRequest(intent, empty))), 'signature_invalid')
 })
 
-test('the secret that pads refusals opens nothing', () => {
+test('a signature with the decoy secret is not accepted', () => {
   for (const client of ['zeta', 'nobody']) {
     const intent = { ...ORDER, client }
     assert.equal(codeOf(check(toRequest(intent, signV1('decoy', intent)))), 'signature_invalid')
@@ -216,7 +216,7 @@ test('the secret that pads refusals opens nothing', () => {
 })
 
 test('every refusal costs three HMACs: an unknown client takes as long as a wrong signature', () => {
-  // 256 KiB, so that an HMAC weighs far more than everything around it; the fastest of many runs is free of noise.
+  // A body of 256 KiB makes the HMACs dominate; the minimum of many runs removes noise.
   const body = Buffer.alloc(262_144, 'x')
   const wrong = '00'.repeat(32)
   const fastest = { nobody: Infinity, zeta: Infinity, acme: Infinity, reference: Infinity }
@@ -256,7 +256,7 @@ test('a timestamp is accepted up to the tolerance and not a second more, in both
   }
 })
 
-test('a timestamp out of range tells our clock, and the same to everybody', () => {
+test('the response to a timestamp out of range has our clock, and is the same for every client', () => {
   const responses = ['acme', 'nobody', 'a b'].map((client) => {
     const intent = { ...ORDER, client, timestamp: SIGNED_AT * 1000 }
     return check(toRequest(intent, `t=${intent.timestamp},v1=${'00'.repeat(32)}`))
@@ -268,7 +268,7 @@ test('a timestamp out of range tells our clock, and the same to everybody', () =
   assert.match(first.detail, /300 s/)
 })
 
-test('no signature is missing, a malformed one invalid, and both say what to send', () => {
+test('no signature gives signature_missing, a malformed one signature_invalid; both say what to send', () => {
   for (const [signatures, code] of [
     [[], 'signature_missing'],
     [[''], 'signature_invalid'],

@@ -1,7 +1,7 @@
 import assert from 'node:assert/strict'
 import { test } from 'node:test'
 import { WireBody } from '../../internal/core/request-state.ts'
-import { lasting, type Scheme } from '../../internal/signature/client-registry.ts'
+import { permanentSecret, type Scheme } from '../../internal/signature/client-registry.ts'
 import { verify } from '../../internal/signature/verify.ts'
 import vectors from '../vectors/signed-requests.json' with { type: 'json' }
 
@@ -9,7 +9,7 @@ const SCHEMES: readonly Scheme[] = ['v0', 'v1', 'rfc9421']
 const clients = new Map(
   Object.entries(vectors.clients).map(([id, client]) => {
     const minScheme = SCHEMES.find((scheme) => 'min_scheme' in client && scheme === client.min_scheme)
-    return [id, { id, secrets: client.secrets.map(lasting), minScheme }]
+    return [id, { id, secrets: client.secrets.map(permanentSecret), minScheme }]
   }),
 )
 

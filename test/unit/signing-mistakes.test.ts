@@ -49,7 +49,7 @@ for (const { name, secret, request, made, code, says } of vectors.cases) {
     const digits = WRITTEN[made.written]?.(digestOf(made))
     assert.ok(
       request.headers.some(([, value]) => value?.includes(digits ?? '-')),
-      'the vector is as it says',
+      'the vector has the signature that it describes',
     )
     const settings = { toleranceMs: 300_000, nowMs: vectors.now * 1_000 }
     const result = explain(received(request), [toSecret(secret)], settings)
@@ -57,7 +57,7 @@ for (const { name, secret, request, made, code, says } of vectors.cases) {
   })
 }
 
-test('there are at least 60 recipes, and ten of two mistakes at once', () => {
+test('there are at least 60 recipes, and ten with two mistakes', () => {
   const said = new Set(vectors.cases.flatMap(({ says }) => says))
   assert.ok(said.size >= 60, String(said.size))
   assert.ok(vectors.cases.filter(({ says }) => says.length > 1).length >= 10)
@@ -67,11 +67,11 @@ test('there are at least 60 recipes, and ten of two mistakes at once', () => {
 const HINTED = [
   'recipe: time.body (Stripe)',
   'header: X-Hub-Signature-256',
-  'mac: secret and text exchanged',
+  'mac: secret and text swapped',
   'two: time.body, and newline behind the body',
 ]
 
-test('a hint names the recipe to the client with this secret and to no other', () => {
+test('a hint names the recipe only to the client with this secret', () => {
   for (const { name, secret, request, says } of vectors.cases.filter((vector) =>
     HINTED.includes(vector.name),
   )) {
@@ -82,7 +82,7 @@ test('a hint names the recipe to the client with this secret and to no other', (
   }
 })
 
-test('no hint says what can be made without the secret, or from a rest of it that can be guessed', () => {
+test('there is no hint for a signature that can be made without the secret or with a guessable part of it', () => {
   const settings = { toleranceMs: 300_000, nowMs: vectors.now * 1_000 }
   const guesses = vectors.cases.filter(({ name }) =>
     ['secret: undefined', 'secret: empty', 'mac: SHA-256 of the body, as v0'].includes(name),
@@ -105,7 +105,7 @@ test('no hint says what can be made without the secret, or from a rest of it tha
   assert.equal(hintFor(request, registry, vectors.now * 1_000), undefined)
 })
 
-/** What partners were seen to sign, by its name among the vectors. */
+/** Recipes that partners were seen to use, by the name of the vector. */
 const SEEN = [
   'body: newline of echo',
   'body: CR LF at its end',
@@ -135,8 +135,8 @@ const SEEN = [
   'recipe: time.body (Stripe)',
   'recipe: v0:time:body (Slack)',
   'recipe: id.time.body (Standard Webhooks)',
-  'mac: secret and text exchanged',
-  'mac: secret and body exchanged, as v0',
+  'mac: secret and text swapped',
+  'mac: secret and body swapped, as v0',
   'mac: SHA-256 of secret and body, as v0',
   'mac: SHA-256 of body and secret, as v0',
   'mac: over the hex hash of the body, as v0',
@@ -151,7 +151,7 @@ const SEEN = [
   'header: base64',
 ]
 
-test('of the 42 recipes that partners were seen to use, 42 are named', () => {
+test('all 42 recipes that partners were seen to use are named', () => {
   assert.equal(new Set(SEEN).size, 42)
   const named = SEEN.filter((name) =>
     vectors.cases.some(

@@ -92,7 +92,7 @@ describe('SIMULATED_GATEWAY', () => {
     'delay=1ms decline=0',
   ]) {
     test(`${JSON.stringify(text)} is refused`, () => {
-      assert.throws(() => parseSimulatedGateway(text), /must be|is there twice/)
+      assert.throws(() => parseSimulatedGateway(text), /must be|appears twice/)
     })
   }
 })
