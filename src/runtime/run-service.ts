@@ -1,5 +1,6 @@
 import cluster from 'node:cluster'
 import { setFlagsFromString } from 'node:v8'
+import { isOwnWorker } from '../config/own-worker.ts'
 import { exitAfter, exitOnDefect, type Running, type RunSettings, type WorkerContext } from './running.ts'
 
 /**
@@ -11,6 +12,7 @@ export const SAME_SIGNAL_MS = 250
 /**
  * Opens a service in this or in WORKERS processes. It runs until SIGTERM or SIGINT, finishes what is in flight and exits
  * with 0; a second signal after SAME_SIGNAL_MS exits at once. SIGHUP reopens LOG_FILE; without LOG_FILE it stops the service.
+ * Throws a plain Error in a worker of the cluster of another program.
  */
 export async function runService(
   settings: RunSettings,
@@ -22,6 +24,11 @@ export async function runService(
   setFlagsFromString('--heap-growing-percent=30')
   const progress = (text: string) => process.stderr.write(`oncekey: ${text}\n`)
   if (cluster.isWorker) {
+    if (!isOwnWorker())
+      throw new Error(
+        'this process is a worker of the cluster of another program, such as PM2 in cluster mode: its metrics would be of one worker, ' +
+          'another one at each scrape. Start it as a process of its own (PM2: exec_mode "fork") and set WORKERS for several processes',
+      )
     const { runWorker } = await import('./cluster-worker.ts')
     return await runWorker((context) => open(progress, context))
   }

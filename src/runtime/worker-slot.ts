@@ -1,6 +1,7 @@
 import cluster, { type Worker } from 'node:cluster'
 import { once } from 'node:events'
 import type { Logger } from '../../internal/telemetry/logger.ts'
+import { OWN_WORKER } from '../config/own-worker.ts'
 import { parseToPrimary, type ToPrimary, type ToWorker } from './cluster-messages.ts'
 
 export interface SlotOptions {
@@ -78,7 +79,7 @@ export class WorkerSlot {
 
   async #start(): Promise<void> {
     const { number, logger, port, onMessage } = this.#options
-    const worker = cluster.fork()
+    const worker = cluster.fork(OWN_WORKER)
     this.#worker = worker
     let reason: string | undefined
     const isReady = new Promise<void>((resolve, reject) => {

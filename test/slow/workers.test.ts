@@ -1,4 +1,5 @@
 import assert from 'node:assert/strict'
+import { fork } from 'node:child_process'
 import { once } from 'node:events'
 import { existsSync, mkdtempSync, readFileSync, renameSync, rmSync, writeFileSync } from 'node:fs'
 import { createServer as createBackend } from 'node:http'
@@ -7,6 +8,7 @@ import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import { describe, test } from 'node:test'
 import { setTimeout as sleep } from 'node:timers/promises'
+import { fileURLToPath } from 'node:url'
 import { SAME_SIGNAL_MS } from '../../src/runtime/run-service.ts'
 import { checkOrders, readOrdersAt } from '../support/check-orders.ts'
 import { holdOrders } from '../support/hold-orders.ts'
@@ -253,7 +255,26 @@ describe('workers that cannot start', () => {
     assert.equal(code, 1)
     assert.match(stderr, /WORKERS=2 needs REDIS_URL: .*\n.*WORKERS=2 needs DATABASE_URL: /)
   })
+
+  test('a worker of the cluster of another program, which tells it nothing, is refused', async (t) => {
+    const child = fork(OTHER_PRIMARY, { env: { ...process.env, PORT: '0' }, stdio: 'pipe' })
+    t.after(() => child.kill('SIGKILL'))
+    let said = ''
+    child.stderr?.setEncoding('utf8').on('data', (text: string) => {
+      said += text
+    })
+    const [code] = await once(child, 'close', { signal: AbortSignal.timeout(REFUSED_MS) })
+    assert.equal(code, 1)
+    assert.match(
+      said,
+      /^oncekey serve: this process is a worker of the cluster of another program, such as PM2/,
+    )
+  })
 })
+
+/** As PM2 in cluster mode: forks the program and ends with its exit code. */
+const OTHER_PRIMARY = fileURLToPath(new URL('../support/other-primary.js', import.meta.url))
+const REFUSED_MS = 30_000
 
 /** A kept connection to the one that died; its requests, whose key is held until the lease ends or is taken over. */
 const RESET = ['ECONNRESET', 'EPIPE', '409 request_in_progress']
