@@ -1,8 +1,11 @@
 import { randomBytes } from 'node:crypto'
+import { existsSync } from 'node:fs'
+import { resolve } from 'node:path'
 import { parseArgs } from 'node:util'
 import { parseDuration } from '../../src/config/setting-values.ts'
+import { compareBuilds } from './compare-builds.ts'
 import { openProxyWorld } from './proxy-world.ts'
-import { reportText } from './report-text.ts'
+import { comparedText, reportText } from './report-text.ts'
 import { runFuzz } from './run-fuzz.ts'
 import { openServiceWorld } from './service-world.ts'
 import type { Store, World } from './world.ts'
@@ -19,13 +22,16 @@ as it should be; then it says with which bytes, and how to send them again.
   --seed TEXT         the same seed sends the same cases (a new one, which is printed)
   --case NUMBER       only this case of the seed
   --connections N     cases at the same time (64)
+  --against DIR       sends the same bytes to the build in another clone, one case after the other, some of them twice, and
+                      says where status, headers, bodies, log lines, metrics, rows or records in Redis differ; exit code
+                      1 if anything does. Ids and times are left out.
   --help              this
 
 It starts what it needs; PostgreSQL from TEST_DATABASE_URL (postgres://postgres@127.0.0.1:5432/postgres), Redis from the
 programs of this machine.
 `
 
-const TARGETS: Record<string, (store: Store) => Promise<World>> = {
+const TARGETS: Record<string, (store: Store, program?: string) => Promise<World>> = {
   service: openServiceWorld,
   proxy: openProxyWorld,
 }
@@ -40,6 +46,7 @@ const { values } = parseArgs({
     seed: { type: 'string', default: randomBytes(4).toString('hex') },
     case: { type: 'string' },
     connections: { type: 'string', default: '64' },
+    against: { type: 'string' },
   },
 })
 if (values.help === true) {
@@ -56,6 +63,11 @@ if (targets.length === 0 || stores.length === 0 || !(connections >= 1)) {
 }
 const durationMs = parseDuration(values.duration)
 const only = values.case === undefined ? undefined : Number(values.case)
+const otherProgram = values.against === undefined ? undefined : resolve(values.against, 'src/oncekey.js')
+if (otherProgram !== undefined && !existsSync(otherProgram)) {
+  process.stderr.write(`--against ${values.against}: there is no ${otherProgram}\n`)
+  process.exit(2)
+}
 
 let failed = false
 process.stderr.write(`--seed ${seed}\n`)
@@ -63,8 +75,20 @@ for (const name of targets) {
   for (const each of stores) {
     const world = await TARGETS[name]?.(each)
     if (world === undefined) continue
+    const onProgress = (text: string) => process.stderr.write(`${world.name}: ${text}\n`)
+    if (otherProgram !== undefined) {
+      const other = await TARGETS[name]?.(each, otherProgram)
+      if (other === undefined) continue
+      try {
+        const report = await compareBuilds(world, other, { seed, durationMs, onProgress })
+        failed ||= report.differences.length > 0
+        process.stdout.write(`${comparedText(world.name, report)}\n`)
+      } finally {
+        await Promise.all([world.close(), other.close()])
+      }
+      continue
+    }
     try {
-      const onProgress = (text: string) => process.stderr.write(`${world.name}: ${text}\n`)
       const report = await runFuzz(world, { seed, durationMs, connections, only, onProgress })
       failed ||= report.findings.length > 0
       process.stdout.write(`${reportText(world.name, report)}\n`)

@@ -23,8 +23,11 @@ const UNSOUND = new RegExp(
   'im',
 )
 
-/** The sidecar in front of a backend that responds in every way; with PostgreSQL it also checks signatures. */
-export async function openProxyWorld(store: Store): Promise<World> {
+/**
+ * The sidecar in front of a backend that responds in every way; with PostgreSQL it also checks signatures. `program`: the
+ * launcher of another build.
+ */
+export async function openProxyWorld(store: Store, program?: string): Promise<World> {
   const verify = store === 'postgres'
   const directory = mkdtempSync(join(tmpdir(), 'oncekey-fuzz-'))
   const [logFile, clientsFile] = [join(directory, 'log'), join(directory, 'clients.json')]
@@ -55,6 +58,7 @@ export async function openProxyWorld(store: Store): Promise<World> {
       ],
       ...(verify ? ['--verify'] : []),
     ],
+    program,
   )
   const { port } = service
   const startText = service.log()
@@ -66,6 +70,12 @@ export async function openProxyWorld(store: Store): Promise<World> {
     name: `sidecar, keys in ${store}${verify ? ', with --verify' : ''}`,
     port,
     grammar: proxyGrammar(verify),
+    places: {
+      logFile,
+      metrics: { port, path: `${ADMIN_PREFIX}/metrics` },
+      databaseUrl: database?.url,
+      redisUrl: redis?.url,
+    },
     judge: judgeProxied,
     expect() {},
     note({ responses }) {

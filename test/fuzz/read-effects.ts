@@ -1,5 +1,6 @@
 import { Redis } from 'ioredis'
 import postgres from 'postgres'
+import { PLAIN_PREFIX } from '../../internal/database/deployment.ts'
 import { redisNames } from '../../internal/idempotency/redis-names.ts'
 import { type OrderRow, readOrdersAt } from '../support/check-orders.ts'
 import { PAYER } from './parties.ts'
@@ -58,7 +59,7 @@ export async function readEffects(databaseUrl: string, redisUrl: string | undefi
 async function clientsInRedis(url: string): Promise<string[]> {
   const redis = new Redis(url)
   try {
-    const names = redisNames()
+    const names = redisNames(PLAIN_PREFIX)
     const found = await redis.keys(names.records(undefined))
     return found.map((name) => names.recordOf(name).client)
   } finally {

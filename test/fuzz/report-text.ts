@@ -1,3 +1,4 @@
+import type { CompareReport } from './compare-builds.ts'
 import type { Finding, FuzzReport } from './run-fuzz.ts'
 
 const MAX_SHOWN_BYTES = 4_000
@@ -23,6 +24,19 @@ export function findingText({ case: one, fault, least }: Finding): string {
     `    again: npm run fuzz -- --seed ${seed} --case ${number} (${one.kind}${one.mutated ? ', mutated' : ''})`,
     `    sent: ${shown(one.bytes)}`,
     ...(least === undefined ? [] : [`    the least that shows it: ${shown(least)}`]),
+  ].join('\n')
+}
+
+/** Where two builds differ, with the first request that showed each. */
+export function comparedText(name: string, { requests, seconds, differences }: CompareReport): string {
+  return [
+    `${name}: ${requests} requests to both builds in ${Math.round(seconds)} s, ${differences.length} differences`,
+    ...differences.flatMap(({ what, count, here, other, sent }) => [
+      `  ${what}, ${count} times`,
+      ...(sent === undefined ? [] : [`    sent: ${shown(sent)}`]),
+      `    here: ${here.slice(0, MAX_SHOWN_BYTES)}`,
+      `    other: ${other.slice(0, MAX_SHOWN_BYTES)}`,
+    ]),
   ].join('\n')
 }
 

@@ -1,6 +1,7 @@
 import { mkdtempSync, rmSync, writeFileSync } from 'node:fs'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
+import { PLAIN_PREFIX } from '../../internal/database/deployment.ts'
 import { one } from '../support/raw-http.ts'
 import { signedGet } from '../support/raw-order.ts'
 import { createDatabase, freePort, startRedis } from '../support/servers.ts'
@@ -16,9 +17,9 @@ import type { Store, World } from './world.ts'
 
 /**
  * The service with all its routes. With Redis as in production; without it in demo mode, where everybody may use /pay
- * and /api/v1/simulate-concurrent.
+ * and /api/v1/simulate-concurrent. `program`: the launcher of another build.
  */
-export async function openServiceWorld(store: Store): Promise<World> {
+export async function openServiceWorld(store: Store, program?: string): Promise<World> {
   const isOpen = store === 'postgres'
   const directory = mkdtempSync(join(tmpdir(), 'oncekey-fuzz-'))
   const [logFile, clientsFile] = [join(directory, 'log'), join(directory, 'clients.json')]
@@ -28,7 +29,7 @@ export async function openServiceWorld(store: Store): Promise<World> {
     isOpen ? undefined : startRedis(),
     freePort(),
   ])
-  const service = await startService({
+  const settings = {
     ...SETTINGS,
     DATABASE_URL: database.url,
     CLIENTS_FILE: clientsFile,
@@ -40,8 +41,14 @@ export async function openServiceWorld(store: Store): Promise<World> {
     SIMULATED_GATEWAY: 'delay=1ms,decline=0,failure=0,seed=1',
     ...(redis === undefined
       ? {}
-      : { REDIS_URL: redis.url, NODE_ENV: 'production', METRICS_PORT: String(metricsPort) }),
-  })
+      : {
+          REDIS_URL: redis.url,
+          REDIS_PREFIX: PLAIN_PREFIX,
+          NODE_ENV: 'production',
+          METRICS_PORT: String(metricsPort),
+        }),
+  }
+  const service = await startService(settings, ['serve'], program)
   const { port } = service
   const startText = service.log()
   const log = new LogWatch(logFile)
@@ -57,6 +64,12 @@ export async function openServiceWorld(store: Store): Promise<World> {
     name: `service, keys in ${store}, ${isOpen ? 'demo mode' : 'production mode'}`,
     port,
     grammar: servicePart,
+    places: {
+      logFile,
+      metrics: { port: isOpen ? port : metricsPort, path: '/metrics' },
+      databaseUrl: database.url,
+      redisUrl: redis?.url,
+    },
     judge(sent, one) {
       // What a mutation leaves without credentials is a payment without a caller there.
       const mayPay = isOpen && one.mutated

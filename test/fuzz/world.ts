@@ -1,4 +1,5 @@
 import type { FuzzCase } from './fuzz-case.ts'
+import type { Places } from './left-behind.ts'
 import type { Grammar } from './make-case.ts'
 import type { Sent } from './send-case.ts'
 
@@ -7,6 +8,7 @@ export interface World {
   readonly name: string
   readonly port: number
   readonly grammar: Grammar
+  readonly places: Places
   /** What is wrong with what came back; undefined: nothing. */
   judge(sent: Sent, one: FuzzCase): string | undefined
   /** Remembers what a case may have brought about; before it is sent. */
