@@ -6,7 +6,7 @@ import { ServiceError } from '../core/service-error.ts'
 
 export interface SignInOptions {
   token: string
-  /** Unix milliseconds. */
+  /** Milliseconds; never goes back. */
   now: () => number
 }
 

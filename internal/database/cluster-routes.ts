@@ -39,7 +39,7 @@ export class ClusterRoutes {
   readonly #cluster: Cluster
   readonly #nodes = new Map<string, Redis>()
   readonly #deadlineMs: number
-  #refreshedMs = 0
+  #refreshedMs = Number.NEGATIVE_INFINITY
 
   constructor(cluster: Cluster, deadlineMs: number) {
     this.#cluster = cluster
@@ -62,7 +62,7 @@ export class ClusterRoutes {
    */
   async run<T>(key: string, calls: number, command: (node: Redis) => Promise<T>): Promise<T> {
     const slot = keySlot(key)
-    const untilMs = Date.now() + this.#deadlineMs
+    const untilMs = performance.now() + this.#deadlineMs
     let ask: Redis | undefined
     for (let redirections = 0; ; ) {
       const node = ask ?? this.#masterOf(slot)
@@ -71,7 +71,7 @@ export class ClusterRoutes {
         if (ask !== undefined) void node.asking().catch(() => {})
         return await command(node)
       } catch (error) {
-        if (Date.now() + LAST_TRY_MS >= untilMs) throw error
+        if (performance.now() + LAST_TRY_MS >= untilMs) throw error
         if (isTryAgain(error)) {
           if (calls > 1) throw new SplitSlotError(error)
           // That is over when the slot has moved: nodes that disagree are not the reason.
@@ -126,9 +126,10 @@ export class ClusterRoutes {
   }
 
   #refresh(): void {
-    const now = Date.now()
-    if (now - this.#refreshedMs < REFRESH_EVERY_MS) return
-    this.#refreshedMs = now
+    // The wall clock may be set back, and nothing would be refreshed until it is where it was.
+    const nowMs = performance.now()
+    if (nowMs - this.#refreshedMs < REFRESH_EVERY_MS) return
+    this.#refreshedMs = nowMs
     this.#cluster.refreshSlotsCache()
   }
 

@@ -17,6 +17,7 @@ import type { RequestOutcome } from '../core/request-outcome.ts'
 import type { RowOutcome } from '../core/request-state.ts'
 import { retryOnceIfUnknown } from '../core/retry-once-if-unknown.ts'
 import { ServiceError } from '../core/service-error.ts'
+import { stopwatch } from '../core/stopwatch.ts'
 import { Heartbeat, type HeartbeatTimes, TAKEN_OVER } from './heartbeat.ts'
 import { AGAIN_EVERY_MS, isAway, LateVerbs } from './late-verbs.ts'
 import { type Lookup, Lookups } from './lookups.ts'
@@ -86,6 +87,7 @@ export interface EngineOptions {
   onUnknown: 'takeover' | 'hold'
   /** Asked when a claim finds an unknown outcome: at most once a second for each key, and once at a time. */
   lookup?: Lookup
+  /** Milliseconds; never goes back, and is not set forward. `performance.now` by default: the wall clock may be set. */
   now?: () => number
   /** What is known of completed requests decides, and the store is not asked. */
   replays?: ReplayCache
@@ -109,7 +111,7 @@ export class IdempotencyEngine implements KeyEngine {
 
   constructor(options: EngineOptions) {
     this.#options = { leaseMs: LEASE_MS, maxAgeMs: MAX_AGE_MS, ...options }
-    const now = options.now ?? Date.now
+    const now = options.now ?? (() => performance.now())
     this.#now = now
     const { leaseMs, maxAgeMs } = this.#options
     this.#times = { leaseMs, maxAgeMs, now }
@@ -217,7 +219,7 @@ export class IdempotencyEngine implements KeyEngine {
     const { lostBecause } = heartbeat
     if (lostBecause !== undefined) throw notSentInTime(lostBecause)
     if (onUnknown === 'takeover') return
-    const askedMs = this.#now()
+    const sinceAskedMs = stopwatch(this.#now)
     try {
       if (!(await retryOnceIfUnknown(() => this.#timed('dispatch', () => store.dispatch(id, token)))))
         throw inProgress()
@@ -230,7 +232,7 @@ export class IdempotencyEngine implements KeyEngine {
       })
     }
     // A process that was stopped in between: an operator may have looked, found nothing, and freed the key.
-    if (heartbeat.lostBecause !== undefined || this.#now() - askedMs >= leaseMs)
+    if (heartbeat.lostBecause !== undefined || sinceAskedMs() >= leaseMs)
       throw notSentInTime(heartbeat.lostBecause)
     heartbeat.outliveOutages()
   }

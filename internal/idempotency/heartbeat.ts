@@ -1,8 +1,11 @@
+import { stopwatch } from '../core/stopwatch.ts'
+
 /** The same for all keys of an engine. */
 export interface HeartbeatTimes {
   leaseMs: number
   /** The longest a request may hold its key; a handler that never ends loses it then. */
   maxAgeMs: number
+  /** Milliseconds; never goes back, and is not set forward. */
   now: () => number
 }
 
@@ -13,7 +16,7 @@ export class Heartbeat {
   readonly #times: HeartbeatTimes
   readonly #renew: () => Promise<boolean>
   readonly #startedMs: number
-  #renewedMs: number
+  #sinceRenewedMs: () => number
   #timer: NodeJS.Timeout | undefined
   // Made when a handler asks: most handlers end before the first beat.
   #controller: AbortController | undefined
@@ -26,7 +29,7 @@ export class Heartbeat {
     this.#times = times
     this.#renew = renew
     this.#startedMs = times.now()
-    this.#renewedMs = this.#startedMs
+    this.#sinceRenewedMs = stopwatch(times.now)
     this.#schedule()
   }
 
@@ -68,7 +71,7 @@ export class Heartbeat {
       return
     }
     // Before the call: the store counts the new lease from some moment after this one.
-    const askedMs = now()
+    const sinceAskedMs = stopwatch(now)
     try {
       const renewed = await this.#renew()
       if (this.#stopped) return
@@ -76,9 +79,9 @@ export class Heartbeat {
         this.#lose(TAKEN_OVER)
         return
       }
-      this.#renewedMs = askedMs
+      this.#sinceRenewedMs = sinceAskedMs
     } catch (error) {
-      if (!this.#outlivesOutages && now() - this.#renewedMs >= leaseMs) {
+      if (!this.#outlivesOutages && this.#sinceRenewedMs() >= leaseMs) {
         this.#lose(`the lease ran out while the store was away: ${String(error)}`)
         return
       }

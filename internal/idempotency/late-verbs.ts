@@ -6,7 +6,7 @@ const MAX_WAITING = 10_000
 
 export interface LateVerbsOptions {
   leaseMs: number
-  /** Milliseconds. */
+  /** Milliseconds; never goes back. */
   now: () => number
 }
 

@@ -1,5 +1,6 @@
 import { uuidV7 } from '../core/ids.ts'
 import { keyReused, ServiceError } from '../core/service-error.ts'
+import { stopwatch } from '../core/stopwatch.ts'
 import { storeUnavailable } from '../database/deadline.ts'
 import type { Charge, Charged, ChargeResult, FindResult } from './gateway.ts'
 import { type GuardedGateway, jitteredRetry, outcomeOf } from './guarded-gateway.ts'
@@ -241,10 +242,10 @@ function turnOf({ intent, payment, attempt }: Work): AttemptRef {
   return { client: payment.client, id: payment.id, attempt, requestId: intent.requestId }
 }
 
-/** True for `ms`, by two clocks: the monotonic one stands still while a machine sleeps, the wall clock may be set back. */
+/** True for `ms`. */
 function leaveWithin(ms: number): () => boolean {
-  const [monotonicMs, wallMs] = [performance.now(), Date.now()]
-  return () => performance.now() - monotonicMs < ms && Date.now() - wallMs < ms
+  const passedMs = stopwatch()
+  return () => passedMs() < ms
 }
 
 function isCharged<T extends { outcome: string }>(result: T | Charged): result is Charged {

@@ -71,13 +71,13 @@ function hostsOf(url: string): string {
 
 async function reachableRedis(url: string, tls: RedisTls): Promise<RedisConnection> {
   const redis = connectRedis(url, { tls })
-  const untilMs = Date.now() + REDIS_START_MS
+  const untilMs = performance.now() + REDIS_START_MS
   for (;;) {
     try {
       await redis.ping()
       return redis
     } catch (error) {
-      if (Date.now() < untilMs) {
+      if (performance.now() < untilMs) {
         await sleep(POLL_MS)
         continue
       }

@@ -7,12 +7,20 @@ export function newKey(): string {
   return globalThis.crypto.randomUUID()
 }
 
-/** The value of the `Idempotency-Key` header for a key. Throws RangeError for what cannot be one. */
+/**
+ * The key itself. Throws RangeError or TypeError for what cannot be one: a program in JavaScript may have null from its
+ * database, which would be the key "null" of all such requests, or undefined, which would find any request.
+ */
+export function validKey(key: string): string {
+  if (typeof key !== 'string') throw new TypeError(`key must be a string, not ${String(key)}`)
+  if (PRINTABLE.test(key)) return key
+  throw new RangeError(
+    `key must be 1 to 255 printable ASCII characters, not ${JSON.stringify(key.slice(0, 80))}`,
+  )
+}
+
+/** The value of the `Idempotency-Key` header for a key. Throws as `validKey`. */
 export function keyHeader(key: string): string {
-  if (BARE.test(key)) return key
-  if (!PRINTABLE.test(key))
-    throw new RangeError(
-      `key must be 1 to 255 printable ASCII characters, not ${JSON.stringify(key.slice(0, 80))}`,
-    )
+  if (BARE.test(validKey(key))) return key
   return `"${key.replace(/["\\]/g, '\\$&')}"`
 }

@@ -1,4 +1,4 @@
-import { newKey } from './idempotency-key.ts'
+import { newKey, validKey } from './idempotency-key.ts'
 import {
   type FindOptions,
   type Listing,
@@ -82,7 +82,7 @@ export function createOrders(request: SendRequest): Orders {
     },
     get: async (id, options = {}) => read(request, `orders/${encodeURIComponent(id)}`, options, orderOf),
     async find(options) {
-      const path = withQuery('orders', { idempotency_key: options.key })
+      const path = withQuery('orders', { idempotency_key: validKey(options.key) })
       const { orders } = await read(request, path, options, ordersOf)
       return orders[0]
     },

@@ -1,4 +1,4 @@
-import { newKey } from './idempotency-key.ts'
+import { newKey, validKey } from './idempotency-key.ts'
 import {
   type FindOptions,
   type Listing,
@@ -109,7 +109,7 @@ export function createPayments(request: SendRequest): Payments {
     get: async (transactionId, options = {}) =>
       read(request, `${PATH}/${encodeURIComponent(transactionId)}`, options, paymentOf),
     async find(options) {
-      const path = withQuery(PATH, { idempotency_key: options.key })
+      const path = withQuery(PATH, { idempotency_key: validKey(options.key) })
       const { payments } = await read(request, path, options, paymentsOf)
       return payments[0]
     },

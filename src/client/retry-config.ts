@@ -3,6 +3,7 @@ import { isObject, parseJson } from './read-response.ts'
 import type { SendRequest } from './request.ts'
 import { type About, read } from './result.ts'
 import { DEFAULT_RULES, MULTIPLIER, type RetryRules, retryPolicy } from './retry-policy.ts'
+import { stopwatch } from './signals.ts'
 import { targetOf } from './target.ts'
 import { type Effort, type Transport, tryOnce } from './transport.ts'
 
@@ -51,16 +52,16 @@ export function readRetryConfig(request: SendRequest, options: Effort = {}): Pro
 export function serviceRules(transport: Omit<Transport, 'rules'>, base: URL): () => Promise<RetryRules> {
   const { now } = transport
   let asked: Promise<RetryRules | undefined> | undefined
-  let failedAtMs: number | undefined
+  let sinceFailedMs: (() => number) | undefined
   const ask = async () => {
     const rules = await readRules(transport, base)
-    failedAtMs = rules === undefined ? now() : undefined
+    sinceFailedMs = rules === undefined ? stopwatch(now) : undefined
     return rules
   }
   return async function rules() {
-    if (failedAtMs !== undefined && now() - failedAtMs >= ASK_AGAIN_MS) asked = undefined
+    if (sinceFailedMs !== undefined && sinceFailedMs() >= ASK_AGAIN_MS) asked = undefined
     if (asked === undefined) {
-      failedAtMs = undefined
+      sinceFailedMs = undefined
       asked = ask()
     }
     return (await asked) ?? DEFAULT_RULES

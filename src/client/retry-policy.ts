@@ -51,10 +51,16 @@ export function retryPolicy(given: Partial<RetryPolicy> = {}): RetryPolicy {
   const policy: RetryPolicy = { ...DEFAULT_RETRY, ...given }
   for (const [name, [min, max]] of entries(RANGES)) {
     const value = policy[name]
-    if (!(value >= min && value <= max))
+    if (typeof value !== 'number' || !(value >= min && value <= max))
       throw new RangeError(`retry.${name} must be from ${min} to ${max}, not ${String(value)}`)
   }
   return policy
+}
+
+/** The deadline of one request: none is left where it is 0 or less. Throws RangeError for what is no number of milliseconds. */
+export function ownDeadline(deadlineMs: number | undefined): number | undefined {
+  if (deadlineMs === undefined || (typeof deadlineMs === 'number' && deadlineMs <= MAX_MS)) return deadlineMs
+  throw new RangeError(`deadlineMs must be a number up to ${MAX_MS}, not ${String(deadlineMs)}`)
 }
 
 function entries<K extends string, V>(record: Record<K, V>): [K, V][] {

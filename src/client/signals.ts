@@ -47,6 +47,15 @@ export function isOver(signal: AbortSignal | undefined): boolean {
   return signal?.aborted === true
 }
 
+/**
+ * Starts to measure, and returns how many milliseconds have passed since then, by the clock that went further: the
+ * monotonic one stands still while a machine sleeps, and `now` may be set back.
+ */
+export function stopwatch(now: () => number): () => number {
+  const [startMs, monotonicMs] = [now(), performance.now()]
+  return () => Math.max(now() - startMs, performance.now() - monotonicMs)
+}
+
 /** Resolves after `ms`, or as soon as the signal is aborted; never rejects. */
 export function sleep(ms: number, signal?: AbortSignal): Promise<void> {
   return new Promise((resolve) => {

@@ -2,8 +2,8 @@ import type { Credentials } from './credentials.ts'
 import { type GaveUp, localProblem, type Problem, ProblemError } from './problem-error.ts'
 import { type Read, readResponse, type ServiceResponse } from './read-response.ts'
 import type { RetryBudget } from './retry-budget.ts'
-import { isRetryable, type RetryRules, retryDelay } from './retry-policy.ts'
-import { follow, isOver, unlessAborted } from './signals.ts'
+import { isRetryable, ownDeadline, type RetryRules, retryDelay } from './retry-policy.ts'
+import { follow, isOver, stopwatch, unlessAborted } from './signals.ts'
 
 /** What a client is made of. */
 export interface Transport {
@@ -45,7 +45,7 @@ export interface Outgoing {
 
 export interface Effort {
   signal?: AbortSignal | undefined
-  /** For this request instead of the policy's. */
+  /** For this request instead of the policy's: up to 2,147,483,647, or RangeError. None is left where it is 0 or less. */
   deadlineMs?: number | undefined
 }
 
@@ -59,7 +59,8 @@ export type Sent = ServiceResponse & { attempts: number }
 export async function send(transport: Transport, outgoing: Outgoing, effort: Effort = {}): Promise<Sent> {
   const { budget, now, random, sleep, onRetry } = transport
   const { signal } = effort
-  const startedMs = now()
+  const passedMs = stopwatch(now)
+  const ownDeadlineMs = ownDeadline(effort.deadlineMs)
   const reading = outgoing.method === 'GET' || outgoing.method === 'HEAD'
   const repeatable = reading || outgoing.key !== undefined
   let effect: 'none' | 'unknown' = 'none'
@@ -69,15 +70,20 @@ export async function send(transport: Transport, outgoing: Outgoing, effort: Eff
   if (rules === undefined)
     throw new ProblemError(aborted(signal), { key: outgoing.key, attempts: 0, effect, gaveUp: 'aborted' })
   const { policy, on } = rules
-  const endMs = startedMs + (effort.deadlineMs ?? policy.deadlineMs)
-  if (now() >= endMs) {
+  const deadlineMs = ownDeadlineMs ?? policy.deadlineMs
+  if (passedMs() >= deadlineMs) {
     const late = localProblem('timeout', 'The deadline was over before the first attempt.')
     throw new ProblemError(late, { key: outgoing.key, attempts: 0, effect, gaveUp: 'deadline' })
   }
   budget.request()
 
   for (let attempt = 1; ; attempt++) {
-    const read = await tryOnce(transport, outgoing, Math.min(policy.attemptTimeoutMs, endMs - now()), signal)
+    const read = await tryOnce(
+      transport,
+      outgoing,
+      Math.min(policy.attemptTimeoutMs, deadlineMs - passedMs()),
+      signal,
+    )
     if (read.ok) return { ...read.response, attempts: attempt }
     const { problem } = read
     if (!reading) effect = effectAfter(effect, problem)
@@ -88,13 +94,13 @@ export async function send(transport: Transport, outgoing: Outgoing, effort: Eff
     if (!repeatable || !isRetryable(problem, on)) throw fail('not retryable')
     if (attempt >= policy.maxAttempts) throw fail('attempts')
     const delayMs = retryDelay(policy, attempt - 1, problem.retryAfterMs, random)
-    if (now() + delayMs >= endMs) throw fail('deadline')
+    if (passedMs() + delayMs >= deadlineMs) throw fail('deadline')
     if (!budget.take()) throw fail('retry budget')
     onRetry?.({ key: outgoing.key, attempt, delayMs, problem })
     await sleep(delayMs, signal)
     if (isOver(signal)) throw fail('aborted', aborted(signal))
     // A timer that fired late, as on a machine that slept, must not start an attempt without time.
-    if (now() >= endMs) throw fail('deadline')
+    if (passedMs() >= deadlineMs) throw fail('deadline')
   }
 }
 

@@ -20,7 +20,7 @@ const BODY_TIMEOUT_MS = 15_000
 
 /** The middlewares before the handler of a console route. All routes count wrong tokens together. */
 export function consoleGate(token: string): (route: GatedRoute) => Middleware[] {
-  const signedIn = signIn({ token, now: Date.now })
+  const signedIn = signIn({ token, now: () => performance.now() })
   const bytes = rawBody({ maxBodyBytes: MAX_BODY_BYTES, timeoutMs: BODY_TIMEOUT_MS })
   // The published token is for this machine only.
   const before: readonly Middleware[] = token === DEMO_OPERATOR_TOKEN ? [ownHost(isLoopback)] : []

@@ -66,13 +66,13 @@ async function untilItWorks<T>(
   passing: (error: unknown) => string | false,
   progress: (text: string) => void,
 ): Promise<T> {
-  const untilMs = Date.now() + DATABASE_START_MS
+  const untilMs = performance.now() + DATABASE_START_MS
   for (;;) {
     try {
       return await work()
     } catch (error) {
       const reason = passing(error)
-      if (reason === false || Date.now() > untilMs) throw error
+      if (reason === false || performance.now() > untilMs) throw error
       progress(`waiting: ${reason}`)
       await sleep(1_000)
     }
@@ -160,8 +160,8 @@ async function redisFault(redis: RedisConnection, url: string, tls: RedisTls): P
 
 /** Waits for the connection, so that the first requests have it; not for long, since the service starts without Redis too. */
 async function connected(redis: RedisConnection): Promise<void> {
-  const untilMs = Date.now() + REDIS_START_MS
-  while (Date.now() < untilMs) {
+  const untilMs = performance.now() + REDIS_START_MS
+  while (performance.now() < untilMs) {
     const responses = await redis.ping().then(
       () => true,
       () => false,

@@ -182,6 +182,28 @@ test('while a slot is on its way, new keys of its clients are claimed, and what 
   assert.equal((await decision).allowed, true)
 })
 
+test('a wall clock that is set back lets no command go on after its deadline', async (t) => {
+  const client = 'held-up'
+  const slot = String(await slotOf(cluster.masters, `{${client}}`))
+  const home = await cluster.masterOf(`{${client}}`)
+  const [other] = cluster.masters.filter((master) => master !== home)
+  assert.ok(other)
+  await beginToMove(slot, home, other)
+  const before = await tryAgains()
+  const limits = parseRateLimits('client=10/600s,client=10/900s')
+  const decision = limiter.decide(limits, { client, ip: '::1', route: 'POST /orders', group: 'orders' })
+  const refused = assert.rejects(decision, ServiceError)
+  await until('it has been tried again', async () => (await tryAgains()) > before)
+  const real = Date.now
+  t.mock.method(Date, 'now', () => real() - 3_600_000)
+  await refused
+  await sleep(500)
+  const after = await tryAgains()
+  await sleep(500)
+  assert.equal(await tryAgains(), after)
+  await moveSlot(slot, home, other)
+})
+
 test('without full coverage a master that is gone is an outage of its own clients only, and no list of keys leaves theirs out', async () => {
   const [gone, ...others] = cluster.masters
   for (const { url } of cluster.masters)

@@ -1,5 +1,6 @@
 import assert from 'node:assert/strict'
 import { type TestContext, test } from 'node:test'
+import { setTimeout as sleep } from 'node:timers/promises'
 import { sign } from '../../internal/signature/schemes.ts'
 import { createClient, type SigningOptions } from '../../src/client.ts'
 import { failure } from '../support/failure.ts'
@@ -247,6 +248,40 @@ test('a call may have a deadline of its own', async (t) => {
   const error = await failure(client.orders.create(INPUT, { deadlineMs: 1_500 }))
   assert.deepEqual([error.gaveUp, error.status, error.code], ['deadline', 502, 'unexpected_answer'])
   assert.deepEqual(waits, [1_000])
+})
+
+test('a clock that is set back prolongs no deadline', async (t) => {
+  const { client, clock, arrived } = await partner(t, [problem(503, 'store_unavailable')], {
+    retry: { baseMs: 0, deadlineMs: 300, maxAttempts: 1_000, budgetReserve: Number.POSITIVE_INFINITY },
+    async sleep() {
+      clock.ms -= 3_600_000
+      await sleep(20)
+    },
+  })
+  const error = await failure(client.orders.create(INPUT))
+  assert.equal(error.gaveUp, 'deadline')
+  assert.ok(arrived.length <= 16, `${arrived.length} attempts`)
+})
+
+test('a deadline that is no number of milliseconds is refused before anything is sent', async (t) => {
+  const { client, arrived } = await partner(t, [created()])
+  // What a program in JavaScript may hand over.
+  for (const deadlineMs of [Number.NaN, Number.POSITIVE_INFINITY, 2 ** 31, JSON.parse('"4000"')]) {
+    const call = client.orders.create(INPUT, { deadlineMs })
+    await assert.rejects(call, { name: 'RangeError', message: /^deadlineMs must be .*, not / })
+  }
+  assert.equal(arrived.length, 0)
+})
+
+test('what is no key is refused before anything is sent, for a search too', async (t) => {
+  const { client, arrived } = await partner(t, [created()])
+  // What a program in JavaScript may hand over: String(null) would be a key.
+  for (const key of [JSON.parse('null'), JSON.parse('5'), '', 'ключ']) {
+    for (const call of [client.orders.create(INPUT, { key }), client.orders.find({ key })])
+      await assert.rejects(call, /^(Type|Range)Error: key must be /)
+  }
+  await assert.rejects(client.payments.find(JSON.parse('{}')), /key must be a string, not undefined/)
+  assert.equal(arrived.length, 0)
 })
 
 test('it gives up after the last attempt', async (t) => {

@@ -88,6 +88,15 @@ test('while the store is away the lock holds for its lease, and is lost at the e
   assert.match(String(heartbeat.lostBecause), /store was away/)
 })
 
+test('a wall clock that is set back while the store is away does not prolong the lease', async () => {
+  let nowMs = 0
+  const beating = new Heartbeat({ leaseMs: LEASE_MS, maxAgeMs: MAX_AGE_MS, now: () => nowMs }, gone)
+  // The wall clock of this test stands still against the other one, which is what a step back does.
+  nowMs += LEASE_MS
+  await pass(11_000)
+  assert.match(String(beating.lostBecause), /store was away/)
+})
+
 test('what was dispatched goes on through an outage of any length, and is renewed after it', async () => {
   heartbeat.outliveOutages()
   renew = gone
