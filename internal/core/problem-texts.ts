@@ -16,9 +16,9 @@ export const PROBLEM_TEXTS: Record<ProblemCode, ProblemText> = {
   invalid_json: {
     retry: 'corrected',
     meaning:
-      'The body is not JSON that every reader would understand in the same way: it does not parse, is not UTF-8, has a member twice or is nested too deeply.',
+      'The body is not JSON that every reader would understand in the same way: it cannot be parsed, is not UTF-8, has a repeated member or is nested too deeply.',
     remedy: 'Send one JSON value in UTF-8, made by a JSON library. The same key may be used.',
-    example: { detail: 'The body is not valid JSON: it does not parse.' },
+    example: { detail: 'The body is not valid JSON: it cannot be parsed.' },
   },
   invalid_request: {
     retry: 'corrected',
@@ -100,13 +100,13 @@ export const PROBLEM_TEXTS: Record<ProblemCode, ProblemText> = {
     retry: 'never',
     meaning: 'The path exists, but not with this method.',
     remedy: 'Use one of the methods in the Allow header.',
-    example: { detail: 'This path does not take this method; see Allow.' },
+    example: { detail: 'This path does not support this method; see Allow.' },
   },
   not_acceptable: {
     retry: 'corrected',
     meaning: 'The Accept header excludes JSON, and the responses are JSON.',
     remedy: 'Send Accept: application/json, or no Accept.',
-    example: { detail: 'The responses are application/json; see Accept.' },
+    example: { detail: 'The response is application/json, which the Accept header does not allow.' },
   },
   request_timeout: {
     retry: 'as it is',

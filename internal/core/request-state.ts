@@ -56,7 +56,7 @@ export type RowOutcome = 'stands' | { mismatch: string }
 
 /** A JSON body. */
 export interface JsonBody {
-  /** As JSON.parse gives it; no object in it has a member twice. */
+  /** The value of JSON.parse; no object has a repeated member. */
   value: unknown
   /** Every number as it was written, by its JSON Pointer (RFC 6901): binary floating point must not touch money. */
   numbers: Pick<ReadonlyMap<string, string>, 'get'>

@@ -1,14 +1,17 @@
 import type { IncomingMessage, ServerResponse } from 'node:http'
 
-/** Requests whose clients keep the body until they get 100 Continue. */
+/** Requests whose clients wait for 100 Continue before they send the body. */
 const withheld = new WeakSet<IncomingMessage>()
 
-/** Whether the client has been told nothing yet, and may never send its body (RFC 9110, 10.1.1). */
+/** Whether the client still waits for 100 Continue; it may never send its body (RFC 9110, 10.1.1). */
 export function isBodyWithheld(req: IncomingMessage): boolean {
   return withheld.has(req)
 }
 
-/** Sends 100 Continue when the body is read. A request refused before gets no body, and its connection ends. */
+/**
+ * Sends 100 Continue when the body is first read. If the request is refused before that, no body is requested and the
+ * connection ends with the response.
+ */
 export function continueWhenRead(req: IncomingMessage, res: ServerResponse): void {
   const { shouldKeepAlive } = res
   withheld.add(req)
@@ -17,7 +20,7 @@ export function continueWhenRead(req: IncomingMessage, res: ServerResponse): voi
   req._read = (size) => {
     req._read = _read
     withheld.delete(req)
-    // Node reads what nobody has read when the response is out.
+    // Node.js reads an unread body itself after the response was sent; then 100 Continue is too late.
     if (!res.headersSent) {
       res.shouldKeepAlive = shouldKeepAlive
       res.writeContinue()

@@ -7,7 +7,7 @@ export interface CachedResponse {
   etag: string
 }
 
-/** A response that is the same for every client until the next version of the service. */
+/** Builds a response that is the same for every client until the next version of the service. */
 export function cachedResponse(type: string, text: string): CachedResponse {
   const bytes = Buffer.from(text)
   return { type, bytes, etag: etagOf(bytes) }
@@ -17,14 +17,14 @@ export function etagOf(bytes: Buffer): string {
   return `"${createHash('sha256').update(bytes).digest('base64url').slice(0, 22)}"`
 }
 
-/** Sends it, or 304 to who has it already. */
+/** Sends the response, or 304 if the client has the current copy. */
 export function sendCached(ctx: MiddlewareContext, response: CachedResponse): void {
   if (isFresh(ctx, response.etag)) return
   ctx.set('Content-Type', response.type)
   ctx.body = response.bytes
 }
 
-/** True if the caller's copy is the current one; the response is 304 then. Every client keeps a copy, and asks each time. */
+/** Sets ETag and `no-cache` (clients store a copy and revalidate it). True if the client's copy is current: status 304. */
 export function isFresh(ctx: MiddlewareContext, etag: string): boolean {
   ctx.status = 200
   ctx.set('ETag', etag)

@@ -1,7 +1,7 @@
 import type { IncomingMessage } from 'node:http'
 import type { Middleware } from '../core/request-state.ts'
 
-/** What a page of another origin may read of a response besides its body and its status (Fetch, "CORS protocol"). */
+/** The response headers that a page of an allowed origin may read (Fetch, "CORS protocol"). */
 export const EXPOSED = [
   'Idempotent-Replayed',
   'Retry-After',
@@ -16,19 +16,19 @@ export const EXPOSED = [
   'X-Secret-Expires',
 ].join(', ')
 const METHODS = 'GET, HEAD, POST, PUT, PATCH, DELETE, OPTIONS'
-/** Longer than browsers keep the response to a preflight: Chromium two hours. */
+/** The most that browsers use: Chromium caches a preflight response for at most two hours. */
 const PREFLIGHT_AGE_S = 7_200
-/** Names of headers, as a browser lists them. */
+/** A list of header names, as browsers send it. */
 const HEADER_LIST = /^[\w-]+(?:, *[\w-]+){0,99}$/
 
 export interface CrossOriginOptions {
-  /** As browsers send them: scheme, host and port. */
+  /** Allowed origins as browsers send them: scheme, host and port. */
   origins: ReadonlySet<string>
-  /** Pages may send cookies. */
+  /** Whether pages may send cookies. */
   credentials: boolean
 }
 
-/** The headers of a response that the page which asked may read, whatever its origin; of others it is only told apart. */
+/** The CORS headers of a response; empty if the request has no allowed origin. */
 export function crossOriginHeaders(
   { headers: { origin } }: IncomingMessage,
   { origins, credentials }: CrossOriginOptions,
@@ -41,7 +41,7 @@ export function crossOriginHeaders(
   return headers
 }
 
-/** The response to the preflight of a page of an allowed origin; undefined: it is another request. */
+/** The headers of the response to a preflight request of an allowed origin; undefined for other requests. */
 export function preflightHeaders(
   req: IncomingMessage,
   options: CrossOriginOptions,
@@ -60,7 +60,7 @@ export function preflightHeaders(
   return headers
 }
 
-/** Lets pages of the given origins read all responses, also refusals, and responds to their preflights. */
+/** Allows pages of the given origins to read all responses, also refusals, and responds to their preflight requests. */
 export function crossOrigin(options: CrossOriginOptions): Middleware {
   return async function crossOrigin(ctx, next) {
     ctx.vary('Origin')

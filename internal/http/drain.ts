@@ -2,7 +2,7 @@ import { middleware } from '../core/compose.ts'
 import type { Middleware } from '../core/request-state.ts'
 import { ServiceError } from '../core/service-error.ts'
 
-/** Counts the requests in flight, also those whose client has gone, and refuses new ones once stopping. */
+/** Counts the requests in flight, also after their client disconnected, and refuses new ones after `stop`. */
 export class Drain {
   #inFlight = 0
   #stopping = false
@@ -16,21 +16,24 @@ export class Drain {
     return this.#inFlight
   }
 
-  /** From now on new requests get 503 `shutting_down`. Resolves with true when the last one in flight has ended. */
+  /**
+   * New requests get 503 `shutting_down` from now on. Resolves with true when no request is in flight, or with false
+   * after `graceMs`.
+   */
   async stop(graceMs: number): Promise<boolean> {
     this.#stopping = true
     if (this.#inFlight === 0) return true
     let timer: NodeJS.Timeout | undefined
-    const late = new Promise<false>((resolve) => {
+    const timeout = new Promise<false>((resolve) => {
       timer = setTimeout(() => resolve(false), graceMs)
     })
     const idle = new Promise<true>((resolve) => {
       this.#idle = () => resolve(true)
     })
-    return await Promise.race([idle, late]).finally(() => clearTimeout(timer))
+    return await Promise.race([idle, timeout]).finally(() => clearTimeout(timer))
   }
 
-  /** Counts a request; throws `shutting_down` once stopping. Each one that got in must leave() once. */
+  /** Counts a request; throws `shutting_down` after `stop`. Each counted request must call leave() once. */
   enter(): void {
     if (this.#stopping) {
       throw new ServiceError('shutting_down', 'The service is shutting down. Try again with the same key.', {
@@ -46,7 +49,7 @@ export class Drain {
     if (this.#inFlight === 0) this.#idle?.()
   }
 
-  /** Where work begins; health checks and metrics stand before it. */
+  /** For routes that do work. Health checks and metrics come before it, so that they work while stopping. */
   middleware(): Middleware {
     return middleware(
       () => {
@@ -54,7 +57,7 @@ export class Drain {
         return undefined
       },
       (ctx, thrown) => {
-        // A response in flight when the stop began tells its client not to use the connection again.
+        // Tells the client not to reuse the connection.
         if (this.#stopping) ctx.set('Connection', 'close')
         this.leave()
         return thrown

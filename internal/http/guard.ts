@@ -5,10 +5,10 @@ import { bySpelling } from '../core/header-values.ts'
 import type { Middleware } from '../core/request-state.ts'
 import { type ProblemCode, ServiceError } from '../core/service-error.ts'
 
-/** Real partners send about fifteen. */
+/** Real clients send about 15. */
 const MAX_HEADERS = 100
 
-/** Headers that must not come twice: two parties could each go by another one. */
+/** Headers that must not be repeated: two programs could each use another one of them. */
 const SINGLES: readonly { name: string; code: ProblemCode }[] = [
   { name: 'host', code: 'invalid_request' },
   { name: 'content-type', code: 'invalid_request' },
@@ -18,20 +18,22 @@ const SINGLES: readonly { name: string; code: ProblemCode }[] = [
 const NONE = 0
 const HOST = 1
 
-/** The bit of a header that must not come twice, by its place in SINGLES; NONE for every other header. */
+/** The bit of a header of SINGLES; NONE for every other header. */
 const singleOf = bySpelling((name) => {
-  const place = SINGLES.findIndex((single) => single.name === name)
-  return place < 0 ? NONE : 1 << place
+  const index = SINGLES.findIndex((single) => single.name === name)
+  return index < 0 ? NONE : 1 << index
 })
 
 export interface GuardOptions {
-  /** Checks the request target by itself, instead of taking paths that begin with one slash. */
+  /** Replaces the default check of the request target, which accepts paths that begin with one slash. */
   checkTarget?: (req: IncomingMessage) => void
 }
 
 /**
- * Refuses what Node accepts but readers may understand differently: other versions of HTTP, targets that are no path, a
- * missing or second Host, transfer codings other than chunked, very many headers.
+ * Refuses requests that Node.js accepts but that programs interpret differently: other HTTP versions, targets that are
+ * not a path, a missing or repeated Host, transfer codings other than chunked, more than 100 headers.
+ *
+ * @throws ServiceError `invalid_request`, `headers_too_large` or `idempotency_key_invalid`.
  */
 export function guard(options: GuardOptions = {}): Middleware {
   const check = requestCheck(options)
@@ -41,18 +43,22 @@ export function guard(options: GuardOptions = {}): Middleware {
   })
 }
 
-/** The same for requests that reach no middleware. Throws `invalid_request` or `headers_too_large`. */
+/** The same check for requests that do not reach the middleware. Throws the same errors. */
 export function requestCheck(options: GuardOptions = {}): (req: IncomingMessage) => void {
   const { checkTarget = checkPath } = options
-  /** Connections on which it is unknown where a request began. */
-  const doubtful = new WeakSet<Socket>()
+  /** Connections on which the start of the next request is unknown. */
+  const unframed = new WeakSet<Socket>()
   return (req) => {
-    if (doubtful.has(req.socket) || !isFramed(req)) {
-      // Node parses on and brings what follows the doubtful body as requests: they may be a part of it.
-      doubtful.add(req.socket)
-      throw new ServiceError('invalid_request', 'The only transfer coding taken is chunked, with HTTP/1.1.', {
-        headers: { Connection: 'close' },
-      })
+    if (unframed.has(req.socket) || !isFramed(req)) {
+      // Node.js parses the bytes after such a body as requests, but they may belong to the body.
+      unframed.add(req.socket)
+      throw new ServiceError(
+        'invalid_request',
+        'The only accepted transfer coding is chunked, with HTTP/1.1.',
+        {
+          headers: { Connection: 'close' },
+        },
+      )
     }
     checkVersion(req)
     checkTarget(req)
@@ -66,7 +72,7 @@ function isFramed({ headers, httpVersion }: IncomingMessage): boolean {
 }
 
 function checkVersion(req: IncomingMessage): void {
-  // The parser lets HTTP/0.9 and HTTP/2.0 in a request line pass.
+  // The parser accepts HTTP/0.9 and HTTP/2.0 in a request line.
   if (req.httpVersion === '1.1' || req.httpVersion === '1.0') return
   throw new ServiceError('invalid_request', 'The protocol must be HTTP/1.1 or HTTP/1.0.')
 }
@@ -74,8 +80,8 @@ function checkVersion(req: IncomingMessage): void {
 const ABSOLUTE = /^https?:\/\/([^/?#]+)(\/?[^#]*)$/i
 
 /**
- * Leaves the path with its query in `req.url`, also of an absolute target (RFC 9112, 3.2.2): it is what was signed. Its
- * host must be that of the Host header.
+ * Sets `req.url` to path and query, which are what was signed, also for an absolute target (RFC 9112, 3.2.2). The host
+ * of an absolute target must equal the Host header.
  */
 function checkPath(req: IncomingMessage): void {
   const [, host, rest = ''] = ABSOLUTE.exec(req.url ?? '') ?? []
@@ -90,11 +96,11 @@ function checkPath(req: IncomingMessage): void {
     req.url = rest.startsWith('/') ? rest : `/${rest}`
   }
   const target = req.url ?? ''
-  // A target that begins with // names a host of its own; a fragment never comes over the wire.
+  // A target that begins with // can be read as a host; a fragment is never sent in a valid request.
   if (target.startsWith('/') && !target.startsWith('//') && !target.includes('#')) return
   throw new ServiceError(
     'invalid_request',
-    'The request target must be a path that begins with one slash, or http://HOST and such a path.',
+    'The request target must be a path that begins with one slash, or http://HOST followed by such a path.',
   )
 }
 
@@ -105,38 +111,44 @@ function checkHeaders(req: IncomingMessage): void {
   let seen = NONE
   for (let i = 0; i < rawHeaders.length; i += 2) {
     const single = singleOf(rawHeaders[i] ?? '')
-    if ((seen & single) !== 0) throw cameTwice(rawHeaders[i] ?? '')
+    if ((seen & single) !== 0) throw repeatedHeader(rawHeaders[i] ?? '')
     seen |= single
   }
   if ((seen & HOST) === 0 && req.httpVersion !== '1.0')
     throw new ServiceError('invalid_request', 'The Host header is missing.')
 }
 
-function cameTwice(spelled: string): ServiceError {
+function repeatedHeader(spelled: string): ServiceError {
   const name = spelled.toLowerCase()
   const code = SINGLES.find((single) => single.name === name)?.code ?? 'invalid_request'
-  return new ServiceError(code, `The header ${name} came more than once.`)
+  return new ServiceError(code, `The header ${name} was sent more than once.`)
 }
 
-/** The second for a caller who names the charset too. */
+/** The second one matches an Accept header that names the charset. */
 const RESPONSE_TYPES = ['application/json', 'application/json; charset=utf-8']
 
-/** Browsers send some 150 characters. What reads the lists looks at long ones again and again. */
+/** Browsers send about 150 characters. Parsing a long list takes more than linear time. */
 const MAX_LIST = 1_024
 
-/** Throws `not_acceptable` where a list of what the caller takes is far too long to be one. */
+/** Throws `not_acceptable` if Accept or Accept-Encoding is too long. */
 export function checkLists({ headers }: IncomingMessage): void {
   for (const list of [headers.accept, headers['accept-encoding']]) {
     if (list !== undefined && list.length > MAX_LIST)
-      throw new ServiceError('not_acceptable', `Accept and Accept-Encoding may have ${MAX_LIST} characters.`)
+      throw new ServiceError(
+        'not_acceptable',
+        `Accept and Accept-Encoding may have at most ${MAX_LIST} characters.`,
+      )
   }
 }
 
-/** The responses are JSON: refuses a caller who says that it takes none. */
+/** Refuses a request with `not_acceptable` if its Accept header excludes JSON. */
 export function acceptJson(): Middleware {
   return middleware(function acceptJson(ctx) {
     checkLists(ctx.req)
     if (ctx.req.headers.accept !== undefined && ctx.accepts(RESPONSE_TYPES) === false)
-      throw new ServiceError('not_acceptable', 'The responses are application/json; see Accept.')
+      throw new ServiceError(
+        'not_acceptable',
+        'The response is application/json, which the Accept header does not allow.',
+      )
   })
 }

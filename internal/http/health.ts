@@ -1,15 +1,15 @@
 import type { Middleware } from '../core/request-state.ts'
 import { ServiceError } from '../core/service-error.ts'
 
-/** Resolves when the service behind it does what a request needs, within a deadline of its own; rejects with why not. */
+/** Resolves if the dependency works, rejects with the reason if not. Has its own deadline. */
 export type Probe = () => Promise<void>
 
 export interface HealthOptions {
-  /** By name: `database`, `redis`. */
+  /** The probes by name: `database`, `redis`. */
   probes: Readonly<Record<string, Probe>>
-  /** What is shown of why a probe rejected: a predicate that may be public. */
+  /** The reason that may be shown in public, such as `does not respond`. */
   reasonOf: (error: unknown) => string
-  /** Called when a service behind this one is down, with the reason, and when it is up again. */
+  /** Called when a dependency goes down, with the cause, and when it is up again. */
   onChange?: (name: string, status: 'up' | 'down', cause: unknown) => void
   stopping: () => boolean
   version: string
@@ -18,18 +18,18 @@ export interface HealthOptions {
 interface Finding {
   status: 'up' | 'down'
   latency_ms: number
-  /** Of one that is down. */
+  /** Set if the status is `down`. */
   reason?: string
 }
 
-/** `GET /livez`: the process responds. Whether its stores do is another question, one that a restart does not help. */
+/** `GET /livez`: 200 while the process responds. It ignores the stores: a restart would not repair them. */
 export function livez(): Middleware {
   return async function livez(ctx) {
     ctx.body = 'ok\n'
   }
 }
 
-/** `GET /readyz`: 200 while every service behind it can do what a request needs, 503 otherwise and from the moment of SIGTERM on. */
+/** `GET /readyz`: 200 while every dependency works; 503 otherwise, and after SIGTERM. */
 export function readyz(options: HealthOptions): Middleware {
   return async function readyz(ctx) {
     if (options.stopping())
@@ -43,7 +43,7 @@ export function readyz(options: HealthOptions): Middleware {
   }
 }
 
-/** `GET /health`: `{"status","version","uptime_s","services":{name:{"status","latency_ms","reason"?}}}`, 503 if one is down. */
+/** `GET /health`: `{"status","version","uptime_s","services":{name:{"status","latency_ms","reason"?}}}`; 503 if a dependency is down or the process is stopping. */
 export function health(options: HealthOptions): Middleware {
   return async function health(ctx) {
     const services = await probeAll(options)
@@ -59,7 +59,7 @@ export function health(options: HealthOptions): Middleware {
   }
 }
 
-/** As they were when they were looked at last, for each process. */
+/** The last status of each probe. */
 const known = new WeakMap<HealthOptions, Map<string, 'up' | 'down'>>()
 
 async function probeAll(options: HealthOptions): Promise<Record<string, Finding>> {

@@ -9,15 +9,15 @@ const CHARSET = /;[\t ]*charset[\t ]*=[\t ]*"?([^\s";]*)/i
 const UTF8 = /^utf-?8$/i
 
 export interface JsonBodyOptions {
-  /** Without a body: this one, for which no Content-Type is needed. */
+  /** The value of an empty body, which then needs no Content-Type. */
   absent?: JsonBody['value']
 }
 
 /**
- * Parses the bytes that `rawBody` has read. It stands behind the signature and the key, so that replays are never
- * parsed. Throws `unsupported_media_type` or `invalid_json`.
+ * Parses the body that `rawBody` has read, and sets `ctx.state.json`. It comes after the signature and the key, so that
+ * replays are not parsed.
  *
- * @throws ServiceError `unsupported_media_type` or `invalid_json`, for each request.
+ * @throws ServiceError `unsupported_media_type` or `invalid_json`.
  * @example app.use(rawBody()).use(jsonBody())
  */
 export function jsonBody({ absent }: JsonBodyOptions = {}): Middleware {
@@ -33,16 +33,16 @@ export function jsonBody({ absent }: JsonBodyOptions = {}): Middleware {
 }
 
 /**
- * The same for what `parsedBody` has read and koa-bodyparser has parsed.
+ * Like `jsonBody`, for a body that `parsedBody` has read and koa-bodyparser has parsed.
  *
- * @throws ServiceError `unsupported_media_type` or `invalid_json`, for each request.
+ * @throws ServiceError `unsupported_media_type` or `invalid_json`.
  * @example app.use(parsedBody()).use(parsedJson())
  */
 export function parsedJson(): Middleware {
   return middleware(function parsedJson(ctx) {
     requireJsonType(ctx)
     const { bytes } = required(ctx, 'body', 'parsedBody')
-    // The parser makes an empty object of no text, and of the types that it does not know.
+    // koa-bodyparser returns an empty object for an empty body and for unknown types.
     const isParsed = ctx.request.rawBody !== undefined && bytes.length > 0
     ctx.state.json = isParsed ? withNumbers(ctx.request.body, bytes) : parseJsonText(bytes)
   })

@@ -1,16 +1,16 @@
 /**
- * The numbers of a JSON text as written, by JSON Pointer (RFC 6901), found on demand: a list would be many times the
- * text.
+ * The numbers of a JSON text as written, by JSON Pointer (RFC 6901). Each is searched on demand: an index could be many
+ * times larger than the text.
  */
 export class JsonNumbers {
   readonly #text: string
 
-  /** `text`: what JSON.parse has accepted, without a member that appears twice. */
+  /** `text`: valid JSON without repeated members. */
   constructor(text: string) {
     this.#text = text
   }
 
-  /** undefined: there is nothing at this place, or it is no number. */
+  /** The number as written; undefined if there is no number at this pointer. */
   get(pointer: string): string | undefined {
     const text = this.#text
     let at = skipSpace(text, 0)
@@ -33,7 +33,7 @@ const DIGIT_0 = 0x30
 const DIGIT_9 = 0x39
 const INDEX = /^(?:0|[1-9]\d{0,8})$/
 
-/** Where the value of a member begins. `at`: of the object's brace. */
+/** The start of the value of a member. `at`: the index of the object's `{`. */
 function memberAt(text: string, at: number, name: string): number | undefined {
   let next = skipSpace(text, at + 1)
   while (text[next] === '"') {
@@ -45,14 +45,14 @@ function memberAt(text: string, at: number, name: string): number | undefined {
   return undefined
 }
 
-/** Whether the string from `start` to `end`, with its quotes, is this name. With escapes it is longer than the name. */
+/** Whether the quoted string from `start` to `end` is this name. With escapes it is longer than the name. */
 function isNamed(text: string, start: number, end: number, name: string): boolean {
   const surplus = end - start - name.length - 2
   if (surplus === 0) return text.startsWith(name, start + 1) && !name.includes('\\')
   return surplus > 0 && nameOf(text.slice(start, end)) === name
 }
 
-/** Where an element begins. `at`: of the array's bracket, or of what is no array. */
+/** The start of an array element. `at`: the index of the array's `[`; undefined if it is not an array. */
 function elementAt(text: string, at: number, index: string): number | undefined {
   if (text[at] !== '[' || !INDEX.test(index)) return undefined
   let next = skipSpace(text, at + 1)
@@ -80,7 +80,7 @@ function endOfValue(text: string, start: number): number {
   }
 }
 
-/** The characters of numbers, true, false and null are all but those that may follow one: `,` `]` `}` and space. */
+/** A number, true, false or null ends at the first `,` `]` `}` or white space. */
 function endOfScalar(text: string, start: number): number {
   let at = start
   while (at < text.length && !isAfterScalar(text.charCodeAt(at))) at++
@@ -96,14 +96,14 @@ const CLOSE_ARRAY = 0x5d
 const CLOSE_OBJECT = 0x7d
 const SPACE = 0x20
 
-/** JSON has no character below a space but tabs and line breaks outside of strings. */
+/** Outside strings, valid JSON has no control characters except tabs and line breaks. */
 function skipSpace(text: string, start: number): number {
   let at = start
   while (text.charCodeAt(at) <= SPACE) at++
   return at
 }
 
-/** Behind the closing quote of the string that begins at `start`. A regular expression would need a stack for its escapes. */
+/** The index after the closing quote of the string that starts at `start`. */
 export function endOfString(text: string, start: number): number {
   let at = text.indexOf('"', start + 1)
   while (isEscaped(text, at)) at = text.indexOf('"', at + 1)
@@ -116,7 +116,7 @@ function isEscaped(text: string, quote: number): boolean {
   return (quote - before) % 2 === 1
 }
 
-/** Of a string with its quotes. */
+/** The value of a quoted string. */
 export function nameOf(quoted: string): string {
   return quoted.includes('\\') ? String(JSON.parse(quoted)) : quoted.slice(1, -1)
 }

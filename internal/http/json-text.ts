@@ -3,11 +3,11 @@ import type { JsonBody } from '../core/request-state.ts'
 import { ServiceError } from '../core/service-error.ts'
 import { endOfString, JsonNumbers, nameOf } from './json-numbers.ts'
 
-/** A body nested deeper than this is no order. */
+/** Far deeper than any valid order or payment. */
 const MAX_DEPTH = 64
 const BOM = Buffer.from([0xef, 0xbb, 0xbf])
 
-/** RFC 8259 text. Stricter than JSON.parse: valid UTF-8, no member twice, at most 64 levels. Throws `invalid_json`. */
+/** Parses JSON (RFC 8259), stricter than JSON.parse: valid UTF-8, no repeated member, at most 64 levels. Throws `invalid_json`. */
 export function parseJsonText(bytes: Buffer): JsonBody {
   if (!isUtf8(bytes)) throw invalid('it is not valid UTF-8')
   const text = bytes.toString('utf8')
@@ -15,15 +15,15 @@ export function parseJsonText(bytes: Buffer): JsonBody {
     const value: unknown = JSON.parse(text)
     return checked(value, text)
   } catch (error) {
-    // The engine's own message quotes the body; a position would do, but its wording changes between versions.
-    if (error instanceof SyntaxError) throw invalid(text === '' ? 'it is empty' : 'it does not parse')
+    // The message of JSON.parse quotes the body, so it is not shown.
+    if (error instanceof SyntaxError) throw invalid(text === '' ? 'it is empty' : 'it cannot be parsed')
     throw error
   }
 }
 
-/** The same for what koa-bodyparser has parsed: it keeps no text of numbers and no duplicates. Throws `invalid_json`. */
+/** The same for a value that koa-bodyparser parsed from `bytes`. Throws `invalid_json`. */
 export function withNumbers(value: unknown, bytes: Buffer): JsonBody {
-  // That parser skips a byte order mark: the same bytes would be a body here and none elsewhere.
+  // koa-bodyparser skips a byte order mark, which `parseJsonText` refuses.
   if (bytes.subarray(0, BOM.length).equals(BOM)) throw invalid('it begins with a byte order mark')
   return checked(value, bytes.toString('utf8'))
 }
@@ -35,7 +35,7 @@ function checked(value: unknown, text: string): JsonBody {
 
 interface Level {
   isObject: boolean
-  /** The members so far, and of many of them the same as a set. */
+  /** The member names so far. `many` is the same as a Set, if there are more than FEW. */
   names: string[]
   many: Set<string> | undefined
   /** Name of the current member, or index of the current element. */
@@ -49,7 +49,7 @@ const CLOSE_ARRAY = 0x5d
 const OPEN_OBJECT = 0x7b
 const CLOSE_OBJECT = 0x7d
 
-/** The text is one that JSON.parse has accepted: outside of strings a mark is a mark. Each character is looked at once. */
+/** Throws if a member is repeated or the nesting is too deep. `text` must be valid JSON. One pass over the text. */
 function checkMembers(text: string): void {
   const levels: Level[] = []
   let level: Level | undefined
@@ -92,17 +92,17 @@ function addName(levels: readonly Level[], level: Level, name: string): void {
   level.many?.add(name)
 }
 
-/** So many names are looked through faster than a set is made of them. */
+/** For so few names a linear search is faster than a Set. */
 const FEW = 8
 
-/** RFC 6901. */
+/** The JSON Pointer (RFC 6901) of the current position. */
 function pointer(levels: readonly Level[]): string {
   return levels.map(({ at }) => `/${String(at).replaceAll('~', '~0').replaceAll('/', '~1')}`).join('')
 }
 
 function duplicate(levels: readonly Level[]): ServiceError {
   const errors = [{ pointer: pointer(levels).slice(0, 200), detail: 'appears twice' }]
-  return new ServiceError('invalid_json', 'The body is not valid JSON: an object has a member twice.', {
+  return new ServiceError('invalid_json', 'The body is not valid JSON: an object has a repeated member.', {
     errors,
   })
 }

@@ -2,20 +2,19 @@ import { z } from 'zod'
 import type { MiddlewareApi, Operation, RoomApi } from '../openapi/describe.ts'
 import { jsonContent } from '../openapi/parts.ts'
 
-/** What stands before every route: the server itself, request id, problems and guard. */
+/** For every route: the HTTP server, request id, problems and guard. */
 export const edgeApi: MiddlewareApi = {
   problems: ['invalid_request', 'request_timeout', 'headers_too_large', 'internal_error'],
   headers: {
     'X-Request-Id': {
-      description:
-        'The `X-Request-Id` of the request, or one that was made for it. Tell it when you ask for help.',
+      description: 'The `X-Request-Id` of the request, or a new one. Quote it when you ask for help.',
       schema: { type: 'string', pattern: '^[A-Za-z0-9_.-]{1,64}$' },
       example: '3f1c1f52-6a0e-4c8e-9d5f-0c4b8f6c1a27',
     },
   },
 }
 
-/** Before the routes that do work: the drain, and the question what the caller accepts. */
+/** For routes that do work: the drain and the check of Accept. */
 export const workApi: MiddlewareApi = {
   problems: ['not_acceptable', 'shutting_down'],
   parameters: {
@@ -23,7 +22,7 @@ export const workApi: MiddlewareApi = {
       in: 'header',
       name: 'X-Request-Id',
       description:
-        'Your own name for this request, kept in the response and in our log. Any other value is replaced.',
+        'Your own id for this request; it is in the response and in our log. An invalid value is replaced.',
       schema: { type: 'string', pattern: '^[A-Za-z0-9_.-]{1,64}$' },
       examples: { uuid: '3f1c1f52-6a0e-4c8e-9d5f-0c4b8f6c1a27', own: 'batch-7.row-12' },
     },
@@ -59,10 +58,10 @@ const up = {
 
 export const livezOperation: Operation = {
   summary: 'Is the process alive?',
-  description: 'Responds as long as the process runs, whatever its stores do.',
+  description: 'Responds while the process runs, also if its stores do not respond.',
   responses: {
     200: {
-      description: 'It is.',
+      description: 'The process is alive.',
       content: { 'text/plain': { examples: { alive: { summary: 'Alive', value: 'ok\n' } } } },
     },
   },
@@ -71,10 +70,10 @@ export const livezOperation: Operation = {
 
 export const readyzOperation: Operation = {
   summary: 'Should it get requests?',
-  description: 'Ready while every store responds; never again from SIGTERM on.',
+  description: 'Ready while every store responds; not ready after SIGTERM.',
   responses: {
     200: {
-      description: 'It should.',
+      description: 'The process is ready.',
       content: { 'text/plain': { examples: { ready: { summary: 'Ready', value: 'ready\n' } } } },
     },
   },
@@ -87,13 +86,13 @@ export const healthOperation: Operation = {
   responses: {
     200: {
       description: 'Every store responds.',
-      content: jsonContent('Health', { up: { summary: 'All is well', value: up } }),
+      content: jsonContent('Health', { up: { summary: 'All stores respond', value: up } }),
     },
     503: {
       description: 'A store does not respond, or the service is shutting down.',
       content: jsonContent('Health', {
         down: {
-          summary: 'The database is away',
+          summary: 'The database does not respond',
           value: { ...up, status: 'down', services: { database: { status: 'down', latency_ms: 1000.4 } } },
         },
       }),
@@ -104,7 +103,7 @@ export const healthOperation: Operation = {
 
 export const metricsOperation: Operation = {
   summary: 'Metrics for Prometheus',
-  description: 'Text format 0.0.4. With `METRICS_PORT` they are on that port and not here.',
+  description: 'Text format 0.0.4. With `METRICS_PORT` set, the metrics are on that port instead.',
   responses: {
     200: {
       description: 'One line for each series.',

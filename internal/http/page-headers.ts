@@ -1,6 +1,6 @@
 import type { MiddlewareContext } from '../core/request-state.ts'
 
-/** A page that shows the data of others runs our own scripts only, connects to this service only and stands in no frame. */
+/** The page may run only our scripts, connect only to this service, and not be shown in a frame. */
 const policy = (images: string) =>
   [
     "default-src 'none'",
@@ -13,10 +13,10 @@ const policy = (images: string) =>
     "frame-ancestors 'none'",
   ].join('; ')
 
-/** Swagger UI draws its arrows and locks from data: URLs in its style sheet. */
+/** Swagger UI has data: URLs for icons in its style sheet. */
 export const OWN_AND_DATA = "'self' data:"
 
-/** For all that a browser shows. `images`: where they may come from. */
+/** Sets the security headers of a page. `images`: the allowed sources of images. */
 export function setPageHeaders(ctx: MiddlewareContext, images = "'self'"): void {
   ctx.set({
     'Content-Security-Policy': policy(images),

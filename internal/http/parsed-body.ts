@@ -6,8 +6,8 @@ import { ServiceError } from '../core/service-error.ts'
 import { type BodyLimits, readWire, withDefaults } from './raw-body.ts'
 
 /**
- * As `rawBody`, and koa-bodyparser's `ctx.request.body` from the same chunks: for apps whose routes want it parsed
- * before anything else. (The parser alone keeps no bytes: its `rawBody` is decoded text.)
+ * Like `rawBody`, and also sets `ctx.request.body` with koa-bodyparser, from the same chunks. For apps that need the
+ * parsed body first. (koa-bodyparser alone does not keep the bytes: its `rawBody` is decoded text.)
  *
  * @throws ServiceError as `rawBody`, and `invalid_json`.
  * @example app.use(parsedBody()).use(verifySignature({ registry })).use(parsedJson())
@@ -16,16 +16,16 @@ export function parsedBody(limits: BodyLimits = {}): Middleware {
   const all = withDefaults(limits)
   const parse = bodyParser({ enableTypes: ['json'], jsonLimit: String(all.maxBodyBytes) })
   return middleware(async function parsedBody(ctx) {
-    // Both listen in this tick, before the first chunk can flow.
+    // Both add their listeners in this tick, before the first chunk.
     await Promise.all([readWire(ctx.req, all, ctx.state), parse(ctx, async () => {}).catch(asServiceError)])
     const { bytes } = required(ctx, 'body', 'parsedBody')
-    // The parser reads what is not UTF-8 as if it were something else: it would not be what was signed.
+    // koa-bodyparser replaces invalid UTF-8, and then the parsed body differs from the signed bytes.
     if (ctx.request.rawBody !== undefined && !isUtf8(bytes))
       throw new ServiceError('invalid_json', 'The body is not valid JSON: it is not valid UTF-8.')
   })
 }
 
-/** koa-bodyparser throws http-errors. */
+/** Converts the http-errors that koa-bodyparser throws. */
 function asServiceError(error: unknown): never {
   const status = error instanceof Error && 'status' in error ? error.status : undefined
   if (status === 413) throw new ServiceError('body_too_large', 'The body is too large.')

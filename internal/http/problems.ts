@@ -9,8 +9,8 @@ import { nameRequest } from './request-id.ts'
 export type ReportDefect = (ctx: MiddlewareContext, error: unknown) => void
 
 /**
- * Puts the problem document for what was thrown on `ctx`. Anything but a ServiceError and what `ctx.throw()` throws is a
- * defect of ours: it is reported with its cause and shown as a bare 500. Outages are reported too, for their cause.
+ * Writes the problem document of a thrown error to `ctx`. An error that is neither a ServiceError nor from `ctx.throw()`
+ * is a defect and becomes a generic 500. `report` is called with every error that becomes a 5xx.
  *
  * @example renderProblem(ctx, error, (cause) => console.error(cause))
  */
@@ -18,7 +18,7 @@ export function renderProblem(ctx: MiddlewareContext, thrown: unknown, report: R
   const { problem, status, headers, body } = problemResponse(thrown, ctx.state.requestId ?? '')
   ctx.state.problem = problem
   if (status >= 500) report(ctx, thrown)
-  // Another response is on its way, or half of one.
+  // A response was already started, so the connection must fail.
   if (ctx.res.headersSent) throw thrown
   ctx.status = status
   for (const name in headers) ctx.res.setHeader(name, headers[name] ?? '')
@@ -26,14 +26,14 @@ export function renderProblem(ctx: MiddlewareContext, thrown: unknown, report: R
 }
 
 export interface ProblemResponse {
-  /** undefined: of `ctx.throw()`. */
+  /** Undefined for an error of `ctx.throw()`. */
   problem: ServiceError | undefined
   status: number
   headers: Record<string, string | string[]>
   body: string
 }
 
-/** The whole response to what was thrown, for who has no `ctx` to put it on. */
+/** The response to a thrown error, for code without a Koa context. */
 export function problemResponse(thrown: unknown, requestId: string): ProblemResponse {
   if (isHttpError(thrown)) return httpProblem(thrown, requestId)
   const error = toServiceError(thrown)
@@ -45,7 +45,7 @@ export function problemResponse(thrown: unknown, requestId: string): ProblemResp
   }
 }
 
-/** RFC 9457, 4.2.1: a problem that says no more than its status. The code is the words of the status, such as `conflict`. */
+/** A problem with type `about:blank` (RFC 9457, 4.2.1). Its code is the name of the status, such as `conflict`. */
 function httpProblem(error: HttpError, requestId: string): ProblemResponse {
   const { status } = error
   const title = STATUS_CODES[status] ?? ''
@@ -62,14 +62,14 @@ function headersOf({ headers, retryAfterMs }: ServiceError): ProblemResponse['he
   return Object.assign(all, headers)
 }
 
-/** Whole seconds, rounded up, at least 1: RFC 9110 knows no smaller unit. */
+/** Whole seconds (RFC 9110), rounded up, at least 1. */
 function retryAfter(ms: number): string {
   return String(Math.max(1, Math.ceil(ms / 1000)))
 }
 
 function toServiceError(thrown: unknown): ServiceError {
   if (thrown instanceof ServiceError) return thrown
-  // Koa and the router refuse a path that is not percent-encoded UTF-8 with an error of this shape.
+  // Koa and the router throw such an error if a path is not percent-encoded UTF-8.
   if (
     thrown instanceof URIError ||
     (thrown instanceof Error && 'status' in thrown && thrown.status === 400)
@@ -79,22 +79,22 @@ function toServiceError(thrown: unknown): ServiceError {
   return new ServiceError('internal_error', 'The request could not be handled. The fault is on our side.')
 }
 
-const NOTHING: [ProblemCode, string] = ['not_found', 'There is nothing at this path.']
-/** What the router leaves behind where nothing responded. */
-const UNANSWERED: Record<number, [ProblemCode, string] | undefined> = {
-  404: NOTHING,
-  405: ['method_not_allowed', 'This path does not take this method; see Allow.'],
-  501: ['method_not_allowed', 'This path does not take this method; see Allow.'],
+const NOT_FOUND: [ProblemCode, string] = ['not_found', 'There is nothing at this path.']
+/** The problems for a status that the router sets without a body. */
+const STATUS_PROBLEMS: Record<number, [ProblemCode, string] | undefined> = {
+  404: NOT_FOUND,
+  405: ['method_not_allowed', 'This path does not support this method; see Allow.'],
+  501: ['method_not_allowed', 'This path does not support this method; see Allow.'],
 }
 
 /**
- * Turns whatever the middleware behind it throws, or leaves unanswered, into a problem document. Names the request where
- * `requestId` did not. `report` is called with what becomes a 5xx; by default it goes to standard error. `untilTurn` is
- * waited for before that, see `turnEnd`.
+ * Turns every error that a later middleware throws, and every request without a response, into a problem document. Sets
+ * the request id if `requestId` did not. `report` is called with every error that becomes a 5xx; by default it prints to
+ * standard error. `beforeRender`, if given, is awaited before each problem document; see `turnEnd`.
  *
  * @example app.use(problems((ctx, error) => logger.error({ err: error, request_id: ctx.state.requestId })))
  */
-export function problems(report: ReportDefect = printDefect, untilTurn?: () => Promise<void>): Middleware {
+export function problems(report: ReportDefect = printDefect, beforeRender?: () => Promise<void>): Middleware {
   const render = (ctx: MiddlewareContext, error: unknown) => renderProblem(ctx, error, report)
   return middleware(
     function problems(ctx) {
@@ -103,25 +103,25 @@ export function problems(report: ReportDefect = printDefect, untilTurn?: () => P
       return undefined
     },
     function rendered(ctx, thrown) {
-      const error = thrown ?? unanswered(ctx)
+      const error = thrown ?? noResponse(ctx)
       if (error === undefined) return undefined
-      if (untilTurn === undefined) return render(ctx, error)
-      return untilTurn().then(() => render(ctx, error))
+      if (beforeRender === undefined) return render(ctx, error)
+      return beforeRender().then(() => render(ctx, error))
     },
   )
 }
 
-/** Undefined for a request that got a response. */
-function unanswered(ctx: MiddlewareContext): ServiceError | undefined {
-  // A middleware behind has written the response to the connection by itself.
+/** The problem for a request without a response; undefined if there is a response. */
+function noResponse(ctx: MiddlewareContext): ServiceError | undefined {
+  // `respond === false`: a middleware has written the response directly.
   if (ctx.respond === false || ctx.res.headersSent || (ctx.body !== undefined && ctx.body !== null))
     return undefined
-  const problem = UNANSWERED[ctx.status]
+  const problem = STATUS_PROBLEMS[ctx.status]
   if (problem === undefined) return undefined
-  // To a method that it does not know the router says so at any path, also where there is nothing.
-  const nothing = ctx.status !== 404 && ctx.response.get('Allow') === ''
-  if (nothing) ctx.remove('Allow')
-  return new ServiceError(...(nothing ? NOTHING : problem))
+  // For an unknown method the router sets 501 at every path, also at paths without a route.
+  const isNotFound = ctx.status !== 404 && ctx.response.get('Allow') === ''
+  if (isNotFound) ctx.remove('Allow')
+  return new ServiceError(...(isNotFound ? NOT_FOUND : problem))
 }
 
 function printDefect({ state }: MiddlewareContext, error: unknown): void {
@@ -131,8 +131,8 @@ function printDefect({ state }: MiddlewareContext, error: unknown): void {
 let turn: Promise<void> | undefined
 
 /**
- * The end of this turn of the event loop: refusals sent after all requests of a turn cost less (9,500 of 401 a second,
- * not 6,400).
+ * Resolves at the end of this turn of the event loop. Refusals that are sent together cost less: 9,500 responses with 401
+ * a second instead of 6,400.
  */
 export function turnEnd(): Promise<void> {
   turn ??= new Promise((resolve) => {

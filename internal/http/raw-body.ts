@@ -6,24 +6,24 @@ import { isBodyWithheld } from './await-continue.ts'
 import { LINGER_MS } from './close-after-body.ts'
 
 export interface BodyLimits {
-  /** 65,536 by default. */
+  /** The most bytes of a body; 65,536 by default. */
   maxBodyBytes?: number
-  /** From the moment the headers are read until the whole body is there; 15,000 by default. */
+  /** The time from the end of the headers to the end of the body; 15,000 by default. */
   timeoutMs?: number
-  /** Takes a body with a Content-Encoding as the bytes that came, for who passes it on unread. */
+  /** Accepts a body with a Content-Encoding without decoding it, for a proxy that forwards it. */
   anyEncoding?: boolean
 }
 
 const MAX_BODY_BYTES = 65_536
-/** A client that sends a byte a second would hold a connection and a request for ever. */
+/** Without it, a client that sends a byte a second would occupy a connection for hours. */
 const TIMEOUT_MS = 15_000
 
 /**
- * Reads the body as it comes over the wire: what is signed, fingerprinted and, behind them, parsed.
+ * Reads the bytes of the body into `ctx.state.body`. They are what is signed, fingerprinted and parsed.
  *
  * @throws ServiceError `body_too_large`, `unsupported_media_type` (a Content-Encoding), `request_timeout`, or
- * `invalid_request` where the connection ends within the body; a plain Error where a middleware before it has read the
- * body, as body parsers do.
+ * `invalid_request` if the connection ends within the body. A plain Error if an earlier middleware, such as a body
+ * parser, has already read the body.
  * @example app.use(rawBody({ maxBodyBytes: 1_048_576 }))
  */
 export function rawBody(limits: BodyLimits = {}): Middleware {
@@ -42,7 +42,7 @@ export function withDefaults({
 }
 
 const EMPTY = Buffer.alloc(0)
-/** The limits of all requests, with their defaults. */
+/** The limits, with defaults filled in. */
 type Limits = Required<BodyLimits>
 
 export function readWire(req: ReadRequest, limits: Limits, state: RequestState): Promise<void> {
@@ -54,29 +54,29 @@ export function readWire(req: ReadRequest, limits: Limits, state: RequestState):
       state.body = new WireBody(EMPTY)
       return resolve()
     }
-    // While a middleware in front waited: no event would tell of it any more.
-    if (req.destroyed) return reject(endedWithin())
+    // The connection was lost while an earlier middleware waited; there will be no further event.
+    if (req.destroyed) return reject(connectionEnded())
     const reading = new Reading(req, limits, state, resolve, reject)
     if (headers['content-encoding'] !== undefined && !limits.anyEncoding) {
       const detail = 'Send the body without a Content-Encoding.'
       return reading.refuse(new ServiceError('unsupported_media_type', detail))
     }
     if (Number(length) > limits.maxBodyBytes) return reading.refuse(tooLarge(limits.maxBodyBytes))
-    // They are not taken off again: that costs more than to be called once more.
+    // The listeners are not removed: that costs more than a late call.
     req[READING] = reading
     req.on('data', onData).on('end', onEnd).on('close', onClose)
     process.nextTick(startTimer, reading, Number(length))
   })
 }
 
-/** Without a length there may be a body all the same: it ends where its stream does. */
+/** Whether there may be a body without Content-Length. */
 function isOpenEnded({ headers, httpVersionMajor }: IncomingMessage): boolean {
   // HTTP/2 has no Transfer-Encoding, and its clients often declare no length.
   return headers['transfer-encoding'] !== undefined || httpVersionMajor >= 2
 }
 
 const READING = Symbol('reading')
-/** The listeners are the same for all requests: functions of its own would live as long as each of them. */
+/** All requests share the same listener functions; closures for each request would cost memory. */
 type ReadRequest = IncomingMessage & { [READING]?: Reading }
 
 function onData(this: ReadRequest, chunk: Buffer): void {
@@ -92,8 +92,8 @@ function onClose(this: ReadRequest): void {
 }
 
 /**
- * Mostly the body came with the headers, and all of it has been read by the end of the tick: that needs no timer.
- * `req.complete` is not yet true: Node.js parses the end of the request after the callbacks of this tick.
+ * Usually the whole body arrives with the headers and is read by the end of the tick; then no timer is needed. The size
+ * is compared because `req.complete` is set only after the callbacks of this tick.
  */
 function startTimer(reading: Reading, length: number): void {
   if (reading.size !== length) reading.startTimer()
@@ -130,7 +130,7 @@ class Reading {
     if (this.#isSettled) return
     const { timeoutMs } = this.#limits
     this.#timer = setTimeout(() => {
-      const detail = `The body was not there within ${timeoutMs} ms.`
+      const detail = `The body did not arrive within ${timeoutMs} ms.`
       this.refuse(new ServiceError('request_timeout', detail, { headers: { Connection: 'close' } }))
     }, timeoutMs)
   }
@@ -157,7 +157,7 @@ class Reading {
 
   close(): void {
     if (this.#isSettled) return
-    this.refuse(endedWithin())
+    this.refuse(connectionEnded())
   }
 
   refuse(error: ServiceError): void {
@@ -173,7 +173,7 @@ class Reading {
   }
 }
 
-/** Closing a connection with unread bytes resets it, and the response may be lost: the rest is read for a while. */
+/** Reads and discards the rest for up to `LINGER_MS`: closing with unread bytes would reset the connection and could lose the response. */
 function discardRest(req: IncomingMessage): void {
   if (req.complete || req.destroyed || isBodyWithheld(req)) return
   req.resume()
@@ -181,8 +181,8 @@ function discardRest(req: IncomingMessage): void {
   req.once('end', () => clearTimeout(timer)).once('close', () => clearTimeout(timer))
 }
 
-function endedWithin(): ServiceError {
-  return new ServiceError('invalid_request', 'The connection ended before the body did.')
+function connectionEnded(): ServiceError {
+  return new ServiceError('invalid_request', 'The connection ended before the end of the body.')
 }
 
 function tooLarge(maxBodyBytes: number): ServiceError {

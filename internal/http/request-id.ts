@@ -3,11 +3,11 @@ import type { IncomingMessage } from 'node:http'
 import { middleware } from '../core/compose.ts'
 import type { Middleware, MiddlewareContext } from '../core/request-state.ts'
 
-/** A caller's own id is taken if it cannot do harm in a log line or a header. */
+/** The ids of clients that are accepted: safe in log lines and headers. */
 const ACCEPTED = /^[\w.-]{1,64}$/
 
 /**
- * Every response carries `X-Request-Id`: the caller's, or a new one.
+ * Sets `ctx.state.requestId` and the response header `X-Request-Id`: the client's id if it is valid, or a new UUID.
  *
  * @example app.use(requestId())
  */
@@ -17,7 +17,7 @@ export function requestId(): Middleware {
   })
 }
 
-/** Leaves the id in `ctx.state.requestId` and in the header. */
+/** Sets the id in `ctx.state.requestId` and in the response header. */
 export function nameRequest(ctx: MiddlewareContext): void {
   const id = requestIdOf(ctx.req)
   ctx.state.requestId = id

@@ -2,15 +2,15 @@ import Router from '@koa/router'
 import { type Composed, compose, fork, middleware } from '../core/compose.ts'
 import type { Middleware, MiddlewareContext, RequestState } from '../core/request-state.ts'
 
-/** A route with everything that a request for it passes. */
+/** A route with its middlewares. */
 export interface ServedRoute {
   method: 'GET' | 'POST' | 'DELETE'
-  /** With `:name` for each parameter. */
+  /** The pattern, with `:name` for each parameter. */
   path: string
   middlewares: readonly Middleware[]
 }
 
-/** Finds a route by method and path in a map; only paths with parameters or unusual spellings go through the router. */
+/** Finds routes by method and path in a map. Only paths with parameters or unusual spellings use the router. */
 export class RouteMap {
   readonly #exact = new Map<string, Map<string, Composed>>()
   readonly #router = new Router<RequestState>()
@@ -27,7 +27,7 @@ export class RouteMap {
     }
   }
 
-  /** Runs the route with this method and path, or what follows. */
+  /** Runs the route with exactly this method and path, or else the next middleware. */
   exact(): Middleware {
     return fork(({ req: { method = '', url = '' } }) => {
       const query = url.indexOf('?')
@@ -35,18 +35,18 @@ export class RouteMap {
     })
   }
 
-  /** Behind `exact`: the routes with parameters, other spellings of a path, HEAD. */
+  /** Comes after `exact`: routes with parameters, other spellings of a path, HEAD. */
   patterns() {
     return this.#router.routes()
   }
 
-  /** Behind `patterns`: 405 with `Allow` where a path has routes, but not with this method. */
+  /** Comes after `patterns`: 405 with `Allow` if the path has routes for other methods. */
   allowedMethods() {
     return this.#router.allowedMethods()
   }
 }
 
-/** Metrics and the log name requests by the pattern of their route. */
+/** Sets the pattern of the route, which metrics and the log use as its name. */
 function found(path: string): Middleware {
   return middleware(function found(ctx) {
     ctx.state.route = path
@@ -54,7 +54,7 @@ function found(path: string): Middleware {
   })
 }
 
-/** The pattern of the route that was found: one of a fixed set, so that metrics stay few. */
+/** The pattern of the matched route, or `unmatched`. A fixed set, which bounds the number of metrics. */
 export function routeFound(ctx: MiddlewareContext): string {
   return ctx.state.route ?? 'unmatched'
 }

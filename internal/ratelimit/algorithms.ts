@@ -1,31 +1,31 @@
 import type { Limit } from './rate-limits.ts'
 
 /**
- * The arithmetic of the limits; `limit.lua` is its mirror, and both run over test/vectors/ratelimit-vectors.json.
- * All times are Unix milliseconds, fractions allowed. One decision is three steps: `settle` brings the state to
- * `now` and uses nothing, `decide` only looks, `take` uses one. Nothing here knows a store or a clock.
+ * The arithmetic of the limits, without store and clock. `limit.lua` implements the same; both are tested with
+ * test/vectors/ratelimit-vectors.json. All times are Unix milliseconds and may have fractions. A decision has three
+ * steps: `settle` updates the state to `now`, `decide` reads it, `take` uses one.
  *
- * A clock that steps back counts as one that stands still: what lies in the future is moved to `now`, so that
- * no real window admits more and no client waits longer than a window (two, for fixed windows).
+ * A clock that steps back is treated as a clock that stands still: times in the future are set to `now`. So no real
+ * window admits more than its quota, and no client waits longer than one window (two, for fixed windows).
  */
 export type LimitState = SlidingWindow | TokenBucket | FixedWindow
 
 /**
- * Admission times, oldest first: exact, in any window of that length at most `quota`. It costs 8 bytes an
- * admission here and 10 in Redis, so a quota in the hundred thousands is better served by a token bucket.
+ * Admission times, oldest first. Exact: any window of that length has at most `quota` admissions. Each admission costs
+ * 8 bytes here and 10 in Redis; for a quota above 100,000 use a token bucket.
  */
 interface SlidingWindow {
   readonly algorithm: 'sliding-window'
   times: number[]
-  /** Index of the oldest that still counts; what is before it is cut off now and then, all at once. */
+  /** Index of the oldest time that still counts. The times before it are removed in batches. */
   head: number
 }
 
-/** `credit` is tokens × windowMs, so that whole numbers stay whole: a token costs windowMs, a millisecond brings quota. */
+/** `credit` is tokens × windowMs, which keeps it an integer: a token costs windowMs, each millisecond adds quota. */
 interface TokenBucket {
   readonly algorithm: 'token-bucket'
   credit: number
-  /** When `credit` was right. */
+  /** The time for which `credit` was computed. */
   at: number
 }
 
@@ -36,18 +36,18 @@ interface FixedWindow {
   used: number
 }
 
-/** Where a limit stands. */
+/** The state of a limit, as shown to clients. */
 export interface Standing {
-  /** True if the limit admits one more (before `take`). */
+  /** Whether the limit admits one more request (before `take`). */
   allowed: boolean
-  /** The most that `remaining` can be: quota, or burst of a token bucket. */
+  /** The maximum of `remaining`: the quota, or the burst of a token bucket. */
   limit: number
   remaining: number
-  /** Whole milliseconds until `remaining` grows; 0 if it is full (a fixed window: until it ends). */
+  /** Whole milliseconds until `remaining` grows; 0 if it is at its maximum. For a fixed window: until the window ends. */
   resetAfterMs: number
-  /** The same as a time. */
+  /** The same as a time, in Unix milliseconds. */
   resetAtMs: number
-  /** Whole milliseconds until the limit admits one again; 0 if allowed. */
+  /** Whole milliseconds until the limit admits a request again; 0 if allowed. */
   retryAfterMs: number
 }
 
@@ -62,7 +62,7 @@ export function freshState(limit: Limit, now: number): LimitState {
   }
 }
 
-/** Drops what has expired and repairs what lies in the future. Must come before the other steps. O(1) amortised. */
+/** Removes expired times and sets times in the future to `now`. Must be called before the other steps. O(1) amortised. */
 export function settle(limit: Limit, state: LimitState, now: number): void {
   switch (state.algorithm) {
     case 'sliding-window': {
@@ -79,17 +79,17 @@ export function settle(limit: Limit, state: LimitState, now: number): void {
       state.at = Math.min(state.at, now)
       return
     case 'fixed-window':
-      // Back by a little over the edge: the later window goes on, or its quota would be given twice.
+      // If the clock stepped back into the previous window, the later window continues; otherwise its quota could be used twice.
       state.start = Math.min(state.start, windowStart(limit, now) + limit.windowMs)
   }
 }
 
-/** Looks at a settled state. */
+/** Reads a settled state. */
 export function decide(limit: Limit, state: LimitState, now: number): Standing {
   switch (state.algorithm) {
     case 'sliding-window': {
       const count = state.times.length - state.head
-      // With a quota that was lowered meanwhile, more than one must leave before one is free.
+      // After the quota was lowered, several admissions must expire before one is free.
       const next = state.head + Math.max(0, count - limit.quota)
       const resetAfterMs = count === 0 ? 0 : Math.ceil(at(state.times, next) + limit.windowMs - now)
       return standing(limit.quota, Math.max(0, limit.quota - count), resetAfterMs, now)
@@ -109,7 +109,7 @@ export function decide(limit: Limit, state: LimitState, now: number): Standing {
   }
 }
 
-/** Uses one of a settled state that admits one. */
+/** Uses one admission. The state must be settled and must admit one. */
 export function take(limit: Limit, state: LimitState, now: number): void {
   switch (state.algorithm) {
     case 'sliding-window':
@@ -127,8 +127,8 @@ export function take(limit: Limit, state: LimitState, now: number): void {
   }
 }
 
-/** From when on the state says no more than a fresh one, so that it may be forgotten. */
-export function forgettableAt(limit: Limit, state: LimitState): number {
+/** The time from which the state equals a fresh one, so that it can be deleted. */
+export function expiresAt(limit: Limit, state: LimitState): number {
   switch (state.algorithm) {
     case 'sliding-window':
       return (state.times.at(-1) ?? Number.NEGATIVE_INFINITY) + limit.windowMs
@@ -155,7 +155,7 @@ function creditAt(limit: Limit, state: TokenBucket, now: number): number {
   return Math.min(limit.burst * limit.windowMs, state.credit + (now - state.at) * limit.quota)
 }
 
-/** The window that counts at `now`: the one of the state, or a fresh one after its end. */
+/** The window at `now`: the one of the state, or a fresh one after its end. */
 function windowAt(limit: Limit, state: FixedWindow, now: number): { start: number; used: number } {
   const start = windowStart(limit, now)
   return state.start < start ? { start, used: 0 } : state

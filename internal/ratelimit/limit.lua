@@ -1,23 +1,23 @@
--- Evaluates n limits for one request: uses one of each, or none of any. Mirror of algorithms.ts.
+-- Evaluates n limits for one request: uses one of each limit, or none at all. Implements the same as algorithms.ts.
 --
--- KEYS[i]              state of limit i; all share one hash tag
+-- KEYS[i]              state of limit i; all have the same hash tag
 -- ARGV[1]              'take', or 'peek' to use none
 -- ARGV[4i-2 .. 4i+1]   limit i: algorithm, quota, window in ms, burst
--- ARGV[4n+2]           '' = the clock is TIME; tests give Unix ms with up to three decimals
+-- ARGV[4n+2]           the time in Unix ms, with up to three decimals (tests); '' for the clock of Redis
 --
--- Returns a flat list, four for each limit: 'allowed' or 'refused', remaining (after this use, if it was taken),
--- whole ms until remaining grows, and when that is in Unix ms. Taken if none of them is 'refused'.
+-- Returns a flat list with four values for each limit: 'allowed' or 'refused', remaining (after this use, if it was
+-- taken), whole ms until remaining grows, and that time in Unix ms. One of each is taken if none is 'refused'.
 --
--- State: sliding-window  LIST of admission times, newest first, whole microseconds (Redis packs those into 10 bytes)
+-- State: sliding-window  LIST of admission times, newest first, in whole microseconds (Redis stores each in 10 bytes)
 --        token-bucket    'credit at': credit is tokens x window; ms
 --        fixed-window    'used start': start in ms
--- Each expires by itself when it says no more than a missing key.
+-- Each key expires when its state equals that of a missing key.
 
 local call = redis.call
--- Expiry has its own clock, read before TIME: state must never go before its window has passed.
+-- Redis reads the clock for expiry before TIME. The slack prevents that state expires before its window ends.
 local SLACK_MS = 1000
 
--- Of the call that is being evaluated.
+-- The time of the current call: ms, and whole microseconds as text.
 local now, now_text
 
 local function pair(key)
@@ -27,7 +27,7 @@ local function pair(key)
   return tonumber(first), tonumber(second)
 end
 
--- %.17g brings a double back exactly.
+-- %.17g preserves a double exactly.
 local function keep_pair(key, first, second, ...)
   call('SET', key, string.format('%.17g %.17g', first, second), ...)
 end
@@ -36,25 +36,25 @@ local function ttl(ms) return string.format('%d', math.ceil(ms) + SLACK_MS) end
 
 local sliding = {}
 
--- The k-th newest (from 0) or, if negative, the -k-th oldest admission, ms. A list can vanish within a script: until Redis 7.0
--- PEXPIRE counts from the clock as it is, while expiry is decided by the time at which the script began: a clock that steps
--- back in between lets the list end before the script does. What was in it counts as admitted now, as all that lies in the future does.
+-- The time of an admission in ms: the k-th newest (from 0) or, for negative k, the -k-th oldest.
+-- A list can expire within a script: before Redis 7.0 PEXPIRE uses the current clock, while expiry uses the time at which
+-- the script began, so a clock that steps back in between can expire the list. A missing admission counts as admitted now.
 local function admission(limit, k)
   local us = call('LINDEX', limit.key, k)
   return us and us / 1000 or now
 end
 
-local function left(limit, admitted) return admitted + limit.window - now <= 0 end
+local function has_left(limit, admitted) return admitted + limit.window - now <= 0 end
 
--- How many of the oldest have left the window: doubling steps, then halving, so that a big log
--- that expires at once costs few commands. The oldest is known to have left.
+-- How many admissions have left the window; at least one has. Doubling steps, then binary search, so that a long list
+-- costs few commands.
 local function expired(limit)
   local gone, step = 1, 2
-  while step <= limit.count and left(limit, admission(limit, -step)) do gone, step = step, step * 2 end
+  while step <= limit.count and has_left(limit, admission(limit, -step)) do gone, step = step, step * 2 end
   local stays = math.min(step, limit.count + 1)
   while stays - gone > 1 do
     local middle = math.floor((gone + stays) / 2)
-    if left(limit, admission(limit, -middle)) then gone = middle else stays = middle end
+    if has_left(limit, admission(limit, -middle)) then gone = middle else stays = middle end
   end
   return gone
 end
@@ -70,7 +70,7 @@ function sliding.settle(limit)
     call('PEXPIRE', limit.key, ttl(limit.window))
   end
   limit.oldest = admission(limit, -1)
-  if not left(limit, limit.oldest) then return end
+  if not has_left(limit, limit.oldest) then return end
   local gone = expired(limit)
   call('LTRIM', limit.key, 0, -gone - 1)
   limit.count = limit.count - gone
@@ -141,7 +141,7 @@ end
 
 local algorithms = { ['sliding-window'] = sliding, ['token-bucket'] = bucket, ['fixed-window'] = fixed }
 
--- By key, as the calls before have left them: many calls of one command ask for the same limit at the same time.
+-- Settled states by key: the calls of one batch often evaluate the same limit at the same time.
 local settled = {}
 
 local function settle(key, algorithm, quota, window, burst)

@@ -1,14 +1,14 @@
 import type { Standing } from './algorithms.ts'
 import type { Limit, Scope } from './rate-limits.ts'
 
-/** Whose request it is, in the words of the service: nothing here is taken from the request unchecked. */
+/** What a request is counted for. Every value is verified: nothing is taken unchecked from the request. */
 export interface Subject {
   /** The authenticated client: `[A-Za-z0-9._-]{1,64}`. */
   client: string
   ip: string
-  /** The route's pattern, not the path as sent, e.g. `POST /orders`. */
+  /** The pattern of the route, not the path as sent, e.g. `POST /orders`. */
   route: string
-  /** Name of the rule set (`orders`, `pay`, `v1`, or `all` when one set replaces them): two sets share no quota. */
+  /** The name of the rule set (`orders`, `pay`, `v1`, or `all` if one set replaces them). Sets share no quota. */
   group: string
 }
 
@@ -20,20 +20,20 @@ export interface LimitStatus extends Standing {
 export interface Decision {
   /** True if every limit admits the request. */
   allowed: boolean
-  /** One a limit, in the order given; `remaining` counts the request itself if it was admitted. */
+  /** One for each limit, in the given order. `remaining` already counts this request if it was admitted. */
   statuses: readonly LimitStatus[]
-  /** If refused, the limit with the longest wait, else the one with the least remaining; undefined: there are no limits. */
+  /** If refused, the limit with the longest wait; otherwise the one with the least remaining. Undefined without limits. */
   tightest: LimitStatus | undefined
 }
 
 export interface Limiter {
   /**
-   * Evaluates all limits in one atomic step: uses one of each, or none of any. Concurrent calls, from any number
-   * of processes that share the store, never admit more than the limits allow. Rejects with `store_unavailable`
-   * within the store's deadline; a request that is then refused may have used its share.
+   * Evaluates all limits in one atomic step: uses one of each limit, or none at all. Concurrent calls, from any number of
+   * processes with the same store, never admit more than the limits allow. Rejects with `store_unavailable` within the
+   * deadline of the store; such a request may have used one of each limit.
    */
   decide(limits: readonly Limit[], subject: Subject): Promise<Decision>
-  /** The same response for a request that is only thought of; uses none. */
+  /** The decision that `decide` would make now, without using the limits. */
   peek(limits: readonly Limit[], subject: Subject): Promise<Decision>
 }
 
@@ -49,8 +49,8 @@ function isTighter(one: LimitStatus, other: LimitStatus): boolean {
 }
 
 /**
- * The name of the state of a limit for a subject. Window and algorithm are in it: other limits begin afresh. The subject
- * comes last and a client has no colon, so that names are unique.
+ * The key of the state of a limit for a subject. It includes window and algorithm, so that a changed limit starts with a
+ * fresh state. The subject comes last and a client has no colon, so keys are unique.
  */
 export function stateKey(limit: Limit, subject: Subject): string {
   return `${subject.group}:${limit.scope}:${limit.windowMs}:${limit.algorithm}:${counted(limit.scope, subject)}`

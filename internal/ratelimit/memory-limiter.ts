@@ -1,41 +1,33 @@
-import {
-  decide,
-  forgettableAt,
-  freshState,
-  type LimitState,
-  type Standing,
-  settle,
-  take,
-} from './algorithms.ts'
+import { decide, expiresAt, freshState, type LimitState, type Standing, settle, take } from './algorithms.ts'
 import { type Decision, decision, type Limiter, type LimitStatus, type Subject, stateKey } from './limiter.ts'
 import type { Limit } from './rate-limits.ts'
 
 interface Entry {
   state: LimitState
-  /** From then on it says no more than no entry. */
-  forgettableAt: number
+  /** The time from which the entry can be deleted, in Unix milliseconds. */
+  expiresAt: number
 }
 
 export interface MemoryLimiterOptions {
   /** Unix milliseconds; `Date.now` by default. */
   now?: () => number
-  /** More subjects than this at once push the longest unused one out, which then starts afresh. */
+  /** With more entries than this, the least recently used one is deleted and starts afresh; 1,000,000 by default. */
   maxEntries?: number
 }
 
-/** About 200 MB with short logs. Clients are few; so many subjects can only be addresses. */
+/** About 200 MB with short logs. Only a limit of scope `ip` can have so many subjects. */
 const MAX_ENTRIES = 1_000_000
-/** Entries looked at for each limit decided: more than one, so that the dead are never more than a fraction. */
+/** Entries checked for expiry for each evaluated limit: more than one, so that expired entries stay a small fraction. */
 const SWEEP = 4
 
 /**
- * Counts in this process, for one process or for the time that Redis is away. A decision runs without a pause,
- * which makes it atomic. Expired entries are swept a few at a time by the decisions themselves: no timer, no stall.
+ * Counts in this process: for a single process, or while Redis is unreachable. A decision is synchronous and therefore
+ * atomic. Each decision also deletes a few expired entries, so that no timer is needed.
  */
 export class MemoryLimiter implements Limiter {
   readonly #now: () => number
   readonly #maxEntries: number
-  /** The longest unused first. */
+  /** Least recently used first. */
   readonly #entries = new Map<string, Entry>()
   #sweep = this.#entries.entries()
 
@@ -44,7 +36,7 @@ export class MemoryLimiter implements Limiter {
     this.#maxEntries = options.maxEntries ?? MAX_ENTRIES
   }
 
-  /** States held at the moment. */
+  /** The number of entries. */
   get size(): number {
     return this.#entries.size
   }
@@ -71,7 +63,7 @@ export class MemoryLimiter implements Limiter {
       meters.map(({ limit, key, state, before }) => {
         if (!taken) return statusOf(limit, before)
         take(limit, state, now)
-        this.#keep(key, { state, forgettableAt: forgettableAt(limit, state) })
+        this.#keep(key, { state, expiresAt: expiresAt(limit, state) })
         const status = statusOf(limit, decide(limit, state, now))
         status.allowed = true
         status.retryAfterMs = 0
@@ -88,7 +80,7 @@ export class MemoryLimiter implements Limiter {
     if (!oldest.done) this.#entries.delete(oldest.value)
   }
 
-  /** Goes on where it stopped; a Map's iterator stays valid while entries come, go and move to the end. */
+  /** Continues where the last call stopped. The iterator of a Map stays valid while entries are added and deleted. */
   #forget(steps: number, now: number): void {
     for (let step = 0; step < steps; step++) {
       const next = this.#sweep.next()
@@ -97,12 +89,12 @@ export class MemoryLimiter implements Limiter {
         return
       }
       const [key, entry] = next.value
-      if (entry.forgettableAt <= now) this.#entries.delete(key)
+      if (entry.expiresAt <= now) this.#entries.delete(key)
     }
   }
 }
 
-/** Member by member: V8 takes microseconds where members stand behind a spread. */
+/** Without a spread, which costs microseconds in V8. */
 function statusOf(limit: Limit, standing: Standing): LimitStatus {
   return {
     name: limit.name,
@@ -117,7 +109,7 @@ function statusOf(limit: Limit, standing: Standing): LimitStatus {
 }
 
 /**
- * Counts in this process.
+ * A limiter that counts in this process.
  *
  * @example rateLimit({ limiter: memoryLimiter(), limits: 'client=10/60s', route: 'POST /bookings' })
  */

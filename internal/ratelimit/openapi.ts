@@ -5,14 +5,14 @@ import { ALGORITHMS, SCOPES } from './rate-limits.ts'
 
 const count = { type: 'integer', minimum: 0 }
 
-/** May they, now. */
+/** The rate limit middleware in the API description. */
 export const rateLimitApi: MiddlewareApi = {
   problems: ['rate_limited', 'store_unavailable'],
   headers: {
     'X-RateLimit-Limit': { description: 'Quota of the tightest limit.', schema: count, example: 10 },
-    'X-RateLimit-Remaining': { description: 'What is left of it.', schema: count, example: 7 },
+    'X-RateLimit-Remaining': { description: 'How many requests it still admits.', schema: count, example: 7 },
     'X-RateLimit-Reset': {
-      description: 'When it is whole again, Unix seconds.',
+      description: 'When more requests become available, in Unix seconds.',
       schema: count,
       example: 1767225660,
     },
@@ -23,7 +23,7 @@ export const rateLimitApi: MiddlewareApi = {
     },
     RateLimit: {
       description:
-        'Where each of them stands: what remains, and seconds until it is whole again (IETF draft).',
+        'For each of them: the remaining requests, and the seconds until more become available (IETF draft).',
       schema: { type: 'string' },
       example: '"client";r=7;t=42',
     },
@@ -36,19 +36,19 @@ const limit = z.object({
   name: z.string(),
   scope: z.enum(SCOPES).meta({ description: 'What it counts; `endpoint`: a client on one route' }),
   algorithm: z.enum(ALGORITHMS),
-  quota: whole.meta({ description: 'Requests in the window; tokens that flow in during it' }),
+  quota: whole.meta({ description: 'Requests in the window; for a token bucket the tokens added in it' }),
   window_ms: whole,
-  burst: whole.optional().meta({ description: 'What a token bucket holds when it is full' }),
+  burst: whole.optional().meta({ description: 'The capacity of a token bucket' }),
   remaining: whole,
   allowed: z.boolean().meta({ description: 'Whether it admits one more request now' }),
   reset_at: z.iso.datetime().meta({ description: 'When `remaining` grows' }),
-  reset_after_ms: whole.meta({ description: 'The same as a wait' }),
-  retry_after_ms: whole.meta({ description: 'Until it admits a request again; 0 if it does now' }),
+  reset_after_ms: whole.meta({ description: 'The same as a wait in milliseconds' }),
+  retry_after_ms: whole.meta({ description: 'Wait until it admits a request again; 0 if it does now' }),
 })
 
 const rateLimits = z.object({
-  limits: z.array(limit).meta({ description: 'Empty where nothing is limited' }),
-  tightest: z.string().nullable().meta({ description: 'The `name` of the limit to mind most' }),
+  limits: z.array(limit).meta({ description: 'Empty if there are no limits' }),
+  tightest: z.string().nullable().meta({ description: 'The `name` of the limit that refuses first' }),
 })
 
 const ms = z.number().min(0)
@@ -56,28 +56,30 @@ const ms = z.number().min(0)
 const retryConfig = z.object({
   max_attempts: z.int().min(1).meta({ description: 'Including the first' }),
   base_delay_ms: ms.meta({ description: 'Ceiling of the wait before the first retry' }),
-  max_delay_ms: ms.meta({ description: 'No ceiling is higher' }),
-  multiplier: z.number().min(1).meta({ description: 'Of the ceiling from one retry to the next' }),
-  jitter: z.literal('full').meta({ description: 'Draw each wait evenly from 0 to its ceiling' }),
+  max_delay_ms: ms.meta({ description: 'Maximum of the ceiling' }),
+  multiplier: z.number().min(1).meta({ description: 'Growth of the ceiling from one retry to the next' }),
+  jitter: z
+    .literal('full')
+    .meta({ description: 'Each wait is a uniform random value from 0 to its ceiling' }),
   attempt_timeout_ms: ms.meta({ description: 'From sending to the last byte of the response' }),
   deadline_ms: ms.meta({ description: 'For all attempts and waits' }),
   honour_retry_after: z
     .boolean()
-    .meta({ description: 'Wait at least `retry_after_ms` (or Retry-After), and the drawn wait on top' }),
+    .meta({ description: 'Wait `retry_after_ms` (or Retry-After) plus the random wait' }),
   retry_on: z.object({
     statuses: z.array(z.int()).meta({ description: 'Unless the problem says `"retryable": false`' }),
-    codes: z
-      .array(z.string())
-      .meta({ description: '`network_error`: the connection failed; `timeout`: no response came in time' }),
+    codes: z.array(z.string()).meta({
+      description: '`network_error`: the connection failed; `timeout`: no response arrived in time',
+    }),
   }),
   example_delays_ms: z.array(ms).meta({ description: 'The ceiling of each wait' }),
   example_delays_with_jitter_ms: z
     .array(ms)
-    .meta({ description: 'The waits of one request, as they may be drawn' }),
+    .meta({ description: 'An example of the random waits of one request' }),
 })
 
 export const limitsApi: RoomApi = {
-  tag: { name: 'Limits and retries', description: 'For clients that pace themselves.' },
+  tag: { name: 'Limits and retries', description: 'For clients that control their own rate.' },
   schemas: { RateLimits: rateLimits, RateLimit: limit, RetryConfig: retryConfig },
 }
 
@@ -85,16 +87,16 @@ const RESET = '2026-01-01T00:01:00.000Z'
 const ALL = { allowed: true, retry_after_ms: 0 }
 
 export const rateLimitsOperation: Operation = {
-  summary: 'Where you stand in each limit',
+  summary: 'The state of each of your limits',
   description:
-    'Before your next `POST /api/v1/payments`. It uses nothing of any limit, and gets a response also when one is used up.',
+    'The limits that apply to your next `POST /api/v1/payments`. This request uses no limit and is never refused by one.',
   responses: {
     200: {
       description: 'The limits, in the order of `RateLimit-Policy`.',
       headers: rateLimitApi.headers ?? {},
       content: jsonContent('RateLimits', {
         standing: {
-          summary: 'A window that was used, and a full bucket',
+          summary: 'A partly used window and a full token bucket',
           value: {
             limits: [
               {
@@ -124,7 +126,7 @@ export const rateLimitsOperation: Operation = {
             tightest: 'endpoint',
           },
         },
-        unlimited: { summary: 'Nothing is limited', value: { limits: [], tightest: null } },
+        unlimited: { summary: 'No limits', value: { limits: [], tightest: null } },
       }),
     },
   },
@@ -134,7 +136,7 @@ export const rateLimitsOperation: Operation = {
 export const retryConfigOperation: Operation = {
   summary: 'How to retry',
   description:
-    'What the client for partners does by itself. Retry with the same key and the same bytes; a problem that says `"retryable": false` ends it.',
+    'What the SDK does by itself. Retry with the same key and the same bytes; stop at a problem with `"retryable": false`.',
   responses: {
     200: {
       description: 'The same for every client, until the next version of the service.',
@@ -147,7 +149,7 @@ export const retryConfigOperation: Operation = {
       },
       content: jsonContent('RetryConfig', {
         recommended: {
-          summary: 'What is recommended',
+          summary: 'The recommended values',
           value: {
             max_attempts: 10,
             base_delay_ms: 200,

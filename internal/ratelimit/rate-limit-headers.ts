@@ -2,7 +2,7 @@ import type { MiddlewareContext } from '../core/request-state.ts'
 import type { Decision, LimitStatus } from './limiter.ts'
 import type { Limit } from './rate-limits.ts'
 
-/** `X-RateLimit-*` of the tightest limit, `RateLimit` and `RateLimit-Policy` (draft-ietf-httpapi-ratelimit-headers) of all. */
+/** Sets `X-RateLimit-*` for the tightest limit, and `RateLimit` and `RateLimit-Policy` (draft-ietf-httpapi-ratelimit-headers) for all limits. */
 export function rateLimitHeaders(limits: readonly Limit[]) {
   const policies = limits.map(policy).join(', ')
   return function setRateLimitHeaders(
@@ -23,7 +23,7 @@ export function rateLimitHeaders(limits: readonly Limit[]) {
   }
 }
 
-/** The draft knows whole seconds only: a shorter window is called one second. */
+/** The draft has only whole seconds, so windows are rounded up. */
 function policy(limit: Limit): string {
   const burst = limit.burst === limit.quota ? '' : `;burst=${limit.burst}`
   return `"${limit.name}";q=${limit.quota};w=${seconds(limit.windowMs)}${burst}`

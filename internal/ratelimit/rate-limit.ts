@@ -10,35 +10,35 @@ import { type Limit, parseRateLimits, type Scope } from './rate-limits.ts'
 
 export interface AppliedLimits {
   limiter: Limiter
-  /** What applies to this route; none: the middleware does nothing. */
+  /** The limits of this route; without limits the middleware does nothing. */
   limits: readonly Limit[]
-  /** Name of the rule set; routes with the same one share its quotas. */
+  /** The name of the rule set. Routes with the same group share its quotas. */
   group: string
-  /** The route's pattern, e.g. `POST /orders`: what `endpoint` counts. */
+  /** The pattern of the route, e.g. `POST /orders`, which scope `endpoint` counts by. */
   route: string
   ownLimits?: OwnLimits | undefined
 }
 
 export interface RateLimitOptions {
-  /** Counts; by default one of its own in this process. */
+  /** Counts the requests; by default a new `memoryLimiter()`. */
   limiter?: Limiter
-  /** What applies to this route, as text (see `parseRateLimits`) or parsed; none: every request passes. */
+  /** The limits of this route, as text (see `parseRateLimits`) or parsed. Without limits every request is admitted. */
   limits: readonly Limit[] | string
-  /** The route's pattern, e.g. `POST /orders`: what `endpoint` counts. */
+  /** The pattern of the route, e.g. `POST /orders`, which scope `endpoint` counts by. */
   route: string
-  /** Name of the rule set; routes with the same one and the same limiter share its quotas. `route` by default. */
+  /** The name of the rule set; `route` by default. Routes with the same group and limiter share its quotas. */
   group?: string
-  /** What a client has in place of the limits of scope `client` and `endpoint`; by default no client has. */
+  /** A client's own limits, which replace those of scope `client` and `endpoint`; by default no client has any. */
   ownLimits?: OwnLimits
-  /** Told once a request, with the scope of the tightest limit. */
+  /** Called once for each request, with the scope of the tightest limit. */
   onDecision?: (scope: Scope, decision: 'allowed' | 'refused') => void
 }
 
 /**
- * Lets a request pass, or refuses it with 429 `rate_limited`. Must come after the middleware that sets the caller, so
- * that an unauthenticated request uses nothing. The headers stay on `ctx` when it refuses.
+ * Admits a request, or refuses it with 429 `rate_limited`. It must come after the middleware that sets the caller, so
+ * that an unauthenticated request uses no quota. It sets the rate limit headers in both cases.
  *
- * @throws ServiceError `rate_limited`, or `store_unavailable` where the limiter's store is away.
+ * @throws ServiceError `rate_limited`, or `store_unavailable` if the store of the limiter is unreachable.
  * @example app.use(rateLimit({ limits: 'client=10/60s', route: 'POST /bookings' }))
  */
 export function rateLimit(options: RateLimitOptions): StepMiddleware {
@@ -69,7 +69,7 @@ export function rateLimit(options: RateLimitOptions): StepMiddleware {
     setHeaders: ReturnType<typeof rateLimitHeaders>,
   ): void {
     const { tightest } = decision
-    // Nothing is known of the limits while their store is away and the setting is `open`.
+    // There are no statuses while the store is unreachable and the setting is `open`.
     if (tightest === undefined) return
     setHeaders(ctx, decision, tightest)
     onDecision?.(tightest.scope, decision.allowed ? 'allowed' : 'refused')

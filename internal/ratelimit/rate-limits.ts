@@ -7,24 +7,24 @@ export type Algorithm = (typeof ALGORITHMS)[number]
 
 /** One limit of a rule set. */
 export interface Limit {
-  /** Unique in its rule set, used as policy name in headers: the scope, or `scope-window` where it occurs twice. */
+  /** The policy name in headers, unique in its rule set: the scope, or `scope-window` if the scope has several limits. */
   readonly name: string
   readonly scope: Scope
-  /** Admissions in `windowMs`; for a token bucket the tokens that flow in during that time. */
+  /** Admissions in `windowMs`; for a token bucket, the tokens that are added in that time. */
   readonly quota: number
   readonly windowMs: number
   readonly algorithm: Algorithm
-  /** What a token bucket holds when full; equals `quota` for the other algorithms. */
+  /** The capacity of a token bucket; equals `quota` for the other algorithms. */
   readonly burst: number
 }
 
-/** Keeps every product of the arithmetic within the whole numbers that a double holds (with `MAX_WINDOW_MS`). */
+/** With `MAX_WINDOW_MS`, keeps every product of the arithmetic below 2^53, where a double is exact. */
 const MAX_COUNT = 1_000_000
-/** 31 days: a longer window is billing, not a rate limit. */
+/** 31 days: longer windows are for billing, not for rate limits. */
 const MAX_WINDOW_MS = 31 * 24 * 3_600_000
 const UNITS_MS: Record<string, number> = { ms: 1, s: 1_000, m: 60_000, h: 3_600_000 }
 
-/** As `parseRateLimits`, for one client: scopes `client` and `endpoint` only. */
+/** Like `parseRateLimits`, for one client: accepts only the scopes `client` and `endpoint`. */
 export function parseClientLimits(text: string): readonly Limit[] {
   const limits = parseRateLimits(text)
   const other = limits.find(({ scope }) => scope !== 'client' && scope !== 'endpoint')
@@ -40,9 +40,9 @@ interface Item extends Omit<Limit, 'name'> {
 }
 
 /**
- * Parses `RATE_LIMITS`: a comma list of `scope=quota/window[:algorithm[:burst]]`, or `none` for no limits.
+ * Parses `RATE_LIMITS`: a comma-separated list of `scope=quota/window[:algorithm[:burst]]`, or `none`.
  *
- * @throws One Error that tells every fault: the item, the rule and the value.
+ * @throws One Error that lists every fault with the item, the rule and the value.
  * @example const limits = parseRateLimits('client=600/60s,endpoint=100/10s:token-bucket:20')
  */
 export function parseRateLimits(text: string): readonly Limit[] {
@@ -59,7 +59,9 @@ export function parseRateLimits(text: string): readonly Limit[] {
   items.forEach((item, index) => {
     const twin = items.findIndex((other) => other.scope === item.scope && other.windowMs === item.windowMs)
     if (twin !== index)
-      faults.push(`"${item.text}": a scope has one limit a window, but "${items[twin]?.text}" is there too`)
+      faults.push(
+        `"${item.text}": a scope may have one limit for each window, but there is also "${items[twin]?.text}"`,
+      )
   })
   if (faults.length > 0) throw new Error(faults.join('; '))
   return items.map((item) => {

@@ -5,43 +5,43 @@ import { type Decision, decision, type Limiter, type LimitStatus, type Subject, 
 import type { Limit } from './rate-limits.ts'
 
 const LIMIT = loadScript(new URL('./limit.lua', import.meta.url))
-/** Values that the script returns for each limit. */
-const RESPONSES_EACH = 4
+/** The number of values that the script returns for each limit. */
+const VALUES_PER_LIMIT = 4
 
 export interface RedisLimiterOptions {
-  /** Start of every key. */
+  /** The prefix of every key; `oncekey:limit` by default. */
   prefix?: string
-  /** Unix milliseconds in place of Redis' own clock: tests move it. */
+  /** Unix milliseconds, used instead of the clock of Redis; for tests. */
   now?: () => number
 }
 
 /**
- * A refusal holds until a use has left its window, and no longer than this: Redis may have lost its state meanwhile, and
- * what other limits of the request have left changes.
+ * The longest time for which a refusal is cached. It is limited because Redis may lose its state, and because the other
+ * limits of the request change.
  */
-const REFUSED_FOR_MS = 1_000
-/** More refused subjects than this push out those that have not come for longest: Redis is asked for them again. */
+const MAX_REFUSAL_MS = 1_000
+/** The most cached refusals; with more, the least recently used is dropped and Redis decides again. */
 const MAX_REFUSED = 1_000
 
-/** The subject was refused a moment ago. Times are those of `performance.now()`. */
+/** A cached refusal. Times are those of `performance.now()`. */
 interface Refusal {
   limits: readonly Limit[]
   statuses: readonly LimitStatus[]
-  askedMs: number
+  startMs: number
   untilMs: number
 }
 
 /**
- * Counts in Redis for all processes, one script call a decision, by the clock of Redis. Lost state: quotas start afresh.
- * Who was refused a moment ago is refused here: clients that retry at once cost Redis nothing.
+ * Counts in Redis for all processes, with one script call for each decision, by the clock of Redis. If Redis loses its
+ * state, quotas start afresh. A refusal is cached for a short time, so that clients that retry at once cost Redis nothing.
  */
 export class RedisLimiter implements Limiter {
   readonly #redis: RedisConnection
   readonly #prefix: string
   readonly #now: (() => number) | undefined
-  /** By the keys of the limits. */
+  /** Cached refusals by the keys of their limits. */
   readonly #refused = new LRUCache<string, Refusal>({ max: MAX_REFUSED })
-  /** When the last of them ends: while nobody is refused a decision costs nothing more. */
+  /** The end of the last cached refusal. Without one, a decision skips the cache. */
   #refusedUntilMs = 0
 
   constructor(redis: RedisConnection, options: RedisLimiterOptions = {}) {
@@ -66,18 +66,18 @@ export class RedisLimiter implements Limiter {
       return this.#redis.ask(LIMIT, keys, makeArgs(mode, limits, this.#now()), (reply) =>
         parseReply(reply, limits),
       )
-    const askedMs = performance.now()
-    const hasRefused = askedMs < this.#refusedUntilMs
+    const startMs = performance.now()
+    const hasRefused = startMs < this.#refusedUntilMs
     if (hasRefused && mode === 'take') {
-      const refused = this.#stillRefused(keys, limits, askedMs)
+      const refused = this.#stillRefused(keys, limits, startMs)
       if (refused !== undefined) return Promise.resolve(refused)
     }
     const asked = this.#redis.ask(LIMIT, keys, argsOf(mode, limits), (reply) => {
       const decided = parseReply(reply, limits)
-      if (!decided.allowed) this.#remember(keys, limits, decided, askedMs)
+      if (!decided.allowed) this.#remember(keys, limits, decided, startMs)
       return decided
     })
-    // An outage is not over because of what is known from before.
+    // A cached refusal must not look like a response of Redis, which would end an outage.
     if (hasRefused) asked.catch(() => this.#refused.clear())
     return asked
   }
@@ -86,21 +86,21 @@ export class RedisLimiter implements Limiter {
     keys: readonly string[],
     limits: readonly Limit[],
     { statuses }: Decision,
-    askedMs: number,
+    startMs: number,
   ): void {
-    let waitMs = REFUSED_FOR_MS
+    let waitMs = MAX_REFUSAL_MS
     for (const { allowed, retryAfterMs } of statuses) if (!allowed) waitMs = Math.min(waitMs, retryAfterMs)
-    // From before Redis was asked, so that it ends here before it ends there.
-    const untilMs = askedMs + waitMs
-    this.#refused.set(nameOf(keys), { limits, statuses, askedMs, untilMs })
+    // From the time before the call, so that the cached refusal ends before the one in Redis.
+    const untilMs = startMs + waitMs
+    this.#refused.set(nameOf(keys), { limits, statuses, startMs, untilMs })
     this.#refusedUntilMs = Math.max(this.#refusedUntilMs, untilMs)
   }
 
   #stillRefused(keys: readonly string[], limits: readonly Limit[], nowMs: number): Decision | undefined {
     const refusal = this.#refused.get(nameOf(keys))
     if (refusal === undefined || refusal.limits !== limits || nowMs >= refusal.untilMs) return undefined
-    const sinceMs = Math.floor(nowMs - refusal.askedMs)
-    return decision(refusal.statuses.map((status) => later(status, sinceMs)))
+    const sinceMs = Math.floor(nowMs - refusal.startMs)
+    return decision(refusal.statuses.map((status) => statusAfter(status, sinceMs)))
   }
 }
 
@@ -108,8 +108,8 @@ function nameOf(keys: readonly string[]): string {
   return keys.length === 1 ? String(keys[0]) : keys.join(' ')
 }
 
-/** Where nothing was used meanwhile. */
-function later(status: LimitStatus, sinceMs: number): LimitStatus {
+/** The status after a further `sinceMs`, without uses in between. */
+function statusAfter(status: LimitStatus, sinceMs: number): LimitStatus {
   return {
     name: status.name,
     scope: status.scope,
@@ -124,7 +124,7 @@ function later(status: LimitStatus, sinceMs: number): LimitStatus {
 
 type Mode = 'take' | 'peek'
 
-/** Of each list of limits, by the clock of Redis. There are as many lists as there are settings and plans of clients. */
+/** Cached arguments of each list of limits. There are few lists: one for each setting and each distinct client limit. */
 const argsByMode = {
   take: new WeakMap<readonly Limit[], ScriptCall['args']>(),
   peek: new WeakMap<readonly Limit[], ScriptCall['args']>(),
@@ -144,8 +144,8 @@ function makeArgs(mode: Mode, limits: readonly Limit[], now: number | ''): Scrip
 }
 
 /**
- * The keys of one decision are in one slot. Limits per client spread over a cluster; with a `global` or `ip` limit all
- * decisions are on one node: about 90,000 a second over one limit, 40,000 over four.
+ * All keys of a decision are in one hash slot. Limits per client are spread over a cluster. With a `global` or `ip` limit,
+ * all decisions are on one node: about 90,000 a second with one limit, 40,000 with four.
  */
 function hashTag(limits: readonly Limit[], subject: Subject): string {
   const perClient = limits.every((limit) => limit.scope === 'client' || limit.scope === 'endpoint')
@@ -153,11 +153,11 @@ function hashTag(limits: readonly Limit[], subject: Subject): string {
 }
 
 function parseReply(reply: unknown, limits: readonly Limit[]): Decision {
-  if (!Array.isArray(reply) || reply.length !== limits.length * RESPONSES_EACH)
-    throw new Error('limit.lua did not respond for each limit')
+  if (!Array.isArray(reply) || reply.length !== limits.length * VALUES_PER_LIMIT)
+    throw new Error('limit.lua did not return four values for each limit')
   const values: readonly unknown[] = reply
   const statuses = limits.map((limit, index): LimitStatus => {
-    const first = index * RESPONSES_EACH
+    const first = index * VALUES_PER_LIMIT
     const allowed = values[first] === 'allowed'
     const wait = Number(values[first + 2])
     return {
@@ -175,8 +175,8 @@ function parseReply(reply: unknown, limits: readonly Limit[]): Decision {
 }
 
 /**
- * Counts in Redis, for any number of processes. Its verbs reject with ServiceError `store_unavailable` while Redis is
- * away; `outageLimiter` decides then.
+ * A limiter that counts in Redis, for any number of processes. Its methods reject with ServiceError `store_unavailable`
+ * while Redis is unreachable; wrap it in `outageLimiter` to decide then.
  *
  * @example rateLimit({ limiter: redisLimiter(connectRedis(url)), limits: 'client=10/60s', route: 'POST /bookings' })
  */

@@ -8,17 +8,19 @@ import { rateLimitHeaders } from './rate-limit-headers.ts'
 import type { Limit } from './rate-limits.ts'
 
 /**
- * `GET /api/v1/rate-limits`: the state of these limits for the caller and `route`, without using them. Empty without
- * limits, and while their store is away and they are `open`; if they are `closed` it throws `store_unavailable`.
+ * `GET /api/v1/rate-limits`: the state of these limits for the caller and `route`, without using them. The list is empty
+ * without limits, and while the store is unreachable with the setting `open`.
+ *
+ * @throws ServiceError `store_unavailable` while the store is unreachable with the setting `closed`.
  */
 export function showRateLimits({
   limiter,
-  limits: everybody,
+  limits: common,
   group,
   route,
   ownLimits,
 }: AppliedLimits): Middleware {
-  const applied = limitsByClient(everybody, ownLimits, (limits) => ({
+  const applied = limitsByClient(common, ownLimits, (limits) => ({
     limits,
     setHeaders: rateLimitHeaders(limits),
   }))
@@ -32,7 +34,6 @@ export function showRateLimits({
       const status = statuses.find(({ name }) => name === limit.name)
       return status === undefined ? [] : [show(limit, status)]
     })
-    // True of this caller at this moment only.
     respondJson(ctx, { limits: shown, tightest: tightest?.name ?? null })
   }
 }

@@ -41,11 +41,11 @@ for (const vector of vectors) {
   })
 }
 
-test('a list that ends within the script, as where the clock of Redis steps back in it, is no error', async () => {
+test('a list that expires within the script, because the clock of Redis steps back, is no error', async () => {
   const who = subject()
   const limits = parseRateLimits('client=3/10s')
   await new RedisLimiter(redis, { now: () => 1_010_000 }).decide(limits, who)
-  // PEXPIRE to a time before that at which the script began leaves nothing for the rest of the script.
+  // PEXPIRE to a time before the start of the script deletes the list for the rest of the script.
   const { lua } = loadScript(new URL('../../internal/ratelimit/limit.lua', import.meta.url))
   const stepping = `local real = redis
     local redis = {call = function(name, key, ...)
@@ -62,8 +62,8 @@ test('a list that ends within the script, as where the clock of Redis steps back
 })
 
 /**
- * The pure arithmetic, all or nothing. (MemoryLimiter would do as well, but when the clock steps back it has
- * already forgotten what had expired before.)
+ * The arithmetic of algorithms.ts, all or nothing. (Not MemoryLimiter: when the clock steps back, it has already deleted
+ * entries that had expired before.)
  */
 function inProcess(
   states: Map<string, LimitState>,
@@ -90,7 +90,7 @@ function inProcess(
   )
 }
 
-test('the script and the arithmetic in this process agree on whatever comes', async () => {
+test('the script and algorithms.ts agree on random sequences', async () => {
   const limit = fc
     .tuple(fc.constantFrom(...ALGORITHMS), fc.integer({ min: 1, max: 7 }), fc.integer({ min: 1, max: 7 }))
     .map(
@@ -103,16 +103,16 @@ test('the script and the arithmetic in this process agree on whatever comes', as
       parts.map((part, index) => `client=${part.replace('/', `/${ms * (index + 1)}ms`)}`).join(','),
     )
   const step = fc.record({
-    /** Microseconds; now and then back. */
+    /** Microseconds; sometimes negative. */
     after: fc.oneof(
       { weight: 9, arbitrary: fc.nat(900_000) },
       { weight: 1, arbitrary: fc.integer({ min: -9e6, max: 0 }) },
     ),
     client: fc.constantFrom('a', 'b'),
     peek: fc.boolean(),
-    /** By a process with another setting. */
+    /** Whether the call is made by a process with other settings. */
     lower: fc.boolean(),
-    /** In one command with the next. */
+    /** Whether the call is in one batch with the next. */
     together: fc.boolean(),
   })
   await fc.assert(
@@ -140,7 +140,7 @@ test('the script and the arithmetic in this process agree on whatever comes', as
   )
 })
 
-test('a script that Redis has forgotten is sent again', async () => {
+test('a script that Redis no longer has is sent again', async () => {
   const limiter = new RedisLimiter(redis)
   const limits = parseRateLimits('client=2/60s')
   const who = subject()
@@ -150,7 +150,7 @@ test('a script that Redis has forgotten is sent again', async () => {
   assert.equal((await limiter.decide(limits, who)).allowed, false)
 })
 
-test('by the clock of Redis a quota comes back after its window', async () => {
+test('with the clock of Redis a quota is available again after its window', async () => {
   const limiter = new RedisLimiter(redis)
   const before = Date.now()
   for (const algorithm of ALGORITHMS) {
@@ -167,7 +167,7 @@ test('by the clock of Redis a quota comes back after its window', async () => {
   }
 })
 
-test('a log that expires at once is dropped whole, one that expires in part keeps the rest', async () => {
+test('expired admissions are dropped, all or only a part of them', async () => {
   let now = 1_700_000_000_000
   const limiter = new RedisLimiter(redis, { now: () => now })
   const limits = parseRateLimits('client=1000/60s')
@@ -183,7 +183,7 @@ test('a log that expires at once is dropped whole, one that expires in part keep
   assert.equal((await limiter.decide(limits, who)).tightest?.remaining, 999)
 })
 
-test('every key lies under the prefix, in the slot of its client or rule set, and expires by itself', async () => {
+test('every key has the prefix, is in the slot of its client or rule set, and expires', async () => {
   await raw.flushall()
   const limiter = new RedisLimiter(redis)
   const who = { client: 'alice', ip: '::1', route: 'POST /orders', group: 'orders' }
@@ -228,7 +228,7 @@ test('a key still expires after the clock stepped back', async () => {
   }
 })
 
-/** The same connection, with the number of its script calls. */
+/** The connection, with a count of its script calls. */
 function counting(connection: RedisConnection): { connection: RedisConnection; calls: () => number } {
   let calls = 0
   const ask: RedisConnection['ask'] = (...args) => {
@@ -238,7 +238,7 @@ function counting(connection: RedisConnection): { connection: RedisConnection; c
   return { connection: { ...connection, ask }, calls: () => calls }
 }
 
-test('who was refused a moment ago is refused without Redis, and asks it again when a use has left its window', async () => {
+test('a refused subject is refused again without Redis, until an admission has left its window', async () => {
   const { connection, calls } = counting(redis)
   const limiter = new RedisLimiter(connection)
   const limits = parseRateLimits('client=1/2s,endpoint=5/60s')
@@ -263,13 +263,13 @@ test('who was refused a moment ago is refused without Redis, and asks it again w
     return false
   })
   assert.ok((last.tightest?.retryAfterMs ?? 0) < (first.tightest?.retryAfterMs ?? 0))
-  // It is asked once a second, and perhaps a moment too early.
+  // Redis is called once a second, the last time perhaps slightly too early.
   assert.ok(calls() <= 7, `${calls()} calls`)
   await limiter.peek(limits, who)
   assert.equal((await limiter.decide(limits, subject())).allowed, true, 'another client')
 })
 
-test('a refusal is remembered for a second at most, and for the limits that refused', async () => {
+test('a refusal is cached for at most a second, and only for the limits that refused', async () => {
   const { connection, calls } = counting(redis)
   const limiter = new RedisLimiter(connection)
   const limits = parseRateLimits('client=1/60s')
@@ -287,7 +287,7 @@ test('a refusal is remembered for a second at most, and for the limits that refu
   })
 })
 
-test('while Redis is away no refusal is remembered: an outage does not end before Redis is back', async () => {
+test('while Redis is unreachable no refusal is cached: an outage does not end before Redis is back', async () => {
   const mortal = await startRedis()
   const { connection, calls } = counting(await connected(connectRedis(mortal.url, { deadlineMs: 300 })))
   try {
@@ -305,7 +305,7 @@ test('while Redis is away no refusal is remembered: an outage does not end befor
   }
 })
 
-test('Redis hangs, then is gone: store_unavailable within the deadline', async () => {
+test('if Redis hangs or is gone: store_unavailable within the deadline', async () => {
   const mortal = await startRedis()
   const connection = await connected(connectRedis(mortal.url, { deadlineMs: 300 }))
   try {

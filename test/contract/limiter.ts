@@ -4,15 +4,15 @@ import { describe, test } from 'node:test'
 import type { Limiter, Subject } from '../../internal/ratelimit/limiter.ts'
 import { parseRateLimits } from '../../internal/ratelimit/rate-limits.ts'
 
-/** Not a multiple of any window here, so that nothing starts at an edge. */
+/** Not a multiple of any window used here, so that no test starts at a window edge. */
 const START = 1_700_000_012_345
 
 export interface LimiterUnderTest {
-  /** What one suite decides through; `now` is its clock. Asked twice, it gives two limiters over the same store. */
+  /** Creates a limiter with the clock `now`. Called twice, it gives two limiters over the same store. */
   create: (now: () => number) => Limiter
 }
 
-/** What every limiter promises. Runs in any store that already holds other subjects' state. */
+/** The contract of every limiter. The store may already hold the state of other subjects. */
 export function limiterContract(name: string, limiterUnderTest: LimiterUnderTest): void {
   describe(name, () => {
     let now = START
@@ -28,7 +28,7 @@ export function limiterContract(name: string, limiterUnderTest: LimiterUnderTest
     for (const algorithm of ['sliding-window', 'token-bucket', 'fixed-window']) {
       const ten = parseRateLimits(`client=10/60s:${algorithm}`)
 
-      test(`${algorithm}: 50 concurrent requests against a quota of 10: exactly 10 pass`, async () => {
+      test(`${algorithm}: of 50 concurrent requests with a quota of 10 exactly 10 are admitted`, async () => {
         const limiter = create()
         const who = subject()
         const all = await Promise.all(Array.from({ length: 50 }, () => limiter.decide(ten, who)))
@@ -42,7 +42,7 @@ export function limiterContract(name: string, limiterUnderTest: LimiterUnderTest
         }
       })
 
-      test(`${algorithm}: whoever waits as told is admitted, a millisecond earlier is not`, async () => {
+      test(`${algorithm}: a request after the reported wait is admitted, and a millisecond earlier it is not`, async () => {
         const limiter = create()
         const who = subject()
         for (let i = 0; i < 10; i++) await limiter.decide(ten, who)
@@ -56,7 +56,7 @@ export function limiterContract(name: string, limiterUnderTest: LimiterUnderTest
         assert.equal((await limiter.decide(ten, who)).allowed, true)
       })
 
-      test(`${algorithm}: a peek gives the response of a decision and uses none`, async () => {
+      test(`${algorithm}: a peek gives the result of a decision and uses none`, async () => {
         const limiter = create()
         const two = parseRateLimits(`client=2/60s:${algorithm}`)
         const who = subject()
@@ -89,7 +89,7 @@ export function limiterContract(name: string, limiterUnderTest: LimiterUnderTest
       })
     }
 
-    test('clients, addresses and rule sets do not touch each other', async () => {
+    test('clients, addresses and rule sets are counted separately', async () => {
       const limiter = create()
       const limits = parseRateLimits('client=1/60s')
       const who = subject()
@@ -120,7 +120,7 @@ export function limiterContract(name: string, limiterUnderTest: LimiterUnderTest
       )
     })
 
-    test('a global limit counts everybody', async () => {
+    test('a global limit counts all requests', async () => {
       const limiter = create()
       const limits = parseRateLimits('global=2/60s')
       const who = subject()
@@ -146,7 +146,7 @@ export function limiterContract(name: string, limiterUnderTest: LimiterUnderTest
       assert.equal(both.tightest?.retryAfterMs, 59_500)
     })
 
-    test('a quota that was lowered refuses until enough have left, and never tells less than nothing', async () => {
+    test('a lowered quota refuses until enough admissions have left, and remaining is never negative', async () => {
       const limiter = create()
       const who = subject()
       for (let i = 0; i < 5; i++) {
@@ -168,7 +168,7 @@ export function limiterContract(name: string, limiterUnderTest: LimiterUnderTest
       }
     })
 
-    test('the limit that is told is what remaining can be at most', async () => {
+    test('the reported limit is the maximum of remaining', async () => {
       const limiter = create()
       const response = await limiter.decide(parseRateLimits('client=3/60s,ip=2/1s:token-bucket:9'), subject())
       assert.deepEqual(
@@ -181,7 +181,7 @@ export function limiterContract(name: string, limiterUnderTest: LimiterUnderTest
       assert.equal(response.tightest?.scope, 'client')
     })
 
-    test('a clock that steps back neither blocks for ever nor gives a second quota', async () => {
+    test('a clock that steps back neither blocks for ever nor admits a second quota', async () => {
       const limiter = create()
       for (const algorithm of ['sliding-window', 'token-bucket', 'fixed-window']) {
         const limits = parseRateLimits(`client=2/10s:${algorithm}`)
@@ -197,7 +197,7 @@ export function limiterContract(name: string, limiterUnderTest: LimiterUnderTest
       }
     })
 
-    test('no limits: allowed, and nothing to tell', async () => {
+    test('without limits a request is allowed, without statuses', async () => {
       assert.deepEqual(await create().decide([], subject()), {
         allowed: true,
         statuses: [],

@@ -11,7 +11,7 @@ const world = await startServiceOnDatabase({ RATE_LIMITS: 'none' })
 const { port } = world
 after(() => world.close())
 
-/** The keys of the orders that were to be placed: at the end nothing else may be in the table. */
+/** The keys of the expected orders: at the end the table must have no others. */
 const placed = new Set<string>()
 
 async function send(order: Partial<RawOrder>, key = newKey()) {
@@ -25,7 +25,7 @@ async function assertPlaced(order: Partial<RawOrder>, key = newKey()): Promise<v
   placed.add(key)
 }
 
-describe('a body that is refused as a whole leaves its key free', () => {
+describe('a refused body leaves its key free', () => {
   for (const framing of ['length', 'chunked'] as const) {
     test(`one byte more than the limit, ${framing === 'length' ? 'declared' : 'not declared'}`, async () => {
       const key = newKey()
@@ -35,7 +35,7 @@ describe('a body that is refused as a whole leaves its key free', () => {
     })
   }
 
-  test('a terabyte declared is refused before it comes', async () => {
+  test('a declared length of a terabyte is refused before the body arrives', async () => {
     const bytes = signedOrder({ headers: ['Expect: 100-continue'] }).toString('latin1')
     const response = await one(port, bytes.replace(/Content-Length: \d+/, 'Content-Length: 1099511627776'))
     assertProblem(response, 413, 'body_too_large')
@@ -77,7 +77,7 @@ describe('a body that is refused as a whole leaves its key free', () => {
   }
 })
 
-describe('a body at the edge of what is taken places its order', () => {
+describe('a body at the limit places its order', () => {
   test('a body of exactly the limit, with its length and in chunks', async () => {
     for (const framing of ['length', 'chunked'] as const) {
       await assertPlaced({ body: GOOD_BODY.padEnd(MAX_BODY_BYTES), framing })
@@ -99,7 +99,7 @@ describe('a body at the edge of what is taken places its order', () => {
   }
 })
 
-test('after all of it no order is there but those that were right, and nothing was a defect', async () => {
+test('afterwards only the valid orders exist, and no defect was reported', async () => {
   const keys = (await world.orders()).map((row) => row.idempotency_key)
   assert.deepEqual(keys.sort(), [...placed].sort())
   assert.doesNotMatch(world.service.log(), /"level":"(error|fatal)"/)

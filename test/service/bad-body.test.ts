@@ -9,14 +9,14 @@ const world = await startServiceOnDatabase({ RATE_LIMITS: 'none', MAX_BODY_BYTES
 const { port } = world
 after(() => world.close())
 
-/** The amount of each order that was to be placed, by its key: at the end nothing else may be in the table. */
+/** The amounts of the expected orders by key: at the end the table must have no others. */
 const placed = new Map<string, string>()
 
 async function send(order: Partial<RawOrder>, key = newKey()) {
   return await one(port, signedOrder({ key, ...order }))
 }
 
-/** The key takes a right request now, as if nothing had been. */
+/** A valid request with the key is accepted, as if it were the first. */
 async function assertFree(key: string): Promise<void> {
   const response = await send({}, key)
   assert.equal(response.status, 201, response.body)
@@ -40,9 +40,9 @@ const NOT_JSON: Case[] = [
   ['a word', 'order'],
   ['a form', 'user_id=user-1&item=book&amount=500'],
   ['half of it', GOOD_BODY.slice(0, -1)],
-  ['data behind it', `${GOOD_BODY}x`],
-  ['a second document behind it', `${GOOD_BODY}\n${GOOD_BODY}`],
-  ['NUL behind it', `${GOOD_BODY}\0`],
+  ['data after it', `${GOOD_BODY}x`],
+  ['a second document after it', `${GOOD_BODY}\n${GOOD_BODY}`],
+  ['NUL after it', `${GOOD_BODY}\0`],
   ['single quotes', GOOD_BODY.replaceAll('"', "'")],
   ['a comma at the end', GOOD_BODY.replace('}', ',}')],
   ['a comment', `/**/${GOOD_BODY}`],
@@ -54,7 +54,7 @@ const NOT_JSON: Case[] = [
   ['a leading zero', GOOD_BODY.replace('500', '0500')],
   ['a hexadecimal number', GOOD_BODY.replace('500', '0x1F4')],
   ['no digit before the point', GOOD_BODY.replace('500', '.5')],
-  ['no digit behind the point', GOOD_BODY.replace('500', '5.')],
+  ['no digit after the point', GOOD_BODY.replace('500', '5.')],
   ['a raw NUL in a string', GOOD_BODY.replace('book', 'a\0b')],
   ['a raw line break in a string', GOOD_BODY.replace('book', 'a\nb')],
   ['a lone continuation byte', withByte(0x80)],
@@ -62,13 +62,17 @@ const NOT_JSON: Case[] = [
   ['a surrogate in UTF-8', withByte(0xed, 0xa0, 0x80)],
   ['a code point beyond Unicode', withByte(0xf4, 0x90, 0x80, 0x80)],
   ['a cut sequence', withByte(0xe2, 0x82)],
-  ['a member twice', GOOD_BODY.replace('}', ',"amount":500}'), '/amount'],
-  ['a member twice, once in escapes', GOOD_BODY.replace('}', ',"\\u0061mount":5}'), '/amount'],
-  ['a member twice further in', GOOD_BODY.replace('500', '{"a":[{},{"b":1,"b":2}]}'), '/amount/a/1/b'],
+  ['a repeated member', GOOD_BODY.replace('}', ',"amount":500}'), '/amount'],
+  ['a repeated member, once with escapes', GOOD_BODY.replace('}', ',"\\u0061mount":5}'), '/amount'],
+  [
+    'a repeated member in a nested object',
+    GOOD_BODY.replace('500', '{"a":[{},{"b":1,"b":2}]}'),
+    '/amount/a/1/b',
+  ],
   ['__proto__ twice', GOOD_BODY.replace('}', ',"__proto__":1,"__proto__":2}'), '/__proto__'],
   ['arrays 100,000 deep', deep('[', ']', 100_000)],
   ['objects 100,000 deep', `${'{"a":'.repeat(100_000)}1${'}'.repeat(100_000)}`],
-  ['100,000 brackets that nobody closes', '['.repeat(100_000)],
+  ['100,000 unclosed brackets', '['.repeat(100_000)],
   ['65 levels', GOOD_BODY.replace('500', deep('[', ']', 64))],
 ]
 
@@ -157,13 +161,13 @@ const NOT_VALID: Case[] = [
   ],
 ]
 
-test('a long name over many numbers is read in time, and is no order', async () => {
-  // Half a gigabyte of pointers, if each number kept one.
+test('a long name with many numbers below it is parsed in time and refused', async () => {
+  // The pointers of all numbers together would take half a gigabyte.
   const body = `{"${'a'.repeat(600_000)}":[${'1,'.repeat(290_000)}1]}`
   assertProblem(await send({ body }, newKey()), 422, 'validation_failed')
 })
 
-describe('a body that is not JSON gets 400 invalid_json, and its key is free', () => {
+describe('a body that is not JSON gets 400 invalid_json, and its key stays free', () => {
   for (const [name, body, pointer] of NOT_JSON) {
     test(name, async () => {
       const key = newKey()
@@ -174,7 +178,7 @@ describe('a body that is not JSON gets 400 invalid_json, and its key is free', (
   }
 })
 
-describe('JSON that is no order gets 422 validation_failed, which is the response for its key', () => {
+describe('JSON that is not an order gets 422 validation_failed, which a retry gets again', () => {
   for (const [name, body, pointer] of NOT_VALID) {
     test(name, async () => {
       const key = newKey()
@@ -197,7 +201,7 @@ describe('JSON that is no order gets 422 validation_failed, which is the respons
     })
   }
 
-  test('thousands of faults make a short response', async () => {
+  test('thousands of faults give a short response', async () => {
     const members = Array.from({ length: 50_000 }, (_, n) => `"member-${n}":1`)
     const response = await send({ body: `{${members.join(',')}}` })
     assertProblem(response, 422, 'validation_failed')
@@ -205,7 +209,7 @@ describe('JSON that is no order gets 422 validation_failed, which is the respons
   })
 })
 
-describe('an unusual body that is right places its order', () => {
+describe('an unusual but valid body places its order', () => {
   for (const [written, meant] of [
     ['1e2', '100'],
     ['1E+2', '100'],
@@ -218,11 +222,11 @@ describe('an unusual body that is right places its order', () => {
     ['9999999999999.99', '9999999999999.99'],
     ['0.10', '0.1'],
   ] as const) {
-    test(`the amount ${written} is ${meant}`, async () => {
+    test(`the amount ${written} is stored as ${meant}`, async () => {
       const key = newKey()
       const response = await send({ body: GOOD_BODY.replace('500', written) }, key)
       assert.equal(response.status, 201, response.body)
-      // The text: parsing it could round it back.
+      // Compares text: parsing could round the amount.
       assert.ok(response.body.includes(`"amount":${meant},`), response.body)
       placed.set(key, meant)
     })
@@ -233,9 +237,9 @@ describe('an unusual body that is right places its order', () => {
     ['255 characters beyond the BMP', '😀'.repeat(255)],
     ['one character', 'a'],
     ['markup, quotes and a backslash', '<b>&amp;\\"\\\\\'; DROP TABLE orders; --'],
-    ['characters that turn the text around', '\u202ea\u2028b\ufeff'],
+    ['bidirectional control characters', '\u202ea\u2028b\ufeff'],
   ] as const) {
-    test(`an item of ${name} is kept as it is`, async () => {
+    test(`an item of ${name} is stored unchanged`, async () => {
       const key = newKey()
       const response = await send({ body: GOOD_BODY.replace('book', text) }, key)
       assert.equal(response.status, 201, response.body)
@@ -245,7 +249,7 @@ describe('an unusual body that is right places its order', () => {
   }
 })
 
-test('after all of it no order is there but those that were right, and nothing was a defect', async () => {
+test('afterwards only the valid orders exist, and no defect was reported', async () => {
   const rows = await world.orders()
   const found = rows.map((row): [string, string] => [row.idempotency_key, row.amount]).sort()
   assert.deepEqual(found, [...placed].sort())

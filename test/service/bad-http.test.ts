@@ -10,7 +10,7 @@ const world = await startServiceOnDatabase({ RATE_LIMITS: 'none' })
 const { port } = world
 after(() => world.close())
 
-/** The keys of the requests that were to be accepted: at the end nothing else may be in the table. */
+/** The keys of the requests that must be accepted: at the end the table must have no others. */
 const accepted = new Set<string>()
 const SIGNATURE = createHmac('sha256', DEMO_SECRET).update(GOOD_BODY).digest('hex')
 const LENGTH = `Content-Length: ${GOOD_BODY.length}`
@@ -25,7 +25,7 @@ interface Change {
   body?: string
 }
 
-/** An order that is right and signed (with v0, which covers only the body) but for what the case changes. */
+/** A valid, signed order (v0, which covers only the body), with the changes of the case. */
 function order(change: Change = {}, key = newKey()): string {
   const lines = [
     change.start ?? 'POST /orders HTTP/1.1',
@@ -42,7 +42,7 @@ function order(change: Change = {}, key = newKey()): string {
 const started = (start: string) => order({ start })
 const hosted = (...host: string[]) => order({ host })
 const lined = (...lines: string[]) => order({ lines })
-/** The body is in chunks if any of the lines says so. */
+/** The body is sent in chunks if a line has Transfer-Encoding. */
 const framed = (...framing: string[]) =>
   order({ framing, body: framing.some((line) => line.startsWith('T')) ? CHUNKS : GOOD_BODY })
 const chunked = (body: string, key = newKey()) => order({ framing: [CHUNKED], body }, key)
@@ -64,7 +64,7 @@ const LENGTHS = [
 ]
 const CODINGS = ['gzip, chunked', 'gzip', 'chunked, gzip', 'identity', 'xchunked', 'chunked, chunked']
 
-/** The parser cannot tell where such a request ends: one response, then nothing more is read from the connection. */
+/** The end of such a request is unknown: it gets one response, then the connection ends. */
 const ENDED: Case[] = [
   ['Content-Length with Transfer-Encoding', framed(LENGTH, CHUNKED)],
   ['Transfer-Encoding with Content-Length', framed(CHUNKED, LENGTH)],
@@ -86,7 +86,7 @@ const ENDED: Case[] = [
   ['a folded line before the first header', hosted(' Host: localhost')],
   ['a bare CR in a value', lined('X-A: b\rX-B: c')],
   ['a bare LF between two headers', lined('X-A: b\nX-B: c')],
-  ['nothing but bare LF', order().replaceAll('\r\n', '\n')],
+  ['only bare LF', order().replaceAll('\r\n', '\n')],
   ['NUL in a value', lined('X-A: b\0c')],
   ['NUL in a name', lined('X\0A: b')],
   ['NUL in the target', started('POST /ord\0ers HTTP/1.1')],
@@ -111,7 +111,7 @@ const posted = (target: string, ...response: [number, string] | readonly [number
   ...response,
 ]
 
-/** Understood, and refused: the connection may go on. */
+/** Parsed but refused: the connection may stay open. */
 const REFUSED: Case[] = [
   ['two Host headers', hosted('Host: localhost', 'Host: evil.example')],
   ['the same Host header twice', hosted('Host: localhost', 'Host: localhost')],
@@ -120,7 +120,7 @@ const REFUSED: Case[] = [
   ['HTTP/0.9 in the request line', started('POST /orders HTTP/0.9')],
   ['an expectation that is not met', lined('Expect: 200-ok')],
   [
-    'an absolute target of another host than the Host header names',
+    'an absolute target with another host than the Host header',
     started('POST http://evil.example/orders HTTP/1.1'),
   ],
   ['an absolute target whose path begins with //', started('POST http://localhost//orders HTTP/1.1')],
@@ -141,10 +141,10 @@ const REFUSED: Case[] = [
   ),
 ]
 
-describe('a request that is not HTTP/1.1 gets one problem document and the end of the connection', () => {
+describe('a request that is not valid HTTP/1.1 gets one problem document, and the connection ends', () => {
   for (const [name, bytes, status = 400, code = 'invalid_request'] of ENDED) {
     test(name, async () => {
-      // What follows must not be taken for a request of its own.
+      // The bytes that follow must not be handled as a request.
       const { responses, ms } = await exchange(port, bytes + order(), { until: 'close', timeoutMs: 4_000 })
       assert.equal(responses.length, 1, `${responses.length} responses`)
       const [response] = responses
@@ -157,7 +157,7 @@ describe('a request that is not HTTP/1.1 gets one problem document and the end o
   }
 })
 
-describe('a request that is HTTP/1.1 but nothing to go by gets a problem document', () => {
+describe('a valid HTTP/1.1 request that is refused gets a problem document', () => {
   for (const [name, bytes, status = 400, code = 'invalid_request'] of REFUSED) {
     test(name, async () => {
       const response = await one(port, bytes, { timeoutMs: 2_000 })
@@ -179,8 +179,14 @@ type GoodCase = [name: string, bytes: (key: string) => string]
 const ACCEPTED: GoodCase[] = [
   ['chunk extensions', (key) => chunked(CHUNKS.replace('\r\n', ';a=b;c\r\n'), key)],
   ['Chunked with a capital', (key) => order({ framing: ['Transfer-Encoding: Chunked'], body: CHUNKS }, key)],
-  ['an Upgrade, not taken', (key) => order({ lines: ['Connection: Upgrade', 'Upgrade: websocket'] }, key)],
-  ['h2c, not taken', (key) => order({ lines: ['Connection: Upgrade, HTTP2-Settings', 'Upgrade: h2c'] }, key)],
+  [
+    'an Upgrade, which is ignored',
+    (key) => order({ lines: ['Connection: Upgrade', 'Upgrade: websocket'] }, key),
+  ],
+  [
+    'h2c, which is ignored',
+    (key) => order({ lines: ['Connection: Upgrade, HTTP2-Settings', 'Upgrade: h2c'] }, key),
+  ],
   ['HTTP/1.0 without Host', (key) => order({ start: 'POST /orders HTTP/1.0', host: [] }, key)],
   ['100 headers', (key) => order({ lines: Array(95).fill('X-A: a') }, key)],
   ['an empty line before the request', (key) => `\r\n${order({}, key)}`],
@@ -190,7 +196,7 @@ const ACCEPTED: GoodCase[] = [
   ],
 ]
 
-describe('what is unusual and right is accepted', () => {
+describe('an unusual but valid request is accepted', () => {
   for (const [name, bytes] of ACCEPTED) {
     test(name, async () => {
       const key = newKey()
@@ -201,7 +207,7 @@ describe('what is unusual and right is accepted', () => {
     })
   }
 
-  test('Expect: 100-continue: the body is asked for, then taken', async () => {
+  test('Expect: 100-continue gets 100 Continue, then the body is accepted', async () => {
     const key = newKey()
     accepted.add(key)
     const { responses, interim } = await exchange(
@@ -216,11 +222,11 @@ describe('what is unusual and right is accepted', () => {
   })
 
   const REFUSED: [what: string, framing: string[], status: number][] = [
-    ['larger than is taken', ['Content-Length: 70000'], 413],
-    ['in a coding that is not taken', ['Content-Length: 100', 'Content-Encoding: gzip'], 415],
+    ['that is too large', ['Content-Length: 70000'], 413],
+    ['with an unsupported coding', ['Content-Length: 100', 'Content-Encoding: gzip'], 415],
   ]
   for (const [what, framing, status] of REFUSED) {
-    test(`Expect: 100-continue with a body ${what}: ${status} at once, and the connection ends`, async () => {
+    test(`Expect: 100-continue with a body ${what} gets ${status} at once, and the connection ends`, async () => {
       const head = order({ framing, lines: ['Expect: 100-continue'], body: '' })
       const { responses, interim } = await exchange(port, head, { until: 'close' })
       assert.deepEqual(interim, [])
@@ -231,7 +237,7 @@ describe('what is unusual and right is accepted', () => {
     })
   }
 
-  test('pipelined requests get a response in their order, also where garbage follows', async () => {
+  test('pipelined requests get their responses in order, also if garbage follows', async () => {
     for (const garbage of [
       'GARBAGE\r\n\r\n',
       framed(LENGTH, LENGTH),
@@ -272,13 +278,13 @@ describe('metrics', () => {
       'they are counted',
     )
     for (let n = 1; n <= 30; n++) await send(n)
-    // The scrape before is itself a request that has since been counted.
+    // The previous scrape is itself a request that was counted.
     const scrape = (line: string) => !line.includes('route="/metrics"')
     assert.deepEqual((await world.series()).filter(scrape), before.filter(scrape))
   })
 })
 
-test('after all of it the service is alive, and no order is there but those that were right', async () => {
+test('afterwards the service is alive, and only the valid orders exist', async () => {
   assert.equal((await one(port, 'GET /readyz HTTP/1.1\r\nHost: a\r\n\r\n')).status, 200)
   const keys = (await world.orders()).map(({ idempotency_key }) => idempotency_key)
   assert.deepEqual(keys.sort(), [...accepted].sort())

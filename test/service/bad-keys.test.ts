@@ -204,7 +204,7 @@ describe('a key for another request gets 409 idempotency_key_reused, and keeps i
   })
 })
 
-test('after all of it no order is there but those that were right, and nothing was a defect', async () => {
+test('afterwards only the valid orders exist, and no defect was reported', async () => {
   const found = (await world.orders()).map((row) => `${row.client} ${row.idempotency_key}`)
   assert.deepEqual(found.sort(), placed.sort())
   assert.doesNotMatch(world.service.log(), /"level":"(error|fatal)"/)

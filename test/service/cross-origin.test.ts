@@ -26,7 +26,7 @@ const preflight = (url: string, origin: string): Promise<Reply> =>
     },
   })
 
-/** By what a browser lets a page of this origin read the response. */
+/** The headers because of which a browser lets a page of this origin read the response. */
 function assertReadable({ headers }: Reply, origin: string, credentials: boolean): void {
   assert.equal(headers['access-control-allow-origin'], origin)
   assert.equal(headers['access-control-allow-credentials'], credentials ? 'true' : undefined)
@@ -69,7 +69,7 @@ describe('the service with ALLOWED_ORIGINS', () => {
     for (const close of closing) await close()
   })
 
-  test('responds to preflights of its pages on every route, and of no others', async () => {
+  test('responds to preflights of allowed origins on every route, and not to others', async () => {
     for (const path of ['/orders', '/api/v1/payments', '/pay', '/no-such-path']) {
       assertPreflight(await preflight(service.url + path, PAGE), false)
       assertHidden(await preflight(service.url + path, OTHER))
@@ -83,7 +83,7 @@ describe('the service with ALLOWED_ORIGINS', () => {
     assert.equal(reply.headers['access-control-allow-headers'], undefined)
   })
 
-  test('lets its pages read what became of an order, replays and every kind of refusal', async () => {
+  test('lets pages of allowed origins read responses, replays and every kind of refusal', async () => {
     const key = newKey()
     const post = (headers: SendOptions['headers'], body = orderBody()) =>
       send(`${service.url}/orders`, { method: 'POST', body, headers: { ...headers, Origin: PAGE } })
@@ -109,7 +109,7 @@ describe('the service with ALLOWED_ORIGINS', () => {
   })
 })
 
-test('the service without ALLOWED_ORIGINS says nothing of origins', async (t) => {
+test('the service without ALLOWED_ORIGINS sends no CORS headers', async (t) => {
   const database = await createDatabase()
   const service = await startService({ DATABASE_URL: database.url })
   t.after(async () => {
@@ -121,7 +121,7 @@ test('the service without ALLOWED_ORIGINS says nothing of origins', async (t) =>
 })
 
 describe('the sidecar with ALLOWED_ORIGINS', () => {
-  /** Its backend lets the page of the request in, but for /closed. */
+  /** The backend allows the origin of the request, except for /closed. */
   async function setUp(t: TestContext, args: string[] = []) {
     const backend = await startBackend(t, (res, { target, values, method }) => {
       const [origin] = values('origin')
@@ -137,7 +137,7 @@ describe('the sidecar with ALLOWED_ORIGINS', () => {
     return { backend, proxy, post }
   }
 
-  test('lets its pages read its own refusals; what the backend says of origins stays', async (t) => {
+  test('lets pages of allowed origins read its own refusals; CORS headers of the backend are kept', async (t) => {
     const { proxy, post } = await setUp(t)
     const key = newKey()
     const first = await post(key, PAGE)
@@ -163,7 +163,7 @@ describe('the sidecar with ALLOWED_ORIGINS', () => {
     assert.equal(trace.headers.vary, 'Origin')
   })
 
-  test('responds to preflights of its pages, also with --verify, and passes on all other OPTIONS', async (t) => {
+  test('responds to preflights of allowed origins, also with --verify, and forwards all other OPTIONS', async (t) => {
     const { proxy, backend } = await setUp(t)
     assertPreflight(await preflight(proxy.url, PAGE), true)
     assert.equal(backend.reached.length, 0)
@@ -178,7 +178,7 @@ describe('the sidecar with ALLOWED_ORIGINS', () => {
     assert.equal(signed.backend.reached.length, 0)
   })
 
-  test('lets its pages read that the backend is away', async (t) => {
+  test('lets pages of allowed origins read that the backend is unreachable', async (t) => {
     const proxy = await startProxy(t, `http://127.0.0.1:${await freePort()}`, [], { ALLOWED_ORIGINS })
     for (const key of [{}, { 'Idempotency-Key': newKey() }]) {
       const reply = await send(proxy.url, { method: 'POST', headers: { ...key, Origin: PAGE } })

@@ -37,7 +37,7 @@ describe('routes', () => {
     ['POST', '/metrics', ['GET', 'HEAD']],
     ['SEARCH', '/orders', ['GET', 'HEAD', 'POST']],
   ] as const) {
-    test(`${method} ${target} is 405 method_not_allowed, with Allow`, async () => {
+    test(`${method} ${target} is 405 method_not_allowed with Allow`, async () => {
       const response = await ask(`${method} ${target}`)
       assertProblem(response, 405, 'method_not_allowed')
       assert.deepEqual(response.header('allow').split(', ').sort(), allow)
@@ -52,7 +52,7 @@ describe('routes', () => {
     assertProblem(await ask('OPTIONS /nothing'), 404, 'not_found')
   })
 
-  test('HEAD is GET without the body, also where it fails', async () => {
+  test('HEAD gives the headers of GET without the body, also for errors', async () => {
     for (const [target, status] of [
       ['/livez', 200],
       ['/problems/not_found', 200],
@@ -78,7 +78,7 @@ describe('Accept', () => {
     'image/*',
     'application/json;charset=latin1',
   ]) {
-    test(`${accept} is 406 not_acceptable, and takes no order`, async () => {
+    test(`${accept} is 406 not_acceptable, and no order is placed`, async () => {
       const response = await one(port, signedOrder({ key: 'key-406', headers: [`Accept: ${accept}`] }))
       assertProblem(response, 406, 'not_acceptable')
       assert.equal((await world.orders()).length, 0)
@@ -92,12 +92,12 @@ describe('Accept', () => {
     '',
     'application/json;charset=UTF-8',
   ]) {
-    test(`${accept === '' ? 'nothing' : accept} is fine`, async () => {
+    test(`${accept === '' ? 'nothing' : accept} is accepted`, async () => {
       assert.equal((await one(port, signedGet('/orders', { headers: [`Accept: ${accept}`] }))).status, 200)
     })
   }
 
-  test('a browser may look at the open pages', async () => {
+  test('the open pages accept the Accept header of a browser', async () => {
     for (const target of ['/livez', '/health', '/problems/not_found']) {
       assert.equal((await ask(`GET ${target}`, ['Accept: text/html'])).status, 200)
     }
@@ -105,7 +105,7 @@ describe('Accept', () => {
 })
 
 describe('X-Request-Id', () => {
-  test('is made, a new one each time', async () => {
+  test('is a new one for each request without an id', async () => {
     const ids = await Promise.all(
       Array.from({ length: 20 }, async () => (await ask('GET /livez')).header('x-request-id')),
     )
@@ -113,7 +113,7 @@ describe('X-Request-Id', () => {
     for (const id of ids) assert.match(id, UUID)
   })
 
-  test('is the one that was given, in the header and in the problem document', async () => {
+  test('is the id of the request, in the header and in the problem document', async () => {
     for (const id of ['a', 'A.b_c-9', 'x'.repeat(64)]) {
       const response = await ask('GET /nothing', [`x-request-id: ${id}`])
       assert.equal(response.header('x-request-id'), id)
@@ -121,7 +121,7 @@ describe('X-Request-Id', () => {
     }
   })
 
-  test('is made in place of one that could do harm', async () => {
+  test('replaces an unsafe id', async () => {
     for (const id of ['', 'x'.repeat(65), 'a b', 'a,b', 'caf\xe9', '<script>', '"', '{jndi:ldap}']) {
       assert.match((await ask('GET /livez', [`X-Request-Id: ${id}`])).header('x-request-id'), UUID)
     }
@@ -131,7 +131,7 @@ describe('X-Request-Id', () => {
 })
 
 describe('health', () => {
-  test('/livez and /readyz are 200, in words', async () => {
+  test('/livez and /readyz are 200 with text', async () => {
     for (const [target, word] of [
       ['/livez', 'ok\n'],
       ['/readyz', 'ready\n'],
@@ -142,7 +142,7 @@ describe('health', () => {
     }
   })
 
-  test('/health tells the state of each service', async () => {
+  test('/health has the state of each service', async () => {
     const response = await ask('GET /health')
     assert.equal(response.status, 200)
     assert.match(response.header('content-type'), /^application\/json/)

@@ -45,7 +45,7 @@ function assertRefused(response: RawResponse): number {
 describe('by default a client has 10 requests in 60 s', () => {
   const send = (order: Partial<RawOrder>) => one(byDefault.port, signedOrder({ secret, ...order }))
 
-  test('every response says where it stands, whatever it is; the eleventh is 429', async () => {
+  test('every response has the rate limit headers; the eleventh is 429', async () => {
     const client = 'a'
     const key = newKey()
     const wrong = GOOD_BODY.replace('500', '0')
@@ -77,20 +77,20 @@ describe('by default a client has 10 requests in 60 s', () => {
     assert.equal((await byDefault.orders()).length, 1)
   })
 
-  test('50 at once: exactly 10 pass', async () => {
+  test('of 50 concurrent requests exactly 10 are admitted', async () => {
     const responses = await Promise.all(Array.from({ length: 50 }, () => send({ client: 'b' })))
     assert.equal(responses.filter(({ status }) => status === 201).length, 10)
     for (const response of responses) if (response.status !== 201) assertRefused(response)
   })
 
-  test('what one client uses up is there for the next', async () => {
+  test('the quota of one client does not affect another', async () => {
     const response = await send({ client: 'c' })
     assert.equal(response.status, 201)
     assertLimits(response, 9)
   })
 })
 
-test('a 429 is not stored, and asking again does not put off the moment that it names', async () => {
+test('a 429 is not stored, and a retry does not extend its wait', async () => {
   const key = newKey()
   const bytes = signedOrder({ client: 'd', secret, key })
   for (let n = 0; n < 2; n++)

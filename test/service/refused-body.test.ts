@@ -20,7 +20,7 @@ after(async () => {
 
 const signature = (body: string) => createHmac('sha256', 'super-secret-key').update(body).digest('hex')
 
-/** For each route that has a key: a good body, and one that is refused. */
+/** For each route with a key: a valid body, and one that is refused. */
 const ROUTES: [path: string, good: object, bad: object, status: number][] = [
   ['/orders', { user_id: 'u', item: 'book', amount: 5 }, { user_id: 'u', item: 'book', amount: -5 }, 201],
   [
@@ -38,7 +38,7 @@ const ROUTES: [path: string, good: object, bad: object, status: number][] = [
 ]
 
 for (const [path, good, bad, status] of ROUTES) {
-  test(`a refused body does not take the key of what ${path} did, though its record is gone`, async () => {
+  test(`a refused body does not take the key of a completed ${path}, even if its record is gone`, async () => {
     const send = async (value: object) => {
       const body = JSON.stringify(value)
       const headers: Record<string, string> = {

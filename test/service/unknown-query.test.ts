@@ -10,7 +10,7 @@ const world = await startServiceOnDatabase({ RATE_LIMITS: 'none' })
 const { port } = world
 after(() => world.close())
 
-/** A request to the route that is right in every way but for its query. */
+/** A request to the route that is valid except for its query. */
 function requestTo({ method, path, auth, json }: Route, query: string): Buffer {
   const target = path.replace(/:\w+/g, 'x') + query
   const body = json === undefined ? '' : '{}'
@@ -20,22 +20,22 @@ function requestTo({ method, path, auth, json }: Route, query: string): Buffer {
   return signedOrder({ ...signed, signature: undefined, headers })
 }
 
-describe('a query parameter that a route does not know is refused by name', () => {
+describe('an unknown query parameter is refused by name', () => {
   for (const route of ROUTES) {
     test(scopeOf(route), async () => {
       const known = (route.query ?? []).map((name) => `&${name}=1`).join('')
       const response = await one(port, requestTo(route, `?from=2026-01-01${known}`))
       const { detail } = assertProblem(response, 400, 'invalid_request')
-      assert.match(detail, /does not know the query parameter "from"\./)
+      assert.match(detail, /does not support the query parameter "from"\./)
     })
   }
 
-  test('after the client is known, so that a wrong signature is 401', async () => {
+  test('only after authentication: a wrong signature is 401', async () => {
     const response = await one(port, signedOrder({ target: '/orders?from=1', secret: 'another secret' }))
     assertProblem(response, 401, 'signature_invalid')
   })
 
-  test('and nothing is executed', async () => {
+  test('and the request has no effect', async () => {
     assertProblem(await one(port, signedOrder({ target: '/orders?from=1' })), 400, 'invalid_request')
     assert.deepEqual(await world.orders(), [])
   })

@@ -10,7 +10,7 @@ import { until } from '../support/until.ts'
 const BODY_BYTES = 1_000_000
 const PIECE = Buffer.alloc(BODY_BYTES / 10, 'x')
 
-/** A connection whose response has been read to its end, before any of the body was sent. */
+/** A connection whose complete response was read before any of the body was sent. */
 async function refused(t: TestContext, head: string, listener: RequestListener) {
   const server = createServer(listener)
   const port = await listen(server, '127.0.0.1', 0)
@@ -36,7 +36,7 @@ for (const head of [
   'POST / HTTP/1.1\r\nExpect: 100-continue',
   'POST / HTTP/1.0',
 ]) {
-  test(`what still comes of a body is read after the last response: ${JSON.stringify(head)}`, async (t) => {
+  test(`the rest of a body is read after the last response: ${JSON.stringify(head)}`, async (t) => {
     const { socket } = await refused(t, head, refuse)
     const closed = once(socket, 'close')
     for (let sent = 0; sent < BODY_BYTES; sent += PIECE.length) {
@@ -49,7 +49,7 @@ for (const head of [
   })
 }
 
-test('a request that follows such a body is not handled', async (t) => {
+test('a request after such a body is not handled', async (t) => {
   let handled = 0
   const head = 'POST / HTTP/1.1\r\nConnection: close'
   const { socket } = await refused(t, head, (req, res) => {
@@ -62,7 +62,7 @@ test('a request that follows such a body is not handled', async (t) => {
   assert.equal(handled, 1)
 })
 
-test('a connection whose client neither sends its body nor ends is closed after a while', async (t) => {
+test('a connection whose client neither sends its body nor ends is closed after LINGER_MS', async (t) => {
   const { server } = await refused(t, 'POST / HTTP/1.1\r\nConnection: close', refuse)
   const connections = promisify(server.getConnections.bind(server))
   await until('the connection to be closed', async () => (await connections()) === 0)

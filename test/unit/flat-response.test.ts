@@ -6,7 +6,7 @@ import fc from 'fast-check'
 import { FlatResponse } from '../../internal/http/flat-response.ts'
 import { exchange } from '../support/serve-app.ts'
 
-/** What a handler does with the headers of its response; what it returns is compared. */
+/** A header operation of a handler; its return value is compared. */
 type Operation = (res: ServerResponse) => unknown
 
 const name = fc.constantFrom(
@@ -17,11 +17,11 @@ const value = fc.constantFrom<string | string[]>(
   ...['a', '', 'caf\u00e9', '2', 'close', 'tab\there', 'line\nbreak', '\u20ac', 'chunked'],
   ...[['one'], ['one', 'two'], ['one', 'two\r'], []],
 )
-/** Of a head that is refused, only half of what Node has done with it by then would be the same. */
+/** After a refused head the states may differ, because Node.js applies a part of it before it throws. */
 const written = fc.constantFrom<string | string[]>('a', 'caf\u00e9', 'close', ['one', 'two'])
 const writtenName = fc.constantFrom('X-One', 'x-two', 'Content-Type', 'Date', 'Set-Cookie', '')
 const number = fc.constantFrom(0, 2, 17)
-/** Node adds to the list that it was given. */
+/** Node.js changes the list that it gets, so each run gets its own copy. */
 const copied = (of: string | string[]) => (typeof of === 'string' ? of : [...of])
 const operation: fc.Arbitrary<Operation> = fc.oneof(
   fc.tuple(name, value).map(
@@ -68,7 +68,7 @@ const head: fc.Arbitrary<Operation> = fc.oneof(
         res.writeHead(201, { [of]: to })
       },
   ),
-  // A name that comes twice in a list that is not alone: Node.js 20 keeps the last of them, newer ones keep both.
+  // A repeated name in a list, after setHeader: Node.js 20 keeps the last value, newer versions keep both.
   fc
     .tuple(writtenName, written, writtenName, written)
     .filter(([one, , two]) => one.toLowerCase() !== two.toLowerCase())
@@ -90,23 +90,23 @@ const body = fc.constantFrom<Operation>(
   },
 )
 
-/** Newer versions of Node.js put a field that is set anew behind the others. Only the order of one name has a meaning. */
+/** Newer versions of Node.js move a header that is set again to the end. Only the order of values of one name matters. */
 function inOrder(head: string): string[] {
   const [status = '', ...lines] = head.split(/\r?\n/)
   const nameOf = (line: string) => line.slice(0, line.indexOf(':')).toLowerCase()
   return [status, ...lines.sort((a, b) => (nameOf(a) < nameOf(b) ? -1 : nameOf(a) > nameOf(b) ? 1 : 0))]
 }
 
-/** Runs the operations of a request as its handler. */
+/** Runs the operations as the handler of a request. */
 async function serving(t: TestContext, options: { ServerResponse: typeof ServerResponse }) {
   let operations: Operation[] = []
   let seen: unknown[] = []
   const server = createServer(options, ({ socket }, res) => {
-    // Whatever the handler says of the connection.
+    // Independent of the Connection header of the handler.
     res.once('close', () => socket.end())
     for (const run of operations) {
       try {
-        // A copy: Node adds to the list that it has given.
+        // A copy, because Node.js changes the list that it returned.
         seen.push(structuredClone(run(res)) ?? 'done')
       } catch (error) {
         seen.push(String(error))
@@ -128,7 +128,7 @@ async function serving(t: TestContext, options: { ServerResponse: typeof ServerR
   }
 }
 
-test('it sends, returns and throws what a response of Node does', async (t) => {
+test('FlatResponse sends, returns and throws the same as ServerResponse of Node.js', async (t) => {
   const plain = await serving(t, { ServerResponse })
   const flat = await serving(t, { ServerResponse: FlatResponse })
   const method = fc.constantFrom('GET', 'HEAD')

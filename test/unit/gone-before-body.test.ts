@@ -9,7 +9,7 @@ import { serveApp } from '../support/serve-app.ts'
 
 for (const body of [rawBody, parsedBody]) {
   for (const sent of ['{"a"', '{"a":1}']) {
-    test(`${body.name} ends at once where the client of ${sent} went while a middleware in front waited`, async (t) => {
+    test(`${body.name} ends at once if the client of ${sent} disconnected while an earlier middleware waited`, async (t) => {
       const codes: unknown[] = []
       const port = await serveApp(
         t,

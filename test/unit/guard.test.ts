@@ -83,7 +83,7 @@ test('HTTP/1.0 needs no Host', async (t) => {
 for (const coding of ['gzip, chunked', 'identity, chunked']) {
   test(`Transfer-Encoding: ${coding} is refused and the connection ends`, async (t) => {
     const port = await serveApp(t, ...middlewares)
-    // Without Connection: close in the request, the end of the exchange is the server's doing.
+    // The request has no Connection: close, so the server ends the connection.
     const head = ['POST / HTTP/1.1', 'Host: a', `Transfer-Encoding: ${coding}`, '', ''].join('\r\n')
     const response = await exchange(port, `${head}0\r\n\r\n`)
     assert.equal(codeOf(response), 'invalid_request')
@@ -91,7 +91,7 @@ for (const coding of ['gzip, chunked', 'identity, chunked']) {
   })
 }
 
-test('chunked is taken', async (t) => {
+test('chunked is accepted', async (t) => {
   const port = await serveApp(t, ...middlewares)
   const request = closing(['POST / HTTP/1.1', 'Host: a', 'Transfer-Encoding: Chunked'], '0\r\n\r\n')
   assert.equal(codeOf(await exchange(port, request)), reached)

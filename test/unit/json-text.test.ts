@@ -4,7 +4,7 @@ import fc from 'fast-check'
 import { ServiceError } from '../../internal/core/service-error.ts'
 import { parseJsonText } from '../../internal/http/json-text.ts'
 
-/** What has a meaning in JSON. */
+/** Characters that are significant in JSON. */
 const PUNCTUATION = ['{', '}', '[', ']', ',', ':', '"', '\\'] as const
 
 const parse = (text: string) => parseJsonText(Buffer.from(text))
@@ -29,7 +29,7 @@ function* placesOf(value: unknown, pointer = ''): Iterable<[pointer: string, the
   }
 }
 
-/** Each number is found at its pointer as it was written, and nothing else is. */
+/** Each number is found at its pointer as written, and no other pointer finds a number. */
 function checkNumbers({ value, numbers }: ReturnType<typeof parse>): void {
   for (const [pointer, there] of placesOf(value)) {
     const written = numbers.get(pointer)
@@ -46,7 +46,7 @@ const writtenIn = (text: string, ...pointers: string[]) => {
   return Object.fromEntries(pointers.map((pointer) => [pointer, numbers.get(pointer)]))
 }
 
-test('the value is that of JSON.parse, and every number is there as written', () => {
+test('the value is that of JSON.parse, and every number is found as written', () => {
   const space = fc.constantFrom('', ' ', '\t', '\n  ')
   fc.assert(
     fc.property(fc.jsonValue({ maxDepth: 6 }), space, (value, indent) => {
@@ -59,7 +59,7 @@ test('the value is that of JSON.parse, and every number is there as written', ()
   )
 })
 
-test('names and strings of any characters keep the places of the numbers', () => {
+test('numbers are found with names and strings of any characters', () => {
   const nasty = fc.string({
     unit: fc.constantFrom(...PUNCTUATION, '/', '~', '1', '-', ' ', 'é', '\u2028', '\0', '😀'),
   })
@@ -74,7 +74,7 @@ test('names and strings of any characters keep the places of the numbers', () =>
   )
 })
 
-test('numbers keep the digits that binary floating point loses', () => {
+test('numbers keep digits that binary floating point would lose', () => {
   const text = '{"a":0.10,"b":[1e2,-0,{"c/d":9007199254740993}],"":1E400,"~":12345678901234567890.5}'
   const places = ['/a', '/b/0', '/b/1', '/b/2/c~1d', '/', '/~0']
   assert.deepEqual(writtenIn(text, ...places), {
@@ -102,7 +102,7 @@ test('numbers keep the digits that binary floating point loses', () => {
   assert.deepEqual(writtenIn('{"7":"8","9":true}', '/7', '/9'), { '/7': none, '/9': none })
 })
 
-test('whatever JSON.parse refuses is refused, whatever it takes is taken unless a member comes twice', () => {
+test('text is accepted exactly if JSON.parse accepts it and no member is repeated', () => {
   const token = fc.constantFrom(...PUNCTUATION, 'a', '1', '-', '.', 'e', 'null', ' ', '\u00a0')
   fc.assert(
     fc.property(fc.array(token, { maxLength: 12 }), (tokens) => {
@@ -118,7 +118,7 @@ test('whatever JSON.parse refuses is refused, whatever it takes is taken unless 
         assert.deepEqual(parse(text).value, expected)
       } catch (error) {
         if (!(error instanceof ServiceError)) throw error
-        assert.match(error.message, /member twice/)
+        assert.match(error.message, /repeated member/)
       }
     }),
     { numRuns: 5_000 },
@@ -142,7 +142,7 @@ const TWICE: [text: string, pointer: string][] = [
 ]
 
 for (const [text, pointer] of TWICE) {
-  test(`${text} has a member twice`, () => {
+  test(`${text} has a repeated member`, () => {
     assert.deepEqual(refusal(text).errors, [{ pointer, detail: 'appears twice' }])
   })
 }
@@ -155,12 +155,12 @@ test('a member that is repeated at a random depth is found', () => {
       const others = [...new Set(between)].filter((one) => one !== twice)
       const members = [twice, ...others, twice].map((one) => `${quote(one)}:0`)
       const text = path.reduceRight((inner, one) => `{${quote(one)}:[${inner}]}`, `{${members}}`)
-      assert.match(refusal(text).message, /member twice/)
+      assert.match(refusal(text).message, /repeated member/)
     }),
   )
 })
 
-test('the same name in different objects is no repetition', () => {
+test('the same name in different objects is not a repetition', () => {
   for (const text of [
     '{"a":{"a":1},"b":{"a":2}}',
     '[{"a":1},{"a":2}]',
@@ -171,7 +171,7 @@ test('the same name in different objects is no repetition', () => {
   }
 })
 
-test('__proto__ is a member like any other and touches no prototype', () => {
+test('__proto__ is an ordinary member and changes no prototype', () => {
   const { value, numbers } = parse('{"__proto__":{"polluted":1},"b":{"__proto__":2}}')
   assert.deepEqual(Object.keys(value ?? {}), ['__proto__', 'b'])
   assert.equal(Object.getPrototypeOf(value), Object.prototype)
@@ -184,18 +184,18 @@ for (const [open, close] of [
   ['[', ']'],
   ['{"a":', '}'],
 ] as const) {
-  test(`64 levels of ${open} are taken, 65 and 100,000 are refused`, () => {
+  test(`64 levels of ${open} are accepted, 65 and 100,000 are refused`, () => {
     const nested = (depth: number) => `${open.repeat(depth)}1${close.repeat(depth)}`
     checkNumbers(parse(nested(64)))
     for (const depth of [65, 100_000]) assert.match(refusal(nested(depth)).message, /deeper than 64 levels/)
   })
 }
 
-test('100,000 levels that are never closed do not parse', () => {
-  assert.match(refusal('['.repeat(100_000)).message, /does not parse/)
+test('100,000 unclosed levels are refused', () => {
+  assert.match(refusal('['.repeat(100_000)).message, /cannot be parsed/)
 })
 
-/** Far above what it takes on a slow machine, far below what anything quadratic would take. */
+/** Far above linear time on a slow machine, far below quadratic time. */
 const SOON_MS = 8_000
 
 const LARGE: [what: string, text: () => string][] = [
@@ -213,7 +213,7 @@ const LARGE: [what: string, text: () => string][] = [
 ]
 
 for (const [what, make] of LARGE) {
-  test(`${what} is read in time`, () => {
+  test(`${what} is parsed in time`, () => {
     const text = make()
     const startedMs = performance.now()
     const { value } = parse(text)
@@ -223,7 +223,7 @@ for (const [what, make] of LARGE) {
   })
 }
 
-test('a number under very long names is read like any other', () => {
+test('a number under very long names is found', () => {
   const name = 'n'.repeat(32_000)
   const text = `{"${name}":[${'1,'.repeat(16_000)}1]}`
   assert.equal(parse(text).numbers.get(`/${name}/16000`), '1')
@@ -231,19 +231,19 @@ test('a number under very long names is read like any other', () => {
 
 const REFUSED: [what: string, bytes: Buffer | string, reason: RegExp][] = [
   ['nothing', '', /it is empty/],
-  ['a blank', ' ', /does not parse/],
-  ['a BOM before a value', '\ufeff{}', /does not parse/],
-  ['trailing data', '{} {}', /does not parse/],
-  ['a trailing comma', '[1,]', /does not parse/],
-  ['a comment', '{}//', /does not parse/],
-  ['NaN', '{"amount":NaN}', /does not parse/],
-  ['Infinity', '-Infinity', /does not parse/],
-  ['a leading zero', '01', /does not parse/],
-  ['a leading plus', '+1', /does not parse/],
-  ['a raw line break in a string', '"a\nb"', /does not parse/],
-  ['single quotes', "{'a':1}", /does not parse/],
-  ['an undefined escape', '"\\x41"', /does not parse/],
-  ['a NUL after the value', '{}\0', /does not parse/],
+  ['a blank', ' ', /cannot be parsed/],
+  ['a BOM before a value', '\ufeff{}', /cannot be parsed/],
+  ['trailing data', '{} {}', /cannot be parsed/],
+  ['a trailing comma', '[1,]', /cannot be parsed/],
+  ['a comment', '{}//', /cannot be parsed/],
+  ['NaN', '{"amount":NaN}', /cannot be parsed/],
+  ['Infinity', '-Infinity', /cannot be parsed/],
+  ['a leading zero', '01', /cannot be parsed/],
+  ['a leading plus', '+1', /cannot be parsed/],
+  ['a raw line break in a string', '"a\nb"', /cannot be parsed/],
+  ['single quotes', "{'a':1}", /cannot be parsed/],
+  ['an undefined escape', '"\\x41"', /cannot be parsed/],
+  ['a NUL after the value', '{}\0', /cannot be parsed/],
   ['a lone continuation byte', Buffer.from([0x22, 0x80, 0x22]), /not valid UTF-8/],
   ['an overlong slash', Buffer.from([0x22, 0xc0, 0xaf, 0x22]), /not valid UTF-8/],
   ['a surrogate in UTF-8', Buffer.from([0x22, 0xed, 0xa0, 0x80, 0x22]), /not valid UTF-8/],
@@ -269,7 +269,7 @@ test('no refusal quotes the body', () => {
   }
 })
 
-test('the pointer of a repeated member with a very long name is cut', () => {
+test('the pointer of a repeated member with a very long name is shortened', () => {
   const name = JSON.stringify('n'.repeat(100_000))
   assert.ok(JSON.stringify(refusal(`{${name}:null,${name}:null}`).errors).length < 300)
 })

@@ -4,7 +4,7 @@ import { knownQuery } from '../../internal/http/known-query.ts'
 import { problems } from '../../internal/http/problems.ts'
 import { serveApp } from '../support/serve-app.ts'
 
-test('query parameters that a route does not know are refused by name', async (t) => {
+test('unknown query parameters are refused by name', async (t) => {
   const port = await serveApp(
     t,
     problems(() => {}),
@@ -22,7 +22,7 @@ test('query parameters that a route does not know are refused by name', async (t
     assert.equal(await send(known), 'ok', known)
   }
   const refused = (names: string) =>
-    `400 invalid_request: This route does not know the query parameter ${names}. It knows limit, cursor.`
+    `400 invalid_request: This route does not support the query parameter ${names}. It supports limit, cursor.`
   assert.equal(await send('?from=1'), refused('"from"'))
   assert.equal(await send('?limit=1&Limit=1'), refused('"Limit"'))
   assert.equal(await send('?limit[]=1'), refused('"limit[]"'))

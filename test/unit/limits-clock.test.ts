@@ -6,7 +6,7 @@ import { createLogger } from '../../internal/telemetry/logger.ts'
 import { readConfig } from '../../src/config/config.ts'
 import { openLimiter } from '../../src/runtime/limits.ts'
 
-test('what a process counts by itself is not moved by a clock that jumps', async (t) => {
+test('a clock that jumps does not change what a process counts', async (t) => {
   const real = Date.now
   let aheadMs = 64_000
   t.mock.method(Date, 'now', () => real() + aheadMs)
@@ -20,6 +20,6 @@ test('what a process counts by itself is not moved by a clock that jumps', async
   assert.equal(await decide(), 4)
   aheadMs = 0
   await sleep(150)
-  // The first is no longer in the window, whatever the clock said when it came.
+  // The first admission has left the window, independent of the clock.
   assert.equal(await decide(), 4)
 })

@@ -68,7 +68,7 @@ function faultsOf(act: () => unknown): FieldFault[] {
 
 const JSON_TYPE = { 'Content-Type': 'application/json' }
 
-/** Returns what the stages left of the body, or the problem. */
+/** Returns the parsed body, or the problem. */
 async function reader(t: TestContext, ...middlewares: Middleware[]) {
   const show: Middleware = async (ctx) => {
     const { value, numbers } = required(ctx, 'json', 'parsedJson')

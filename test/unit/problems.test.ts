@@ -7,7 +7,7 @@ import { problems } from '../../internal/http/problems.ts'
 import { requestId } from '../../internal/http/request-id.ts'
 import { serveApp } from '../support/serve-app.ts'
 
-/** One GET to an app whose last stage is this one. */
+/** One GET to an app whose last middleware is this one. */
 async function responseOf(t: TestContext, middleware: Middleware) {
   const reported: unknown[] = []
   const port = await serveApp(
@@ -66,7 +66,7 @@ for (const [ms, seconds] of [
   })
 }
 
-test('faults and headers of an error reach the partner, its cause does not', async (t) => {
+test('the response has faults and headers of an error, but not its cause', async (t) => {
   const errors = [{ pointer: '/amount', detail: 'must be more than 0' }]
   const { response, text } = await responseOf(
     t,
@@ -91,7 +91,7 @@ for (const thrown of [
   'hunter2',
   { status: 400, message: 'hunter2' },
 ]) {
-  test(`a thrown ${String(thrown)} is a bare 500, reported as it is`, async (t) => {
+  test(`a thrown ${String(thrown)} is a generic 500 and reported unchanged`, async (t) => {
     const { response, text, reported } = await responseOf(t, thrower(thrown))
     assert.equal(response.status, 500)
     assert.equal(JSON.parse(text).code, 'internal_error')
@@ -101,14 +101,14 @@ for (const thrown of [
 }
 
 for (const thrown of [null, undefined]) {
-  test(`a thrown ${thrown} is a bare 500, and reported in words`, async (t) => {
+  test(`a thrown ${thrown} is a generic 500 and reported as text`, async (t) => {
     const { response, reported } = await responseOf(t, thrower(thrown))
     assert.equal(response.status, 500)
     assert.deepEqual(reported.map(String), [`Error: ${thrown} was thrown`])
   })
 }
 
-test('nothing that the failed stage had prepared is sent with the problem', async (t) => {
+test('headers and body that the failed middleware had set are not sent with the problem', async (t) => {
   const source = Readable.from(['half a response'])
   const { response, text } = await responseOf(t, async (ctx) => {
     ctx.status = 201
@@ -138,7 +138,7 @@ for (const [status, code] of [
   })
 }
 
-test('a response is left as it is, also one of 404', async (t) => {
+test('a response with a body is not changed, also with status 404', async (t) => {
   const { response, text } = await responseOf(t, async (ctx) => {
     ctx.status = 404
     ctx.body = 'nothing of that name'

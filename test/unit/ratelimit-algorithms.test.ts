@@ -13,7 +13,7 @@ function parse(text: string): Limit {
   return limit
 }
 
-/** One decision the way a limiter makes it; what is told is after the use. */
+/** One decision as a limiter makes it; returns the state after the use. */
 function use(limit: Limit, state: LimitState, now: number) {
   settle(limit, state, now)
   const before = decide(limit, state, now)
@@ -22,7 +22,7 @@ function use(limit: Limit, state: LimitState, now: number) {
   return { ...decide(limit, state, now), allowed: true, retryAfterMs: 0 }
 }
 
-/** Times at which requests were admitted. */
+/** The times of admitted requests. */
 function admissions(limit: Limit, times: readonly number[]): number[] {
   const state = freshState(limit, times[0] ?? START)
   return times.filter((now) => use(limit, state, now).allowed)
@@ -41,7 +41,7 @@ for (const vector of vectors) {
   })
 }
 
-test('an untouched limit is full and has nothing to wait for', () => {
+test('an unused limit has its full quota and no wait', () => {
   for (const text of ['client=3/10s', 'client=3/10s:token-bucket:5']) {
     const limit = parse(text)
     const state = freshState(limit, START)
@@ -56,7 +56,7 @@ test('an untouched limit is full and has nothing to wait for', () => {
   }
 })
 
-test('looking uses nothing', () => {
+test('decide uses nothing', () => {
   for (const algorithm of ALGORITHMS) {
     const limit = parse(`client=2/10s:${algorithm}`)
     const state = freshState(limit, START)
@@ -65,7 +65,7 @@ test('looking uses nothing', () => {
   }
 })
 
-test('a quota that was lowered refuses until enough have left', () => {
+test('a lowered quota refuses until enough admissions have left the window', () => {
   const state = freshState(parse('client=3/10s'), START)
   for (let i = 0; i < 3; i++) use(parse('client=3/10s'), state, START + i)
   const lowered = use(parse('client=2/10s'), state, START + 10)
@@ -74,7 +74,7 @@ test('a quota that was lowered refuses until enough have left', () => {
   assert.equal(use(parse('client=2/10s'), state, START + 10_001).allowed, true)
 })
 
-test('a log that is used for long does not grow', () => {
+test('a log does not grow with the time of its use', () => {
   const limit = parse('client=100/100ms')
   const state = freshState(limit, START)
   for (let i = 0; i < 100_000; i++) assert.equal(use(limit, state, START + i).allowed, true)
@@ -112,7 +112,7 @@ test('a sliding window never admits more than its quota in any window, nor less 
   )
 })
 
-test('a token bucket never admits more than burst and rate allow, between any two moments', () => {
+test('a token bucket never admits more than burst and rate allow, in any interval', () => {
   fc.assert(
     fc.property(steps, counts, counts, windows, (increments, quota, burst, windowMs) => {
       const limit = parse(`client=${quota}/${windowMs}ms:token-bucket:${burst}`)
@@ -127,7 +127,7 @@ test('a token bucket never admits more than burst and rate allow, between any tw
   )
 })
 
-test('a fixed window never admits more than its quota between two multiples of its length', () => {
+test('a fixed window never admits more than its quota in one window', () => {
   fc.assert(
     fc.property(steps, counts, windows, (increments, quota, windowMs) => {
       const perWindow = new Map<number, number>()
@@ -140,7 +140,7 @@ test('a fixed window never admits more than its quota between two multiples of i
   )
 })
 
-test('whoever waits as told is admitted, a millisecond earlier is not', () => {
+test('a request after the reported wait is admitted, and a millisecond earlier it is not', () => {
   fc.assert(
     fc.property(
       steps,
@@ -165,7 +165,7 @@ test('whoever waits as told is admitted, a millisecond earlier is not', () => {
   )
 })
 
-test('a clock that jumps back and forth gives no more than one that stands still instead', () => {
+test('a clock that jumps back and forth admits no more than a clock that stands still', () => {
   const jumps = fc.array(fc.integer({ min: -300, max: 60 }), { minLength: 1, maxLength: 150 })
   fc.assert(
     fc.property(
@@ -176,7 +176,7 @@ test('a clock that jumps back and forth gives no more than one that stands still
       (increments, quota, windowMs, algorithm) => {
         const limit = parse(`client=${quota}/${windowMs}ms:${algorithm}`)
         const state = freshState(limit, START)
-        /** Real time passes at least as much as the clock went forward. */
+        /** Real time passes at least as fast as the clock moves forward. */
         let real = 0
         let now = START
         const admitted: number[] = []
@@ -188,7 +188,7 @@ test('a clock that jumps back and forth gives no more than one that stands still
           assert.ok(got.remaining >= 0 && got.remaining <= quota)
           assert.ok(got.retryAfterMs <= windowMs * 2 && got.resetAtMs >= now)
         }
-        // A fixed window and a full bucket may give their quota twice in a row, on any clock.
+        // A fixed window and a full bucket may admit twice their quota at a window edge, with any clock.
         const most = algorithm === 'sliding-window' ? quota : quota * 2
         for (const from of admitted)
           assert.ok(admitted.filter((time) => time >= from && time < from + windowMs).length <= most)

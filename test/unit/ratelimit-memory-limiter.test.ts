@@ -8,7 +8,7 @@ const START = 1_700_000_000_000
 const subject = (client: string) => ({ client, ip: '::1', route: 'POST /orders', group: 'orders' })
 
 for (const algorithm of ALGORITHMS) {
-  test(`${algorithm}: 100,000 subjects whose windows have passed are forgotten`, async () => {
+  test(`${algorithm}: 100,000 subjects are deleted after their windows have passed`, async () => {
     let now = START
     const limiter = new MemoryLimiter({ now: () => now })
     const limits = parseRateLimits(`client=2/1s:${algorithm}`)
@@ -18,12 +18,12 @@ for (const algorithm of ALGORITHMS) {
       assert.equal((await limiter.decide(limits, subject(`c${i}`))).allowed, true)
       most = Math.max(most, limiter.size)
     }
-    // A thousand of them live at any time.
+    // At any time 1,000 of them are not expired.
     assert.ok(most < 2_000, `${most} states at once`)
   })
 }
 
-test('a long window beside short ones is kept while those are swept', async () => {
+test('a long window is kept while expired short ones are deleted', async () => {
   let now = START
   const limiter = new MemoryLimiter({ now: () => now })
   const day = parseRateLimits('client=1/24h')
@@ -37,7 +37,7 @@ test('a long window beside short ones is kept while those are swept', async () =
   assert.equal((await limiter.decide(day, subject('patient'))).allowed, false)
 })
 
-test('beyond the most subjects the longest unused one is forgotten first', async () => {
+test('with more than maxEntries subjects the least recently used one is deleted', async () => {
   const limiter = new MemoryLimiter({ now: () => START, maxEntries: 100 })
   const limits = parseRateLimits('client=3/1h')
   const remaining = async (client: string) =>
@@ -53,13 +53,13 @@ test('beyond the most subjects the longest unused one is forgotten first', async
   assert.equal(await remaining('busy'), 3)
 })
 
-test('peeks and refused requests leave nothing behind', async () => {
+test('peeks and refused requests store no entry', async () => {
   const limiter = new MemoryLimiter({ now: () => START })
   for (let i = 0; i < 100; i++) await limiter.peek(parseRateLimits('client=1/1h'), subject(`c${i}`))
   assert.equal(limiter.size, 0)
 })
 
-test('the limiter agrees with counting by hand, over several limits and clients', async () => {
+test('the limiter agrees with a simple count, over several limits and clients', async () => {
   const step = fc.record({ after: fc.nat(40), client: fc.constantFrom('a', 'b', 'c') })
   await fc.assert(
     fc.asyncProperty(

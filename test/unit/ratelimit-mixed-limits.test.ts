@@ -13,7 +13,7 @@ interface Request {
   route: string
 }
 
-/** Whether a limit admits one more at `now`, from the times of all that it has admitted: each rule by its definition. */
+/** Whether a limit admits one more at `now`, computed by definition from the times of all admissions. */
 function admits(
   { algorithm, quota, windowMs, burst }: Limit,
   times: readonly number[],
@@ -25,7 +25,7 @@ function admits(
     case 'fixed-window':
       return times.filter((time) => Math.floor(time / windowMs) === Math.floor(now / windowMs)).length < quota
     case 'token-bucket':
-      // Since any moment no more than the bucket held at most, and what has flowed in since.
+      // In any interval: at most the burst plus the tokens added in it.
       return [...times, now].every((since, n) => {
         const admitted = times.length - n + 1
         return admitted * windowMs <= burst * windowMs + (now - since) * quota
@@ -61,7 +61,7 @@ const COUNTED: Record<Limit['scope'], (request: Request) => string> = {
   endpoint: ({ client, route }) => `${client} ${route}`,
 }
 
-test('several limits of any kind admit what each of them admits, and a refused request uses none', async () => {
+test('several limits admit a request only if each of them does, and a refused request uses none', async () => {
   await fc.assert(
     fc.asyncProperty(
       fc.uniqueArray(limit, { selector: ({ name }) => name, minLength: 1, maxLength: 4 }),

@@ -13,7 +13,7 @@ import { startRedis } from '../support/servers.ts'
 const limits = parseRateLimits('client=2/60s')
 const who = { client: 'alice', ip: '::1', route: 'POST /orders', group: 'orders' }
 
-/** A Redis that responds once and is then killed. */
+/** A Redis that is killed after its first response. */
 async function killedRedis(onOutage: OnOutage, run: (limiter: Limiter, changes: string[]) => Promise<void>) {
   const server = await startRedis()
   const connection = await connected(connectRedis(server.url, { deadlineMs: 300 }))
@@ -35,7 +35,7 @@ async function killedRedis(onOutage: OnOutage, run: (limiter: Limiter, changes: 
   }
 }
 
-test('local: the process counts for itself while Redis is away', async () => {
+test('local: the process counts for itself while Redis is unreachable', async () => {
   await killedRedis('local', async (limiter, changes) => {
     assert.equal((await limiter.peek(limits, who)).tightest?.remaining, 2)
     assert.equal((await limiter.decide(limits, who)).tightest?.remaining, 1)
@@ -45,7 +45,7 @@ test('local: the process counts for itself while Redis is away', async () => {
   })
 })
 
-test('open: everything passes, and there is nothing to tell about limits', async () => {
+test('open: every request is admitted, without statuses', async () => {
   await killedRedis('open', async (limiter) => {
     for (let i = 0; i < 5; i++) {
       assert.deepEqual(await limiter.decide(limits, who), {
@@ -57,7 +57,7 @@ test('open: everything passes, and there is nothing to tell about limits', async
   })
 })
 
-test('closed: 503 with a time to retry, and the request certainly had no effect', async () => {
+test('closed: 503 with a retry time, and the request had no effect', async () => {
   await killedRedis('closed', async (limiter) => {
     for (let i = 0; i < 2; i++) {
       await assert.rejects(limiter.decide(limits, who), (error) => {
@@ -72,7 +72,7 @@ test('closed: 503 with a time to retry, and the request certainly had no effect'
   })
 })
 
-/** Redis cannot be made to fail in a chosen order, so what it does is told here step by step. */
+/** A limiter with scripted results: a real Redis cannot be made to fail in a chosen order. */
 function scripted(outcomes: (Error | 'answers')[]): Limiter {
   const store = new MemoryLimiter({ now: Date.now })
   const next = async () => {
@@ -85,7 +85,7 @@ function scripted(outcomes: (Error | 'answers')[]): Limiter {
 
 const away = () => new ServiceError('store_unavailable', 'away', { effect: 'unknown' })
 
-test('each outage is told once when it begins and once when it ends', async () => {
+test('each outage is reported once when it begins and once when it ends', async () => {
   const changes: string[] = []
   const limiter = new OutageLimiter({
     limiter: scripted(['answers', away(), away(), 'answers', 'answers', away()]),
@@ -97,7 +97,7 @@ test('each outage is told once when it begins and once when it ends', async () =
   assert.deepEqual(changes, ['begins', 'ends', 'begins'])
 })
 
-test('an error that is no outage passes and is not reported as one', async () => {
+test('an error that is not an outage is passed on and not reported as one', async () => {
   const changes: string[] = []
   const defect = new Error('ERR Error compiling script')
   const other = new ServiceError('invalid_request', 'no')

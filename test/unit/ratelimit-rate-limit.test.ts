@@ -44,7 +44,7 @@ function rateHeaders(response: Response): Record<string, string> {
 
 const route = { group: 'orders', route: 'POST /orders' }
 
-test('an admitted request carries where the caller stands', async () => {
+test('an admitted request gets the rate limit headers', async () => {
   const limiter = new MemoryLimiter({ now: () => START })
   const limits = parseRateLimits('client=10/60s')
   await serve([responseErrors, callerFromHeader, rateLimit({ limiter, limits, ...route })], async (url) => {
@@ -60,7 +60,7 @@ test('an admitted request carries where the caller stands', async () => {
   })
 })
 
-test('a refused request is 429 rate_limited, with headers and the wait, and does not reach the handler', async () => {
+test('a refused request gets 429 rate_limited with headers and the wait, and does not reach the handler', async () => {
   let now = START
   const limiter = new MemoryLimiter({ now: () => now })
   const limits = parseRateLimits('client=1/60s')
@@ -95,7 +95,7 @@ test('a refused request is 429 rate_limited, with headers and the wait, and does
   })
 })
 
-test('several limits are listed in order, the tightest is told apart', async () => {
+test('several limits are listed in order, and X-RateLimit has the tightest', async () => {
   const limiter = new MemoryLimiter({ now: () => START })
   const limits = parseRateLimits('global=1000/60s,client=5/1500ms,client=20/200ms:token-bucket:50')
   await serve([responseErrors, callerFromHeader, rateLimit({ limiter, limits, ...route })], async (url) => {
@@ -120,7 +120,7 @@ test('an address limit counts the address of the connection', async () => {
   })
 })
 
-test('no limits: no headers, and nobody is asked', async () => {
+test('without limits there are no headers, and the limiter is not called', async () => {
   const limiter = new MemoryLimiter({ now: () => assert.fail('asked') })
   await serve([responseErrors, rateLimit({ limiter, limits: [], ...route })], async (url) => {
     const response = await fetch(url)
@@ -129,7 +129,7 @@ test('no limits: no headers, and nobody is asked', async () => {
   })
 })
 
-test('an outage with the setting open: passed, without headers', async () => {
+test('in an outage with the setting open the request is admitted without headers', async () => {
   const away = async () => {
     throw new ServiceError('store_unavailable', 'away')
   }
@@ -143,7 +143,7 @@ test('an outage with the setting open: passed, without headers', async () => {
   })
 })
 
-test('without a stage that tells the caller nothing passes and nothing is used', async () => {
+test('without a middleware that sets the caller every request fails and uses nothing', async () => {
   const limiter = new MemoryLimiter({ now: () => START })
   const limits = parseRateLimits('client=1/60s')
   await serve([responseErrors, rateLimit({ limiter, limits, ...route })], async (url) => {

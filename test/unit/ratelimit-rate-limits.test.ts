@@ -11,7 +11,7 @@ const client = {
   burst: 10,
 }
 
-test('the defaults of the contract are read', () => {
+test('the default limits are parsed', () => {
   assert.deepEqual(parseRateLimits('client=10/60s'), [client])
   assert.deepEqual(parseRateLimits('global=10/1s:token-bucket:10'), [
     { name: 'global', scope: 'global', quota: 10, windowMs: 1_000, algorithm: 'token-bucket', burst: 10 },
@@ -31,7 +31,7 @@ test('the defaults of the contract are read', () => {
   })
 })
 
-test('spaces around items do not matter', () => {
+test('spaces around items are ignored', () => {
   assert.deepEqual(parseRateLimits(' client=10/60s , ip=5/1s:fixed-window ').length, 2)
 })
 
@@ -45,7 +45,7 @@ test('a window is a duration', () => {
     assert.equal(parseRateLimits(`ip=1/${text}`)[0]?.windowMs, ms)
 })
 
-test('a token bucket without a burst holds its quota', () => {
+test('the burst of a token bucket is its quota by default', () => {
   assert.equal(parseRateLimits('ip=7/1s:token-bucket')[0]?.burst, 7)
 })
 
@@ -76,9 +76,9 @@ const faults: [text: string, message: RegExp][] = [
   ['client=10/60s:token-bucket:0', /burst .* got "0"/],
   [
     'client=10/60s,client=20/1m:token-bucket',
-    /"client=20\/1m:token-bucket": a scope has one limit a window, but "client=10\/60s"/,
+    /"client=20\/1m:token-bucket": a scope may have one limit for each window, but there is also "client=10\/60s"/,
   ],
-  ['ip=1/1s,client=10/1s,client=10/1s', /one limit a window/],
+  ['ip=1/1s,client=10/1s,client=10/1s', /one limit for each window/],
 ]
 for (const [text, message] of faults) {
   test(`"${text}" is refused with the item, the rule and the value`, () => {

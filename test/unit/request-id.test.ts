@@ -3,7 +3,7 @@ import { type TestContext, test } from 'node:test'
 import { requestId } from '../../internal/http/request-id.ts'
 import { exchange, serveApp } from '../support/serve-app.ts'
 
-/** What the header says and what the later stages see. */
+/** The response header, and the id in the state. */
 async function idFor(t: TestContext, ...lines: string[]): Promise<[header: string, state: string]> {
   const port = await serveApp(t, requestId(), async (ctx) => {
     ctx.body = ctx.state.requestId

@@ -38,7 +38,7 @@ async function sender(t: TestContext) {
   }
 }
 
-test('a route is found by method and path, whatever its query and its spelling', async (t) => {
+test('a route is found by method and path, with any query and spelling', async (t) => {
   const send = await sender(t)
   for (const path of ['/things', '/things?a=b', '/things?', '/things/', '/things/?a', '/Things']) {
     assert.deepEqual(await send('POST', path), [200, 'add /things', null, '/things'], path)
@@ -48,7 +48,7 @@ test('a route is found by method and path, whatever its query and its spelling',
   assert.deepEqual(await send('HEAD', '/things'), [200, '', null, '/things'])
 })
 
-test('what is no route is not named, and another method is told which there are', async (t) => {
+test('an unknown path has no route, and another method gets Allow', async (t) => {
   const send = await sender(t)
   assert.deepEqual(await send('GET', '/other'), [404, 'Not Found', null, 'unmatched'])
   assert.deepEqual(await send('GET', '/things/1/2'), [404, 'Not Found', null, 'unmatched'])

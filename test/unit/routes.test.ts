@@ -24,7 +24,7 @@ const NEEDS = {
 
 function rowOf({ method, path, query = [], when, auth, key, json }: Route): string[] {
   const asked = query.map((name) => `${name}=`).join('&')
-  // v0 covers the body alone.
+  // v0 covers only the body.
   const scheme = auth === 'signature' && json === undefined ? ' (v1)' : ''
   const needs =
     when === 'demo' ? 'demo mode only' : auth === undefined ? 'nothing' : `${NEEDS[auth]}${scheme}`
@@ -38,12 +38,12 @@ describe('the table of routes', () => {
     assert.deepEqual(rowsOfPage().sort(), documented.map(rowOf).sort())
   })
 
-  test('has each method and path, and each operation, once', () => {
+  test('has each method and path, and each operation, only once', () => {
     assert.equal(new Set(ROUTES.map(scopeOf)).size, ROUTES.length)
     assert.equal(new Set(ROUTES.map(({ operation }) => operation)).size, ROUTES.length)
   })
 
-  test('gives a key only to requests whose client is known and whose body is read', () => {
+  test('only routes with authentication and a body have a key', () => {
     for (const route of ROUTES.filter(({ key }) => key !== undefined)) {
       assert.ok(route.auth !== undefined && route.auth !== 'operator', scopeOf(route))
       assert.ok(route.json === 'required' && route.limits !== undefined, scopeOf(route))

@@ -13,7 +13,7 @@ const REFUSED: Record<string, string[]> = {
   'a bare key': ['a'],
   'an upper-case key': ['A=1'],
   'a key that begins with a digit': ['1a=1'],
-  'a member twice': ['a=1, a=1'],
+  'a repeated member': ['a=1, a=1'],
   'a member twice in two lines': ['a=1', 'a=1'],
   'a parameter twice': ['a=1;b=1;b=1'],
   'a trailing comma': ['a=1,'],
