@@ -1,7 +1,7 @@
 /**
- * The client for partners, `oncekey/client`: a retrying fetch that signs, or sends an API key. It stands on WebCrypto
- * and fetch alone, so that it runs in Node.js and in browsers (keep secret and key out of public pages: who has them
- * can order and pay).
+ * The SDK for partners, `oncekey/client`: it signs requests or sends an API key, and retries. It needs only WebCrypto and
+ * fetch, so it runs in Node.js and in browsers. Keep secret and API key out of public pages: anybody who has them can
+ * order and pay.
  */
 import { type AuditLogs, createAuditLogs } from './client/audit-logs.ts'
 import { bearer, type Credentials, signature } from './client/credentials.ts'
@@ -65,18 +65,18 @@ export {
   webhooks,
 } from './client/webhooks.ts'
 
-/** All options but those that say who is calling. */
+/** All options except the credentials. */
 export interface ClientSettings {
-  /** Where the service is, e.g. `https://orders.example`. */
+  /** The address of the service, e.g. `https://orders.example`. */
   baseUrl: string | URL
   /**
-   * What differs from DEFAULT_RETRY, or `service`: as the service recommends, read from it once, with the first
-   * request. What it does not say, and what is wrong with it, is as in DEFAULT_RETRY.
+   * Values that differ from DEFAULT_RETRY, or `service`: the recommendation of the service, read once, with the first
+   * request. If it cannot be read or is not supported, DEFAULT_RETRY is used.
    */
   retry?: Partial<RetryPolicy> | 'service'
   /** A longer response is refused. Default: 4 MiB. */
   maxResponseBytes?: number
-  /** Told before each wait for a retry; for your log. */
+  /** Called before each wait for a retry; for your log. */
   onRetry?: (retry: RetryNotice) => void
   fetch?: typeof globalThis.fetch
   /** Milliseconds since 1970. */
@@ -89,7 +89,7 @@ export interface ClientSettings {
 
 /** Signs every request. */
 export interface SigningOptions extends ClientSettings {
-  /** Your client id; without one `default`. */
+  /** Your client id; `default` by default. */
   client?: string
   secret: string
   apiKey?: never
@@ -105,17 +105,17 @@ export interface ApiKeyOptions extends ClientSettings {
 export type ClientOptions = SigningOptions | ApiKeyOptions
 
 export interface Client {
-  /** They need a signature. */
+  /** Orders need a signature. */
   readonly orders: Orders
   readonly payments: Payments
   readonly auditLogs: AuditLogs
-  /** What happened to orders and payments. */
+  /** The changes of orders and payments. */
   readonly events: Events
-  /** Where the caller stands in each limit of payments, without using any. */
+  /** The state of each limit of payments, without using any. */
   rateLimits(options?: Effort): Promise<RateLimits>
   /** How the service recommends to retry. */
   retryConfig(options?: Effort): Promise<FoundRetryConfig>
-  /** Signed and retried like an order, for routes that have no method here. */
+  /** Sends a request to any route, signed and retried like an order. */
   readonly request: SendRequest
   /** One signed attempt for any route of the service; a relative URL is resolved against `baseUrl`. */
   readonly signedFetch: SignedFetch
@@ -140,7 +140,7 @@ export function createClient(options: ClientOptions): Client {
     maxResponseBytes,
     now,
     random,
-    // Looked up at each call: who replaces the global one later means it.
+    // Looked up at each call, so that a program may replace the global fetch later.
     fetch: options.fetch ?? ((input, init) => globalThis.fetch(input, init)),
     budget: new RetryBudget(policy.budgetRatio, policy.budgetReserve, now),
     onRetry: options.onRetry,
@@ -163,13 +163,13 @@ export function createClient(options: ClientOptions): Client {
 
 function credentials({ client, secret, apiKey }: ClientOptions): Credentials {
   if (apiKey === undefined) return signature(createSigner(client ?? 'default', secret))
-  // The types say so; a program in JavaScript hears it here.
+  // Checked for programs in JavaScript; in TypeScript the types refuse it.
   if (client !== undefined || secret !== undefined)
     throw new TypeError('give either apiKey, or client and secret')
   return bearer(apiKey)
 }
 
-/** Ends in a slash, so that a path before it stays when routes are resolved. */
+/** The base URL with a final slash, so that its path is kept when routes are resolved. */
 function baseUrl(given: string | URL): URL {
   const url = URL.canParse(String(given)) ? new URL(given) : undefined
   if (url === undefined || !/^https?:$/.test(url.protocol) || url.username !== '' || url.password !== '')

@@ -1,11 +1,11 @@
 import { type Listing, listing, type Page, type PageOptions, pageOf } from './pages.ts'
-import { hasTexts, isObject } from './read-response.ts'
+import { hasStrings, isObject } from './read-response.ts'
 import type { SendRequest } from './request.ts'
 import { type About, read, withQuery } from './result.ts'
 
-/** What was done for this caller. The members beyond these depend on the type. */
+/** An entry in the audit trail of this caller. Further members depend on the type. */
 export interface AuditEntry {
-  /** Counts this caller's entries. */
+  /** The number of the entry among this caller's entries. */
   seq: number
   /** RFC 3339, UTC. */
   at: string
@@ -19,16 +19,16 @@ export interface AuditPage extends About, Page {
 }
 
 export interface AuditOptions extends PageOptions {
-  /** Entries of this type only. */
+  /** Only entries of this type. */
   eventType?: string | undefined
 }
 
-/** All own entries, read page by page as they are asked for. */
+/** All own entries; each page is requested when it is needed. */
 export type AuditList = Listing<AuditEntry, AuditPage>
 
 export interface AuditLogs {
   page(options?: AuditOptions): Promise<AuditPage>
-  /** `for await (const entry of client.auditLogs.list())`. The deadline is for each page. */
+  /** `for await (const entry of client.auditLogs.list())`. The deadline applies to each page. */
   list(options?: AuditOptions): AuditList
 }
 
@@ -47,5 +47,5 @@ function entriesOf(value: unknown): { entries: AuditEntry[]; nextCursor: string 
 }
 
 function isEntry(value: unknown): value is AuditEntry {
-  return isObject(value) && typeof value.seq === 'number' && hasTexts(value, 'at', 'event_type')
+  return isObject(value) && typeof value.seq === 'number' && hasStrings(value, 'at', 'event_type')
 }

@@ -1,8 +1,8 @@
 import type { Signable, Signer } from './signer.ts'
 
-/** Who sends a request. */
+/** How a client authenticates. */
 export interface Credentials {
-  /** The headers that say so, for each attempt anew. */
+  /** The headers of one attempt. Called for each attempt, because a signature has a time. */
   headers(request: Signable): Promise<Record<string, string>>
 }
 
@@ -14,10 +14,10 @@ export function signature(signer: Signer): Credentials {
   }
 }
 
-/** What `Authorization: Bearer` can carry (RFC 6750). */
+/** The token syntax of RFC 6750. */
 const TOKEN = /^[A-Za-z0-9._~+/-]+=*$/
 
-/** Throws RangeError, without the key. The service must be reached over TLS: a reader of the traffic would have the key. */
+/** Throws RangeError, whose message does not contain the key. Use TLS: the key is sent in every request. */
 export function bearer(apiKey: string): Credentials {
   if (typeof apiKey !== 'string' || !TOKEN.test(apiKey))
     throw new RangeError('apiKey must be a string of A-Z a-z 0-9 . _ ~ + / - with = at the end only')
@@ -28,7 +28,7 @@ export function bearer(apiKey: string): Credentials {
   }
 }
 
-/** For what is public. */
+/** For public routes. */
 export const NO_CREDENTIALS: Credentials = {
   async headers() {
     return {}

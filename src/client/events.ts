@@ -1,41 +1,41 @@
 import { type Listing, listing, type Page, type PageOptions, pageOf } from './pages.ts'
-import { hasTexts, isObject } from './read-response.ts'
+import { hasStrings, isObject } from './read-response.ts'
 import type { SendRequest } from './request.ts'
 import { type About, read, withQuery } from './result.ts'
 
-/** What happened to an order or a payment. Types may be added. */
+/** A change of an order or a payment. New types may be added. */
 export interface Event {
-  /** The same wherever and however often the event is shown: do each only once. */
+  /** The id of the event, the same in every list and delivery. Use it to process each event once. */
   id: string
   /** `order.created`, `payment.completed`, `payment.declined`, `payment.unknown`. */
   type: string
   client: string
-  /** RFC 3339, UTC: when it happened. */
+  /** The time of the change, RFC 3339, UTC. */
   timestamp: string
-  /** `{order}` or `{payment}`, as `orders.get` and `payments.get` have it. */
+  /** `{order}` or `{payment}`, as in `orders.get` and `payments.get`. */
   data: Readonly<Record<string, unknown>>
 }
 
 export interface EventPage extends About, Page {
   events: Event[]
-  /** There is another page now. `nextCursor` is set on the last page too: later events follow it. */
+  /** Whether there is another page now. The last page has a `nextCursor` too, for later events. */
   hasMore: boolean
 }
 
 export interface EventOptions extends PageOptions {
-  /** Events of this type only. */
+  /** Only events of this type. */
   type?: string | undefined
 }
 
 /**
- * All own events until now, oldest first, read page by page as they are asked for. With `pages()` one keeps `nextCursor`,
- * with which the next reading begins.
+ * All own events until now, oldest first; each page is requested when it is needed. Use `pages()` to store `nextCursor`
+ * and to continue from it later.
  */
 export type EventList = Listing<Event, EventPage>
 
 export interface Events {
   page(options?: EventOptions): Promise<EventPage>
-  /** `for await (const event of client.events.list({ cursor }))`. The deadline is for each page. */
+  /** `for await (const event of client.events.list({ cursor }))`. The deadline applies to each page. */
   list(options?: EventOptions): EventList
 }
 
@@ -64,5 +64,5 @@ function eventsOf(value: unknown): Omit<EventPage, keyof About> | undefined {
 }
 
 export function isEvent(value: unknown): value is Event {
-  return isObject(value) && isObject(value.data) && hasTexts(value, 'id', 'type', 'client', 'timestamp')
+  return isObject(value) && isObject(value.data) && hasStrings(value, 'id', 'type', 'client', 'timestamp')
 }

@@ -1,15 +1,15 @@
-/** What needs no quotes in the header: visible ASCII but `"`, `\`, `,` and `;` (RFC 9651). */
+/** Keys that need no quotes in the header: visible ASCII except `"`, `\`, `,` and `;` (RFC 9651). */
 const BARE = /^[!#-+\--:<-[\]-~]{1,255}$/
 const PRINTABLE = /^[ -~]{1,255}$/
 
-/** A key for one request: 122 random bits, so that no two requests ever share one. */
+/** A new key: a random UUID (122 random bits). */
 export function newKey(): string {
   return globalThis.crypto.randomUUID()
 }
 
 /**
- * The key itself. Throws RangeError or TypeError for what cannot be one: a program in JavaScript may have null from its
- * database, which would be the key "null" of all such requests, or undefined, which would find any request.
+ * Returns the key. Throws RangeError for an invalid key, and TypeError if it is not a string: a program in JavaScript may
+ * pass null, which would become the key "null" of all such requests, or undefined, which would find any request.
  */
 export function validKey(key: string): string {
   if (typeof key !== 'string') throw new TypeError(`key must be a string, not ${String(key)}`)
@@ -19,7 +19,7 @@ export function validKey(key: string): string {
   )
 }
 
-/** The value of the `Idempotency-Key` header for a key. Throws as `validKey`. */
+/** The value of the `Idempotency-Key` header for a key, quoted if necessary. Throws like `validKey`. */
 export function keyHeader(key: string): string {
   if (BARE.test(validKey(key))) return key
   return `"${key.replace(/["\\]/g, '\\$&')}"`

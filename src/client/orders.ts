@@ -8,7 +8,7 @@ import {
   type Page,
   pageOf,
 } from './pages.ts'
-import { hasTexts, isObject } from './read-response.ts'
+import { hasStrings, isObject } from './read-response.ts'
 import type { SendRequest } from './request.ts'
 import { type About, aboutOf, type Created, parsed, read, withQuery } from './result.ts'
 import type { Effort } from './transport.ts'
@@ -16,9 +16,9 @@ import type { Effort } from './transport.ts'
 export interface OrderInput {
   /** 1 to 255 characters, no control characters. */
   user_id: string
-  /** The same. */
+  /** 1 to 255 characters, no control characters. */
   item: string
-  /** Positive, at most 15 significant digits and 2 decimals. What is computed exactly is best sent as text. */
+  /** Positive, at most 15 significant digits and 2 decimals. Send a decimal value as text to keep it exact. */
   amount: number | string
 }
 
@@ -26,7 +26,7 @@ export interface Order {
   id: string
   user_id: string
   item: string
-  /** At most 15 significant digits: a JavaScript number shows every one of them. Do not add such numbers up. */
+  /** At most 15 significant digits, which a JavaScript number shows exactly. Sums of such numbers may be inexact. */
   amount: number
   idempotency_key: string
   /** RFC 3339, UTC. */
@@ -46,22 +46,22 @@ export interface OrderPage extends About, Page {
 }
 
 export interface CreateOptions extends Effort {
-  /** Your own name for this request, 1 to 255 printable ASCII characters; the same one for the same order. */
+  /** The idempotency key: 1 to 255 printable ASCII characters, the same for every retry of one order. Default: a UUID. */
   key?: string | undefined
 }
 
-/** All own orders, newest first, read page by page as they are asked for. */
+/** All own orders, newest first; each page is requested when it is needed. */
 export type OrderList = Listing<Order, OrderPage>
 
 export interface Orders {
-  /** Places an order once, however often it has to be sent. Rejects with ProblemError. */
+  /** Places an order. Attempts are repeated with the same key, so there is one order. Rejects with ProblemError. */
   create(input: OrderInput, options?: CreateOptions): Promise<CreatedOrder>
-  /** Rejects with ProblemError, code `not_found`, for what is no order of this client. */
+  /** Rejects with ProblemError `not_found` if this client has no such order. */
   get(id: string, options?: Effort): Promise<FoundOrder>
-  /** The order that was placed under this key; undefined: none was, at the time of the response. */
+  /** The order with this key; undefined if there was none at the time of the response. */
   find(options: FindOptions): Promise<Order | undefined>
   page(options?: ListOptions): Promise<OrderPage>
-  /** `for await (const order of client.orders.list())`. The deadline is for each page. */
+  /** `for await (const order of client.orders.list())`. The deadline applies to each page. */
   list(options?: ListOptions): OrderList
 }
 
@@ -73,8 +73,7 @@ export function createOrders(request: SendRequest): Orders {
     async create(input, options = {}) {
       const { key = newKey(), signal, deadlineMs } = options
       const { user_id, item, amount, ...rest } = input
-      // Always in this order: the same order sent again with its key by a program that builds it another way must
-      // have the same bytes, or the key would stand for another request.
+      // A fixed order of members: a repeated request with the same key must have the same bytes.
       const body = JSON.stringify({ user_id, item, amount, ...rest })
       const sent = await request('orders', { method: 'POST', body, key, signal, deadlineMs })
       const { order } = parsed(sent, key, orderOf)
@@ -100,8 +99,8 @@ function ordersOf(value: unknown): { orders: Order[]; nextCursor: string | null 
   return page && { orders: page.items, nextCursor: page.nextCursor }
 }
 
-/** Members that a later service adds are passed on. */
+/** Accepts further members, which a newer service may send. */
 function isOrder(value: unknown): value is Order {
   if (!isObject(value) || typeof value.amount !== 'number') return false
-  return hasTexts(value, 'id', 'user_id', 'item', 'idempotency_key', 'created_at')
+  return hasStrings(value, 'id', 'user_id', 'item', 'idempotency_key', 'created_at')
 }

@@ -2,13 +2,13 @@ import { arrayOf, isObject } from './read-response.ts'
 import type { Effort } from './transport.ts'
 
 export interface PageOptions extends Effort {
-  /** How many a page has: 1 to 100; the service's default is 20. */
+  /** Items per page: 1 to 100; the default of the service is 20. */
   limit?: number | undefined
   /** `nextCursor` of an earlier page. */
   cursor?: string | undefined
 }
 
-/** Which items a list has; all of them without it. */
+/** Filters of a list; without them it has all items. */
 export interface ListOptions extends PageOptions {
   /** Created at this time or later: RFC 3339, or a Date. */
   createdAfter?: string | Date | undefined
@@ -16,7 +16,7 @@ export interface ListOptions extends PageOptions {
   createdBefore?: string | Date | undefined
 }
 
-/** The parameters of the query, as the service names them. */
+/** The query parameters with the names of the service. */
 export function listQuery({ limit, cursor, createdAfter, createdBefore }: ListOptions) {
   return { limit, cursor, created_after: timeOf(createdAfter), created_before: timeOf(createdBefore) }
 }
@@ -25,17 +25,17 @@ function timeOf(value: string | Date | undefined): string | undefined {
   return value instanceof Date ? value.toISOString() : value
 }
 
-/** Looks an item up by the idempotency key of its request. */
+/** The idempotency key of the item to find. */
 export interface FindOptions extends Effort {
   key: string
 }
 
 export interface Page {
-  /** Where the next page begins; null: this is the last one. */
+  /** The cursor of the next page; null on the last page. */
   nextCursor: string | null
 }
 
-/** Everything, read page by page as it is asked for. */
+/** Iterates over all items, or with `pages()` over pages; each page is requested when it is needed. */
 export interface Listing<T, P> extends AsyncIterable<T> {
   pages(): AsyncIterable<P>
 }
@@ -61,7 +61,7 @@ export function listing<T, P extends Page, O extends PageOptions>(
   return { pages, [Symbol.asyncIterator]: items }
 }
 
-/** The items in the member `name` of a page, and `next_cursor`; undefined: it is no page of such items. */
+/** The items in the member `name` of a page, and `next_cursor`; undefined if the value is not such a page. */
 export function pageOf<T>(
   value: unknown,
   name: string,

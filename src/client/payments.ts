@@ -8,18 +8,18 @@ import {
   type Page,
   pageOf,
 } from './pages.ts'
-import { hasTexts, isObject } from './read-response.ts'
+import { hasStrings, isObject } from './read-response.ts'
 import type { SendRequest } from './request.ts'
 import { type About, aboutOf, type Created, parsed, read, withQuery } from './result.ts'
 import type { Effort } from './transport.ts'
 
 const PATH = 'api/v1/payments'
-/** A payment that was declined is an outcome: it is stored and replayed like one that was completed. */
+/** A declined payment is a result, not an error: it is stored and replayed like a completed one. */
 const DECLINED = 402
 const STATUSES = ['completed', 'declined', 'processing', 'unknown'] as const
 
 export interface PaymentInput {
-  /** Positive, at most 15 significant digits, and as many decimals as the currency has. Best sent as text. */
+  /** Positive, at most 15 significant digits, and at most the decimals of the currency. Preferably text. */
   amount: number | string
   /** ISO 4217, e.g. `EUR`. */
   currency: string
@@ -32,13 +32,13 @@ export interface PaymentInput {
 
 export interface Payment {
   transaction_id: string
-  /** `processing` and `unknown` are only seen by `get`: whether it was charged is being found out. */
+  /** `processing` and `unknown` mean that it is not yet known whether the payment was charged. `create` never returns them. */
   status: (typeof STATUSES)[number]
-  /** At most 15 significant digits: a JavaScript number shows every one of them. Do not add such numbers up. */
+  /** At most 15 significant digits, which a JavaScript number shows exactly. Sums of such numbers may be inexact. */
   amount: number
   currency: string
   description?: string
-  /** Masked. */
+  /** The masked token. */
   payment_method: string
   metadata?: Record<string, string>
   /** RFC 3339, UTC. */
@@ -62,26 +62,26 @@ export interface PaymentListOptions extends ListOptions {
   status?: Payment['status'] | undefined
 }
 
-/** All own payments, newest first, read page by page as they are asked for. */
+/** All own payments, newest first; each page is requested when it is needed. */
 export type PaymentList = Listing<Payment, PaymentPage>
 
 export interface PayOptions extends Effort {
-  /** Your own name for this payment, 16 to 255 of `A-Z a-z 0-9 _ -`; the same one for the same payment. */
+  /** The idempotency key: 16 to 255 of `A-Z a-z 0-9 _ -`, the same for every retry of one payment. Default: a UUID. */
   key?: string | undefined
 }
 
 export interface Payments {
   /**
-   * Pays once, however often it has to be sent. A payment that is declined is no error: `payment.status` says so.
-   * Rejects with ProblemError.
+   * Makes a payment. Attempts are repeated with the same key, so there is one charge. A declined payment is not an error:
+   * it has `payment.status` `declined`. Rejects with ProblemError.
    */
   create(input: PaymentInput, options?: PayOptions): Promise<CreatedPayment>
-  /** Rejects with ProblemError, code `not_found`, for what is no payment of this caller. */
+  /** Rejects with ProblemError `not_found` if this caller has no such payment. */
   get(transactionId: string, options?: Effort): Promise<FoundPayment>
-  /** The payment that was made under this key; undefined: none was, at the time of the response. */
+  /** The payment with this key; undefined if there was none at the time of the response. */
   find(options: FindOptions): Promise<Payment | undefined>
   page(options?: PaymentListOptions): Promise<PaymentPage>
-  /** `for await (const payment of client.payments.list())`. The deadline is for each page. */
+  /** `for await (const payment of client.payments.list())`. The deadline applies to each page. */
   list(options?: PaymentListOptions): PaymentList
 }
 
@@ -93,7 +93,7 @@ export function createPayments(request: SendRequest): Payments {
     async create(input, options = {}) {
       const { key = newKey(), signal, deadlineMs } = options
       const { amount, currency, description, payment_method, metadata, ...rest } = input
-      // Always in this order, and metadata sorted: the same payment sent again with its key must have the same bytes.
+      // A fixed order of members and sorted metadata: a repeated request with the same key must have the same bytes.
       const members = { amount, currency, description, payment_method, metadata: sorted(metadata), ...rest }
       const sent = await request(PATH, {
         method: 'POST',
@@ -132,9 +132,9 @@ function paymentOf(value: unknown): { payment: Payment } | undefined {
   return isObject(value) && isPayment(value.payment) ? { payment: value.payment } : undefined
 }
 
-/** Members that a later service adds are passed on. */
+/** Accepts further members, which a newer service may send. */
 function isPayment(value: unknown): value is Payment {
   if (!isObject(value) || typeof value.amount !== 'number') return false
   if (!STATUSES.some((status) => status === value.status)) return false
-  return hasTexts(value, 'transaction_id', 'currency', 'payment_method', 'created_at')
+  return hasStrings(value, 'transaction_id', 'currency', 'payment_method', 'created_at')
 }

@@ -1,4 +1,4 @@
-/** The codes of the service's problem documents. A later service may have more. */
+/** The codes of the problem documents of the service. A newer service may have more. */
 export type ServiceCode =
   | 'invalid_json'
   | 'invalid_request'
@@ -28,45 +28,45 @@ export type ServiceCode =
   | 'circuit_open'
   | 'shutting_down'
 
-/** What the service did not say itself. */
+/** The codes that the client sets itself. */
 export type LocalCode =
-  /** No response: the connection failed, or was cut before the response was whole. */
+  /** No complete response: the connection failed. */
   | 'network_error'
-  /** No response within the time of one attempt. */
+  /** No complete response within the time of one attempt. */
   | 'timeout'
-  /** The caller's signal. `cause` is its reason. */
+  /** The caller's signal was aborted. `cause` is its reason. */
   | 'aborted'
-  /** A response that is not the service's, such as the HTML page of a proxy. `status` says which. */
+  /** A response that is not from the service, such as the HTML page of a proxy. */
   | 'unexpected_answer'
-  /** A response of more bytes than `maxResponseBytes`. */
+  /** A response with more bytes than `maxResponseBytes`. */
   | 'answer_too_large'
 
-// `string & {}` keeps the completion of the known ones.
+// `string & {}` keeps editor completion for the known codes.
 export type ProblemCode = ServiceCode | LocalCode | (string & {})
 
-/** One member of the request that is not valid: `pointer` is a JSON Pointer (RFC 6901), '' is the whole body. */
+/** An invalid member of the request. `pointer` is a JSON Pointer (RFC 6901); '' is the whole body. */
 export interface FieldFault {
   pointer: string
   detail: string
 }
 
-/** Where the client stands in its tightest rate limit. */
+/** The state of the client's tightest rate limit. */
 export interface RateLimitStanding {
   limit: number
   remaining: number
-  /** When the limit is whole again, milliseconds since 1970, by the service's clock. */
+  /** When `remaining` grows, in Unix milliseconds by the clock of the service. */
   resetAtMs: number
 }
 
-/** What went wrong in one attempt. */
+/** The failure of one attempt. */
 export interface Problem {
   code: ProblemCode
   detail: string
-  /** 0: there was no response. */
+  /** The HTTP status; 0 without a response. */
   status: number
-  /** As the service says; undefined where it does not. */
+  /** `retryable` of the problem document; undefined without it. */
   retryable: boolean | undefined
-  /** Not earlier than this, as the service asks. */
+  /** The minimum wait before a retry, as the service requests. */
   retryAfterMs: number | undefined
   requestId: string | undefined
   rateLimit: RateLimitStanding | undefined
@@ -74,7 +74,7 @@ export interface Problem {
   cause: unknown
 }
 
-/** Why it was not tried again. */
+/** Why the request was not retried. */
 export type GaveUp = 'not retryable' | 'attempts' | 'deadline' | 'retry budget' | 'aborted'
 
 export interface Ending {
@@ -85,8 +85,8 @@ export interface Ending {
 }
 
 /**
- * The one error of a request, after all attempts. To go on where it ended, send the same input with its `key`
- * again: it takes effect once, whatever became of the earlier attempts.
+ * The error of a request after all attempts. To continue later, send the same input again with its `key`: it takes effect
+ * once, together with the earlier attempts.
  *
  * @example catch (error) { if (error instanceof ProblemError) await sendLater(order, { key: error.key }) }
  */
@@ -102,19 +102,19 @@ export class ProblemError extends Error {
   /** The key of all attempts; undefined for a request without one. */
   readonly key: string | undefined
   readonly attempts: number
-  /** 'none': for certain, nothing took effect. 'unknown': it may have, and only a retry with `key` finds out. */
+  /** 'none': nothing took effect. 'unknown': it may have taken effect; a retry with `key` finds out. */
   readonly effect: 'none' | 'unknown'
   readonly gaveUp: GaveUp
 
   constructor(problem: Problem, ending: Ending) {
     const { key, attempts } = ending
-    const marks = [
+    const details = [
       problem.code,
       ...(attempts > 1 ? [`${attempts} attempts`] : []),
       ...(key === undefined ? [] : [`key ${key}`]),
       ...(problem.requestId === undefined ? [] : [`request ${problem.requestId}`]),
     ]
-    super(`${problem.detail} [${marks.join(', ')}]`, { cause: problem.cause })
+    super(`${problem.detail} [${details.join(', ')}]`, { cause: problem.cause })
     this.name = 'ProblemError'
     this.code = problem.code
     this.status = problem.status
@@ -131,7 +131,7 @@ export class ProblemError extends Error {
   }
 }
 
-/** A problem that this side found. */
+/** A problem that the client found itself. */
 export function localProblem(code: LocalCode, detail: string, more: Partial<Problem> = {}): Problem {
   return {
     code,

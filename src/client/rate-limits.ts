@@ -1,33 +1,33 @@
-import { arrayOf, hasTexts, isObject } from './read-response.ts'
+import { arrayOf, hasStrings, isObject } from './read-response.ts'
 import type { SendRequest } from './request.ts'
 import { type About, read } from './result.ts'
 import type { Effort } from './transport.ts'
 
-/** One limit, and where the caller stands in it. */
+/** One limit with its state for the caller. */
 export interface RateLimit {
   name: string
   /** What it counts: `global`, `client`, `ip` or `endpoint` (a client on one route). */
   scope: string
   /** `sliding-window`, `token-bucket` or `fixed-window`. */
   algorithm: string
-  /** Requests in `window_ms`; for a token bucket the tokens that flow in during that time. */
+  /** Requests in `window_ms`; for a token bucket, the tokens that are added in that time. */
   quota: number
   window_ms: number
-  /** What a token bucket holds when it is full. */
+  /** The capacity of a token bucket. */
   burst?: number
   remaining: number
   /** Whether it admits one more request now. */
   allowed: boolean
-  /** When `remaining` grows, RFC 3339, by the service's clock. */
+  /** When `remaining` grows: RFC 3339, by the clock of the service. */
   reset_at: string
   reset_after_ms: number
-  /** How long until it admits one again; 0 if it does now. */
+  /** The wait until it admits a request again; 0 if it does now. */
   retry_after_ms: number
 }
 
 export interface RateLimits extends About {
   limits: RateLimit[]
-  /** The name of the one to mind most; null where there are none. */
+  /** The name of the limit that refuses first; null without limits. */
   tightest: string | null
 }
 
@@ -47,7 +47,7 @@ function isRateLimit(value: unknown): value is RateLimit {
   if (!isObject(value) || typeof value.allowed !== 'boolean') return false
   const numbers = ['quota', 'window_ms', 'remaining', 'reset_after_ms', 'retry_after_ms']
   return (
-    hasTexts(value, 'name', 'scope', 'algorithm', 'reset_at') &&
+    hasStrings(value, 'name', 'scope', 'algorithm', 'reset_at') &&
     numbers.every((name) => typeof value[name] === 'number')
   )
 }

@@ -1,22 +1,22 @@
 import { type FieldFault, localProblem, type Problem, type RateLimitStanding } from './problem-error.ts'
 import { retryAfterOf } from './retry-policy.ts'
 
-/** A whole response that is no problem. */
+/** A complete response that is not a problem. */
 export interface ServiceResponse {
   status: number
   headers: Headers
-  /** As they came. */
+  /** The body as received. */
   bytes: Uint8Array
-  /** The response of an earlier attempt again: this one changed nothing. */
+  /** The response is a replay of an earlier one; this attempt changed nothing. */
   replayed: boolean
-  /** For questions to the service's operator: the name of this attempt in its log. */
+  /** The id of this attempt in the log of the service. */
   requestId: string | undefined
   rateLimit: RateLimitStanding | undefined
 }
 
 export type Read = { ok: true; response: ServiceResponse } | { ok: false; problem: Problem }
 
-/** Reads at most `maxBytes`. `outcomes`: statuses that are no problems besides 2xx. Rejects when the connection fails. */
+/** Reads at most `maxBytes`. `outcomes`: statuses besides 2xx that are not problems. Rejects if the connection fails. */
 export async function readResponse(
   response: Response,
   maxBytes: number,
@@ -42,7 +42,7 @@ export async function readResponse(
   const retryAfterMs = retryAfterOf(headers, document?.retry_after_ms, nowMs)
   if (typeof document?.code !== 'string') {
     const type = headers.get('Content-Type') ?? 'no content type'
-    const detail = `The response ${status} (${type}) is not the service's: something on the way may have given it.`
+    const detail = `The response ${status} (${type}) is not from the service; a proxy may have sent it.`
     return { ok: false, problem: localProblem('unexpected_answer', detail, { ...about, retryAfterMs }) }
   }
   const { code, title, detail, retryable } = document
@@ -59,7 +59,7 @@ export async function readResponse(
   return { ok: false, problem }
 }
 
-/** undefined: there are more. */
+/** The body; undefined if it has more than `maxBytes`. */
 async function readBytes(response: Response, maxBytes: number): Promise<Uint8Array | undefined> {
   const reader = response.body?.getReader()
   const chunks: Uint8Array[] = []
@@ -110,7 +110,7 @@ function textOf(value: unknown): string | undefined {
   return typeof value === 'string' ? value : undefined
 }
 
-/** undefined: it is none. */
+/** The value of a JSON body; undefined if it is not valid JSON in UTF-8. */
 export function parseJson(bytes: Uint8Array): unknown {
   try {
     return JSON.parse(new TextDecoder('utf-8', { fatal: true }).decode(bytes))
@@ -119,13 +119,13 @@ export function parseJson(bytes: Uint8Array): unknown {
   }
 }
 
-/** undefined: it is no array of such items. */
+/** The array; undefined if the value is not an array of such items. */
 export function arrayOf<T>(value: unknown, isItem: (item: unknown) => item is T): T[] | undefined {
   return Array.isArray(value) && value.every(isItem) ? value : undefined
 }
 
-/** Whether all these members are texts. */
-export function hasTexts(value: Record<string, unknown>, ...names: string[]): boolean {
+/** Whether all these members are strings. */
+export function hasStrings(value: Record<string, unknown>, ...names: string[]): boolean {
   return names.every((name) => typeof value[name] === 'string')
 }
 

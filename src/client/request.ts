@@ -7,15 +7,15 @@ export interface RequestInput extends Effort {
   method?: string
   /** Sent as `application/json`. */
   body?: Content
-  /** Without one, nothing but GET and HEAD is sent a second time. */
+  /** The idempotency key. Without it only GET and HEAD are retried. */
   key?: string | undefined
-  /** Statuses that are responses and no problems, beside 2xx, where they come as JSON: 402 for a payment. */
+  /** Statuses besides 2xx that are results and not problems, if the response is JSON: 402 for a payment. */
   outcomes?: readonly number[]
 }
 
 export type SendRequest = (url: string | URL, input?: RequestInput) => Promise<Sent>
 
-/** For the routes that have no method of their own: signed and retried like all others. Rejects with ProblemError. */
+/** Sends a request to any route, signed and retried like all others. Rejects with ProblemError. */
 export function createRequest(transport: Transport, base: URL): SendRequest {
   return async function request(url, { method = 'GET', body, key, outcomes = [], ...effort } = {}) {
     const outgoing: Outgoing = {

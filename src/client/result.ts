@@ -3,18 +3,18 @@ import { parseJson, type ServiceResponse } from './read-response.ts'
 import type { SendRequest } from './request.ts'
 import type { Effort, Sent } from './transport.ts'
 
-/** What every result tells besides its value. */
+/** The members that every result has besides its value. */
 export interface About {
   requestId: string | undefined
   rateLimit: RateLimitStanding | undefined
-  /** How many attempts it took. */
+  /** The number of attempts. */
   attempts: number
 }
 
-/** What was made with a key. */
+/** The result of a request with a key. */
 export interface Created extends About {
   key: string
-  /** The service had responded to this key before, perhaps an earlier attempt of this very call: nothing was done again. */
+  /** The response is a replay of an earlier one, perhaps of an earlier attempt of this call. */
   replayed: boolean
 }
 
@@ -22,7 +22,7 @@ export function aboutOf({ requestId, rateLimit, attempts }: Sent): About {
   return { requestId, rateLimit, attempts }
 }
 
-/** The value of a response. `key`: undefined for what was only read. Throws ProblemError, `unexpected_answer`. */
+/** The value of a response. `key`: undefined for a GET. Throws ProblemError `unexpected_answer`. */
 export function parsed<T>(sent: Sent, key: string | undefined, parse: (value: unknown) => T | undefined): T {
   const value = parse(parseJson(sent.bytes))
   if (value !== undefined) return value
@@ -41,7 +41,7 @@ export async function read<T extends object>(
   return { ...parsed(sent, undefined, parse), ...aboutOf(sent) }
 }
 
-/** A path with those parameters that are given. */
+/** A path with the parameters that are not undefined. */
 export function withQuery(path: string, parameters: Record<string, string | number | undefined>): string {
   const query = new URLSearchParams()
   for (const [name, value] of Object.entries(parameters)) {
@@ -53,6 +53,6 @@ export function withQuery(path: string, parameters: Record<string, string | numb
 
 function unexpected({ status, headers, requestId, rateLimit }: ServiceResponse) {
   const type = headers.get('Content-Type') ?? 'no content type'
-  const detail = `The response ${status} (${type}) is not what the service sends: is baseUrl right?`
+  const detail = `The response ${status} (${type}) is not a response of this route: check baseUrl.`
   return localProblem('unexpected_answer', detail, { status, requestId, rateLimit })
 }

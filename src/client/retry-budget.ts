@@ -1,6 +1,6 @@
 /**
- * Limits the retries of a client to `ratio` a request plus `reserve` a minute, so that they do not multiply the load on a
- * service that is down. A token bucket of `reserve` tokens.
+ * Limits the retries of a client to `ratio` for each request plus `reserve` a minute, so that retries do not multiply the
+ * load on a service that is down. A token bucket with a capacity of `reserve` tokens.
  */
 export class RetryBudget {
   readonly #ratio: number
@@ -17,15 +17,15 @@ export class RetryBudget {
     this.#filledAtMs = now()
   }
 
-  /** A new request begins. */
+  /** Called for each new request. */
   request(): void {
     this.#add(this.#ratio)
   }
 
-  /** Whether a retry may be sent; then it is counted. */
+  /** Whether a retry may be sent. If so, it is counted. */
   take(): boolean {
     const nowMs = this.#now()
-    // A clock that was set back brings nothing, and takes nothing away.
+    // A clock that was set back adds no tokens and removes none.
     const passedMs = Math.max(0, nowMs - this.#filledAtMs)
     this.#filledAtMs = nowMs
     if (this.#reserve === Number.POSITIVE_INFINITY) return true

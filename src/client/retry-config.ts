@@ -7,27 +7,26 @@ import { stopwatch } from './signals.ts'
 import { targetOf } from './target.ts'
 import { type Effort, type Transport, tryOnce } from './transport.ts'
 
-/** `GET /api/v1/retry-config`: how the service would like to be retried. */
+/** `GET /api/v1/retry-config`: how the service recommends to retry. */
 export interface RetryConfig {
   /** Including the first. */
   max_attempts: number
-  /** The ceiling of the wait before the first retry; each further one is `multiplier` times as high ... */
+  /** The ceiling of the wait before the first retry. Each further ceiling is `multiplier` times as high, up to `max_delay_ms`. */
   base_delay_ms: number
-  /** ... up to this. */
   max_delay_ms: number
   multiplier: number
-  /** `full`: the wait is drawn evenly from 0 to its ceiling. */
+  /** `full`: each wait is a uniform random value from 0 to its ceiling. */
   jitter: string
-  /** For one attempt, from sending to the last byte of the response. */
+  /** The timeout of one attempt, from sending to the last byte of the response. */
   attempt_timeout_ms: number
-  /** For the request, with all attempts and waits. */
+  /** The deadline of the request, with all attempts and waits. */
   deadline_ms: number
-  /** Whether the wait that a response asks for comes on top. */
+  /** Whether the wait that a response requests is added to the random wait. */
   honour_retry_after: boolean
   retry_on: { statuses: number[]; codes: string[] }
   /** The ceiling of each wait. */
   example_delays_ms: number[]
-  /** The waits of one request, as they may be drawn. */
+  /** An example of the random waits of one request. */
   example_delays_with_jitter_ms: number[]
 }
 
@@ -36,10 +35,10 @@ export interface FoundRetryConfig extends About {
 }
 
 const PATH = 'api/v1/retry-config'
-/** A request waits for it no longer than this, and then goes by the defaults. */
+/** The timeout of reading the recommendation. After it the defaults are used. */
 const READ_MS = 3_000
-/** A service that could not say is not asked again with every request. */
-const ASK_AGAIN_MS = 60_000
+/** The wait after a failed read before the next one. */
+const READ_AGAIN_MS = 60_000
 
 export function readRetryConfig(request: SendRequest, options: Effort = {}): Promise<FoundRetryConfig> {
   return read(request, PATH, options, (value) => {
@@ -48,29 +47,29 @@ export function readRetryConfig(request: SendRequest, options: Effort = {}): Pro
   })
 }
 
-/** The rules of the service, read once; the defaults, and a new try a minute later, while it gives none. Never rejects. */
+/** The rules of the service, read once. After a failed read: the defaults, and a new read a minute later. Never rejects. */
 export function serviceRules(transport: Omit<Transport, 'rules'>, base: URL): () => Promise<RetryRules> {
   const { now } = transport
-  let asked: Promise<RetryRules | undefined> | undefined
+  let reading: Promise<RetryRules | undefined> | undefined
   let sinceFailedMs: (() => number) | undefined
-  const ask = async () => {
+  const readOnce = async () => {
     const rules = await readRules(transport, base)
     sinceFailedMs = rules === undefined ? stopwatch(now) : undefined
     return rules
   }
   return async function rules() {
-    if (sinceFailedMs !== undefined && sinceFailedMs() >= ASK_AGAIN_MS) asked = undefined
-    if (asked === undefined) {
+    if (sinceFailedMs !== undefined && sinceFailedMs() >= READ_AGAIN_MS) reading = undefined
+    if (reading === undefined) {
       sinceFailedMs = undefined
-      asked = ask()
+      reading = readOnce()
     }
-    return (await asked) ?? DEFAULT_RULES
+    return (await reading) ?? DEFAULT_RULES
   }
 }
 
 async function readRules(transport: Omit<Transport, 'rules'>, base: URL): Promise<RetryRules | undefined> {
   const outgoing = { method: 'GET', ...targetOf(PATH, base), key: undefined, keyHeader: '', body: undefined }
-  // It is public: the credentials are not sent.
+  // The route is public, so no credentials are sent.
   const response = await tryOnce(
     { ...transport, credentials: NO_CREDENTIALS },
     { ...outgoing, outcomes: [] },
@@ -79,7 +78,7 @@ async function readRules(transport: Omit<Transport, 'rules'>, base: URL): Promis
   return response.ok ? rulesOf(retryConfigOf(parseJson(response.response.bytes))) : undefined
 }
 
-/** undefined: it asks for what this client cannot do, so that following the rest of it would be wrong too. */
+/** Undefined if this client does not support a part of the recommendation; then none of it is used. */
 function rulesOf(config: RetryConfig | undefined): RetryRules | undefined {
   if (config === undefined || config.multiplier !== MULTIPLIER || config.jitter !== 'full') return undefined
   if (!config.honour_retry_after) return undefined

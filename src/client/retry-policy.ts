@@ -3,38 +3,37 @@ import type { Problem } from './problem-error.ts'
 export interface RetryPolicy {
   /** Including the first. */
   maxAttempts: number
-  /** The longest wait before the first retry; it doubles with each further one ... */
+  /** The maximum wait before the first retry. It doubles with each further retry, up to `capMs`. */
   baseMs: number
-  /** ... up to this. */
   capMs: number
-  /** For one attempt, from sending to the last byte of the response. */
+  /** The timeout of one attempt, from sending to the last byte of the response. */
   attemptTimeoutMs: number
-  /** For the request, with all attempts and waits. */
+  /** The deadline of the request, with all attempts and waits. */
   deadlineMs: number
-  /** Retries for each request of this client ... */
+  /** Retries of this client are limited to this number for each request ... */
   budgetRatio: number
-  /** ... and besides them this many a minute. */
+  /** ... plus this number a minute. */
   budgetReserve: number
 }
 
 /**
- * How often and when a request is sent again; `ClientOptions.retry` changes parts of it.
+ * The default retry policy. `ClientOptions.retry` overrides parts of it.
  *
  * @example createClient({ baseUrl, client, secret, retry: { ...DEFAULT_RETRY, maxAttempts: 3 } })
  */
 export const DEFAULT_RETRY: Readonly<RetryPolicy> = {
-  // With these delays the tenth attempt comes about when the deadline does.
+  // With these delays the tenth attempt is sent at about the deadline.
   maxAttempts: 10,
   baseMs: 200,
   capMs: 10_000,
-  // The service responds within its own deadlines, or says 503; this is for connections that went silent.
+  // The service responds within its own deadlines; this is for connections that stopped responding.
   attemptTimeoutMs: 15_000,
   deadlineMs: 60_000,
   budgetRatio: 0.2,
   budgetReserve: 10,
 }
 
-/** 24 days: a longer setTimeout() would fire at once. */
+/** 24 days: setTimeout() fires at once for more. */
 const MAX_MS = 2_147_483_647
 const RANGES: Record<keyof RetryPolicy, readonly [min: number, max: number]> = {
   maxAttempts: [1, 1_000],
@@ -46,7 +45,7 @@ const RANGES: Record<keyof RetryPolicy, readonly [min: number, max: number]> = {
   budgetReserve: [0, Number.POSITIVE_INFINITY],
 }
 
-/** The defaults with what is given. Throws RangeError, which names the option, its interval and the value. */
+/** Merges options with the defaults. Throws RangeError with the option, its interval and the value. */
 export function retryPolicy(given: Partial<RetryPolicy> = {}): RetryPolicy {
   const policy: RetryPolicy = { ...DEFAULT_RETRY, ...given }
   for (const [name, [min, max]] of entries(RANGES)) {
@@ -57,7 +56,7 @@ export function retryPolicy(given: Partial<RetryPolicy> = {}): RetryPolicy {
   return policy
 }
 
-/** The deadline of one request: none is left where it is 0 or less. Throws RangeError for what is no number of milliseconds. */
+/** The deadline of one request. Throws RangeError if it is not a valid number of milliseconds. */
 export function ownDeadline(deadlineMs: number | undefined): number | undefined {
   if (deadlineMs === undefined || (typeof deadlineMs === 'number' && deadlineMs <= MAX_MS)) return deadlineMs
   throw new RangeError(`deadlineMs must be a number up to ${MAX_MS}, not ${String(deadlineMs)}`)
@@ -68,11 +67,11 @@ function entries<K extends string, V>(record: Record<K, V>): [K, V][] {
   return keys.map((key) => [key, record[key]])
 }
 
-/** What is tried again. */
+/** Which failures are retried. */
 export interface RetryOn {
-  /** Unless the response says `retryable: false`. */
+  /** Retried, unless the problem has `retryable: false`. */
   statuses: readonly number[]
-  /** Passing states of a key: the response comes, or an operator finds out what happened. */
+  /** Retried with any status. */
   codes: readonly string[]
 }
 
@@ -81,7 +80,7 @@ export const DEFAULT_RETRY_ON: RetryOn = {
   codes: ['network_error', 'timeout', 'request_in_progress', 'outcome_unknown'],
 }
 
-/** All that `send` goes by. */
+/** The rules for `send`. */
 export interface RetryRules {
   policy: RetryPolicy
   on: RetryOn
@@ -89,7 +88,7 @@ export interface RetryRules {
 
 export const DEFAULT_RULES: RetryRules = { policy: DEFAULT_RETRY, on: DEFAULT_RETRY_ON }
 
-/** Whatever their status: the same again would end the same. */
+/** Never retried: the same request would fail again. */
 const FINAL_CODES = new Set(['aborted', 'answer_too_large', 'idempotency_key_reused'])
 
 /** Whether the same request with the same key may succeed later. */
@@ -100,10 +99,10 @@ export function isRetryable({ code, status, retryable }: Problem, on: RetryOn = 
   return on.statuses.includes(status) && retryable !== false
 }
 
-/** Of the ceiling from one retry to the next. */
+/** The growth of the ceiling from one retry to the next. */
 export const MULTIPLIER = 2
 
-/** Milliseconds before retry `retry` (from 0): what the service asked for plus full jitter from 0 to `delayCeiling`. */
+/** The wait in milliseconds before retry `retry` (from 0): the wait that the service requests, plus full jitter up to `delayCeiling`. */
 export function retryDelay(
   policy: Pick<RetryPolicy, 'baseMs' | 'capMs'>,
   retry: number,
@@ -115,13 +114,13 @@ export function retryDelay(
 
 /** min(cap, base * 2^retry) milliseconds. */
 export function delayCeiling(policy: Pick<RetryPolicy, 'baseMs' | 'capMs'>, retry: number): number {
-  // 2^1023 is the largest power that is a number; 0 * Infinity is none.
+  // 2^1024 is Infinity, and 0 * Infinity is NaN.
   return Math.min(policy.capMs, policy.baseMs * MULTIPLIER ** Math.min(retry, 1_023))
 }
 
 /**
- * The wait that a response asks for: `retry_after_ms`, or a longer `Retry-After`, which a proxy may have set. An HTTP
- * date is relative to `Date`, which is of the same clock.
+ * The wait that a response requests: `retry_after_ms`, or a longer `Retry-After`, which a proxy may have set. An HTTP date
+ * is compared with the Date header, which is from the same clock.
  */
 export function retryAfterOf(headers: Headers, exactMs: unknown, nowMs: number): number | undefined {
   const headerMs = headerWait(headers, nowMs)

@@ -1,31 +1,31 @@
-/** What waits for each signal. */
-const followers = new WeakMap<AbortSignal, Set<() => void>>()
+/** The listeners of each signal. */
+const listeners = new WeakMap<AbortSignal, Set<() => void>>()
 
-/** Calls `listener` on abort, until the returned function is called. One listener a signal: Node.js warns at the eleventh. */
+/** Calls `listener` on abort, until the returned function is called. Adds one event listener for each signal: Node.js warns at the eleventh. */
 function onAbort(signal: AbortSignal | undefined, listener: () => void): () => void {
   if (signal === undefined) return () => {}
-  if (isOver(signal)) {
+  if (isAborted(signal)) {
     listener()
     return () => {}
   }
-  const all = followers.get(signal) ?? new Set()
-  if (!followers.has(signal)) {
-    followers.set(signal, all)
-    signal.addEventListener('abort', () => tell(signal), { once: true })
+  const all = listeners.get(signal) ?? new Set()
+  if (!listeners.has(signal)) {
+    listeners.set(signal, all)
+    signal.addEventListener('abort', () => notify(signal), { once: true })
   }
-  // Two requests may wait with the same function.
+  // A separate entry, because two requests may pass the same function.
   const entry = () => listener()
   all.add(entry)
   return () => void all.delete(entry)
 }
 
-function tell(signal: AbortSignal): void {
-  const all = followers.get(signal) ?? []
-  followers.delete(signal)
+function notify(signal: AbortSignal): void {
+  const all = listeners.get(signal) ?? []
+  listeners.delete(signal)
   for (const listener of all) listener()
 }
 
-/** A controller that the signal aborts too, until `release()`. AbortSignal.any() would leak with a long-lived signal. */
+/** A controller that is also aborted by the signal, until `release()`. AbortSignal.any() leaks with a long-lived signal. */
 export function follow(signal: AbortSignal | undefined): {
   controller: AbortController
   release: () => void
@@ -42,14 +42,14 @@ export function unlessAborted<T>(value: Promise<T>, signal: AbortSignal | undefi
   })
 }
 
-/** As a function: the compiler would take a value that it has seen once for one that stays. */
-export function isOver(signal: AbortSignal | undefined): boolean {
+/** A function, because TypeScript would assume that `signal.aborted` stays false after the first check. */
+export function isAborted(signal: AbortSignal | undefined): boolean {
   return signal?.aborted === true
 }
 
 /**
- * Starts to measure, and returns how many milliseconds have passed since then, by the clock that went further: the
- * monotonic one stands still while a machine sleeps, and `now` may be set back.
+ * Returns a function that gives the milliseconds since this call, by the clock that advanced more: the monotonic clock
+ * stops while a machine sleeps, and `now` may be set back.
  */
 export function stopwatch(now: () => number): () => number {
   const [startMs, monotonicMs] = [now(), performance.now()]

@@ -1,7 +1,7 @@
 import { bytesOf, type Content, type Target, targetOf } from './target.ts'
 import type { Transport } from './transport.ts'
 
-/** fetch() as one knows it, with a body that has its bytes at hand. */
+/** The options of fetch(), with a body whose bytes are known. */
 export interface SignedInit extends Omit<RequestInit, 'body'> {
   body?: Content | null
 }
@@ -9,9 +9,9 @@ export interface SignedInit extends Omit<RequestInit, 'body'> {
 export type SignedFetch = (input: string | URL | Request, init?: SignedInit) => Promise<Response>
 
 /**
- * One signed attempt, whatever comes of it: no retries, no deadline, no key of its own. It covers the
- * `Idempotency-Key` of `init.headers` as it stands there. A redirect is an error unless `init.redirect` is given. Of a
- * Request it takes method, headers, body and signal, for which `init` may have others: generated clients pass one.
+ * Creates a fetch() that signs one attempt: no retries, no deadline, no generated key. The signature covers the
+ * `Idempotency-Key` of `init.headers` as given. A redirect is an error unless `init.redirect` is given. From a Request,
+ * which generated clients pass, it uses method, headers, body and signal; `init` overrides them.
  */
 export function createSignedFetch(
   transport: Pick<Transport, 'credentials' | 'fetch' | 'now'>,
@@ -38,7 +38,7 @@ export function createSignedFetch(
 
 async function initOf(request: Request): Promise<SignedInit> {
   const { method, headers, signal } = request
-  // Not every browser tells by `request.body` that there is none.
+  // Not every browser supports `request.body`.
   const body = await request.arrayBuffer()
   return { method, headers, signal, body: body.byteLength === 0 ? null : body }
 }

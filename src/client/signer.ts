@@ -5,11 +5,11 @@ export interface Signable {
   /** Unix seconds. */
   timestamp: number
   method: string
-  /** Path and query exactly as they go over the wire. */
+  /** Path and query exactly as they are sent. */
   target: string
   /** The value of `Idempotency-Key` as sent, '' without one. */
   key: string
-  /** The bytes that are sent. */
+  /** The body as it is sent. */
   body: Uint8Array
 }
 
@@ -22,18 +22,17 @@ export interface Signer {
 
 const CLIENT_ID = /^[A-Za-z0-9._-]{1,64}$/
 
-/** Signs with scheme v1 by WebCrypto, in Node.js and browsers. The secret is kept as a key that cannot be exported. */
+/** Signs with scheme v1, using WebCrypto. The secret is kept as a key that cannot be exported. */
 export function createSigner(client: string, secret: string): Signer {
   if (!CLIENT_ID.test(client))
     throw new RangeError(
       `client must be 1 to 64 characters of A-Z a-z 0-9 . _ -, not ${JSON.stringify(client)}`,
     )
-  if (typeof secret !== 'string' || secret === '')
-    throw new RangeError('secret must be a string that is not empty')
-  // Browsers have it in secure contexts only: https, or http on this machine.
+  if (typeof secret !== 'string' || secret === '') throw new RangeError('secret must be a non-empty string')
+  // Browsers have WebCrypto only in secure contexts: https, or http on localhost.
   const subtle = globalThis.crypto?.subtle
   if (subtle === undefined)
-    throw new Error('WebCrypto is not available here: browsers offer it on https pages and on localhost only')
+    throw new Error('WebCrypto is not available here: browsers offer it only on https pages and on localhost')
   const importing = subtle.importKey(
     'raw',
     encoder.encode(secret),
@@ -41,7 +40,7 @@ export function createSigner(client: string, secret: string): Signer {
     false,
     ['sign'],
   )
-  // The first signature tells of a failure; until then it must not end the process.
+  // The first signature reports a failure; an unhandled rejection must not end the process before.
   importing.catch(() => {})
 
   return {
@@ -54,7 +53,7 @@ export function createSigner(client: string, secret: string): Signer {
   }
 }
 
-/** Bytes without another reference, in a buffer of their own, as WebCrypto and fetch take them. */
+/** A copy in its own buffer, which the caller cannot change later. */
 export function copy(bytes: Uint8Array): Uint8Array<ArrayBuffer> {
   return new Uint8Array(bytes)
 }

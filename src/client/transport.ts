@@ -3,9 +3,9 @@ import { type GaveUp, localProblem, type Problem, ProblemError } from './problem
 import { type Read, readResponse, type ServiceResponse } from './read-response.ts'
 import type { RetryBudget } from './retry-budget.ts'
 import { isRetryable, ownDeadline, type RetryRules, retryDelay } from './retry-policy.ts'
-import { follow, isOver, stopwatch, unlessAborted } from './signals.ts'
+import { follow, isAborted, stopwatch, unlessAborted } from './signals.ts'
 
-/** What a client is made of. */
+/** The dependencies of a client. */
 export interface Transport {
   credentials: Credentials
   fetch: typeof globalThis.fetch
@@ -16,45 +16,45 @@ export interface Transport {
   onRetry: ((retry: RetryNotice) => void) | undefined
   now: () => number
   random: () => number
-  /** Resolves after so many milliseconds, or as soon as the signal is aborted. */
+  /** Resolves after `ms`, or as soon as the signal is aborted. */
   sleep: (ms: number, signal: AbortSignal | undefined) => Promise<void>
 }
 
-/** Before the wait for the next attempt. */
+/** A retry that is about to be waited for. */
 export interface RetryNotice {
   key: string | undefined
-  /** The one that just failed; 1 is the first. */
+  /** The number of the failed attempt, from 1. */
   attempt: number
   delayMs: number
   problem: Problem
 }
 
-/** A request whose every attempt has the same bytes. */
+/** A request; each attempt has the same bytes. */
 export interface Outgoing {
   method: string
   url: string
-  /** Path and query, as they are signed. */
+  /** Path and query, as signed. */
   target: string
   key: string | undefined
-  /** `key` as it stands in the header. */
+  /** `key` as written in the header. */
   keyHeader: string
   body: Uint8Array<ArrayBuffer> | undefined
-  /** Statuses that are responses and no problems, beside 2xx, where they come as JSON. */
+  /** Statuses besides 2xx that are results and not problems, if the response is JSON. */
   outcomes: readonly number[]
 }
 
 export interface Effort {
   signal?: AbortSignal | undefined
-  /** For this request instead of the policy's: up to 2,147,483,647, or RangeError. None is left where it is 0 or less. */
+  /** The deadline of this request, instead of that of the policy: at most 2,147,483,647, or RangeError. With 0 or less nothing is sent. */
   deadlineMs?: number | undefined
 }
 
-/** The response, and how many attempts it took. */
+/** The response and the number of attempts. */
 export type Sent = ServiceResponse & { attempts: number }
 
 /**
- * Sends the request until it has a response that is no passing trouble, with a new timestamp and signature for each
- * attempt. Only what may be sent twice is: GET, HEAD and requests with a key. Rejects with ProblemError.
+ * Sends the request until it succeeds, fails finally, or reaches a limit of the policy. Each attempt has a new timestamp
+ * and signature. Only GET, HEAD and requests with a key are retried. Rejects with ProblemError.
  */
 export async function send(transport: Transport, outgoing: Outgoing, effort: Effort = {}): Promise<Sent> {
   const { budget, now, random, sleep, onRetry } = transport
@@ -64,7 +64,7 @@ export async function send(transport: Transport, outgoing: Outgoing, effort: Eff
   const reading = outgoing.method === 'GET' || outgoing.method === 'HEAD'
   const repeatable = reading || outgoing.key !== undefined
   let effect: 'none' | 'unknown' = 'none'
-  if (isOver(signal))
+  if (isAborted(signal))
     throw new ProblemError(aborted(signal), { key: outgoing.key, attempts: 0, effect, gaveUp: 'aborted' })
   const rules = await unlessAborted(transport.rules(), signal)
   if (rules === undefined)
@@ -72,7 +72,7 @@ export async function send(transport: Transport, outgoing: Outgoing, effort: Eff
   const { policy, on } = rules
   const deadlineMs = ownDeadlineMs ?? policy.deadlineMs
   if (passedMs() >= deadlineMs) {
-    const late = localProblem('timeout', 'The deadline was over before the first attempt.')
+    const late = localProblem('timeout', 'The deadline passed before the first attempt.')
     throw new ProblemError(late, { key: outgoing.key, attempts: 0, effect, gaveUp: 'deadline' })
   }
   budget.request()
@@ -90,7 +90,7 @@ export async function send(transport: Transport, outgoing: Outgoing, effort: Eff
     const fail = (gaveUp: GaveUp, last = problem) =>
       new ProblemError(last, { key: outgoing.key, attempts: attempt, effect, gaveUp })
 
-    if (isOver(signal)) throw fail('aborted', problem.code === 'aborted' ? problem : aborted(signal))
+    if (isAborted(signal)) throw fail('aborted', problem.code === 'aborted' ? problem : aborted(signal))
     if (!repeatable || !isRetryable(problem, on)) throw fail('not retryable')
     if (attempt >= policy.maxAttempts) throw fail('attempts')
     const delayMs = retryDelay(policy, attempt - 1, problem.retryAfterMs, random)
@@ -98,13 +98,13 @@ export async function send(transport: Transport, outgoing: Outgoing, effort: Eff
     if (!budget.take()) throw fail('retry budget')
     onRetry?.({ key: outgoing.key, attempt, delayMs, problem })
     await sleep(delayMs, signal)
-    if (isOver(signal)) throw fail('aborted', aborted(signal))
-    // A timer that fired late, as on a machine that slept, must not start an attempt without time.
+    if (isAborted(signal)) throw fail('aborted', aborted(signal))
+    // If the timer fired late, for example after the machine slept, there is no time left for an attempt.
     if (passedMs() >= deadlineMs) throw fail('deadline')
   }
 }
 
-/** One attempt. Rejects only with a defect of this side. */
+/** One attempt. Rejects only with a defect of the client. */
 export async function tryOnce(
   transport: Omit<Transport, 'rules'>,
   outgoing: Outgoing,
@@ -125,16 +125,18 @@ export async function tryOnce(
       headers,
       ...(body === undefined ? {} : { body }),
       signal: controller.signal,
-      // A signature is for one target: it is not handed on to another.
+      // A signature is for one target, so a redirect is not followed.
       redirect: 'manual',
       credentials: 'omit',
     })
     return await readResponse(response, transport.maxResponseBytes, transport.now(), outgoing.outcomes)
   } catch (cause) {
-    if (isOver(signal)) return { ok: false, problem: aborted(signal) }
+    if (isAborted(signal)) return { ok: false, problem: aborted(signal) }
     const problem = late
-      ? localProblem('timeout', `There was no whole response within ${Math.round(timeoutMs)} ms.`, { cause })
-      : localProblem('network_error', `There was no whole response: ${describe(cause)}.`, { cause })
+      ? localProblem('timeout', `There was no complete response within ${Math.round(timeoutMs)} ms.`, {
+          cause,
+        })
+      : localProblem('network_error', `There was no complete response: ${describe(cause)}.`, { cause })
     return { ok: false, problem }
   } finally {
     clearTimeout(timer)
@@ -166,17 +168,17 @@ function aborted(signal: AbortSignal | undefined): Problem {
   return localProblem('aborted', 'The caller aborted the request.', { cause: signal?.reason })
 }
 
-/** Refusals before anything was done: what became of earlier attempts stays as it was. */
+/** Refusals before any effect. They say nothing about the effect of earlier attempts. */
 const REFUSALS = new Set([400, 401, 403, 404, 405, 406, 413, 415, 429, 431])
-/** Final words about the key: nothing took effect under it and nothing will. */
-const VERDICTS = new Set(['validation_failed'])
+/** Final results for the key: nothing took effect, and nothing will. */
+const FINAL_REFUSALS = new Set(['validation_failed'])
 
 function effectAfter(before: 'none' | 'unknown', { code, status }: Problem): 'none' | 'unknown' {
-  if (VERDICTS.has(code)) return 'none'
+  if (FINAL_REFUSALS.has(code)) return 'none'
   return REFUSALS.has(status) ? before : 'unknown'
 }
 
-/** The message of fetch() says only "fetch failed" in Node.js: its cause says why. */
+/** In Node.js, the message of a fetch() error is only "fetch failed"; its cause has the reason. */
 function describe(error: unknown): string {
   if (!(error instanceof Error)) return String(error)
   const { cause } = error

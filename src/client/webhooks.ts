@@ -1,12 +1,12 @@
 import { type Event, isEvent } from './events.ts'
 
-/** Headers of a request: of fetch, or as Node.js has them. */
+/** The headers of a request: a Headers object, or an object as in Node.js. */
 export type WebhookHeaders = Headers | Readonly<Record<string, string | readonly string[] | undefined>>
 
 export interface VerifyOptions {
-  /** `whsec_…` of the endpoint; several while you change from one to another. */
+  /** The secret of the endpoint, `whsec_…`; several while it is rotated. */
   secret: string | readonly string[]
-  /** How far `webhook-timestamp` may be from now, both ways. Default: 300 s, as Standard Webhooks says. */
+  /** By how much `webhook-timestamp` may differ from now, in either direction. Default: 300,000, as in Standard Webhooks. */
   toleranceMs?: number
   /** Milliseconds since 1970. */
   now?: () => number
@@ -14,8 +14,8 @@ export interface VerifyOptions {
 
 export interface Webhooks {
   /**
-   * The event of a webhook, if one of the secrets has signed these very bytes at this time; give the body as it came, never
-   * parsed and written again. Rejects with WebhookError.
+   * Verifies a webhook and returns its event. `body` must be the received bytes, not parsed and serialised again. Rejects
+   * with WebhookError.
    */
   verify(body: string | Uint8Array, headers: WebhookHeaders, options: VerifyOptions): Promise<Event>
 }
@@ -23,7 +23,7 @@ export interface Webhooks {
 export type WebhookFault = 'headers' | 'timestamp' | 'signature' | 'body' | 'secret'
 
 /**
- * Why a webhook is not to be trusted.
+ * Why a webhook was not accepted.
  *
  * @example catch (error) { if (error instanceof WebhookError) response.writeHead(400).end(error.fault) }
  */
@@ -41,7 +41,7 @@ const TOLERANCE_MS = 300_000
 const MIN_SECRET_BYTES = 24
 
 /**
- * For receivers; it needs no client.
+ * Verifies webhooks. It needs no client.
  *
  * @throws WebhookError, from `verify`.
  * @example const event = await webhooks.verify(body, request.headers, { secret: 'whsec_…' })
@@ -52,7 +52,7 @@ export const webhooks: Webhooks = {
     const seconds = headerOf(headers, 'webhook-timestamp')
     const signature = headerOf(headers, 'webhook-signature')
     const keys = (typeof secret === 'string' ? [secret] : secret).map(keyBytes)
-    if (!/^\d{1,12}$/.test(seconds)) throw new WebhookError('timestamp', 'webhook-timestamp is no time')
+    if (!/^\d{1,12}$/.test(seconds)) throw new WebhookError('timestamp', 'webhook-timestamp is not a time')
     if (Math.abs(now() - Number(seconds) * 1_000) > toleranceMs)
       throw new WebhookError('timestamp', 'webhook-timestamp is too old or in the future')
     const bytes = typeof body === 'string' ? new TextEncoder().encode(body) : body
@@ -65,24 +65,24 @@ export const webhooks: Webhooks = {
         'verify',
       ])
       for (const one of signatures) {
-        // It compares in constant time.
+        // verify() compares in constant time.
         if (await crypto.subtle.verify('HMAC', imported, one, signed)) return eventOf(bytes, id)
       }
     }
-    throw new WebhookError('signature', 'no signature is right for these bytes and this secret')
+    throw new WebhookError('signature', 'no signature matches these bytes and this secret')
   },
 }
 
 function headerOf(headers: WebhookHeaders, name: string): string {
   const value = headers instanceof Headers ? headers.get(name) : headers[name]
   if (typeof value === 'string' && value !== '') return value
-  throw new WebhookError('headers', `${name} is missing, or there are several`)
+  throw new WebhookError('headers', `${name} is missing or repeated`)
 }
 
 function keyBytes(secret: string): Uint8Array<ArrayBuffer> {
   const key = secret.startsWith('whsec_') ? base64(secret.slice('whsec_'.length)) : undefined
   if (key !== undefined && key.length >= MIN_SECRET_BYTES) return key
-  throw new WebhookError('secret', 'a secret is whsec_ and base64')
+  throw new WebhookError('secret', 'a secret must be whsec_ followed by base64 of at least 24 bytes')
 }
 
 function base64(text: string): Uint8Array<ArrayBuffer> | undefined {
@@ -108,5 +108,5 @@ function eventOf(bytes: Uint8Array, id: string): Event {
     value = undefined
   }
   if (isEvent(value) && value.id === id) return value
-  throw new WebhookError('body', 'the body is signed, and no event')
+  throw new WebhookError('body', 'the body is signed, but it is not an event')
 }

@@ -11,7 +11,7 @@ const run = promisify(execFile)
 const ROOT = fileURLToPath(new URL('../..', import.meta.url))
 const ENTRY = join(ROOT, 'dist/src/client.js')
 
-/** What stands behind `from` or `import`, in code as the compiler writes it. */
+/** The specifiers of all imports, in compiled code. */
 function importsOf(file: string): string[] {
   const code = readFileSync(file, 'utf8')
   const found = [...code.matchAll(/^(?:import|export)\b[\w\s{},*$]*?['"]([^'"]+)['"]/gm)].map(
@@ -22,7 +22,7 @@ function importsOf(file: string): string[] {
   return found
 }
 
-test('the built client imports its own files only: nothing of Node.js, of npm or of the server', () => {
+test('the built client imports only its own files: nothing of Node.js, npm or the server', () => {
   const seen = new Set([ENTRY])
   for (const file of seen) {
     for (const name of importsOf(file)) {
@@ -39,11 +39,11 @@ test('the built client imports its own files only: nothing of Node.js, of npm or
   assert.ok(seen.size > 5, 'the imports were found')
 })
 
-/** Runs the entry in a realm of its own: besides JavaScript itself it has the globals of this list, and no others. */
+/** Runs the entry in a separate realm, which has only JavaScript and the globals of this list. */
 const IN_A_BROWSER = `
   import { readFileSync } from 'node:fs'
   import { createContext, SourceTextModule } from 'node:vm'
-  const web = { fetch, crypto, Headers, URL, URLSearchParams, TextEncoder, TextDecoder, AbortController, setTimeout, clearTimeout }
+  const web = { fetch, crypto, Headers, URL, URLSearchParams, TextEncoder, TextDecoder, AbortController, performance, setTimeout, clearTimeout }
   const context = createContext(web)
   const modules = new Map()
   const load = (url) => {
@@ -60,10 +60,10 @@ const IN_A_BROWSER = `
   const { order, attempts } = await client.orders.create({ user_id: 'user-1', item: 'book', amount: 500 })
   console.log(JSON.stringify({ item: order.item, attempts }))`
 
-test('the built client places an order where only what browsers have is there', async (t) => {
+test('the built client places an order with only the globals of browsers', async (t) => {
   const server = await scriptedServer(t, cutBeforeResponse, created())
   const flags = ['--experimental-vm-modules', '--no-warnings', '--input-type=module', '--eval', IN_A_BROWSER]
-  // A program ends when its work is done: no timer of an attempt keeps it.
+  // The process ends after its work: no timer of an attempt keeps it alive.
   const { stdout } = await run(process.execPath, [...flags, pathToFileURL(ENTRY).href, server.url], {
     timeout: 10_000,
   })

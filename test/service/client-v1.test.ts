@@ -23,7 +23,7 @@ async function remaining(client: typeof ann): Promise<string[]> {
   return (await client.rateLimits()).limits.map((limit) => `${limit.name} ${limit.remaining}`)
 }
 
-test('a payment is made once with an API key, replayed, read back, and nobody else sees it', async () => {
+test('a payment with an API key is made once, replayed and read back, and no other client sees it', async () => {
   const first = await ann.payments.create(INPUT)
   assert.equal(first.replayed, false)
   const { transaction_id, created_at, payment_method, ...payment } = first.payment
@@ -41,13 +41,13 @@ test('a payment is made once with an API key, replayed, read back, and nobody el
   assert.deepEqual(again.payment, first.payment)
   assert.deepEqual((await ann.payments.get(transaction_id)).payment, first.payment)
   assert.equal((await failure(bob.payments.get(transaction_id))).code, 'not_found')
-  // The same key of another user is another key.
+  // Keys belong to a user: the same key of another user is independent.
   const other = await bob.payments.create(INPUT, { key: first.key })
   assert.equal(other.replayed, false)
   assert.notEqual(other.payment.transaction_id, transaction_id)
 })
 
-test('a payment that is declined is an outcome, and replayed as one', async () => {
+test('a declined payment is a result, and replayed as one', async () => {
   const declined = { ...INPUT, payment_method: 'card-declined' }
   const { payment, key } = await ann.payments.create(declined)
   assert.equal(payment.status, 'declined')
@@ -58,7 +58,7 @@ test('a payment that is declined is an outcome, and replayed as one', async () =
   assert.equal(`${conflict.code} ${conflict.effect}`, 'idempotency_key_reused unknown')
 })
 
-test('the audit trail tells of own payments only, newest first, page by page', async () => {
+test('the audit trail has only own payments, newest first, page by page', async () => {
   const { payment } = await bob.payments.create(INPUT)
   const seen = []
   for await (const entry of bob.auditLogs.list({ eventType: 'payment.completed', limit: 1 })) seen.push(entry)
@@ -72,7 +72,7 @@ test('the audit trail tells of own payments only, newest first, page by page', a
   assert.ok(!JSON.stringify(seen).includes(INPUT.payment_method))
 })
 
-test('payments use all four limits of /api/v1, reading all but that of the endpoint, looking none', async () => {
+test('a payment uses all four limits of /api/v1, a read all but that of the endpoint, rateLimits() none', async () => {
   const fresh = partner('key-of-default')
   const full = ['global', 'client-60s 100', 'endpoint 10', 'client-1s 50']
   const own = async () => (await remaining(fresh)).map((each) => each.replace(/^global .*/, 'global'))
@@ -83,13 +83,13 @@ test('payments use all four limits of /api/v1, reading all but that of the endpo
   const found = await fresh.payments.get(payment.transaction_id)
   assert.equal(found.rateLimit?.limit, 50, 'what is tightest of the other three')
   assert.deepEqual((await own()).slice(1, 3), ['client-60s 98', 'endpoint 9'])
-  // Who signs under the name of the user is the same caller: sees the payment and shares the limits.
+  // A signing client with the name of the user is the same caller: it sees the payment and shares the limits.
   const signing = createClient({ baseUrl: world.service.url, secret: 'super-secret-key' })
   assert.deepEqual((await signing.payments.get(payment.transaction_id)).payment, payment)
   assert.deepEqual((await own()).slice(1, 3), ['client-60s 97', 'endpoint 9'])
 })
 
-test('the eleventh payment within a minute waits for its turn, and gives up at its deadline', async () => {
+test('the eleventh payment within a minute waits for the limit, and fails at its deadline', async () => {
   const { limits } = await ann.rateLimits()
   const left = limits.find(({ name }) => name === 'endpoint')?.remaining ?? 0
   for (let n = 0; n < left; n++) await ann.payments.create(INPUT)
@@ -98,6 +98,6 @@ test('the eleventh payment within a minute waits for its turn, and gives up at i
   const { tightest, limits: spent } = await ann.rateLimits()
   assert.equal(tightest, 'endpoint')
   assert.equal(spent.find(({ name }) => name === 'endpoint')?.allowed, false)
-  // Reading goes on.
+  // Reads are still admitted.
   assert.equal((await failure(ann.payments.get('019d0000-0000-7000-8000-000000000001'))).code, 'not_found')
 })

@@ -49,7 +49,7 @@ test('an order is placed, replayed with its key, and read back', async () => {
   assert.equal((await ordersOf(first.key)).length, 1)
 })
 
-test('a key that stands for another order is a conflict, and final', async () => {
+test('a key of another order is a final conflict', async () => {
   const { orders } = partner()
   const { key } = await orders.create(INPUT)
   const error = await failure(orders.create({ ...INPUT, amount: 20 }, { key }))
@@ -57,7 +57,7 @@ test('a key that stands for another order is a conflict, and final', async () =>
   assert.equal(error.attempts, 1)
 })
 
-test('a key in quotes is the same key', async () => {
+test('a quoted key is the same key', async () => {
   const { orders } = partner()
   const key = `order "${randomUUID()}", second`
   const first = await orders.create(INPUT, { key })
@@ -65,7 +65,7 @@ test('a key in quotes is the same key', async () => {
   assert.equal((await orders.create(INPUT, { key })).replayed, true)
 })
 
-test('responses that are lost on the way lead to one order, and to its response', async () => {
+test('lost responses lead to one order and its response', async () => {
   let lost = 0
   const losing: typeof fetch = async (input, init) => {
     const response = await fetch(input, init)
@@ -84,7 +84,7 @@ test('responses that are lost on the way lead to one order, and to its response'
   )
 })
 
-test('a program that ended without a response goes on with the key of the error', async () => {
+test('a program continues later with the key of the error', async () => {
   const controller = new AbortController()
   const cut: typeof fetch = async (input, init) => {
     const response = await fetch(input, init)
@@ -100,7 +100,7 @@ test('a program that ended without a response goes on with the key of the error'
   assert.equal((await ordersOf(key)).length, 1)
 })
 
-test('twenty calls at once with one key get one order', async () => {
+test('20 concurrent calls with one key get one order', async () => {
   const key = randomUUID()
   const { orders } = partner({ retry: { budgetReserve: 1_000 } })
   const results = await Promise.all(Array.from({ length: 20 }, () => orders.create(INPUT, { key })))
@@ -109,18 +109,18 @@ test('twenty calls at once with one key get one order', async () => {
   assert.equal((await ordersOf(key)).length, 1)
 })
 
-test('what is not valid comes back with each member at fault', async () => {
+test('an invalid order is refused with each faulty member', async () => {
   const error = await failure(partner().orders.create({ ...INPUT, user_id: '', amount: -1 }))
   assert.equal(error.code, 'validation_failed')
   assert.deepEqual(error.errors.map(({ pointer }) => pointer).sort(), ['/amount', '/user_id'])
 })
 
-test('a wrong secret is told at once', async () => {
+test('a wrong secret fails without retries', async () => {
   const error = await failure(partner({ secret: 'wrong' }).orders.create(INPUT))
   assert.deepEqual([error.status, error.code, error.attempts], [401, 'signature_invalid', 1])
 })
 
-test('all orders are listed, newest first, over as many pages as it takes', async () => {
+test('all orders are listed, newest first, over several pages', async () => {
   const { orders } = partner()
   const placed: string[] = []
   for (let n = 0; n < 5; n++) placed.unshift((await orders.create(INPUT)).order.id)
@@ -152,13 +152,13 @@ test('an order and a payment are found by their keys', async () => {
   assert.deepEqual((await payments.page({ status: 'declined' })).payments, [])
 })
 
-test('signedFetch is taken by the service, query and all', async () => {
+test('the service accepts signedFetch, also with a query', async () => {
   const response = await partner().signedFetch('/orders?limit=1&cursor=')
   assert.equal(response.status, 400)
   assert.equal((await partner().signedFetch('/orders?limit=1')).status, 200)
 })
 
-test('a client that used up its limit waits as long as the service says', async () => {
+test('a client that has used up its limit waits as long as the service requests', async () => {
   const limited = await startService({ ...settings, RATE_LIMITS: 'client=2/2s' })
   try {
     const waits: number[] = []
@@ -178,7 +178,7 @@ test('a client that used up its limit waits as long as the service says', async 
   }
 })
 
-test('the limits and how to retry are read with an API key, and with a signature', async (t) => {
+test('rate limits and retry config are read with an API key and with a signature', async (t) => {
   const limited = await startService({ ...settings, API_KEYS: 'ann:key-of-ann-0001' })
   t.after(() => limited.kill())
   const byKey = createClient({ baseUrl: limited.url, apiKey: 'key-of-ann-0001', retry: 'service' })

@@ -9,7 +9,7 @@ import { type ServiceOnDatabase, startServiceOnDatabase } from '../support/servi
 
 const SECRET = 'super-secret-key'
 let world: ServiceOnDatabase
-/** As nginx with `location /shop/ { proxy_pass http://service/; }`. */
+/** Like nginx with `location /shop/ { proxy_pass http://service/; }`. */
 const front = createServer((req, res) => {
   const { method, headers, url = '' } = req
   const path = url.replace(/^\/shop\b/, '')
@@ -38,7 +38,7 @@ function at(): string {
 
 const now = () => Math.floor(Date.now() / 1000)
 
-test('v1 and rfc9421 are accepted over the path with the prefix, and not over the one that arrives', async () => {
+test('v1 and rfc9421 signatures must cover the path with the prefix, not the path that arrives', async () => {
   const body = orderBody()
   for (const scheme of ['v1', 'rfc9421'] as const) {
     for (const [target, expected] of [
@@ -59,14 +59,14 @@ test('v1 and rfc9421 are accepted over the path with the prefix, and not over th
   }
 })
 
-test('a GET with a query is signed with the prefix, too', async () => {
+test('a GET with a query is also signed with the prefix', async () => {
   const target = '/shop/orders?limit=1'
   const unsigned = { method: 'GET', target, client: 'default', key: '', body: '', timestamp: now() }
   const headers = { 'X-Signature': sign({ ...unsigned, scheme: 'v1', secret: SECRET }) }
   assert.equal((await send(`${at()}/orders?limit=1`, { headers })).status, 200)
 })
 
-test('the SDK takes the address with its path', async () => {
+test('the SDK accepts a base URL with the prefix', async () => {
   for (const baseUrl of [at(), `${at()}/`]) {
     const { orders } = createClient({ baseUrl, secret: SECRET })
     const { order } = await orders.create({ user_id: 'user-1', item: 'book', amount: '1' })

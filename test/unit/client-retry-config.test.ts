@@ -15,7 +15,7 @@ import {
 
 const INPUT = { user_id: 'user-1', item: 'book', amount: 500 }
 const PATH = '/api/v1/retry-config'
-/** Different from the defaults in everything. */
+/** Every value differs from the defaults. */
 const OWN = {
   ...recommendedRetry(),
   max_attempts: 3,
@@ -37,7 +37,7 @@ interface World {
   orders: Arrived[]
 }
 
-/** A client that goes by the service, with the longest waits, and a server with a script for each of the two routes. */
+/** A client with `retry: 'service'` and the longest waits, and a server with a script for each of the two routes. */
 async function partner(
   t: TestContext,
   script: { config: Step[]; orders: Step[] },
@@ -68,7 +68,7 @@ async function partner(
   return { client, clock, waits, configs, orders }
 }
 
-test('the recommendation is what the client does by itself', async (t) => {
+test('the recommendation of the service equals the defaults of the client', async (t) => {
   const script = { config: [config(recommendedRetry())], orders: [problem(503, 'circuit_open')] }
   const [byService, byDefault] = await Promise.all([partner(t, script), partner(t, script, { retry: {} })])
   for (const { client } of [byService, byDefault])
@@ -78,7 +78,7 @@ test('the recommendation is what the client does by itself', async (t) => {
   assert.equal(byDefault.configs.length, 0)
 })
 
-test('it is read once, with the first request, without credentials', async (t) => {
+test('the recommendation is read once, with the first request, without credentials', async (t) => {
   const { client, configs, orders } = await partner(t, { config: [config(OWN)], orders: [created()] })
   assert.equal(configs.length, 0)
   await Promise.all([client.orders.create(INPUT), client.orders.create(INPUT)])
@@ -89,8 +89,8 @@ test('it is read once, with the first request, without credentials', async (t) =
   for (const name of ['authorization', 'x-signature', 'x-client-id']) assert.ok(!names.includes(name))
 })
 
-describe('it is followed', () => {
-  test('in its delays, its attempts, its statuses and its codes', async (t) => {
+describe('the recommendation is followed', () => {
+  test('for delays, attempts, statuses and codes', async (t) => {
     const { client, waits, orders } = await partner(t, {
       config: [config(OWN)],
       orders: [
@@ -110,7 +110,7 @@ describe('it is followed', () => {
     assert.equal(orders.length, 4)
   })
 
-  test('in its deadline', async (t) => {
+  test('for the deadline', async (t) => {
     const { client } = await partner(t, {
       config: [config(OWN)],
       orders: [problem(418, 'teapot', { retry_after_ms: 39_500 })],
@@ -118,7 +118,7 @@ describe('it is followed', () => {
     await assert.rejects(client.orders.create(INPUT), { code: 'teapot', gaveUp: 'deadline', attempts: 1 })
   })
 
-  test('in the time of an attempt', async (t) => {
+  test('for the timeout of an attempt', async (t) => {
     const { client } = await partner(t, {
       config: [config({ ...OWN, attempt_timeout_ms: 50, max_attempts: 1 })],
       orders: [silence],
@@ -127,7 +127,7 @@ describe('it is followed', () => {
   })
 })
 
-describe('the defaults hold where the service', () => {
+describe('the defaults are used if the service', () => {
   const bad: [string, Step][] = [
     ['has no such route', problem(404, 'not_found')],
     ['is not there', cutBeforeResponse],
@@ -154,7 +154,7 @@ describe('the defaults hold where the service', () => {
   }
 })
 
-test('after a failed read it is read again a minute later, not before', async (t) => {
+test('after a failed read the next read is a minute later', async (t) => {
   const { client, clock, configs, waits } = await partner(t, {
     config: [problem(503, 'shutting_down'), config(OWN)],
     orders: [created(), created(), created(), problem(418, 'teapot'), created()],
@@ -172,7 +172,7 @@ test('after a failed read it is read again a minute later, not before', async (t
   assert.deepEqual(waits, [1_000])
 })
 
-test('a caller who aborts does not wait for it', { timeout: 10_000 }, async (t) => {
+test('an aborted request does not wait for the recommendation', { timeout: 10_000 }, async (t) => {
   const { client, orders } = await partner(t, { config: [silence], orders: [created()] })
   const caller = new AbortController()
   const sent = client.orders.create(INPUT, { signal: caller.signal })
@@ -181,13 +181,13 @@ test('a caller who aborts does not wait for it', { timeout: 10_000 }, async (t) 
   assert.equal(orders.length, 0)
 })
 
-test('a service that does not respond delays the first request by seconds, then the defaults hold', async (t) => {
+test('a service that does not respond delays the first request by seconds, then the defaults are used', async (t) => {
   const { client, orders } = await partner(t, { config: [silence], orders: [created()] })
   await client.orders.create(INPUT)
   assert.equal(orders.length, 1)
 })
 
-test('retryConfig() returns what the service recommends, signed and retried like any request', async (t) => {
+test('retryConfig() returns the recommendation, signed and retried like any request', async (t) => {
   const { client, configs } = await partner(
     t,
     { config: [cutBeforeResponse, config(OWN)], orders: [] },

@@ -13,20 +13,20 @@ const chance = fc.double({ min: 0, max: 1, maxExcluded: true, noNaN: true })
 const wish = fc.option(ms, { nil: undefined })
 
 describe('the delay before a retry', () => {
-  test('is never less than what the service asked for, and never more than that and the ceiling', () => {
+  test('is between the wait that the service requests and that wait plus the ceiling', () => {
     fc.assert(
       fc.property(policy, retry, wish, chance, (limits, n, asked, drawn) => {
         const delay = retryDelay(limits, n, asked, () => drawn)
         const least = asked ?? 0
         assert.ok(delay >= least && delay <= least + limits.capMs, `${delay}`)
-        // 2^31 of anything but nothing is beyond every cap.
+        // 2^31 times any base above 0 is above every cap.
         const doubled = n < 31 ? limits.baseMs * 2 ** n : limits.baseMs * 2 ** 31
         assert.ok(delay <= least + doubled)
       }),
     )
   })
 
-  test('is drawn evenly from nothing to the ceiling, which doubles up to the cap', () => {
+  test('is uniform from 0 to the ceiling, which doubles up to the cap', () => {
     fc.assert(
       fc.property(policy, fc.nat(30), chance, (limits, n, drawn) => {
         const ceiling = Math.min(limits.capMs, limits.baseMs * 2 ** n)
@@ -38,7 +38,7 @@ describe('the delay before a retry', () => {
     )
   })
 
-  test('is a number also after more retries than a power of two can count', () => {
+  test('is a number also after more than 1,023 retries', () => {
     assert.equal(
       retryDelay({ baseMs: 0, capMs: 10_000 }, 5_000, undefined, () => 0.5),
       0,
@@ -54,7 +54,7 @@ describe('Retry-After', () => {
   const wait = (headers: Record<string, string>, exactMs?: unknown) =>
     retryAfterOf(new Headers(headers), exactMs, Date.parse('2026-01-01T00:00:00Z'))
 
-  test('is seconds, or a date by the clock of the service', () => {
+  test('is in seconds, or a date by the clock of the service', () => {
     assert.equal(wait({ 'Retry-After': '0' }), 0)
     assert.equal(wait({ 'Retry-After': '120' }), 120_000)
     const inAMinute = 'Thu, 01 Jan 2026 00:01:00 GMT'
@@ -63,13 +63,13 @@ describe('Retry-After', () => {
     assert.equal(wait({ 'Retry-After': 'Thu, 01 Jan 2015 00:00:00 GMT' }), 0)
   })
 
-  test('is not there when it is nonsense', () => {
+  test('is ignored if it is invalid', () => {
     for (const text of ['', '-1', '1.5', 'soon', '1e9'])
       assert.equal(wait({ 'Retry-After': text }), undefined)
     assert.equal(wait({}), undefined)
   })
 
-  test('gives way to the exact milliseconds that it was rounded up from', () => {
+  test('is replaced by the exact milliseconds from which it was rounded up', () => {
     fc.assert(
       fc.property(fc.integer({ min: 0, max: 1_000_000 }), (exactMs) => {
         const rounded = String(Math.max(1, Math.ceil(exactMs / 1_000)))
@@ -83,7 +83,7 @@ describe('Retry-After', () => {
 })
 
 describe('the retry budget', () => {
-  test('never gives more than the ratio of the requests and the reserve of each minute', () => {
+  test('never allows more than the ratio of the requests plus the reserve of each minute', () => {
     const steps = fc.array(fc.oneof(fc.constant('request'), fc.constant('retry'), fc.nat(10_000)), {
       maxLength: 500,
     })
@@ -106,7 +106,7 @@ describe('the retry budget', () => {
     )
   })
 
-  test('comes back with time, so that a partner with few requests has retries after an outage', () => {
+  test('grows with time, so that a client with few requests has retries after an outage', () => {
     let nowMs = 0
     const budget = new RetryBudget(0.1, 2, () => nowMs)
     assert.deepEqual([budget.take(), budget.take(), budget.take()], [true, true, false])
@@ -116,7 +116,7 @@ describe('the retry budget', () => {
     assert.deepEqual([budget.take(), budget.take(), budget.take()], [true, true, false])
   })
 
-  test('is not filled by a clock that goes back and forth', () => {
+  test('does not grow with a clock that goes back and forth', () => {
     let nowMs = 60_000
     const budget = new RetryBudget(0, 1, () => nowMs)
     assert.equal(budget.take(), true)
@@ -125,7 +125,7 @@ describe('the retry budget', () => {
   })
 })
 
-test('the client knows every code of the service by name', () => {
+test('ServiceCode has every code of the service', () => {
   const known: [ProblemCode] extends [ServiceCode] ? true : false = true
   assert.ok(known)
 })

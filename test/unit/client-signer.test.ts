@@ -4,7 +4,7 @@ import { createSigner } from '../../src/client/signer.ts'
 import vectors from '../vectors/signature-vectors.json' with { type: 'json' }
 
 for (const one of vectors.cases) {
-  test(`WebCrypto signs as the vector says: ${one.name}`, async () => {
+  test(`WebCrypto gives the signature of the vector: ${one.name}`, async () => {
     const { client, secret, timestamp, method, target, key } = one
     const body = new TextEncoder().encode(one.body)
     const signature = await createSigner(client, secret).sign({ timestamp, method, target, key, body })
@@ -12,7 +12,7 @@ for (const one of vectors.cases) {
   })
 }
 
-test('a part of a larger buffer is signed alone', async () => {
+test('of a larger buffer only the given part is signed', async () => {
   const [one] = vectors.cases
   assert.ok(one)
   const { client, secret, timestamp, method, target, key } = one

@@ -27,7 +27,7 @@ const json = (status: number, value: unknown, headers: Record<string, string> = 
 const paid = (status = 200, change: object = {}, headers: Record<string, string> = {}) =>
   json(status, { payment: { ...PAYMENT, ...change } }, headers)
 
-/** A client with an API key whose waits pass at once. */
+/** A client with an API key and a fake sleep. */
 async function partner(t: TestContext, script: Step[], options: Partial<ClientSettings> = {}) {
   const server = await scriptedServer(t, ...script)
   const waits: number[] = []
@@ -44,7 +44,7 @@ async function partner(t: TestContext, script: Step[], options: Partial<ClientSe
 const targets = ({ arrived }: Pick<ScriptedServer, 'arrived'>) =>
   arrived.map(({ method, target }) => `${method} ${target}`)
 
-test('a payment is made with the API key and a key of its own', async (t) => {
+test('a payment is sent with the API key and a generated key', async (t) => {
   const { client, arrived } = await partner(t, [paid(200, {}, { 'X-Request-Id': 'req-1' })])
   const { key, ...result } = await client.payments.create({
     ...INPUT,
@@ -71,7 +71,7 @@ test('a payment is made with the API key and a key of its own', async (t) => {
   )
 })
 
-test('the same payment with the same key has the same bytes, however the program built it', async (t) => {
+test('the same payment with the same key has the same bytes, with any order of members', async (t) => {
   const { client, arrived } = await partner(t, [paid()])
   const { amount, currency, payment_method } = INPUT
   const key = 'my-own-key-000001'
@@ -94,14 +94,14 @@ test('each attempt has the key and the API key', async (t) => {
   for (const { headers } of arrived) assert.equal(headers.authorization, `Bearer ${API_KEY}`)
 })
 
-test('a payment that is declined is an outcome and no error', async (t) => {
+test('a declined payment is a result and not an error', async (t) => {
   const { client } = await partner(t, [paid(402, { status: 'declined' })])
   const { payment, attempts } = await client.payments.create(INPUT)
   assert.equal(payment.status, 'declined')
   assert.equal(attempts, 1)
 })
 
-test('a 402 that is no payment is an error: the problem of the service, or an unexpected response', async (t) => {
+test('a 402 that is not a payment is an error: the problem of the service, or unexpected_answer', async (t) => {
   const { client } = await partner(t, [
     problem(402, 'a_later_code'),
     respond(402, '<html>', { 'Content-Type': 'text/html' }),
@@ -115,7 +115,7 @@ test('a 402 that is no payment is an error: the problem of the service, or an un
   }
 })
 
-test('elsewhere 402 is a problem', async (t) => {
+test('402 is a problem on other routes', async (t) => {
   const { client } = await partner(t, [paid(402)])
   assert.equal((await failure(client.payments.get('x'))).status, 402)
   assert.equal((await failure(client.request('/api/v1/rate-limits'))).status, 402)
@@ -123,7 +123,7 @@ test('elsewhere 402 is a problem', async (t) => {
   assert.equal((await client.request('/pay', { method: 'POST', body: '{}', outcomes })).status, 402)
 })
 
-test('a response that is no payment is an error whose effect is unknown', async (t) => {
+test('a response that is not a payment is an error with effect unknown', async (t) => {
   const bodies = [
     { payment: null },
     { payment: [] },
@@ -143,7 +143,7 @@ test('a response that is no payment is an error whose effect is unknown', async 
   }
 })
 
-test('a payment is read by its id, whatever is in it, in every state', async (t) => {
+test('a payment is read by any id, in every state', async (t) => {
   const states = ['processing', 'unknown', 'completed', 'declined']
   const { client, ...server } = await partner(
     t,
@@ -158,7 +158,7 @@ test('a payment is read by its id, whatever is in it, in every state', async (t)
 
 const entry = (seq: number) => ({ seq, at: PAYMENT.created_at, event_type: 'payment.completed', attempt: 1 })
 
-test('the audit trail is read page by page, as it is asked for', async (t) => {
+test('a page of the audit trail is requested when it is needed', async (t) => {
   const { client, ...server } = await partner(t, [
     json(200, { entries: [entry(3), entry(2)], next_cursor: 'c 2' }),
     json(200, { entries: [entry(1)], next_cursor: null }),
@@ -183,7 +183,7 @@ test('a page of the audit trail keeps the members of each entry', async (t) => {
   assert.deepEqual(targets(server), ['GET /api/v1/audit-logs', 'GET /api/v1/audit-logs'])
 })
 
-test('a response that is no page of the audit trail is an error', async (t) => {
+test('a response that is not a page of the audit trail is an error', async (t) => {
   const bodies = [
     { entries: [{ seq: 1 }], next_cursor: null },
     { entries: [entry(1)] },
@@ -214,7 +214,7 @@ test('a wrong API key is final', async (t) => {
   assert.equal(arrived.length, 1)
 })
 
-test('signedFetch sends the API key, and to no other host', async (t) => {
+test('signedFetch sends the API key, but not to another host', async (t) => {
   const { client, arrived, url } = await partner(t, [respond(200, '')])
   await client.signedFetch('/api/v1/rate-limits', { headers: { Authorization: 'Basic mine' } })
   assert.equal(arrived[0]?.headers.authorization, `Bearer ${API_KEY}`)
@@ -223,7 +223,7 @@ test('signedFetch sends the API key, and to no other host', async (t) => {
   assert.equal(arrived.length, 1)
 })
 
-test('request() refuses a Request, and does not take it for a path', async (t) => {
+test('request() refuses a Request object instead of using it as a path', async (t) => {
   const { client, arrived, url } = await partner(t, [respond(200, '')])
   const given = new Request(`${url}/orders`, { method: 'POST', body: '{}' })
   await assert.rejects(async () => Reflect.apply(client.request, undefined, [given]), /a string or a URL/)
@@ -234,7 +234,7 @@ test('request() refuses a Request, and does not take it for a path', async (t) =
   )
 })
 
-test('an invalid apiKey option is refused without showing it, and so are two kinds of credentials', () => {
+test('an invalid apiKey is refused without showing it; two kinds of credentials are refused', () => {
   const make = (options: object) => () =>
     createClient({ baseUrl: 'http://127.0.0.1', apiKey: API_KEY, ...options })
   for (const apiKey of ['', 'hush hush', 'hush\n', 'hüsh', 42]) {

@@ -16,7 +16,7 @@ const EVENT = {
 }
 const BODY = JSON.stringify(EVENT)
 
-/** As the package of Standard Webhooks signs. */
+/** The headers of a webhook, signed by the package of Standard Webhooks. */
 function signed(body = BODY, at = NOW, secret = SECRET, id = EVENT.id): Record<string, string> {
   return {
     'webhook-id': id,
@@ -38,7 +38,7 @@ test('a webhook signed by the library of Standard Webhooks is verified, as text 
   assert.deepEqual(await verify(BODY, signed(BODY, NOW + 299_000)), EVENT)
 })
 
-test('while a secret rotates either signature, and either secret, is enough', async () => {
+test('while a secret rotates, one of the signatures and one of the secrets is enough', async () => {
   const both = {
     ...signed(),
     'webhook-signature': `v1,AAAA v1a,xyz ${signed(BODY, NOW, OTHER)['webhook-signature']} ${signed()['webhook-signature']}`,
@@ -48,7 +48,7 @@ test('while a secret rotates either signature, and either secret, is enough', as
   assert.deepEqual(await verify(BODY, signed(), [OTHER, SECRET]), EVENT)
 })
 
-test('other bytes, secrets, ids and times are refused by name', async () => {
+test('other bytes, secrets, ids and times are refused with their fault', async () => {
   const headers = signed()
   const cases: [string, string, Record<string, string>, string?][] = [
     ['signature', `${BODY} `, headers],

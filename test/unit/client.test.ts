@@ -23,7 +23,7 @@ const SECRET = 'pässword-ключ'
 const STARTED_MS = 1_767_225_600_250
 const HTML = respond(502, '<html>Bad Gateway</html>', { 'Content-Type': 'text/html' })
 
-/** A client whose waits pass at once, on a clock of its own, with the longest jitter. */
+/** A client with a fake clock and sleep, and the longest jitter. */
 async function partner(t: TestContext, script: Step[], options: Partial<SigningOptions> = {}) {
   const server = await scriptedServer(t, ...script)
   const clock = { ms: STARTED_MS }
@@ -61,7 +61,7 @@ function assertSigned(request: Arrived, atMs: number): void {
 const keys = ({ arrived }: ScriptedServer) =>
   new Set(arrived.map(({ headers }) => headers['idempotency-key']))
 
-test('an order is created with a key of its own, and the result has all of the response', async (t) => {
+test('an order is created with a generated key, and the result has all values of the response', async (t) => {
   const headers = {
     'X-Request-Id': 'req-1',
     'X-RateLimit-Limit': '10',
@@ -88,7 +88,7 @@ test('an order is created with a key of its own, and the result has all of the r
   assertSigned(request, STARTED_MS)
 })
 
-test('each attempt has the same key and bytes, and a timestamp and signature of its own', async (t) => {
+test('each attempt has the same key and bytes, and a new timestamp and signature', async (t) => {
   const { client, waits, ...server } = await partner(
     t,
     [
@@ -109,14 +109,14 @@ test('each attempt has the same key and bytes, and a timestamp and signature of 
   for (const [n, request] of server.arrived.entries()) assertSigned(request, timesMs[n] ?? 0)
 })
 
-test('the same order with the same key has the same bytes, however the program built it', async (t) => {
+test('the same order with the same key has the same bytes, with any order of members', async (t) => {
   const { client, arrived } = await partner(t, [created()])
   await client.orders.create({ user_id: 'u', item: 'i', amount: 1 }, { key: 'mine' })
   await client.orders.create({ amount: 1, item: 'i', user_id: 'u' }, { key: 'mine' })
   assert.equal(arrived[0]?.body, arrived[1]?.body)
 })
 
-test('a key that a header cannot hold bare is sent and signed in quotes', async (t) => {
+test('a key that needs quotes is sent and signed in quotes', async (t) => {
   const { client, arrived } = await partner(t, [created()])
   const { key } = await client.orders.create(INPUT, { key: 'a "b", c\\d' })
   assert.equal(key, 'a "b", c\\d')
@@ -125,7 +125,7 @@ test('a key that a header cannot hold bare is sent and signed in quotes', async 
   assertSigned(arrived[0], STARTED_MS)
 })
 
-test('a key that cannot be one is refused before anything is sent', async (t) => {
+test('an invalid key is refused before anything is sent', async (t) => {
   const { client, arrived } = await partner(t, [created()])
   for (const key of ['', 'x'.repeat(256), 'schlüssel', 'a\nb']) {
     await assert.rejects(client.orders.create(INPUT, { key }), RangeError)
@@ -147,7 +147,7 @@ const PASSING: [string, Step][] = [
   ['409 outcome_unknown', problem(409, 'outcome_unknown', { retryable: false })],
 ]
 for (const [what, step] of PASSING) {
-  test(`${what} is tried again`, async (t) => {
+  test(`${what} is retried`, async (t) => {
     const { client, waits, arrived } = await partner(t, [step, created()])
     assert.equal((await client.orders.create(INPUT)).attempts, 2)
     assert.deepEqual(waits, [100])
@@ -202,7 +202,7 @@ test('after a lost response only a response about the key shows that nothing too
   assert.equal(await after(reused), 'unknown', 'the earlier request with the key may have')
 })
 
-test('the wait that the service asks for is the least, and jitter comes on top', async (t) => {
+test('jitter is added to the wait that the service requests', async (t) => {
   const inAnHour = new Date(STARTED_MS + 3_600_000).toUTCString()
   const { client, waits } = await partner(
     t,
@@ -231,7 +231,7 @@ test('a Retry-After that is longer than that of the problem is used', async (t) 
   assert.deepEqual(waits, [29_001])
 })
 
-test('it gives up at the deadline with the last problem, and does not wait in vain', async (t) => {
+test('a request ends before a wait that would pass its deadline, with the last problem', async (t) => {
   const { client, waits, clock } = await partner(t, [problem(409, 'outcome_unknown')], {
     retry: { baseMs: 2_000, capMs: 2_000, deadlineMs: 4_500, budgetReserve: 100 },
   })
@@ -243,7 +243,7 @@ test('it gives up at the deadline with the last problem, and does not wait in va
   assert.equal(clock.ms, STARTED_MS + 4_000)
 })
 
-test('a call may have a deadline of its own', async (t) => {
+test('a call may set its deadline', async (t) => {
   const { client, waits } = await partner(t, [HTML], { retry: { baseMs: 2_000, capMs: 2_000 } })
   const error = await failure(client.orders.create(INPUT, { deadlineMs: 1_500 }))
   assert.deepEqual([error.gaveUp, error.status, error.code], ['deadline', 502, 'unexpected_answer'])
@@ -284,14 +284,14 @@ test('what is no key is refused before anything is sent, for a search too', asyn
   assert.equal(arrived.length, 0)
 })
 
-test('it gives up after the last attempt', async (t) => {
+test('a request ends after maxAttempts', async (t) => {
   const { client, arrived } = await partner(t, [cutBeforeResponse], { retry: { maxAttempts: 3 } })
   const error = await failure(client.orders.create(INPUT))
   assert.deepEqual([error.code, error.gaveUp, error.attempts], ['network_error', 'attempts', 3])
   assert.equal(arrived.length, 3)
 })
 
-test('while a service is down, retries are a small part of the requests', async (t) => {
+test('while a service is down, retries are a small fraction of the requests', async (t) => {
   const { client, arrived } = await partner(t, [problem(503, 'store_unavailable')], {
     retry: { baseMs: 0, budgetRatio: 0.1, budgetReserve: 5 },
   })
@@ -302,14 +302,14 @@ test('while a service is down, retries are a small part of the requests', async 
   assert.ok(retries >= 5 && retries <= 5 + 10, `${retries} retries of 100 requests`)
 })
 
-test('an attempt without a response ends after its time and is tried again', async (t) => {
+test('an attempt without a response times out and is retried', async (t) => {
   const { client, arrived } = await partner(t, [silence, created()], { retry: { attemptTimeoutMs: 100 } })
   const { attempts } = await client.orders.create(INPUT)
   assert.equal(attempts, 2)
   assert.equal(arrived.length, 2)
 })
 
-test('the time of an attempt is also for the body of its response', async (t) => {
+test('the timeout of an attempt includes the body of its response', async (t) => {
   const stall: Step = (response) => {
     response.writeHead(201, { 'Content-Type': 'application/json' })
     response.write('{')
@@ -319,7 +319,7 @@ test('the time of an attempt is also for the body of its response', async (t) =>
   assert.equal((await failure(client.orders.create(INPUT))).code, 'timeout')
 })
 
-test('a caller who aborts gets the key to go on with', async (t) => {
+test('an aborted request rejects with its key', async (t) => {
   const controller = new AbortController()
   const reason = new Error('the user left')
   const { client } = await partner(t, [() => controller.abort(reason)])
@@ -329,7 +329,7 @@ test('a caller who aborts gets the key to go on with', async (t) => {
   assert.match(String(error.key), /^[0-9a-f-]{36}$/)
 })
 
-test('a caller who aborts ends the wait for a retry', async (t) => {
+test('an abort ends the wait for a retry', async (t) => {
   const controller = new AbortController()
   const server = await scriptedServer(t, problem(503, 'store_unavailable', { retry_after_ms: 30_000 }))
   const client = createClient({
@@ -343,14 +343,14 @@ test('a caller who aborts ends the wait for a retry', async (t) => {
   assert.ok(performance.now() - startedMs < 5_000)
 })
 
-test('nothing is sent for a signal that was aborted before', async (t) => {
+test('with an already aborted signal nothing is sent', async (t) => {
   const { client, arrived } = await partner(t, [created()])
   const error = await failure(client.orders.create(INPUT, { signal: AbortSignal.abort() }))
   assert.deepEqual([error.code, error.effect], ['aborted', 'none'])
   assert.equal(arrived.length, 0)
 })
 
-test('requests may share one signal, however many they are', async (t) => {
+test('any number of requests may share one signal', async (t) => {
   const warnings: Error[] = []
   const warn = (warning: Error) => warnings.push(warning)
   process.on('warning', warn)
@@ -377,14 +377,14 @@ test('onRetry is called before each wait', async (t) => {
   assert.deepEqual(told, [{ key: 'k', attempt: 1, delayMs: 100, code: 'unexpected_answer', status: 502 }])
 })
 
-test('a response that is too long is not read to its end, and not requested again', async (t) => {
+test('a response that is too long is not read to its end, and the request is not retried', async (t) => {
   const { client, arrived } = await partner(t, [respond(201, 'x'.repeat(2_000))], { maxResponseBytes: 1_000 })
   const error = await failure(client.orders.create(INPUT))
   assert.deepEqual([error.code, error.effect], ['answer_too_large', 'unknown'])
   assert.equal(arrived.length, 1)
 })
 
-test('a response that is no order is not taken for one', async (t) => {
+test('a response that is not an order is an error', async (t) => {
   for (const step of [
     respond(200, '<html>Log in</html>', { 'Content-Type': 'text/html' }),
     respond(201, '{"order":{"id":"1"}}', { 'Content-Type': 'application/json' }),
@@ -402,7 +402,7 @@ test('a redirect is not followed: its target has no signature', async (t) => {
   assert.equal(arrived.length, 1)
 })
 
-test('orders are read one by one and page by page', async (t) => {
+test('orders are listed one by one and page by page', async (t) => {
   const page = (ids: number[], next: string | null) =>
     respond(
       200,
@@ -427,14 +427,14 @@ test('orders are read one by one and page by page', async (t) => {
   assert.equal(two.arrived[0]?.target, '/orders')
 })
 
-test('an order that is not there is a problem without an effect', async (t) => {
+test('a missing order is a problem with effect none', async (t) => {
   const { client, arrived } = await partner(t, [problem(404, 'not_found')])
   const error = await failure(client.orders.get('a/b'))
   assert.deepEqual([error.code, error.effect, error.key], ['not_found', 'none', undefined])
   assert.equal(arrived[0]?.target, '/orders/a%2Fb')
 })
 
-test('a base URL with a path keeps it', async (t) => {
+test('the path of a base URL is kept', async (t) => {
   const server = await scriptedServer(t, created())
   const client = createClient({
     baseUrl: `${server.url}/shop`,
@@ -488,7 +488,7 @@ test('signedFetch signs a Request, as generated clients pass it', async (t) => {
   await assert.rejects(client.signedFetch(stopped), { name: 'AbortError' })
 })
 
-test('any other route is retried too, but without a key only what reads', async (t) => {
+test('requests to other routes are retried; without a key only GET and HEAD', async (t) => {
   const passing = problem(503, 'circuit_open')
   const one = await partner(t, [passing, respond(200, 'done')])
   const body = '{"amount":1}'
@@ -512,7 +512,7 @@ test('any other route is retried too, but without a key only what reads', async 
   assert.equal((await three.client.request('/api/v1/rate-limits')).attempts, 2)
 })
 
-test('bytes that the caller changes later are sent as they were', async (t) => {
+test('a body that the caller changes later is sent unchanged', async (t) => {
   const { client, arrived } = await partner(t, [cutBeforeResponse, created()])
   const body = new TextEncoder().encode('{"a":1}')
   const sent = client.request('/things', { method: 'POST', body, key: 'k-1' })
@@ -524,7 +524,7 @@ test('bytes that the caller changes later are sent as they were', async (t) => {
   )
 })
 
-test('signedFetch keeps its signatures from other hosts', async (t) => {
+test('signedFetch sends no signature to another host', async (t) => {
   const { client, url, arrived } = await partner(t, [respond(302, '', { Location: '/orders' })])
   await assert.rejects(client.signedFetch('https://other.example/orders'), TypeError)
   await assert.rejects(client.signedFetch(url.replace('127.0.0.1', 'localhost')), TypeError)
@@ -532,7 +532,7 @@ test('signedFetch keeps its signatures from other hosts', async (t) => {
   assert.equal(arrived.length, 1)
 })
 
-test('a wrong option is named with its value, the secret never', () => {
+test('the error of an invalid option has its value, but never the secret', () => {
   const make = (options: object) => () =>
     createClient({ baseUrl: 'http://127.0.0.1', secret: 'hush', ...options })
   assert.throws(make({ baseUrl: 'localhost:8080' }), /baseUrl .*localhost:8080/)
