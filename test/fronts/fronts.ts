@@ -132,4 +132,62 @@ export const FRONTS: readonly FrontKind[] = [
       ],
     }),
   },
+  {
+    name: 'Traffic Server',
+    needs: [['traffic_server', 'trafficserver']],
+    version: ['traffic_server', '--version'],
+    plain: [
+      'CONFIG proxy.config.http.server_ports STRING 8000:ip-in=127.0.0.1',
+      'map / http://127.0.0.1:8080/',
+    ].join('\n'),
+    launch(settings, { directory }) {
+      const lines = settings.split('\n').map((line) => line.trim())
+      const records = [
+        ...lines.filter((line) => line.startsWith('CONFIG ')),
+        // Its own files in the directory, and no rights of root.
+        ...[
+          'CONFIG proxy.config.log.logging_enabled INT 0',
+          `CONFIG proxy.config.admin.user_id STRING ${root ? 'www-data' : '#-1'}`,
+        ],
+        ...[
+          'CONFIG proxy.config.exec_thread.autoconfig INT 0',
+          'CONFIG proxy.config.exec_thread.limit INT 1',
+        ],
+      ]
+      const layout = ['sysconfdir', 'localstatedir', 'runtimedir', 'logdir', 'cachedir', 'datadir']
+      written(directory, 'records.config', records)
+      written(
+        directory,
+        'remap.config',
+        lines.filter((line) => /^(?:map|reverse_map) /.test(line)),
+      )
+      written(directory, 'storage.config', [`${directory} 16M`])
+      // Without the file nobody is let in.
+      written(directory, 'ip_allow.yaml', [
+        ...['ip_allow:', '- apply: in', '  ip_addrs: 0/0', '  action: allow', '  methods: ALL'],
+      ])
+      const file = written(directory, 'runroot.yaml', [
+        ...layout.map((what) => `${what}: ${directory}`),
+        'prefix: /usr',
+        'exec_prefix: /usr',
+        'bindir: /usr/bin',
+      ])
+      return { argv: ['traffic_server', `--run-root=${file}`] }
+    },
+  },
+  {
+    name: 'H2O',
+    needs: [['h2o', 'h2o']],
+    version: ['h2o', '--version'],
+    plain: [
+      ...['listen:', '  host: 127.0.0.1', '  port: 8000', 'hosts:', '  default:'],
+      ...['    paths:', '      /:', '        proxy.reverse.url: http://127.0.0.1:8080/'],
+    ].join('\n'),
+    launch: (settings, { directory }) => ({
+      argv: [
+        ...(['h2o', '--conf'] as const),
+        written(directory, 'h2o.conf', [settings, ...(root ? ['user: root'] : []), 'num-threads: 1']),
+      ],
+    }),
+  },
 ]
