@@ -40,19 +40,19 @@ function sortedLines({ req: { rawHeaders } }: WithHeaders, isChosen: (spelled: s
   return lines === undefined ? '' : lines.sort().join('\n')
 }
 
-/** With these the same method, target and body are another request: conditions (RFC 9110, 13.1) and ranges (14.2). */
-const SELECTORS = new Set([
-  'range',
-  'if-range',
-  'if-match',
-  'if-none-match',
-  'if-modified-since',
-  'if-unmodified-since',
-])
+/** With these the same method, target and body are another request: conditions (RFC 9110, 13.1). */
+const CONDITIONS = new Set(['if-match', 'if-none-match', 'if-modified-since', 'if-unmodified-since'])
+
+/** They select what comes back of a GET, and mean nothing with a method that changes something (RFC 9110, 14.2). */
+const RANGES = new Set(['range', 'if-range'])
+
+/** wget resumes the response to a POST that broke off: it sends the POST again with a Range. */
+const WITHOUT_RANGES = new Set(['POST', 'PUT', 'PATCH', 'DELETE'])
 
 /** The selectors of a request, sorted; '' without any. */
-export function selectorsOf(request: WithHeaders): string {
-  return sortedLines(request, isSelector)
+export function selectorsOf(request: WithHeaders & { method: string }): string {
+  return sortedLines(request, WITHOUT_RANGES.has(request.method) ? isCondition : isSelector)
 }
 
-const isSelector = bySpelling((name) => SELECTORS.has(name))
+const isCondition = bySpelling((name) => CONDITIONS.has(name))
+const isSelector = bySpelling((name) => CONDITIONS.has(name) || RANGES.has(name))

@@ -118,7 +118,7 @@ function notStored(status: number): string {
 function fingerprint(data: Line, isSidecar: boolean): string {
   const { method, target } = data
   const req = { rawHeaders: Object.entries(data.request_headers ?? {}).flat() }
-  const selectors = isSidecar ? selectorsOf({ req }) : undefined
+  const selectors = isSidecar ? selectorsOf({ method, req }) : undefined
   const request = requestText(method, target, requestDigest(data), selectors)
   return fingerprintOf(request, isSidecar ? credentialsOf({ req }) : '')
 }

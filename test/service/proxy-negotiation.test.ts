@@ -112,6 +112,21 @@ describe('what a request selects a response by', () => {
     }
   })
 
+  test('a range means nothing with a method that changes something: a retry may ask for the rest', async () => {
+    for (const method of ['PUT', 'PATCH', 'DELETE', 'POST']) {
+      const key = newKey()
+      const first = await call(proxy.url, method, key)
+      for (const headers of [{ Range: 'bytes=3-4' }, { 'If-Range': '"v1"', Range: 'bytes=3-4' }, {}]) {
+        const again = await call(proxy.url, method, key, headers)
+        assert.equal(
+          `${again.status} ${again.body} ${again.headers['idempotent-replayed']}`,
+          `200 ${first.body} true`,
+        )
+      }
+      assert.equal(backend.runs(key), 1)
+    }
+  })
+
   test('what a client prefers does not: Accept, Accept-Language and Content-Type may be others', async () => {
     const key = newKey()
     const first = await call(proxy.url, 'POST', key, { Accept: 'application/json', 'Content-Type': 'a/b' })
