@@ -4,15 +4,15 @@ export interface AuditedChange {
   client: string
   /** E.g. `client.rotated`. */
   eventType: string
-  /** The JSON of the entry; null: none is written. */
+  /** The JSON of the entry; null: no entry is written. */
   entry: string | null
-  /** The outcome that has changed something. */
+  /** The outcome that means that something was changed. */
   done: string
 }
 
 /**
- * Calls a function of the schema that returns its outcome as a word, and writes the entry into the audit trail of the client in
- * the same statement, if something was changed.
+ * Calls a function of the schema that returns its outcome as a word. If the outcome is `done`, the same statement writes
+ * the entry into the audit trail of the client.
  */
 export async function changeAudited(
   database: Database,

@@ -1,10 +1,10 @@
-/** What the statements of group commit are made of: many items in one statement, each with its number `n`. */
+/** A row of a group commit statement: one of many items, with its number `n`. */
 
 export type Row = Record<string, unknown>
 
 /**
- * The items as JSON rows with their numbers, sorted by `lockOrder`; a row that is a text is JSON already. Two statements
- * that meet the same rows lock them in the same order, so they cannot deadlock.
+ * The items as a JSON array of rows, sorted by `lockOrder`. A row that is a string must already be JSON. Concurrent
+ * statements with the same rows lock them in the same order, so they cannot deadlock.
  */
 export function batchJson<Item>(
   items: readonly Item[],
@@ -25,9 +25,9 @@ export function batchJson<Item>(
 }
 
 /**
- * The results in the order of the items, whatever the order of the rows. Statements that call a function for each row end
- * with ORDER BY, so that no row is sent before all items are done: when a statement fails after its first row,
- * postgres.js (3.4.9) shifts the rows of the next one on that connection.
+ * The results in the order of the items, with the rows in any order. Statements that call a function for each row end with
+ * ORDER BY, so that no row is sent before all items are done: if a statement fails after its first row, postgres.js
+ * (3.4.9) shifts the rows of the next statement on that connection.
  */
 export function resultsByNumber<Result>(
   rows: readonly Row[],

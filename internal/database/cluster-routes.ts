@@ -2,16 +2,16 @@ import { setTimeout as sleep } from 'node:timers/promises'
 import type { Cluster, Redis } from 'ioredis'
 import { keySlot } from './key-slot.ts'
 
-/** A slot that moves responds with MOVED or ASK once or twice; more often only while nodes disagree about a failover. */
+/** While a slot moves there are one or two redirections; there are more only while nodes disagree about a failover. */
 const MAX_REDIRECTIONS = 8
-/** While the keys of one command are on their way from node to node. */
+/** The wait after TRYAGAIN, while the keys of a command move to another node. */
 const TRY_AGAIN_MS = 10
-/** What is left of a deadline then is too little for another try, whose outcome would be unknown. */
+/** With less time before the deadline there is no further try, because its outcome could be unknown. */
 const LAST_TRY_MS = 3 * TRY_AGAIN_MS
-/** A slot has no master: so often is the cluster asked whether it has a new one. */
+/** The minimum time between two refreshes of the slots. */
 const REFRESH_EVERY_MS = 50
 
-/** The node whose turn it is cannot be asked: nothing was sent. */
+/** There is no connection to the master of a slot; nothing was sent. */
 export class NoNodeError extends Error {
   constructor(slot: number) {
     super(`the cluster has no master for slot ${slot} now`)
@@ -20,20 +20,20 @@ export class NoNodeError extends Error {
 }
 
 /**
- * TRYAGAIN for a command of several calls. While a slot moves, neither of its nodes takes a command with several names
- * of which some, or none, are there yet; with a single one the node that it moves to does.
+ * TRYAGAIN for a command with several calls. While a slot moves, its nodes refuse a command with several keys unless all
+ * of them are on that node. A command with one key is accepted by the new node.
  */
 export class SplitSlotError extends Error {
   constructor(cause: unknown) {
-    super('the names of the command are on their way to another node', { cause })
+    super('the keys of the command are moving to another node', { cause })
     this.name = 'SplitSlotError'
   }
 }
 
 /**
- * Sends each command to the master of its slot, and after a slot that moves. The driver's own way of doing that puts
- * commands of many slots into one pipeline, gives MOVED and ASK of a single one of them back to the caller, and sends
- * what was in flight when a connection broke again by itself.
+ * Sends each command to the master of its slot, and follows redirections. The routing of ioredis is not used: it puts
+ * commands of many slots into one pipeline, returns MOVED and ASK of a single one of them to the caller, and repeats
+ * commands that were in flight when a connection was lost.
  */
 export class ClusterRoutes {
   readonly #cluster: Cluster
@@ -46,10 +46,10 @@ export class ClusterRoutes {
     this.#deadlineMs = deadlineMs
     cluster.on('+node', (node: Redis) => {
       this.#nodes.set(addressOf(node), node)
-      if (cluster.status === 'ready') dial(node)
+      if (cluster.status === 'ready') connectNode(node)
     })
-    // Not before: the driver gives up the nodes that it began with while it goes over to those that the cluster names.
-    cluster.on('ready', () => this.#nodes.forEach(dial))
+    // Not earlier: at the start ioredis replaces the configured nodes by those that the cluster reports.
+    cluster.on('ready', () => this.#nodes.forEach(connectNode))
     cluster.on('-node', (node: Redis) => {
       if (this.#nodes.get(addressOf(node)) === node) this.#nodes.delete(addressOf(node))
       this.#refresh()
@@ -57,32 +57,32 @@ export class ClusterRoutes {
   }
 
   /**
-   * `command` is called once, and again only when a node has said that it did not run it, within the deadline. Rejects
-   * with SplitSlotError if it is better run as several commands; `calls`: of how many calls it is made.
+   * Calls `command`, and within the deadline calls it again only after a node responded that it did not run it. `calls`:
+   * the number of calls in the command. Rejects with SplitSlotError if each call should be sent as its own command.
    */
   async run<T>(key: string, calls: number, command: (node: Redis) => Promise<T>): Promise<T> {
     const slot = keySlot(key)
     const untilMs = performance.now() + this.#deadlineMs
-    let ask: Redis | undefined
+    let askNode: Redis | undefined
     for (let redirections = 0; ; ) {
-      const node = ask ?? this.#masterOf(slot)
+      const node = askNode ?? this.#masterOf(slot)
       try {
-        // In one tick, so that nothing comes between them.
-        if (ask !== undefined) void node.asking().catch(() => {})
+        // ASKING and the command are sent in one tick, so that no other command comes between them.
+        if (askNode !== undefined) void node.asking().catch(() => {})
         return await command(node)
       } catch (error) {
         if (performance.now() + LAST_TRY_MS >= untilMs) throw error
         if (isTryAgain(error)) {
           if (calls > 1) throw new SplitSlotError(error)
-          // That is over when the slot has moved: nodes that disagree are not the reason.
+          // TRYAGAIN ends when the slot has moved, so it does not count as a redirection.
           redirections = 0
         } else if (redirections++ === MAX_REDIRECTIONS) throw error
-        ask = await this.#follow(error, slot)
+        askNode = await this.#follow(error, slot)
       }
     }
   }
 
-  /** Every node that has slots, as the cluster says; rejects when one of them cannot be asked. */
+  /** Every master with slots, as the cluster reports; rejects if there is no connection to one of them. */
   async masters(): Promise<Redis[]> {
     await new Promise<void>((resolve, reject) => {
       this.#cluster.refreshSlotsCache((error) => (error ? reject(error) : resolve()))
@@ -99,7 +99,7 @@ export class ClusterRoutes {
     throw new NoNodeError(slot)
   }
 
-  /** What to ask next: a node for this once, or undefined for the master as it is known now. */
+  /** The node for the next try after an ASK; undefined: the current master of the slot. */
   async #follow(error: unknown, slot: number): Promise<Redis | undefined> {
     const [code, , address = ''] = error instanceof Error ? error.message.split(' ') : []
     switch (code) {
@@ -118,7 +118,7 @@ export class ClusterRoutes {
         await sleep(TRY_AGAIN_MS)
         return undefined
       default:
-        // What a script itself complains of says nothing about the cluster.
+        // An error of the script itself says nothing about the cluster.
         if (code === 'CLUSTERDOWN' || !(error instanceof Error) || error.name !== 'ReplyError')
           this.#refresh()
         throw error
@@ -126,7 +126,7 @@ export class ClusterRoutes {
   }
 
   #refresh(): void {
-    // The wall clock may be set back, and nothing would be refreshed until it is where it was.
+    // Monotonic: with a wall clock that is set back there would be no refresh for that time.
     const nowMs = performance.now()
     if (nowMs - this.#refreshedMs < REFRESH_EVERY_MS) return
     this.#refreshedMs = nowMs
@@ -139,8 +139,8 @@ export class ClusterRoutes {
   }
 }
 
-/** Replicas too: the one that is promoted is asked without waiting for a connection. */
-function dial(node: Redis): void {
+/** Also connects to replicas, so that a promoted one can be used at once. */
+function connectNode(node: Redis): void {
   if (node.status === 'wait') node.connect().catch(() => {})
 }
 

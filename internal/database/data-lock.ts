@@ -7,17 +7,18 @@ import { codeOf } from './outage.ts'
 interface Owner {
   pid: number
   host: string
-  /** Start time of the process where the system tells it, so that a reused pid is not taken for the owner. */
+  /** The start time of the process, '' if unknown. With it a reused pid is not mistaken for the owner. */
   started: string
 }
 
 const REFRESH_MS = 2_000
-/** Longer than a stalled owner is likely to miss its refresh. Only asked when the owner is on another host. */
+/** After this time without a refresh the owner counts as dead. Only used for an owner on another host. */
 const STALE_MS = 15_000
 
 /**
- * One process at a time in a data directory. Throws a plain Error that names the owner. The lock of a dead process is
- * taken over: on the same host at once, from another host (a replaced container) after 15 s without a refresh.
+ * Locks a data directory for this process. Throws an Error that names the owner if another process has it. The lock of a
+ * dead process is taken over: on the same host at once, from another host (a replaced container) after 15 s without a
+ * refresh.
  */
 export function lockDirectory(directory: string): { release(): void } {
   const path = join(directory, 'lock')
@@ -28,7 +29,9 @@ export function lockDirectory(directory: string): { release(): void } {
     writeFileSync(mine, JSON.stringify(me), { mode: 0o600 })
   } catch (error) {
     const reason = error instanceof Error ? error.message : String(error)
-    throw new Error(`the data directory ${directory} cannot be used: ${reason}; DATA_DIR names another one`)
+    throw new Error(
+      `the data directory ${directory} cannot be used: ${reason}; set DATA_DIR to another directory`,
+    )
   }
   try {
     while (!tryLink(mine, path)) {
@@ -37,7 +40,7 @@ export function lockDirectory(directory: string): { release(): void } {
       if (isAlive(found, path)) {
         throw new Error(
           `the data directory ${directory} is in use by process ${found.pid} on ${found.host}; ` +
-            'stop that one, or give this one a DATA_DIR of its own',
+            'stop that process, or set DATA_DIR to another directory',
         )
       }
       discard(path, found)
@@ -49,7 +52,7 @@ export function lockDirectory(directory: string): { release(): void } {
     try {
       utimesSync(path, new Date(), new Date())
     } catch {
-      // Another program removed the directory; the database will say so better than we can.
+      // Another program removed the directory; the error of the database will be clearer.
     }
   }, REFRESH_MS)
   refresh.unref()
@@ -61,7 +64,7 @@ export function lockDirectory(directory: string): { release(): void } {
   }
 }
 
-/** link(2) creates the lock with its content in one step, or fails because it is there. */
+/** Creates the lock with its content in one atomic step (link(2)); false if the lock exists. */
 function tryLink(from: string, to: string): boolean {
   try {
     linkSync(from, to)
@@ -81,7 +84,7 @@ function read(path: string): Owner | undefined {
     throw error
   }
   const found = parseJson(text)
-  // A lock has its content from the start: only a power cut leaves one without.
+  // A lock is created with its content, so only a power failure can leave an empty one.
   if (/^\0*$/.test(text)) return { pid: 0, host: 'no host', started: '' }
   if (
     typeof found === 'object' &&
@@ -92,7 +95,9 @@ function read(path: string): Owner | undefined {
   ) {
     return { pid: Number(found.pid), host: String(found.host), started: String(found.started) }
   }
-  throw new Error(`${path} is not a lock of ours; if no other process uses the directory, remove that file`)
+  throw new Error(
+    `${path} is not a lock of oncekey; if no other process uses the directory, remove that file`,
+  )
 }
 
 /** undefined: it is none. */
@@ -114,7 +119,7 @@ function isAlive(owner: Owner, path: string): boolean {
   return owner.started === startTime(owner.pid)
 }
 
-/** Moves a dead owner's lock away. Two processes may try: only one gets the file that both have read. */
+/** Removes the lock of a dead owner. Only one of several processes that try this renames the file that it has read. */
 function discard(path: string, dead: Owner): void {
   const aside = `${path}.dead.${process.pid}`
   try {
@@ -124,12 +129,12 @@ function discard(path: string, dead: Owner): void {
     throw error
   }
   const moved = read(aside)
-  // Between reading and moving, another process took the lock: it is theirs, give it back.
+  // Another process has taken the lock between reading and renaming, so restore its lock.
   if (moved !== undefined && (moved.pid !== dead.pid || moved.started !== dead.started)) tryLink(aside, path)
   rmSync(aside, { force: true })
 }
 
-/** Field 22 of /proc/PID/stat, clock ticks since boot; '' where there is no such file. */
+/** Field 22 of /proc/PID/stat, in clock ticks since boot; '' without such a file. */
 function startTime(pid: number): string {
   try {
     const stat = readFileSync(`/proc/${pid}/stat`, 'utf8')

@@ -1,41 +1,41 @@
-/** How often it is asked: a clock that is set is followed within this time. */
+/** How often the clock is read: after it was set, `now` is correct within this time. */
 const EVERY_MS = 10_000
 
-/** The clock of the database, Unix milliseconds, so that times from several nodes are in one order. */
+/** The clock of the database, in Unix milliseconds, so that times of several nodes are comparable. */
 export class DatabaseClock {
   readonly #clockMs: () => Promise<number>
   readonly #timer: NodeJS.Timeout
-  #aheadMs: number
+  #offsetMs: number
 
-  private constructor(clockMs: () => Promise<number>, aheadMs: number) {
+  private constructor(clockMs: () => Promise<number>, offsetMs: number) {
     this.#clockMs = clockMs
-    this.#aheadMs = aheadMs
-    this.#timer = setInterval(() => void this.#look(), EVERY_MS)
+    this.#offsetMs = offsetMs
+    this.#timer = setInterval(() => void this.#refresh(), EVERY_MS)
     this.#timer.unref()
   }
 
-  /** `clockMs`: what the clock of the database reads. */
+  /** `clockMs`: reads the clock of the database. */
   static async open(clockMs: () => Promise<number>): Promise<DatabaseClock> {
-    return new DatabaseClock(clockMs, await aheadMs(clockMs))
+    return new DatabaseClock(clockMs, await readOffsetMs(clockMs))
   }
 
-  readonly now = (): number => Math.round(performance.now() + this.#aheadMs)
+  readonly now = (): number => Math.round(performance.now() + this.#offsetMs)
 
   close(): void {
     clearInterval(this.#timer)
   }
 
-  async #look(): Promise<void> {
+  async #refresh(): Promise<void> {
     try {
-      this.#aheadMs = await aheadMs(this.#clockMs)
+      this.#offsetMs = await readOffsetMs(this.#clockMs)
     } catch {
-      // The database is away: until it is back nothing is written down.
+      // The database is unreachable; the last offset stays in use.
     }
   }
 }
 
-/** Of the monotonic clock of this process. The database has read its clock some time within the call. */
-async function aheadMs(clockMs: () => Promise<number>): Promise<number> {
+/** The clock of the database minus performance.now(). The middle of the call is taken as the time of the reading. */
+async function readOffsetMs(clockMs: () => Promise<number>): Promise<number> {
   const sentMs = performance.now()
   const theirMs = await clockMs()
   return theirMs - (sentMs + performance.now()) / 2

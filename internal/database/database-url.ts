@@ -1,12 +1,12 @@
 import { existsSync } from 'node:fs'
 import { userInfo } from 'node:os'
 
-/** How a connection is encrypted, and what is verified of the server. docs/engines.md has the table of `sslmode`. */
+/** How a connection is encrypted and the server verified. docs/engines.md has the table of `sslmode`. */
 export interface TlsOptions {
-  /** `if offered` goes on without where the server has none; `direct` begins with it (PostgreSQL 17). */
+  /** `if offered` continues without TLS if the server does not offer it; `direct` starts with TLS (PostgreSQL 17). */
   use: 'never' | 'if offered' | 'always' | 'direct'
   verify: 'nothing' | 'chain' | 'chain and name'
-  /** Paths, read at each connection, so that renewed certificates are used. Without `ca`: those that Node.js trusts. */
+  /** Paths of PEM files, read at each connection, so that renewed certificates are used. Default for `ca`: the CAs that Node.js trusts. */
   ca: string | undefined
   cert: string | undefined
   key: string | undefined
@@ -16,27 +16,28 @@ export interface TlsOptions {
 
 /** One server of a URL. */
 export interface DatabaseServer {
-  /** A name, an address, or the directory of a Unix socket, which begins with a slash. */
+  /** A host name, an address, or the directory of a Unix socket, which starts with a slash. */
   host: string
   port: number
   user: string
-  /** undefined: the driver takes PGPASSWORD. */
+  /** Undefined: the driver uses PGPASSWORD. */
   password: string | undefined
   database: string
   tls: TlsOptions
-  /** undefined: unless a pooler is seen, which may not know prepared statements. */
+  /** Whether to prepare statements; undefined: unless a pooler is detected, which may not support them. */
   prepare: boolean | undefined
-  /** Settings of the session, sent when a connection begins. */
+  /** Settings of the session, sent at the start of a connection. */
   parameters: Readonly<Record<string, string>>
 }
 
 const FORM = /^postgres(?:ql)?:\/\/(?:([^@/?#]*)@)?([^/?#]*)(?:\/([^?#]*))?(?:\?([^#]*))?$/
 
 /**
- * The servers of `postgres://user:password@host:port,host:port/name?sslmode=verify-full`. Of several the one that takes
- * writes is looked for. Parameters that libpq or the tools of providers know and the driver lacks are left out where
- * nothing is lost by it, and refused by name where it would be; all others are settings of the session. Throws an Error
- * that says the rule.
+ * Parses `postgres://user:password@host:port,host:port/name?sslmode=verify-full` into its servers. Parameters that libpq or
+ * provider tools support and the driver does not are ignored if that is harmless, and refused otherwise; all other
+ * parameters become settings of the session.
+ *
+ * @throws Error with the rule that the text violates.
  */
 export function parseDatabaseUrl(text: string): DatabaseServer[] {
   const [whole, credentials = '', hosts = '', name = '', query = ''] = FORM.exec(text) ?? []
@@ -57,13 +58,13 @@ export function parseDatabaseUrl(text: string): DatabaseServer[] {
   }
   const database = take('dbname') ?? (decoded(name) || common.user)
   checkSession(take)
-  for (const key of LEFT_OUT) parameters.delete(key)
+  for (const key of IGNORED) parameters.delete(key)
   const settings = Object.fromEntries(parameters)
   const list = (hosts || host || 'localhost').split(',')
   return list.map((one) => ({ ...common, ...address(one, port), database, parameters: settings }))
 }
 
-/** The variables of libpq that stand in for what the URL does not say. */
+/** The libpq environment variables for parts that the URL does not have. */
 const VARIABLES = [
   ['host', 'PGHOST'],
   ['port', 'PGPORT'],
@@ -76,22 +77,22 @@ const VARIABLES = [
   ['target_session_attrs', 'PGTARGETSESSIONATTRS'],
 ] as const
 
-/** The URL with what the environment adds to it, unchecked. */
+/** The URL with values of the environment added; not validated. */
 export function withVariables(text: string, env: NodeJS.ProcessEnv): string {
   const [whole, user = '', hosts = '', name = '', query = ''] = FORM.exec(text) ?? []
   if (whole === undefined) return text
-  const said = new Set(new URLSearchParams(query).keys())
-  if (user !== '') said.add('user')
-  if (hosts !== '') said.add('host').add('port')
-  if (name !== '') said.add('dbname')
+  const given = new Set(new URLSearchParams(query).keys())
+  if (user !== '') given.add('user')
+  if (hosts !== '') given.add('host').add('port')
+  if (name !== '') given.add('dbname')
   const added = VARIABLES.flatMap(([key, variable]) => {
-    const value = said.has(key) ? '' : (env[variable] ?? '')
+    const value = given.has(key) ? '' : (env[variable] ?? '')
     return value === '' ? [] : [`${key}=${encodeURIComponent(value)}`]
   })
   return added.length === 0 ? text : `${text}${query === '' ? '?' : '&'}${added.join('&')}`
 }
 
-/** For a setting: the text, or an Error that says the rule. */
+/** Returns the text of a valid setting. Throws an Error with the rule that it violates. */
 export function databaseUrl(text: string): string {
   for (const { tls } of parseDatabaseUrl(text)) {
     for (const [name, path] of [
@@ -99,10 +100,10 @@ export function databaseUrl(text: string): string {
       ['sslcert', tls.cert],
       ['sslkey', tls.key],
     ] as const) {
-      if (path !== undefined && !existsSync(path)) throw new Error(`${name}=${path}: there is no such file`)
+      if (path !== undefined && !existsSync(path)) throw new Error(`${name}=${path}: the file does not exist`)
     }
     if ((tls.cert === undefined) !== (tls.key === undefined))
-      throw new Error('sslcert and sslkey go together: the certificate of a client and its key')
+      throw new Error('sslcert and sslkey must be set together: the certificate of the client and its key')
   }
   return text
 }
@@ -120,7 +121,7 @@ function otherForm(text: string): string {
     return 'must have user, password and name percent-encoded: # is %23, / is %2F, ? is %3F, @ is %40'
   }
   if (/^(jdbc:)?postgres(ql)?[+:\w]*$/i.test(scheme) && text.includes('://')) {
-    return `must begin with postgresql://, without ${scheme.replace(/^postgres(ql)?/i, '') || scheme}, which is for another driver`
+    return `must start with postgresql://, without ${scheme.replace(/^postgres(ql)?/i, '') || scheme}, which is for another driver`
   }
   return 'must be a URL like postgresql://user:password@host:5432/database'
 }
@@ -139,7 +140,7 @@ function decoded(text = ''): string {
   try {
     return decodeURIComponent(text)
   } catch {
-    throw new Error('must have user, password and name percent-encoded: a % stands before two hex digits')
+    throw new Error('must have user, password and name percent-encoded: % must be followed by two hex digits')
   }
 }
 
@@ -152,7 +153,7 @@ const MODES: Record<string, Pick<TlsOptions, 'use' | 'verify'> | undefined> = {
   'verify-ca': { use: 'always', verify: 'chain' },
   'verify-full': { use: 'always', verify: 'chain and name' },
 }
-/** As other drivers name it. */
+/** The `ssl` parameter of other drivers. */
 const SSL: Record<string, string | undefined> = {
   true: 'verify-full',
   1: 'verify-full',
@@ -173,7 +174,7 @@ function takeTls(take: Take): TlsOptions {
   const ca = root === 'system' ? undefined : root
   return {
     use: direct ? 'direct' : mode.use,
-    // As libpq does it: who names a CA wants the server to be checked against it.
+    // As in libpq: with a CA given, `require` verifies the certificate.
     verify: name === 'require' && ca !== undefined ? 'chain' : mode.verify,
     ca,
     cert: take('sslcert'),
@@ -189,15 +190,15 @@ function takePrepare(take: Take): boolean | undefined {
   return prepare === 'true' ? true : undefined
 }
 
-/** What would be lost if it were left out. */
+/** Parameters that must not be ignored. */
 const REFUSED: Record<string, string | undefined> = {
   require_auth: 'the driver cannot restrict how it authenticates',
-  requirepeer: 'the driver does not look at the owner of a Unix socket',
-  sslcrl: 'the driver reads no lists of revoked certificates',
-  sslcrldir: 'the driver reads no lists of revoked certificates',
-  passfile: 'the driver reads no password file: put the password into the URL or PGPASSWORD',
-  service: 'the driver reads no service file: put its values into the URL',
-  replication: 'orders are written by statements',
+  requirepeer: 'the driver does not check the owner of a Unix socket',
+  sslcrl: 'the driver does not support certificate revocation lists',
+  sslcrldir: 'the driver does not support certificate revocation lists',
+  passfile: 'the driver does not read a password file: put the password into the URL or PGPASSWORD',
+  service: 'the driver does not read a service file: put its values into the URL',
+  replication: 'the service needs an ordinary connection',
 }
 
 function checkSession(take: Take): void {
@@ -205,21 +206,22 @@ function checkSession(take: Take): void {
     if (take(key) !== undefined) throw new Error(`${key} must be left out: ${why}`)
   }
   for (const key of ['channel_binding', 'gssencmode']) {
-    if (take(key) === 'require') throw new Error(`${key}=require must be left out: the driver lacks it`)
+    if (take(key) === 'require')
+      throw new Error(`${key}=require must be left out: the driver does not support it`)
   }
   const schema = take('schema') ?? take('currentSchema') ?? 'public'
   if (schema !== 'public')
-    throw new Error(`schema=${schema}: name it as search_path=${schema}, the setting of PostgreSQL`)
+    throw new Error(`schema=${schema}: use search_path=${schema}, the setting of PostgreSQL`)
   const wanted = take('target_session_attrs') ?? 'any'
   if (!['any', 'read-write', 'primary'].includes(wanted)) {
     throw new Error(
-      `target_session_attrs=${wanted}: must be read-write, primary or any: orders are written, and of several hosts the one that takes writes is looked for`,
+      `target_session_attrs=${wanted}: must be read-write, primary or any: the service always connects to the host that accepts writes`,
     )
   }
 }
 
-/** Nothing is lost without them: the service has deadlines and a pool of its own, and sets the others for its sessions. */
-const LEFT_OUT = [
+/** Ignored without harm: the service has its own deadlines and pool, and sets the others for its sessions. */
+const IGNORED = [
   // libpq
   ...['connect_timeout', 'tcp_user_timeout', 'keepalives', 'keepalives_idle', 'keepalives_interval'],
   ...['keepalives_count', 'fallback_application_name', 'application_name', 'hostaddr', 'sslsni'],

@@ -13,63 +13,60 @@ export type { Sql } from './pool.ts'
 
 export interface Database {
   /**
-   * Runs one autocommit statement. Rejects with ServiceError `store_unavailable` within the deadline when the
-   * database is away or hangs; its `effect` is 'unknown' if the statement may have been committed. Errors that
-   * the statement itself caused (bad data, constraints) come through as postgres.js gives them.
+   * Runs one autocommit statement. Rejects within the deadline with ServiceError `store_unavailable` if the database is
+   * unreachable or hangs; its `effect` is 'unknown' if the statement may have been committed. Errors that the statement
+   * itself causes (bad data, constraints) are those of postgres.js.
    */
   run<T>(statement: (sql: Sql) => PromiseLike<T>, deadlineMs?: number): Promise<T>
-  /** What waits for a statement that has taken this long is refused. */
+  /** When a statement takes longer, the calls that wait for it are refused. */
   readonly stallMs: number
-  /** Resolves when the database responds within the deadline. */
+  /** Resolves if the database responds within the deadline. */
   ping(): Promise<void>
-  /** The clock of the database, in Unix milliseconds. Rejects as `run` does. */
+  /** The clock of the database, in Unix milliseconds. Rejects like `run`. */
   clockMs(): Promise<number>
-  /** Statements in flight, those that wait for a connection among them, and how many connections there are. */
+  /** The number of statements in flight, including those that wait for a connection, and the size of the pool. */
   load(): { inFlight: number; connections: number }
   close(): Promise<void>
-  /** Set by `migrate` where the tables are distributed over several servers. */
+  /** Set by `migrate` if the tables are distributed over several servers. */
   shards?: Shards
 }
 
 export interface DatabaseOptions {
-  /** A statement without a response for this long fails and all connections are replaced. */
+  /** A statement without a response for this long fails, and all connections are replaced. */
   deadlineMs?: number
-  /** Connections at most. Group commit keeps two busy; the others serve single reads and the health checks. */
+  /** The size of the pool. Group commit uses two connections; the others are for single reads and health checks. */
   maxConnections?: number
-  /** The wire of the embedded database, instead of a TCP connection to `url`. */
+  /** Opens a stream to the embedded database, instead of a TCP connection to `url`. */
   socket?: () => Duplex
 }
 
 const MAX_CONNECTIONS = 6
-/** An fsync on a busy disk can take a second; a client waits for two of these at most. */
+/** An fsync on a busy disk can take a second. A client waits for at most two of these deadlines. */
 const DEADLINE_MS = 2_500
 
-/** Of its deadline. A disk that is busy for a second refuses nothing. */
+/** The fraction of the deadline after which a statement has stalled. A disk that is busy for a second is not stalled. */
 const STALLED = 0.6
-/** How long a statement waits for a database that has just missed a deadline: long enough for one that only stumbled. */
+/** How long a statement waits for the database to respond again after a missed deadline. */
 const GRACE_MS = 500
-/** Between two questions whether the database responds again. */
+/** The wait between two checks whether the database responds again. */
 const PROBE_EVERY_MS = 200
-/** To statements in flight when the service ends. */
+/** The time for statements in flight when the service ends. */
 const CLOSE_S = 2
-const NOT_REPLICATED =
-  'PostgreSQL gave up waiting for the synchronous standby: it may lack what was committed'
-/** Of a statement that writes, on a server that only reads. */
+const NOT_REPLICATED = 'PostgreSQL stopped waiting for the synchronous standby, which may lack the commit'
+/** The SQLSTATE of a write on a read-only server. */
 const READ_ONLY = '25006'
-/** Between two new pools in search of a server that takes writes again. */
+/** The minimum time between two new pools after READ_ONLY. */
 const RECONNECT_MS = 1_000
 
 /**
- * A pool of postgres.js connections that cannot hang: whatever goes on inside the driver (queries queued behind a
- * dead connection wait there for ever), each statement gets a response within its deadline, and after a missed
- * deadline the whole pool is thrown away for a new one. Until that one has responded, nothing else is sent:
- * statements that wait for each other would add up their deadlines.
+ * A pool of postgres.js connections that cannot hang. In the driver, queries behind a dead connection wait for ever; here
+ * each statement ends within its deadline, and after a missed deadline the whole pool is replaced. Until the new pool has
+ * responded, no other statement is sent, so that deadlines do not add up.
  *
- * `url` may name several hosts: all connections go to the one that takes writes, which is looked for again whenever
- * it is lost.
+ * `url` may name several hosts: all connections go to the one that accepts writes, which is searched again after it is
+ * lost.
  *
- * @throws Error for a URL that cannot be understood. Connections are made later: `run` rejects with
- *   `store_unavailable`.
+ * @throws Error for an invalid URL. Connections are opened later: `run` rejects with `store_unavailable`.
  * @example const database = openDatabase('postgres://user:password@127.0.0.1:5432/database')
  */
 export function openDatabase(url: string | undefined, options: DatabaseOptions = {}): Database {
@@ -88,29 +85,29 @@ export function openDatabase(url: string | undefined, options: DatabaseOptions =
   let inFlight = 0
   let replacedMs = Number.NEGATIVE_INFINITY
 
-  /** 'gently': statements in flight go on to their end, each within its own deadline. */
-  const replace = (used: Pool, how: 'at once' | 'gently' = 'at once') => {
+  /** 'drain': statements in flight continue, each within its deadline. */
+  const replace = (used: Pool, how: 'at once' | 'drain' = 'at once') => {
     if (used !== pool || closed) return
     pool = connect()
     replacedMs = performance.now()
-    void used.sql.end(how === 'gently' ? {} : { timeout: 0 }).catch(() => {})
+    void used.sql.end(how === 'drain' ? {} : { timeout: 0 }).catch(() => {})
   }
-  const revive = async () => {
+  const waitForResponse = async () => {
     while (!closed) {
       const used = pool
       try {
         if (servers.length > 1) await followPrimary()
         const stuck = await withDeadline(whyStuck(pool.sql, usualDeadlineMs), usualDeadlineMs, 'database')
         if (stuck === undefined) break
-        whyNot = Object.assign(new Error(stuck), { code: 'STUCK' })
+        lastFailure = Object.assign(new Error(stuck), { code: 'STUCK' })
       } catch (error) {
-        whyNot = error
-        // One that was made meanwhile is not at fault.
+        lastFailure = error
+        // Only this pool: a newer one may work.
         replace(used)
       }
       await sleep(PROBE_EVERY_MS, undefined, { ref: false })
     }
-    revival = undefined
+    recovery = undefined
     graceMs = GRACE_MS
   }
   const followPrimary = async () => {
@@ -119,71 +116,71 @@ export function openDatabase(url: string | undefined, options: DatabaseOptions =
     current = primary
     replace(pool)
   }
-  /** Why the search goes on. */
-  let whyNot: unknown
-  /** Since a missed deadline, and while the primary is looked for: resolves when the database has responded again. */
-  let revival: Promise<void> | undefined = servers.length > 1 ? revive() : undefined
-  /** To find the primary for the first time may take longer. */
-  let graceMs = revival === undefined ? GRACE_MS : usualDeadlineMs
+  /** The last failure, while there is no response. */
+  let lastFailure: unknown
+  /** Set after a missed deadline and while the primary is searched: resolves when the database responds again. */
+  let recovery: Promise<void> | undefined = servers.length > 1 ? waitForResponse() : undefined
+  /** The first search for the primary may take longer. */
+  let graceMs = recovery === undefined ? GRACE_MS : usualDeadlineMs
 
-  const revived = async () => {
+  const recovered = async () => {
     try {
-      if (revival !== undefined) await withDeadline(revival, graceMs, 'database', 'none')
+      if (recovery !== undefined) await withDeadline(recovery, graceMs, 'database', 'none')
     } catch (error) {
-      throw storeUnavailable(whyNot ?? error, 'none')
+      throw storeUnavailable(lastFailure ?? error, 'none')
     }
   }
 
-  /** What a failed statement says about its connection, or its host. */
-  const learn = (used: Pool, error: unknown) => {
+  /** Replaces connections, or searches the primary, if the error of a statement requires it. */
+  const handleFailure = (used: Pool, error: unknown) => {
     const code = codeOf(error)
     if (error instanceof ServiceError || code === 'CONNECT_TIMEOUT') {
       replace(used)
-      revival ??= revive()
+      recovery ??= waitForResponse()
     } else if (servers.length > 1 && losesHost(code)) {
-      revival ??= revive()
+      recovery ??= waitForResponse()
     } else if (code === READ_ONLY && performance.now() - replacedMs > RECONNECT_MS) {
-      // The name of the host, or a proxy, may lead elsewhere by now.
-      replace(used, 'gently')
+      // The host name or a proxy may lead to another server now.
+      replace(used, 'drain')
     }
   }
 
-  /** Behind a pooler a statement that was prepared may be asked of a connection that has never heard of it. */
-  const unlessPooled = async () => {
+  /** With a pooler, statements are not prepared: the next one may run on a server connection without it. */
+  const detectPooler = async () => {
     const used = pool
     try {
       if (!(await isPooled(used.sql))) return
       prepare = false
-      replace(used, 'gently')
+      replace(used, 'drain')
     } catch {
-      looked = false
+      isPoolerChecked = false
     }
   }
-  let looked = servers.every((one) => one.prepare !== undefined)
+  let isPoolerChecked = servers.every((one) => one.prepare !== undefined)
 
   const run = async <T>(
     statement: (sql: Sql) => PromiseLike<T>,
     deadlineMs: number = usualDeadlineMs,
   ): Promise<T> => {
-    if (revival !== undefined) await revived()
+    if (recovery !== undefined) await recovered()
     const used = pool
-    const doubts = used.doubts()
+    const warningsBefore = used.syncWarnings()
     let result: T
     inFlight++
     try {
       const work = Promise.resolve(statement(used.sql))
       result = withoutHoles(await withDeadline(work, deadlineMs, 'database'))
     } catch (error) {
-      learn(used, error)
+      handleFailure(used, error)
       if (error instanceof ServiceError) throw error
       throw isOutage(error) ? storeUnavailable(error, nothingHappened(error) ? 'none' : 'unknown') : error
     } finally {
       inFlight--
     }
-    if (used.doubts() !== doubts) throw storeUnavailable(new Error(NOT_REPLICATED), 'unknown')
-    if (!looked) {
-      looked = true
-      void unlessPooled()
+    if (used.syncWarnings() !== warningsBefore) throw storeUnavailable(new Error(NOT_REPLICATED), 'unknown')
+    if (!isPoolerChecked) {
+      isPoolerChecked = true
+      void detectPooler()
     }
     return result
   }
@@ -210,10 +207,9 @@ export function openDatabase(url: string | undefined, options: DatabaseOptions =
 }
 
 /**
- * Why the database, which responds, takes no statements; undefined: it takes them. While its synchronous standby is away
- * each commit waits for ever, and so does each statement on a table that is locked. Those that were given up on are
- * still seen waiting: without asking for them every new statement would cost the server another connection that is not
- * free again before the standby is back, or the lock is gone.
+ * Why a database that responds cannot complete statements; undefined if it can. Without its synchronous standby each
+ * commit waits for ever, and so does each statement on a locked table. Statements that missed their deadline still wait
+ * in the server: without this check each new statement would occupy one more connection there.
  */
 async function whyStuck(sql: Sql, deadlineMs: number): Promise<string | undefined> {
   const [row] = await sql`
@@ -225,19 +221,19 @@ async function whyStuck(sql: Sql, deadlineMs: number): Promise<string | undefine
     LIMIT 1`
   if (row === undefined) return undefined
   return row.wait_event_type === 'Lock'
-    ? 'statements that were given up on still wait for a lock'
+    ? 'statements that missed their deadline still wait for a lock'
     : 'commits wait for the synchronous standby'
 }
 
-/** A pooler responds in place of the server: the process number that a connection gets at its start is not that of a server process. */
+/** Whether there is a pooler: then the process id from the start of the connection is not that of the server process. */
 async function isPooled(sql: Sql): Promise<boolean> {
   const rows = await sql`SELECT pg_backend_pid() AS pid`
   return rows[0]?.pid !== rows.state.pid
 }
 
 /**
- * postgres.js 3.4.9 goes on counting where a statement that failed after its first rows had stopped: on that connection
- * the rows of the next result come after as many holes, so that its first row would seem not to be there.
+ * Removes empty elements before the first row. After a statement that failed after some rows, postgres.js 3.4.9 puts the
+ * rows of the next result on that connection after as many empty elements.
  */
 function withoutHoles<T>(result: T): T {
   if (Array.isArray(result) && result.length > 0 && !(0 in result)) {

@@ -1,8 +1,8 @@
 import { ServiceError } from '../core/service-error.ts'
 
 /**
- * The promise, or `store_unavailable` after `deadlineMs`. What the promise stands for goes on: a statement that
- * was sent may still take effect, so the error says that its effect is unknown, unless told otherwise.
+ * Rejects with `store_unavailable` if `work` does not settle within `deadlineMs`. The work is not cancelled: a statement
+ * that was sent may still take effect, so the effect of the error is 'unknown' by default.
  */
 export function withDeadline<T>(
   work: Promise<T>,
@@ -18,7 +18,7 @@ export function withDeadline<T>(
   })
 }
 
-/** How long a partner is asked to wait before the next try while a store is away. */
+/** The wait for the client before the next try. */
 const RETRY_AFTER_MS = 1_000
 
 export function storeUnavailable(cause: unknown, effect: 'none' | 'unknown'): ServiceError {

@@ -5,20 +5,20 @@ import { ADVISORY_LOCK, migrate } from './migrate.ts'
 import { partitionedTables } from './partition.ts'
 import { DISTRIBUTED } from './schema-files.ts'
 
-/** Each row is copied to its worker, and every index is built anew. */
+/** Each row is copied to its worker, and every index is rebuilt. */
 const DEADLINE_MS = 86_400_000
 
 /**
- * Distributes by client the tables that grow over the workers of a Citus cluster, see `distributing/by_client.sql` in
- * `directory`: once, for good. The same call again does what is missing, for instance after an upgrade.
+ * Distributes the growing tables by client over the workers of a Citus cluster; see `distributing/by_client.sql` in
+ * `directory`. This cannot be undone. A repeated call adds what is missing, for instance after an upgrade.
  *
- * @throws Error where the server has no Citus, no worker, or partitioned tables.
+ * @throws Error if the server has no Citus, has no worker, or has partitioned tables.
  */
 export async function distributeByClient(database: Database, directory: string): Promise<void> {
-  const fault = await whyNotDistributable(database)
+  const fault = await lastFailureDistributable(database)
   if (fault !== undefined) throw new Error(`the tables cannot be distributed: the database ${fault}`)
   const text = readFileSync(join(directory, 'distributing', 'by_client.sql'), 'utf8')
-  // One simple query is one transaction.
+  // PostgreSQL runs a simple query as one transaction.
   const statements = `
     SELECT pg_advisory_xact_lock(${ADVISORY_LOCK});
     INSERT INTO schema_migrations (name) VALUES ('${DISTRIBUTED}') ON CONFLICT DO NOTHING;
@@ -27,8 +27,8 @@ export async function distributeByClient(database: Database, directory: string):
   await migrate(database, directory)
 }
 
-/** A predicate for "the database ..."; undefined: nothing is in the way. */
-async function whyNotDistributable(database: Database): Promise<string | undefined> {
+/** The reason, as a predicate for "the database ..."; undefined if the tables can be distributed. */
+async function lastFailureDistributable(database: Database): Promise<string | undefined> {
   const nodes = await clusterNodes(database)
   if (nodes === undefined) {
     return 'has no extension citus; --distribute needs the coordinator of a Citus cluster: CREATE EXTENSION citus on each of its servers'
@@ -45,11 +45,11 @@ export interface ClusterNode {
   name: string
   isActive: boolean
   holdsShards: boolean
-  /** How many shards of `orders` it has. */
+  /** The number of its shards of `orders`. */
   shards: number
 }
 
-/** Of the cluster whose coordinator this is; undefined: the server has no Citus. */
+/** The servers of the Citus cluster of this coordinator; undefined without Citus. */
 export async function clusterNodes(database: Database): Promise<ClusterNode[] | undefined> {
   const [extension] = await database.run(
     (sql) => sql`SELECT extversion FROM pg_extension WHERE extname = 'citus'`,

@@ -2,35 +2,36 @@ import { setTimeout as sleep } from 'node:timers/promises'
 import type { Database } from './database.ts'
 
 export interface UpkeepOptions {
-  /** Between two looks, ms. */
+  /** The interval of the checks. */
   everyMs: number
-  /** Of WAL since the last checkpoint, from which there is another one. */
+  /** WAL since the last checkpoint, in bytes, from which a checkpoint is run. */
   maxWalBytes: number
-  /** Of a table, beside a fifth of its rows, from which it is vacuumed. */
+  /** A table is vacuumed with more dead rows than this plus a fifth of its live rows. */
   maxDeadRows: number
 }
 
 const USUAL: UpkeepOptions = {
   everyMs: 10_000,
-  // About 50,000 orders: their checkpoint keeps other statements waiting for 0.15 to 0.3 s (measured).
+  // About 50,000 orders. Their checkpoint delays other statements by 0.15 to 0.3 s (measured).
   maxWalBytes: 32 * 1_048_576,
   maxDeadRows: 10_000,
 }
-/** Transactions after which rows are frozen, long before their numbers run out: autovacuum's own default is 200 million. */
+/** The age, in transactions, from which rows are frozen. The default of autovacuum is 200 million. */
 const MAX_AGE = 150_000_000
-/** A checkpoint, or a vacuum of a large table, on a slow disk; nothing else can be done meanwhile. */
+/** For a checkpoint, or a vacuum of a large table, on a slow disk. Other statements wait meanwhile. */
 const DEADLINE_MS = 120_000
 
 /**
- * PGlite (0.5) has no background processes: without this pg_wal and the tables would grow, in spite of `autovacuum = on`.
- * One table a look is vacuumed; 500,000 rows took 1.9 s. `stop` waits for a look in flight.
+ * Runs checkpoints and vacuums for the embedded database. PGlite (0.5) has no background processes: without this, pg_wal
+ * and the tables would grow in spite of `autovacuum = on`. Each check vacuums at most one table; 500,000 rows took 1.9 s.
+ * `stop` waits for a check in flight.
  */
 export function embeddedUpkeep(
   database: Database,
   { everyMs, maxWalBytes, maxDeadRows } = USUAL,
 ): { stop(): Promise<void> } {
   const stopping = new AbortController()
-  const look = async () => {
+  const check = async () => {
     const [row] = await database.run(
       (sql) => sql`
         SELECT pg_wal_lsn_diff(pg_current_wal_lsn(), redo_lsn) > ${maxWalBytes} AS due FROM pg_control_checkpoint()`,
@@ -49,8 +50,8 @@ export function embeddedUpkeep(
   const run = async () => {
     while (!stopping.signal.aborted) {
       await sleep(everyMs, undefined, { ref: false, signal: stopping.signal }).catch(() => {})
-      // A full disk, for one; the next look tries again.
-      if (!stopping.signal.aborted) await look().catch(() => {})
+      // For example a full disk; the next check tries again.
+      if (!stopping.signal.aborted) await check().catch(() => {})
     }
   }
   const running = run()

@@ -3,9 +3,9 @@ import { parentPort } from 'node:worker_threads'
 import { PGlite } from '@electric-sql/pglite'
 
 /**
- * The embedded PostgreSQL (PGlite, WASM) in a thread of its own, so that a query never blocks the event loop of
- * the service. In: {open: directory} once, then whole messages of the PostgreSQL wire protocol, or 'close'. Out: 'ready'
- * or {failed} once, then chunks of responses. JavaScript, because a worker thread is started by file name and tests run
+ * The embedded PostgreSQL (PGlite, WASM) in a worker thread, so that a query does not block the event loop of the service.
+ * Input: {open: directory} once, then complete messages of the PostgreSQL protocol, or 'close'. Output: 'ready' or
+ * {failed: reason} once, then chunks of responses. In JavaScript, because a worker is started by file name and tests run
  * the sources.
  */
 const port = parentPort
@@ -20,20 +20,20 @@ function serve(db) {
       last = last.then(() => db.close()).then(() => port?.close())
       return
     }
-    // An error here is the database itself dying: it ends the thread, and the service with it.
+    // An error here means that the database has failed: it ends the thread, and with it the service.
     last = last.then(() =>
       db.runExclusive(() =>
-        // A copy of each chunk: they are views into the memory of the database.
+        // Copy each chunk, because it is a view into the memory of the database.
         db.execProtocolRawStream(message, { onRawData: (chunk) => port?.postMessage(chunk.slice()) }),
       ),
     )
   })
 }
 
-/** ENOSPC as Emscripten, which PGlite is compiled with, numbers it. */
+/** ENOSPC in Emscripten, with which PGlite is compiled. */
 const DISK_FULL = 51
 
-/** What Emscripten's file system throws is no Error. @param {unknown} error */
+/** The file system of Emscripten throws objects that are not Errors. @param {unknown} error */
 function reasonOf(error) {
   if (error instanceof Error) return error.message
   if (typeof error !== 'object' || error === null || !('errno' in error)) return String(error)

@@ -9,13 +9,13 @@ import { type Database, openDatabase } from './database.ts'
 import { embeddedUpkeep, type UpkeepOptions } from './embedded-upkeep.ts'
 import { unpackInitialData } from './initial-data.ts'
 
-/** The major version of PostgreSQL that the embedded database is; its files are readable by that one only. */
+/** The PostgreSQL major version of the embedded database. Other versions cannot read its files. */
 const MAJOR = '18'
-/** Opening takes 0.5 s here; a slow disk may need more, a damaged directory can hang. */
+/** Opening took 0.5 s (measured). A slow disk may need more; a damaged directory can hang. */
 const OPEN_DEADLINE_MS = 60_000
-/** initdb takes 4-5 s here, minutes on a machine that is very busy. */
+/** initdb took 4 to 5 s (measured), and minutes on a very busy machine. */
 const CREATE_DEADLINE_MS = 600_000
-/** It runs in this process: it may be slow on a busy machine, where its first statements compile, but it is never away. */
+/** Longer than for a server: the first statements are compiled, and a busy machine may be slow. */
 const STATEMENT_DEADLINE_MS = 15_000
 
 export interface EmbeddedOptions {
@@ -25,16 +25,16 @@ export interface EmbeddedOptions {
 }
 
 /**
- * Opens, and creates where there is none, the PostgreSQL-compatible database that the service carries with it
- * (PGlite) under `dataDir`. It runs inside this process, opens no port and leaves no process behind. What was
- * committed survives the death of the process at any point; it does not fsync, so a power cut or a crash of the
- * operating system may cost the last seconds. Throws plain Errors that say what is wrong with the directory.
+ * Opens the embedded database (PGlite, compatible with PostgreSQL) under `dataDir`, and creates it if it does not exist.
+ * It runs inside this process and opens no port. Commits survive the end of the process at any moment. It does not call
+ * fsync, so a power failure or a crash of the operating system may lose the last seconds. Throws an Error that says what
+ * is wrong with the directory.
  */
 export async function openEmbedded(
   dataDir: string,
   { onProgress, createDeadlineMs = CREATE_DEADLINE_MS, upkeep: options }: EmbeddedOptions = {},
 ): Promise<Database> {
-  // Also for what its thread creates from now on, which asks for nothing better than the mask allows.
+  // Also applies to files that the worker thread creates later.
   process.umask(0o077)
   const root = resolve(dataDir)
   const lock = lockDirectory(root)
@@ -42,7 +42,7 @@ export async function openEmbedded(
     const directory = join(root, 'postgres')
     const isNew = !existsSync(directory)
     const first: Opening = { isNew: true, deadlineMs: createDeadlineMs }
-    // It loads PGlite while its files are made.
+    // The worker loads PGlite while the files are created.
     const worker = newWorker()
     try {
       if (isNew) {
@@ -77,23 +77,24 @@ export async function openEmbedded(
 }
 
 /**
- * In a directory beside it, renamed when whole: a process killed in the middle leaves nothing half made. Unpacked from
- * what the build made; by initdb, which takes seconds, where there is none or this PGlite does not open it.
+ * Creates the files in a temporary directory and renames it when it is complete, so that a killed process leaves no
+ * incomplete database. Unpacks the files of the build; runs initdb, which takes seconds, if there are none or if this
+ * version of PGlite cannot open them.
  */
 async function create(directory: string, opening: Opening): Promise<void> {
-  const draft = `${directory}.new`
-  rmSync(draft, { recursive: true, force: true })
-  const unpacked = unpackInitialData(draft)
-  if (unpacked === 'none') await initialise(draft, opening)
+  const temporary = `${directory}.new`
+  rmSync(temporary, { recursive: true, force: true })
+  const unpacked = unpackInitialData(temporary)
+  if (unpacked === 'none') await initialise(temporary, opening)
   if (unpacked === 'older') {
     try {
-      await initialise(draft, opening)
+      await initialise(temporary, opening)
     } catch {
-      rmSync(draft, { recursive: true, force: true })
-      await initialise(draft, opening)
+      rmSync(temporary, { recursive: true, force: true })
+      await initialise(temporary, opening)
     }
   }
-  renameSync(draft, directory)
+  renameSync(temporary, directory)
 }
 
 function checkVersion(directory: string): void {
@@ -102,11 +103,13 @@ function checkVersion(directory: string): void {
   if (found === MAJOR) return
   throw damaged(
     directory,
-    found === undefined ? 'it has no PG_VERSION' : `it is of PostgreSQL ${found}, this is ${MAJOR}`,
+    found === undefined
+      ? 'it has no PG_VERSION'
+      : `it is of PostgreSQL ${found}, but this version needs ${MAJOR}`,
   )
 }
 
-/** In the words of the worker. */
+/** The text of the worker. */
 const DISK_FULL = 'the disk is full'
 
 function damaged(directory: string, reason: string): Error {
@@ -123,7 +126,7 @@ function notCreated(directory: string, reason: string): Error {
     `the embedded database in ${directory} cannot be created: ${reason}. ` +
       (reason === DISK_FULL
         ? 'Make room and start again'
-        : 'Nothing is lost, it was empty: start again when the machine is less busy, or set DATABASE_URL to a server'),
+        : 'No data is lost: start again when the machine is less busy, or set DATABASE_URL to a server'),
   )
 }
 
@@ -136,18 +139,18 @@ interface Opening {
 const WORKER = new URL('./embedded-worker.js', import.meta.url)
 
 /**
- * A function of the database is optimised after so many bytes of its code have run. With the default of Node.js 20, 1.8
- * million, hundreds are optimised while the database opens, which took more CPU than the rest of the start.
+ * V8 optimises a WASM function after this many bytes of its code have run. With the default of Node.js 20, 1.8 million,
+ * hundreds of functions are optimised while the database opens, which took more CPU than the rest of the start.
  */
 const OPTIMISED_AFTER_BYTES = 100_000_000
 
 function newWorker(): Worker {
-  // Of the whole process, which has no other WebAssembly to speak of. V8 reads it when it compiles a module.
+  // Applies to the whole process, which has no other large WASM module. V8 reads the flag when it compiles a module.
   setFlagsFromString(`--wasm-tiering-budget=${OPTIMISED_AFTER_BYTES}`)
   return new Worker(WORKER, { stdout: true, stderr: true })
 }
 
-/** Throws an Error for the operator when the worker cannot open `directory`. */
+/** Throws an Error for the operator if the worker cannot open `directory`. */
 async function open(worker: Worker, directory: string, { isNew, deadlineMs }: Opening): Promise<void> {
   const failed = isNew ? notCreated : damaged
   const deadline = AbortSignal.timeout(deadlineMs)
@@ -169,7 +172,7 @@ async function open(worker: Worker, directory: string, { isNew, deadlineMs }: Op
   if (message !== 'ready') throw failed(directory, failure(message))
 }
 
-/** Makes the files of a new database by initdb. */
+/** Creates the files of a new database with initdb. */
 async function initialise(directory: string, opening: Opening): Promise<void> {
   const worker = newWorker()
   try {
@@ -195,7 +198,7 @@ async function stop(worker: Worker): Promise<void> {
 
 const TERMINATE = 'X'.charCodeAt(0)
 
-/** The wire to the worker: what postgres.js writes are whole messages, what comes back is passed on as it comes. */
+/** A stream between postgres.js, which writes complete messages, and the worker. */
 class WorkerSocket extends Duplex {
   readonly #worker: Worker
   readonly #receive = (chunk: Uint8Array) => {
@@ -212,7 +215,7 @@ class WorkerSocket extends Duplex {
     worker.once('exit', this.#gone)
   }
 
-  /** As net.Socket says it: the driver asks before it ends the connection. */
+  /** As in net.Socket; the driver reads it before it ends the connection. */
   get readyState(): 'open' | 'closed' {
     return this.destroyed ? 'closed' : 'open'
   }
@@ -220,7 +223,7 @@ class WorkerSocket extends Duplex {
   override _read(): void {}
 
   override _write(chunk: Buffer, _encoding: BufferEncoding, done: () => void): void {
-    // The session outlives each connection of the driver: Terminate would end the database itself.
+    // Terminate is not forwarded: it would end the database, but only a connection of the driver ends.
     if (chunk[0] !== TERMINATE) this.#worker.postMessage(new Uint8Array(chunk))
     done()
   }
@@ -237,7 +240,7 @@ class WorkerSocket extends Duplex {
   }
 }
 
-/** For its owner alone: the directory, which keeps other users out, and what is in it. */
+/** Gives only the owner access to the directory and its content. */
 function makePrivate(directory: string): void {
   chmodSync(directory, 0o700)
   for (const entry of readdirSync(directory, { withFileTypes: true })) {

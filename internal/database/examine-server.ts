@@ -4,19 +4,19 @@ import type { Database } from './database.ts'
 const MIN_POSTGRES = 140_000
 
 export interface ServerExamination {
-  /** As the server words it, e.g. `15.14 (Debian 15.14-0+deb12u1)`. */
+  /** The text of the server, e.g. `15.14 (Debian 15.14-0+deb12u1)`. */
   version: string
-  /** What the service cannot work with: predicates for "the database ...", each with what to do. */
+  /** Reasons why the service cannot use it: predicates for "the database ...", each with what to do. */
   faults: readonly string[]
-  /** That it takes no writes, in the same form; after a failover that passes. */
+  /** Why it accepts no writes, in the same form; temporary after a failover. */
   readsOnly: string | undefined
-  /** What breaks a promise of the service without breaking a statement. */
+  /** Settings that break a promise of the service without an error. */
   warnings: readonly string[]
 }
 
 /**
- * Asks for what the statements of the service depend on and cannot set by themselves, behind every pooler: encoding,
- * form of times, isolation, and how durable a commit is. What they can set is in the SESSION of pool.ts.
+ * Reads the settings that the service depends on and cannot set itself through every pooler: encoding, date style,
+ * isolation level, durability. The settings that it can set are in SESSION of pool.ts.
  */
 export async function examineServer(database: Database): Promise<ServerExamination> {
   const [row = {}] = await database.run(
@@ -32,36 +32,37 @@ export async function examineServer(database: Database): Promise<ServerExaminati
         quote_ident(current_user) AS role`,
   )
   const of = (column: string) => String(row[column])
-  /** Where a setting comes from is not told to every role. */
+  /** Names every possible source, because not every role may read where a setting comes from. */
   const reset = (name: string) =>
-    `run ALTER DATABASE ${of('name')} RESET ${name}, the same for ALTER ROLE ${of('role')}, and look at postgresql.conf`
+    `run ALTER DATABASE ${of('name')} RESET ${name}, the same for ALTER ROLE ${of('role')}, and check postgresql.conf`
   const faults: string[] = []
-  if (Number(row.number) < MIN_POSTGRES) faults.push(`is PostgreSQL ${of('version')}: 14 or newer is needed`)
+  if (Number(row.number) < MIN_POSTGRES)
+    faults.push(`is PostgreSQL ${of('version')}: 14 or newer is required`)
   if (row.encoding !== 'UTF8') {
     faults.push(
-      `has the encoding ${of('encoding')}, which cannot keep every name: create it with ENCODING 'UTF8' TEMPLATE template0, and copy the data with pg_dump`,
+      `has the encoding ${of('encoding')}, which cannot store every text: create it with ENCODING 'UTF8' TEMPLATE template0, and copy the data with pg_dump`,
     )
   }
   if (!of('dateStyle').startsWith('ISO')) {
     faults.push(
-      `gives times in the form ${of('dateStyle')}, though each connection asks for ISO, which a pooler may leave out: ${reset('datestyle')}`,
+      `has DateStyle ${of('dateStyle')}; each connection requests ISO, but a pooler may not pass that on: ${reset('datestyle')}`,
     )
   }
   if (row.strings !== 'on')
     faults.push(`has standard_conforming_strings = ${of('strings')}: ${reset('standard_conforming_strings')}`)
   if (row.isolation !== 'read committed') {
     faults.push(
-      `has default_transaction_isolation = ${of('isolation')}, under which a claim does not see the one before it: ${reset('default_transaction_isolation')}`,
+      `has default_transaction_isolation = ${of('isolation')}, in which a claim does not see the claim before it: ${reset('default_transaction_isolation')}`,
     )
   }
   if (row.replication !== 'origin') {
     faults.push(
-      `has session_replication_role = ${of('replication')}, under which triggers do not fire: ${reset('session_replication_role')}`,
+      `has session_replication_role = ${of('replication')}, in which triggers do not fire: ${reset('session_replication_role')}`,
     )
   }
-  /** No database or role can set these. */
+  /** For settings that belong to the server, not to a database or role. */
   const resetForServer = (name: string) =>
-    `run ALTER SYSTEM RESET ${name} and SELECT pg_reload_conf(), and look at postgresql.conf and the command line of the server`
+    `run ALTER SYSTEM RESET ${name} and SELECT pg_reload_conf(), and check postgresql.conf and the command line of the server`
   const warnings: string[] = []
   for (const [name, value, how] of [
     ['synchronous_commit', row.commits, reset],
@@ -69,18 +70,18 @@ export async function examineServer(database: Database): Promise<ServerExaminati
     ['full_page_writes', row.pageWrites, resetForServer],
   ] as const) {
     if (value !== 'off') continue
-    warnings.push(`has ${name} = off: a crash loses orders that were acknowledged; ${how(name)}`)
+    warnings.push(`has ${name} = off: a crash can lose acknowledged orders; ${how(name)}`)
   }
   const readsOnly =
     row.standby === 'true'
-      ? 'is a standby, which takes no writes: name the primary, or all hosts in a comma list'
+      ? 'is a standby, which accepts no writes: name the primary, or all hosts separated by commas'
       : row.readOnly === 'on'
-        ? `has default_transaction_read_only = on, so that it takes no writes: ${reset('default_transaction_read_only')}`
+        ? `has default_transaction_read_only = on, so it accepts no writes: ${reset('default_transaction_read_only')}`
         : undefined
   return { version: of('version'), faults, readsOnly, warnings }
 }
 
-/** Throws a plain Error for the operator if the service cannot work with it: its statements would fail one by one. */
+/** Throws an Error for the operator, and closes the database, if the service cannot use it. */
 export async function requireFit(database: Database): Promise<void> {
   const { faults } = await examineServer(database)
   if (faults.length === 0) return

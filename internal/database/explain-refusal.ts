@@ -2,31 +2,31 @@ import { ServiceError } from '../core/service-error.ts'
 import { codeOf } from './outage.ts'
 import { LACKS_COMMAND, LACKS_RIGHT } from './redis-refusals.ts'
 
-const NAME_THE_CA = 'name the CA that signed it: sslrootcert=FILE in DATABASE_URL, for Redis REDIS_TLS_CA'
+const NAME_THE_CA = 'set the CA that signed it: sslrootcert=FILE in DATABASE_URL, for Redis REDIS_TLS_CA'
 
-/** What an operator can do about what PostgreSQL, a pooler or Node.js says, by SQLSTATE or the code of a system error. */
+/** What an operator can do, by the SQLSTATE of PostgreSQL or a pooler, or the code of a Node.js error. */
 const ADVICE: Record<string, string | undefined> = {
-  '08P01': 'the pooler does not take what the URL asks for: leave it out of DATABASE_URL',
-  '22023': 'a parameter of DATABASE_URL has a value that the server does not take: correct it',
+  '08P01': 'the pooler does not accept a parameter of DATABASE_URL: leave it out',
+  '22023': 'a parameter of DATABASE_URL has a value that the server does not accept: correct it',
   '25006':
-    'it takes no writes: name the primary, and look at default_transaction_read_only of database and role',
+    'it accepts no writes: name the primary, and check default_transaction_read_only of database and role',
   '28P01': 'correct the password in DATABASE_URL',
   '28000':
-    'let pg_hba.conf take this role, database and address; where it demands encryption, add sslmode=verify-full to DATABASE_URL, and where it demands the certificate of a client, sslcert=FILE and sslkey=FILE',
+    'allow this role, database and address in pg_hba.conf; if it requires encryption, add sslmode=verify-full to DATABASE_URL; if it requires a client certificate, add sslcert=FILE and sslkey=FILE',
   '3D000': 'create the database, or correct its name in DATABASE_URL',
-  '3F000': 'no schema of search_path is there, or none may be used: GRANT USAGE, CREATE ON SCHEMA',
+  '3F000': 'no schema of search_path exists, or the role may not use it: GRANT USAGE, CREATE ON SCHEMA',
   '42501':
-    'the role lacks a right: to migrate, let it own the database or GRANT USAGE, CREATE ON SCHEMA public; docs/engines.md has the GRANTs of the role that serves',
+    'the role lacks a right: to migrate, let it own the database or GRANT USAGE, CREATE ON SCHEMA public; docs/engines.md has the GRANTs of the role of the service',
   '42704': 'the server does not know a parameter of DATABASE_URL: leave it out',
   '42P01': 'the tables are not in search_path: run oncekey migrate, or set search_path of the role',
   '42P07':
-    'another program has a table of this name there: give oncekey a database or a schema of its own: CREATE SCHEMA oncekey, and search_path=oncekey in DATABASE_URL',
+    'another program has a table with this name: use a separate database or schema for oncekey: CREATE SCHEMA oncekey, and search_path=oncekey in DATABASE_URL',
   '42883': 'the functions are not in search_path: run oncekey migrate, or set search_path of the role',
-  '53100': 'make room on the disk of the database',
+  '53100': 'free space on the disk of the database',
   '53300': 'raise max_connections, or run fewer processes: each opens up to 6',
-  '54000': 'vacuum the database: it takes no writes before',
-  '55P03': 'a lock was not to be had within lock_timeout: see pg_stat_activity for who holds it',
-  ERR_TLS_NOT_OFFERED: 'switch ssl on in the server, or leave sslmode out of DATABASE_URL',
+  '54000': 'vacuum the database: until then it accepts no writes',
+  '55P03': 'a lock was not available within lock_timeout: pg_stat_activity shows which session holds it',
+  ERR_TLS_NOT_OFFERED: 'enable ssl in the server, or leave sslmode out of DATABASE_URL',
   ERR_TLS_CERT_ALTNAME_INVALID:
     'the certificate is for another name: connect by that name, or use sslmode=verify-ca',
   SELF_SIGNED_CERT_IN_CHAIN: NAME_THE_CA,
@@ -36,31 +36,31 @@ const ADVICE: Record<string, string | undefined> = {
   CERT_HAS_EXPIRED: 'renew the certificate of the server',
 }
 
-/** The same for what OpenSSL says, by its code. */
+/** Advice for errors of OpenSSL, by code. */
 const TLS_ADVICE: readonly (readonly [RegExp, string])[] = [
   [
     /^ERR_SSL_.*_ALERT_(UNKNOWN_CA|.*CERTIFICATE.*)$/,
-    'the server does not take the certificate of this client, or wants one: sslcert=FILE and sslkey=FILE in DATABASE_URL, for Redis REDIS_TLS_CERT and REDIS_TLS_KEY',
+    'the server does not accept the certificate of this client, or requires one: sslcert=FILE and sslkey=FILE in DATABASE_URL, for Redis REDIS_TLS_CERT and REDIS_TLS_KEY',
   ],
   [/^ERR_OSSL_/, 'the key of this client cannot be opened: sslpassword=PASSPHRASE in DATABASE_URL'],
 ]
 
-/** The same for what Redis says, by how it begins. */
+/** Advice for errors of Redis, by the start of their text. */
 const REDIS_ADVICE: readonly (readonly [RegExp, string])[] = [
-  [/^READONLY/, 'it is a replica, which takes no writes: name the primary, or the sentinels'],
-  [/^(MOVED|CROSSSLOT|ASK)/, 'it is one node of a cluster: name several of its nodes, in a comma list'],
+  [/^READONLY/, 'it is a replica, which accepts no writes: name the primary, or the sentinels'],
+  [/^(MOVED|CROSSSLOT|ASK)/, 'it is one node of a cluster: name several of its nodes, separated by commas'],
   [LACKS_RIGHT, 'the user lacks a right: docs/engines.md has the ACL'],
   [
     LACKS_COMMAND,
-    'an order needs this command: REDIS_URL must name Redis itself and no proxy that leaves it out, nor may rename-command',
+    'an order needs this command: REDIS_URL must name Redis itself, not a proxy without this command, and rename-command must not remove it',
   ],
   [/^(NOAUTH|WRONGPASS)/, 'correct user and password in REDIS_URL'],
-  [/^OOM/, 'raise maxmemory: the policy noeviction throws nothing away'],
-  [/^MISCONF/, 'it cannot save to its disk: make room, or look at its log'],
-  [/^NOREPLICAS/, 'it waits for its replicas: min-replicas-to-write'],
+  [/^OOM/, 'raise maxmemory: with the policy noeviction Redis refuses writes when it is full'],
+  [/^MISCONF/, 'it cannot save to its disk: free space on it, or see its log'],
+  [/^NOREPLICAS/, 'it has too few replicas: see min-replicas-to-write'],
 ]
 
-/** The cause and what to do, in a sentence; only the cause where nothing is known. */
+/** The cause and, if it is known, what to do. */
 export function explainRefusal(error: unknown): string {
   const cause = causeOf(error)
   const text = textOf(cause)
@@ -72,7 +72,7 @@ export function explainRefusal(error: unknown): string {
   return advice === undefined ? text : `${text}: ${advice}`
 }
 
-/** OpenSSL puts where it found the reason before and behind it. */
+/** The `reason` of an OpenSSL error: its message also has positions in the source of OpenSSL. */
 function textOf(cause: unknown): string {
   if (!(cause instanceof Error)) return String(cause)
   if ('reason' in cause && typeof cause.reason === 'string' && codeOf(cause).startsWith('ERR_'))
@@ -80,7 +80,7 @@ function textOf(cause: unknown): string {
   return cause.message || cause.name
 }
 
-/** SQLSTATEs and codes of what goes on until an operator does something: waiting does not help. */
+/** SQLSTATEs and codes of errors that last until an operator acts. */
 const LASTING =
   /^(08P01|22023|28...|3D000|42...|3F000|ERR_TLS_.*|ERR_OSSL.*|ERR_SSL_.*|.*CERT.*|UNABLE_TO_.*)$/
 
@@ -88,7 +88,7 @@ export function isLasting(error: unknown): boolean {
   return LASTING.test(codeOf(causeOf(error)))
 }
 
-/** What the driver said: our own errors, which hold it, tell nothing of it. */
+/** The error of the driver, which is the cause of our own errors. */
 function causeOf(error: unknown): unknown {
   let cause = error instanceof Error && error.cause instanceof Error ? error.cause : error
   while (cause instanceof ServiceError && cause.cause instanceof Error) cause = cause.cause

@@ -2,12 +2,12 @@ import type { DatabaseServer } from './database-url.ts'
 import { withDeadline } from './deadline.ts'
 import { createPool } from './pool.ts'
 
-/** A server that is there responds within milliseconds; one that is cut off must not keep the others waiting. */
-const ASK_MS = 1_000
+/** A reachable server responds within milliseconds; an unreachable one must not delay the search. */
+const RESPONSE_MS = 1_000
 
 /**
- * The server that takes writes; rejects if at this moment none does. A primary of before that came back
- * beside the one that was promoted since takes writes too: the one that was promoted last, by its timeline, is chosen.
+ * The server that accepts writes; rejects if none does now. A former primary that came back accepts writes too, so the
+ * server with the highest timeline, which was promoted last, is chosen.
  */
 export async function findPrimary(servers: readonly DatabaseServer[]): Promise<DatabaseServer> {
   const responses = await Promise.allSettled(servers.map(timelineOf))
@@ -20,18 +20,18 @@ export async function findPrimary(servers: readonly DatabaseServer[]): Promise<D
   }
   if (best !== undefined) return best.server
   const failed = responses.find((response) => response.status === 'rejected')
-  throw failed?.reason ?? new Error('none of the hosts takes writes')
+  throw failed?.reason ?? new Error('none of the hosts accepts writes')
 }
 
-/** Eight hex digits, one more with every promotion; undefined: it takes no writes. */
+/** The timeline as eight hex digits, which grows with each promotion; undefined if the server accepts no writes. */
 async function timelineOf(server: DatabaseServer): Promise<string | undefined> {
-  const { sql } = createPool(server, { connectTimeoutMs: ASK_MS, maxConnections: 1 })
+  const { sql } = createPool(server, { connectTimeoutMs: RESPONSE_MS, maxConnections: 1 })
   try {
     const [row] = await withDeadline(
       Promise.resolve(sql`
         SELECT CASE WHEN current_setting('transaction_read_only') = 'off'
           THEN left(pg_walfile_name(pg_current_wal_lsn()), 8) END AS timeline`),
-      ASK_MS,
+      RESPONSE_MS,
       'database',
     )
     return typeof row?.timeline === 'string' ? row.timeline : undefined

@@ -4,20 +4,20 @@ import { LACKS_COMMAND } from './redis-refusals.ts'
 
 const RESPONSE_MS = 1_000
 const ADVICE =
-  'which does not pass every command: REDIS_URL must name Redis itself, several nodes of its cluster, or its sentinels'
+  'which does not forward every command: REDIS_URL must name Redis itself, several nodes of its cluster, or its sentinels'
 
-/** Why a proxy at REDIS_URL gives no connection, and what to do; undefined: it is no proxy, or it passes INFO. */
+/** Why a proxy at REDIS_URL cannot be used, and what to do; undefined if there is no proxy, or if it forwards INFO. */
 export async function findRedisProxy(url: string, tls: RedisTls): Promise<string | undefined> {
   if (isCluster(url) || hasSentinels(url)) return undefined
   const first = await askInfo(url, tls)
-  // Once can also be a Redis that was ended at that moment.
+  // Asked twice, because a Redis that just ended looks the same once.
   if (first === undefined || (await askInfo(url, tls)) !== first) return undefined
   return `it returns PONG and ${first}, ${ADVICE}`
 }
 
-/** What becomes of INFO after a PING that was answered, unless it is what Redis does. */
+/** What is wrong with INFO after a successful PING; undefined if nothing is. */
 async function askInfo(url: string, tls: RedisTls): Promise<string | undefined> {
-  // No SELECT: a proxy may not pass it either.
+  // Without a database number, so without SELECT, which a proxy may not forward either.
   const client = new Redis(Object.assign(new URL(url), { pathname: '' }).href, {
     ...encryption(url, tls),
     lazyConnect: true,
@@ -25,7 +25,7 @@ async function askInfo(url: string, tls: RedisTls): Promise<string | undefined> 
     maxRetriesPerRequest: 0,
     connectTimeout: RESPONSE_MS,
     commandTimeout: RESPONSE_MS,
-    // Nothing before PING.
+    // No commands before PING.
     protocol: 2,
     disableClientInfo: true,
     enableReadyCheck: false,
@@ -51,5 +51,5 @@ async function askInfo(url: string, tls: RedisTls): Promise<string | undefined> 
   }
 }
 
-/** Of the driver. */
+/** The error text of ioredis. */
 const CLOSED = 'Connection is closed.'

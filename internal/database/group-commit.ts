@@ -1,32 +1,33 @@
 import { storeUnavailable } from './deadline.ts'
 
 export interface GroupOptions<Item> {
-  /** Calls of `run` in flight at once. One or two beat more: what waits shares the next statement. */
+  /** The maximum of concurrent calls of `run`. One or two are best: the waiting items share the next call. */
   inFlight?: number
-  /** A call of `run` that takes longer has stalled. Without it none has. */
+  /** A call of `run` that takes longer has stalled. Without it no call counts as stalled. */
   stallMs?: number
-  /** The most items in one batch: keeps a statement, and what is lost with it, small. */
+  /** The most items of a batch; limits the size of a statement and of its failure. Default: 128. */
   maxItems?: number
-  /** The weight of an item, in bytes; a batch ends with the item that brings it to MAX_BATCH_BYTES. */
+  /** The size of an item in bytes. A batch ends with the item that reaches MAX_BATCH_BYTES. */
   bytesOf?: (item: Item) => number
-  /** Only items of the same group share a batch. Without it all are of one. */
+  /** Only items of the same group share a batch. Without it all items are one group. */
   groupOf?: (item: Item) => unknown
   /** Called with the size of each batch. */
   onBatch?: (items: number) => void
-  /** True for an error that the data of one item can cause; then the items of the batch are run singly. */
+  /** Whether the data of one item can cause this error. Then each item of the batch is run separately. */
   isItemFault: (error: unknown) => boolean
 }
 
-/** Large items gain nothing from company, and 128 of them would be one statement of hundreds of MiB. */
+/** Large items gain nothing from sharing a statement, and 128 of them would be hundreds of MiB. */
 const MAX_BATCH_BYTES = 1_048_576
 
 /**
- * Group commit: calls that arrive while a batch is in flight share the next one. A lone call waits for nothing but the
- * end of the current turn of the event loop. `run` gets 1..maxItems items and returns results in their order. An item
- * that fails never fails its neighbours: when the data of one is at fault, all of that batch are run again one by one
- * (so `run` must have changed nothing when it fails that way, as a failed statement does). Any other error goes to every
- * item of the batch. There are never more than `inFlight` calls of `run` at once. Once all of them have stalled, what waits and
- * what comes is refused, with `store_unavailable` and effect 'none': it would wait for their end, and then for its own.
+ * Group commit: calls that arrive while a batch is in flight share the next one. A single call waits only for the end of
+ * the current turn of the event loop. `run` gets 1 to maxItems items and returns the results in their order. At most
+ * `inFlight` calls of `run` are in flight.
+ *
+ * If the data of one item is at fault, the items of the batch are run again one by one, so that it fails alone. So `run`
+ * must not have changed anything when it fails with such an error. Any other error rejects every item of the batch. While
+ * all calls of `run` have stalled, waiting and new items are refused with `store_unavailable` and effect 'none'.
  */
 export function groupCommit<Item, Result>(
   run: (items: readonly Item[]) => Promise<readonly Result[]>,
@@ -36,7 +37,7 @@ export function groupCommit<Item, Result>(
   return (item) => new Promise((resolve, reject) => add(item, resolve, reject))
 }
 
-/** The same with functions in place of a promise for each item; they must not throw. */
+/** The same with callbacks instead of a promise for each item. The callbacks must not throw. */
 export function groupCalls<Item, Result>(
   run: (items: readonly Item[]) => Promise<readonly Result[]>,
   options: GroupOptions<Item>,
@@ -68,7 +69,7 @@ export function groupCalls<Item, Result>(
         const runSingly = async () => {
           for (let one = left.shift(); one !== undefined; one = left.shift()) await settle([one])
         }
-        // In the slot of their batch, and in those that are free now.
+        // Uses the slot of the batch, and all free slots.
         const all = [runSingly()]
         while (running < inFlight && left.length > 0) {
           running++
@@ -79,7 +80,7 @@ export function groupCalls<Item, Result>(
     }
   }
 
-  /** The longest waiting, and those behind it that may go with it. */
+  /** The item that has waited longest, and the later ones that may share its batch. */
   const nextBatch = (): Waiting[] => {
     const batch: Waiting[] = []
     const rest: Waiting[] = []
@@ -110,7 +111,7 @@ export function groupCalls<Item, Result>(
       isStalled = true
       stalled++
       if (stalled < inFlight) return
-      for (const one of waiting) one.reject(behindStalled())
+      for (const one of waiting) one.reject(stalledError())
       waiting = []
     }, ms)
     await settled
@@ -125,13 +126,13 @@ export function groupCalls<Item, Result>(
 
   return (item, resolve, reject) => {
     if (stalled === inFlight) {
-      reject(behindStalled())
+      reject(stalledError())
       return
     }
     waiting.push({ item, group: groupOf?.(item), resolve, reject })
-    // The other sockets that are readable in this turn of the event loop may bring more for the same batch.
+    // Other sockets that are readable in this turn of the event loop may add items to the batch.
     if (waiting.length === 1) setImmediate(pump)
   }
 }
 
-const behindStalled = () => storeUnavailable(new Error('the statements in flight have stalled'), 'none')
+const stalledError = () => storeUnavailable(new Error('the statements in flight have stalled'), 'none')

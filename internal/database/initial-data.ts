@@ -5,21 +5,21 @@ import { brotliDecompressSync } from 'node:zlib'
 import { z } from 'zod'
 import { makeDirectory } from '../core/make-directory.ts'
 
-/** Made by the build (src/make-initial-data.js). This file runs from dist and, in tests, from the sources. */
+/** Created by the build (src/make-initial-data.js). Two paths: this file runs from dist and, in tests, from the sources. */
 const FILES = ['../../initial-data.br', '../../dist/initial-data.br']
 
 const INDEX = z.object({
-  /** The version of PGlite that made it. */
+  /** The version of PGlite that created the files. */
   pglite: z.string(),
   /** Parents first. */
   directories: z.array(z.string()),
-  /** Path, and the place of its bytes. */
+  /** Path, offset and size of each file. */
   files: z.array(z.tuple([z.string(), z.number(), z.number()])),
 })
 
 /**
- * Fills a new `directory` with the files of an empty database. 'current': made by this version of PGlite; 'older': by
- * another one, which this one may not open; 'none': the build made none. Throws when the disk is full.
+ * Writes the files of an empty database to a new `directory`. 'current': they are of this version of PGlite; 'older': of
+ * another version, so this one may not open them; 'none': the build created none. Throws when the disk is full.
  */
 export function unpackInitialData(directory: string): 'current' | 'older' | 'none' {
   const file = FILES.map((name) => fileURLToPath(new URL(name, import.meta.url))).find(existsSync)
@@ -35,7 +35,7 @@ export function unpackInitialData(directory: string): 'current' | 'older' | 'non
   return index.pglite === pgliteVersion() ? 'current' : 'older'
 }
 
-/** Its package.json is not among its exports. */
+/** Reads package.json by path, because PGlite does not export it. */
 function pgliteVersion(): string {
   const root = dirname(dirname(fileURLToPath(import.meta.resolve('@electric-sql/pglite'))))
   const manifest: unknown = JSON.parse(readFileSync(join(root, 'package.json'), 'utf8'))

@@ -1,6 +1,6 @@
 const SLOTS = 16_384
 
-/** The slot of a key in a Redis Cluster: CRC-16 (XMODEM) of its hash tag, or of all of it. */
+/** The slot of a key in a Redis Cluster: CRC-16 (XMODEM) of its hash tag, or of the whole key. */
 export function keySlot(key: string): number {
   let crc = 0
   for (const byte of Buffer.from(hashed(key))) {
@@ -10,7 +10,7 @@ export function keySlot(key: string): number {
   return crc % SLOTS
 }
 
-/** Between the first `{` and the next `}`, unless there is nothing. */
+/** The hash tag: the text between the first `{` and the next `}`, unless it is empty. */
 function hashed(key: string): string {
   const start = key.indexOf('{')
   const end = key.indexOf('}', start + 1)

@@ -9,23 +9,23 @@ export interface Listener {
 }
 
 export interface Trial {
-  /** Notifies on the channel from another connection. */
+  /** Sends a notification on the channel from another connection. */
   notify: () => Promise<unknown>
-  /** Told once that nothing arrived. */
+  /** Called once if it does not arrive. */
   onSilence: () => void
 }
 
-/** The connection comes back by itself; each try may take this long, and the next one follows after a fifth of a second. */
+/** The timeout of each try to connect. The next try follows after RECONNECT_MS. */
 const CONNECT_TIMEOUT_S = 2.5
 const RECONNECT_MS = 200
-/** A notification takes a millisecond. */
+/** A notification usually takes a millisecond. */
 const SILENCE_MS = 5_000
 
 /**
- * Listens on a channel of PostgreSQL, over a connection of its own that is made anew, to the host that takes writes,
- * whenever it is lost. `wake` is called for each notification and each time listening has begun, since what was told in
- * between is lost. It tells sooner, it does not replace looking: a connection that died in silence, and a pooler in
- * transaction mode (PgBouncer), bring nothing. `trial` finds that out.
+ * Listens on a channel of PostgreSQL, over a separate connection to the host that accepts writes. A lost connection is
+ * opened again. `wake` is called for each notification, and each time listening starts, because notifications in between
+ * are lost. Callers must still poll: a dead connection, or a pooler in transaction mode (PgBouncer), delivers nothing.
+ * `trial` detects that.
  */
 export function listen(url: string, channel: string, wake: () => void, trial?: Trial): Listener {
   const servers = parseDatabaseUrl(url)
@@ -56,19 +56,19 @@ export function listen(url: string, channel: string, wake: () => void, trial?: T
     try {
       await sql?.unsafe(`LISTEN ${channel}`)
       if (!closed) wake()
-      expectOne()
+      startTrial()
       await lost
     } finally {
       await sql?.end({ timeout: 0 })
     }
   }
-  /** That listening was accepted says nothing: a pooler may give the connection that listens to another client. */
-  const expectOne = () => {
+  /** Sends a notification and expects it: a pooler accepts LISTEN, but may give the connection to another client. */
+  const startTrial = () => {
     if (heard || trial === undefined || silence !== undefined) return
     silence = setTimeout(() => {
       if (!heard && !closed) trial.onSilence()
     }, SILENCE_MS).unref()
-    // Where it fails the next listening tries again.
+    // If this fails, the trial is repeated when listening starts again.
     trial.notify().catch(() => {
       clearTimeout(silence)
       silence = undefined

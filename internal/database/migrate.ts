@@ -11,36 +11,35 @@ import {
 } from './schema-files.ts'
 import { openShards } from './shards.ts'
 
-/** Any number: it only has to be the same in every process that migrates. */
+/** An arbitrary number, the same in every process that migrates. */
 export const ADVISORY_LOCK = 7_261_083_244
 
-/** The name of a migration that the version before it cannot work with. */
+/** The names of migrations with which the previous version cannot work. */
 export const BREAKING = /_breaking\.sql$/
 
-/** Long enough to build an index on a large table and to wait for another process that does. */
+/** Long enough to build an index on a large table, or to wait for another process that does. */
 const DEADLINE_MS = 600_000
 
-/** What `schema_migrations` has: the names of numbered files, and one row for the functions. */
+/** The content of `schema_migrations`: the names of numbered files, and one row for the functions. */
 interface Applied {
   names: ReadonlySet<string>
   functions: { checksum: string; version: string } | undefined
 }
 
 /**
- * Brings the database to the state of `directory` and returns the names of what was applied: first the numbered files
- * that it has not seen, in order, then `functions` if the text of a function, view or comment has changed.
- * Each file is sent with its row of `schema_migrations` as one simple query, which PostgreSQL runs as one transaction:
- * it is applied whole or not at all. Processes that start at once wait for each other on an advisory lock; the row,
- * which comes first, tells the slower one that the work is done.
+ * Migrates the database to the state of `directory` and returns the names of what was applied: first the new numbered
+ * files, in order, then `functions` if the text of a function, view or comment has changed. Each file is sent together
+ * with its row of `schema_migrations` as one simple query, which PostgreSQL runs as one transaction. Concurrent processes
+ * wait on an advisory lock; the row, which is inserted first, makes the slower process fail and see that the work is done.
  *
- * A database that a newer version has migrated is fine: in a rolling upgrade nodes of the version before restart beside
- * it, and migrations only add. A program does not replace functions of a newer version by its own. A migration that
- * takes away what the version before uses has a name that ends in `_breaking.sql`; a program that does not know it
- * throws a plain Error and changes nothing. So does one that finds a schema from before version 0.1.
+ * A database that a newer version has migrated is accepted, because migrations only add: in a rolling upgrade nodes of
+ * the previous version still restart. A program does not replace functions of a newer version. A migration that removes
+ * something that the previous version uses has a name that ends in `_breaking.sql`; an older program that finds it throws
+ * an Error and changes nothing.
  *
- * Where the tables are distributed it lets `database` know.
+ * Sets `database.shards` if the tables are distributed.
  *
- * @throws Error for a file that fails, a database that is too new, or one from before version 0.1; ServiceError
+ * @throws Error for a file that fails, or a database that is too new or from before version 0.1; ServiceError
  *   `store_unavailable`.
  * @example await migrate(database, SQL_DIRECTORY)
  */
@@ -64,12 +63,12 @@ export async function migrate(database: Database, directory: string): Promise<st
   return done
 }
 
-/** What newer versions have applied, and this one does not know. */
+/** The applied migrations that this version does not have. */
 export async function newerMigrations(database: Database, directory: string): Promise<string[]> {
   return newerThan(readSchemaFiles(directory), await readApplied(database))
 }
 
-/** What `migrate` would apply. Where the tables are distributed it lets `database` know, too. */
+/** What `migrate` would apply. Sets `database.shards` if the tables are distributed. */
 export async function pendingMigrations(database: Database, directory: string): Promise<string[]> {
   const files = readSchemaFiles(directory)
   const applied = await readApplied(database)
@@ -101,10 +100,10 @@ function noteShards(database: Database, { names }: Applied): void {
   if (names.has(DISTRIBUTED)) database.shards ??= openShards(database)
 }
 
-/** The first migration of version 0.1 and of what came before it. */
+/** Whether the schema is of version 0.1 or older, by the name of its first migration. */
 const hasOldMigrations = ({ names }: Applied) => names.has('001_orders.sql')
 
-/** true: applied; false: another process was faster. */
+/** True: applied; false: another process has applied it. */
 async function upgrade(database: Database, files: SchemaFiles, { names }: Applied): Promise<boolean> {
   if (!names.has('007_nodes.sql')) {
     throw new Error(
@@ -118,7 +117,7 @@ async function upgrade(database: Database, files: SchemaFiles, { names }: Applie
   return await applyText(database, UPGRADE, text, async () => !hasOldMigrations(await readApplied(database)))
 }
 
-/** true: applied; false: it was applied before. */
+/** True: applied; false: it was already applied. */
 async function applyFile(database: Database, files: SchemaFiles, name: string): Promise<boolean> {
   const isThere = async () => (await readApplied(database)).names.has(name)
   const { names } = await readApplied(database)
@@ -132,16 +131,16 @@ async function applyFile(database: Database, files: SchemaFiles, name: string): 
   )
 }
 
-/** Citus sends the text of the whole query to the shards for each ALTER TABLE in it: here each is a query of its own. */
+/** For each ALTER TABLE Citus sends the text of the whole query to the shards; in a DO block each statement is sent separately. */
 const oneByOne = (text: string) => `DO $oncekey_migration$ BEGIN ${text} END $oncekey_migration$`
 
-/** true: applied; false: they are there, or those of a newer version are. */
+/** True: applied; false: these functions, or those of a newer version, were already applied. */
 async function applyFunctions(database: Database, files: SchemaFiles): Promise<boolean> {
   const areThere = async () => !wantsFunctions(files, await readApplied(database))
   const applied = await readApplied(database)
   if (!wantsFunctions(files, applied)) return false
   const { text, checksum } = functionsFor(files, applied)
-  // Another process that was faster has left the same checksum: the division by zero ends this transaction.
+  // If another process has applied the same checksum meanwhile, the division by zero ends this transaction.
   const row = `
     SELECT 1 / (checksum <> '${checksum}')::integer FROM schema_migrations WHERE name = '${FUNCTIONS}';
     INSERT INTO schema_migrations (name, checksum, version) VALUES ('${FUNCTIONS}', '${checksum}', '${files.version}')
@@ -167,7 +166,7 @@ async function applyText(
     )
     return true
   } catch (error) {
-    // Its row is in the way: another process was faster.
+    // The row exists already: another process has applied it.
     if (await isDone()) return false
     throw new Error(`migration ${name} failed: ${explainRefusal(error)}`, { cause: error })
   }
@@ -178,7 +177,7 @@ async function readApplied(database: Database): Promise<Applied> {
     (sql) => sql`SELECT to_regclass('schema_migrations') IS NOT NULL AS exists`,
   )
   if (table?.exists !== true) return { names: new Set(), functions: undefined }
-  // to_jsonb: before version 0.2 the table had a name and a time alone.
+  // to_jsonb, because before version 0.2 the table did not have these columns.
   const rows = await database.run(
     (sql) => sql`
       SELECT name, to_jsonb(m) ->> 'checksum' AS checksum, to_jsonb(m) ->> 'version' AS version FROM schema_migrations AS m`,

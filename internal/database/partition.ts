@@ -3,17 +3,17 @@ import { join } from 'node:path'
 import type { Database } from './database.ts'
 import { ADVISORY_LOCK } from './migrate.ts'
 
-/** Each row is copied, and every index is built anew. */
+/** Each row is copied, and every index is rebuilt. */
 const DEADLINE_MS = 86_400_000
 
-/** Hash-partitions by client the tables that grow, see `partitioning/by_client.sql` in `directory`: once, for good. */
+/** Partitions the growing tables by a hash of the client; see `partitioning/by_client.sql` in `directory`. Cannot be undone. */
 export async function partitionByClient(
   database: Database,
   directory: string,
   partitions: number,
 ): Promise<void> {
   const text = readFileSync(join(directory, 'partitioning', 'by_client.sql'), 'utf8')
-  // One simple query is one transaction.
+  // PostgreSQL runs a simple query as one transaction.
   const statements = `
     SELECT pg_advisory_xact_lock(${ADVISORY_LOCK});
     SELECT set_config('oncekey.partitions', '${partitions}', true);
@@ -21,7 +21,7 @@ export async function partitionByClient(
   await database.run((sql) => sql.unsafe(statements), DEADLINE_MS)
 }
 
-/** The partitioned tables, each with the number of its partitions. */
+/** The partitioned tables with the number of their partitions. */
 export async function partitionedTables(
   database: Database,
 ): Promise<{ table: string; partitions: number }[]> {

@@ -11,21 +11,21 @@ type Options = postgres.Options<Record<string, postgres.PostgresType>>
 export interface PoolOptions {
   connectTimeoutMs: number
   maxConnections: number
-  /** Not with a pooler that gives each transaction another connection, unless it knows prepared statements. */
+  /** Whether to prepare statements; not with a pooler in transaction mode without support for them. */
   prepare?: boolean
 }
 
 export interface Pool {
   readonly sql: Sql
   /**
-   * How often PostgreSQL has said that it gave up waiting for its synchronous standby: the statement then seems to
-   * succeed, and what it committed is lost if the standby is promoted. The warning arrives before the success does,
-   * but does not say which of the statements in flight it belongs to.
+   * How many times PostgreSQL has warned that it stopped waiting for its synchronous standby. The statement then seems to
+   * succeed, but its commit is lost if the standby is promoted. The warning arrives before the success, but does not say
+   * to which statement in flight it belongs.
    */
-  doubts(): number
+  syncWarnings(): number
 }
 
-/** Statements are about bytes and times: their text depends on settings of the database, the role and the session. */
+/** bytea and times are parsed here, because their text depends on settings of database, role and session. */
 const TYPES = {
   bytea: {
     to: 17,
@@ -41,7 +41,7 @@ const TYPES = {
   },
 }
 
-/** These win over what ALTER DATABASE and ALTER ROLE say. PgBouncer refuses connections that ask for others. */
+/** Override the settings of ALTER DATABASE and ALTER ROLE. PgBouncer refuses connections with other parameters. */
 const SESSION = {
   application_name: 'oncekey',
   DateStyle: 'ISO',
@@ -49,33 +49,33 @@ const SESSION = {
   standard_conforming_strings: 'on',
 }
 
-/** In Citus, of all that a worker says; its own routine is lost. Our functions warn of nothing. */
+/** The routine of every notice that Citus forwards from a worker. Our functions raise no warnings. */
 const FROM_WORKER = 'DefaultCitusNoticeReceiver'
 
-/** Connections to the server of a URL, or over the wire of the embedded database. */
+/** Connections to a server, or to the embedded database by its stream. */
 export function createPool(server: DatabaseServer | (() => Duplex), options: PoolOptions): Pool {
-  let doubts = 0
+  let syncWarnings = 0
   const onnotice = (notice: postgres.Notice) => {
-    // The text is in the language of the server; the routine is not.
+    // Checks the routine, because the text is in the language of the server.
     const { routine, severity } = notice
-    if (routine === 'SyncRepWaitForLSN' || (routine === FROM_WORKER && severity === 'WARNING')) doubts++
+    if (routine === 'SyncRepWaitForLSN' || (routine === FROM_WORKER && severity === 'WARNING')) syncWarnings++
   }
   const common = { fetch_types: false, onnotice, types: TYPES }
   if (typeof server === 'function') {
-    // One process, one session: the embedded database has no second connection to give.
+    // The embedded database has only one session.
     const own = { socket: server, max: 1, max_lifetime: null, user: 'postgres', database: 'postgres' }
     const embedded: Options = { ...common, ...own, connection: SESSION }
-    return { sql: postgres(embedded), doubts: () => doubts }
+    return { sql: postgres(embedded), syncWarnings: () => syncWarnings }
   }
   const { connectTimeoutMs, maxConnections, prepare = true } = options
   const limits = { max: maxConnections, connect_timeout: connectTimeoutMs / 1000 }
   return {
     sql: postgres(Object.assign(driverOptions(server, prepare), common, limits)),
-    doubts: () => doubts,
+    syncWarnings: () => syncWarnings,
   }
 }
 
-/** What the driver is told of a server, for each kind of connection. */
+/** The options of the driver for a server, for each kind of connection. */
 export function driverOptions(server: DatabaseServer, prepare = true): Options {
   const { host, port, user, database, password } = server
   const socket = () => new ServerSocket(server)
@@ -86,9 +86,9 @@ export function driverOptions(server: DatabaseServer, prepare = true): Options {
     user,
     database,
     prepare: prepare && (server.prepare ?? true),
-    // The socket encrypts.
+    // ServerSocket does the encryption.
     ssl: false,
-    // The driver's own backoff grows to 20 s: an outage would go on for us after it is over.
+    // The default backoff of the driver grows to 20 s, which would extend an outage.
     backoff: () => 0.2,
     connection: { ...server.parameters, ...SESSION },
   }

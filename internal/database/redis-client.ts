@@ -3,18 +3,18 @@ import type { ConnectionOptions } from 'node:tls'
 import { Cluster, Redis, type RedisOptions } from 'ioredis'
 import { refusalText } from './redis-refusals.ts'
 
-/** Soon enough to be back within a second, slow enough not to hammer a Redis that is loading. */
+/** Short enough to reconnect within a second, long enough not to overload a Redis that is loading. */
 const RECONNECT_MS = 200
 
-/** Paths of PEM files. `ca`: who signs the certificate of the server; left out, those that Node.js trusts. */
+/** Paths of PEM files. `ca`: the CA of the server certificate; by default the CAs that Node.js trusts. */
 export interface RedisTls {
   ca?: string | undefined
-  /** Of this client, and its key. */
+  /** The client certificate, and its key. */
   cert?: string | undefined
   key?: string | undefined
 }
 
-/** `redis://`, `rediss://`, a comma list of them (Redis Cluster) or `redis+sentinel://h:p,h:p/name` (`rediss+sentinel://`). */
+/** Creates a client for `redis://`, `rediss://`, several of them separated by commas (Redis Cluster), or `redis+sentinel://h:p,h:p/name` (`rediss+sentinel://`). */
 export function createClient(url: string, deadlineMs: number, files: RedisTls = {}): Redis | Cluster {
   const { tls } = encryption(url, files)
   const common = {
@@ -22,17 +22,17 @@ export function createClient(url: string, deadlineMs: number, files: RedisTls = 
     socketTimeout: deadlineMs,
     autoResendUnfulfilledCommands: false,
     maxRetriesPerRequest: 0,
-    // CLIENT SETINFO: a user with the rights of docs/engines.md would have each connection in the ACL LOG.
+    // Disables CLIENT SETINFO, which the user of docs/engines.md has no right for: each connection would be in the ACL LOG.
     disableClientInfo: true,
     ...(tls === undefined ? {} : { tls }),
   } satisfies RedisOptions
-  // No auto-pipelining: calls of a script that come together are one command already, and it would wrap each of them
-  // (measured: 8 % of the processor for a new order, 15 % for a replay).
+  // No auto-pipelining: concurrent calls of a script already share a command, and pipelining costs 8 % of the CPU for a
+  // new order and 15 % for a replay (measured).
   const alone = {
     ...common,
     enableOfflineQueue: false,
     retryStrategy: () => RECONNECT_MS,
-    // A failover leaves us on a replica: a new connection finds the new primary.
+    // After a failover the connection may be to a replica; a new connection finds the new primary.
     reconnectOnError: (error: Error) => refusalText(error.message).startsWith('READONLY'),
   } satisfies RedisOptions
   if (hasSentinels(url)) return new Redis({ ...alone, ...sentinel(url, deadlineMs, tls) })
@@ -42,14 +42,14 @@ export function createClient(url: string, deadlineMs: number, files: RedisTls = 
   const { username, password } = new URL(first)
   return new Cluster(nodes, {
     enableOfflineQueue: false,
-    // Otherwise it goes on with addresses, for which no certificate is made out.
+    // Keeps host names, because certificates are issued for names and not for addresses.
     dnsLookup: (host, resolved) => resolved(null, host),
     clusterRetryStrategy: () => RECONNECT_MS,
-    // A node that hangs must not keep us from asking another one.
+    // A node that hangs must not prevent a query to another one.
     slotsRefreshTimeout: deadlineMs / 4,
     redisOptions: {
       ...common,
-      // There calls of many slots are commands of their own.
+      // In a cluster, calls of different slots are separate commands.
       enableAutoPipelining: true,
       ...(username ? { username: decodeURIComponent(username) } : {}),
       ...(password ? { password: decodeURIComponent(password) } : {}),
@@ -57,7 +57,7 @@ export function createClient(url: string, deadlineMs: number, files: RedisTls = 
   })
 }
 
-/** `tls` where the URL asks for it. The files are read at each connection, so that renewed certificates are used. */
+/** `tls` if the URL requires it. The files are read at each connection, so that renewed certificates are used. */
 export function encryption(url: string, { ca, cert, key }: RedisTls): { tls?: ConnectionOptions } {
   if (!/^rediss(\+sentinel)?:/.test(url)) return {}
   return {
@@ -90,7 +90,7 @@ function sentinel(url: string, deadlineMs: number, tls: ConnectionOptions | unde
   return {
     sentinels,
     name,
-    // A sentinel that hangs must not keep us from asking the next one.
+    // A sentinel that hangs must not prevent a query to the next one.
     sentinelCommandTimeout: deadlineMs / 4,
     sentinelRetryStrategy: () => RECONNECT_MS,
     ...(tls === undefined ? {} : { sentinelTLS: tls, enableTLSForSentinelMode: true }),
@@ -101,7 +101,7 @@ function sentinel(url: string, deadlineMs: number, tls: ConnectionOptions | unde
 
 export interface Sentinels {
   sentinels: { host: string; port: number }[]
-  /** What they call the primary. */
+  /** The name of the primary in the sentinels. */
   name: string
   username: string | undefined
   password: string | undefined

@@ -1,12 +1,12 @@
-/** The user lacks a right. Inside a script each version says it in its own words, and none of them begins with NOPERM. */
+/** The user lacks a right. Inside a script, the text differs between versions and does not start with NOPERM. */
 export const LACKS_RIGHT = /^(NOPERM|ERR .*(ACL failure in script|The user executing the script))/
 
-/** What takes the commands does not know one of them: a proxy, or a Redis with rename-command. The same. */
+/** The server does not support a command: it is a proxy, or a Redis with rename-command. The same inside a script. */
 export const LACKS_COMMAND = /^ERR .*(unknown|unsupported) (redis )?command/i
 
 /**
- * What Redis says, without the place in the script: in Redis 6.2 and KeyDB it goes before the refusal of a command inside,
- * such as `ERR Error running script (call to f_...): @user_script:35: @user_script: 35: -READONLY You can't write ...`.
+ * The error text without the position in the script, which Redis 6.2 and KeyDB put before the error of a command, such as
+ * `ERR Error running script (call to f_...): @user_script:35: @user_script: 35: -READONLY You can't write ...`.
  */
 export function refusalText(message: string): string {
   return message.replace(

@@ -2,30 +2,30 @@ import { isAscii } from 'node:buffer'
 import { createHash } from 'node:crypto'
 import { readFileSync } from 'node:fs'
 
-/** A Lua script by its text; every key it touches is given in KEYS and all of them share one hash tag. */
+/** A Lua script. All keys that a call uses are in KEYS and have the same hash tag. */
 export interface RedisScript {
   readonly lua: string
-  /** Lowercase hex SHA-1 of the text: what EVALSHA wants. */
+  /** The lowercase hex SHA-1 of the text, for EVALSHA. */
   readonly sha: string
 }
 
-/** What a script is called with. */
+/** The keys and arguments of one call. */
 export interface ScriptCall {
   keys: readonly string[]
   args: readonly (string | number | Buffer)[]
 }
 
 /**
- * The script of a file, made so that one command can carry any number of its calls: see `callAll`. The file returns a
- * function of KEYS and ARGV; what it makes before that, it makes once for a command. It returns a list of numbers and texts,
- * or one of them; what need not be UTF-8 it returns as `bytes(text)`, at the top of its list.
+ * Loads the script of a file and wraps it, so that one command can carry any number of calls; see `callAll`. The file must
+ * return a function of KEYS and ARGV; its other code runs once for each command. The function returns a number, a text, or
+ * a list of them. A text that may not be UTF-8 is returned as `bytes(text)`, at the top level of the list.
  */
 export function loadScript(file: URL): RedisScript {
   const lua = ofMany(readFileSync(file, 'utf8'))
   return { lua, sha: createHash('sha1').update(lua).digest('hex') }
 }
 
-/** The clock of Redis, which stands still while a command runs. */
+/** The clock of Redis, read once for each command. */
 const CLOCK = `local time_us
 local function now_us()
   if not time_us then
@@ -37,11 +37,11 @@ end
 local function now_ms() return math.floor(now_us() / 1000) end`
 
 /**
- * ARGV     number of the command, its calls (a JSON list: for each call the number of its keys, the number of its
- *          arguments, and these, each of them a text or, where it is binary, its number among ARGV), and what is binary
- * responds  number of the command, the responses (JSON), one for each call, in their order, and what of them is binary
+ * ARGV      the number of the command; its calls as a JSON list (for each call: the number of its keys, the number of its
+ *           arguments, and the arguments, each a text or, if it is binary, its index in ARGV); the binary arguments
+ * Returns   the number of the command; the responses as JSON, one for each call, in order; the binary values
  *
- * Redis, and its client more so, spend more on each argument and each part of a response than on all of a JSON text.
+ * JSON, because each argument and each element of a response costs Redis, and even more the client, more than JSON does.
  */
 function ofMany(lua: string): string {
   return `${CLOCK}
@@ -67,7 +67,7 @@ return {tonumber(ARGV[1]), cjson.encode(answers), unpack(binaries)}
 `
 }
 
-/** The keys and arguments of one command, of this number, that carries all these calls. */
+/** The keys and arguments of one command with this number and all these calls. */
 export function callAll(
   command: number,
   calls: readonly ScriptCall[],
@@ -83,7 +83,7 @@ export function callAll(
     packed.push(call.keys.length, call.args.length)
     for (const arg of call.args) {
       if (!(arg instanceof Buffer)) packed.push(String(arg))
-      // With a Buffer among its arguments ioredis copies the whole command twice.
+      // ASCII as a string: with a Buffer among its arguments ioredis copies the whole command twice.
       else packed.push(args.push(isAscii(arg) ? arg.toString('latin1') : arg))
     }
   }
@@ -91,7 +91,7 @@ export function callAll(
   return { keys, args }
 }
 
-/** The responses to this command; undefined: the reply is that of another one. */
+/** The responses to this command; undefined if the reply belongs to another command. */
 export function responsesOf(command: number, reply: unknown): readonly unknown[] | undefined {
   if (!Array.isArray(reply)) return undefined
   const [number, json, ...binaries]: unknown[] = reply

@@ -11,14 +11,13 @@ import { watchSentinels } from './watch-sentinels.ts'
 
 export interface RedisConnection {
   /**
-   * Runs the script once; calls of the same script at the same time share a command. Resolves to what the script returns:
-   * numbers, texts, Buffers where it says so, lists of these.
-   * Rejects with ServiceError `store_unavailable` within the deadline when Redis is away, hangs, is read-only or
-   * out of memory; its `effect` is unknown if the script may have run. It is never sent a second time, except
-   * after NOSCRIPT, which says that it did not run.
+   * Runs the script once; concurrent calls of the same script share a command. Resolves with the result of the script:
+   * numbers, texts, Buffers, or lists of these. Rejects within the deadline with ServiceError `store_unavailable` if Redis
+   * is unreachable, hangs, is read-only or out of memory; its `effect` is 'unknown' if the script may have run. The script
+   * is never sent again, except after NOSCRIPT, which means that it did not run.
    */
   run(script: RedisScript, keys: readonly string[], args: ScriptCall['args']): Promise<unknown>
-  /** The same, and resolves to what `parse` makes of what the script returns. */
+  /** Like `run`, but resolves with the result of `parse`. */
   ask<T>(
     script: RedisScript,
     keys: readonly string[],
@@ -26,13 +25,13 @@ export interface RedisConnection {
     parse: (reply: unknown) => T,
   ): Promise<T>
   /**
-   * The keys that match a glob pattern, a few at a time, on every master of a cluster. What is there all the time is
-   * given at least once; Redis may give a key twice. For operators: Redis looks at every key it has.
+   * The keys that match a glob pattern, in small batches, from every master of a cluster. A key that exists during the
+   * whole scan is returned at least once; Redis may return a key twice. For operators: Redis visits all its keys.
    */
   scan(match: string): AsyncIterable<readonly string[]>
-  /** Resolves when Redis responds to PING within the deadline; rejects with `store_unavailable`. */
+  /** Resolves if Redis responds to PING within the deadline; otherwise rejects with `store_unavailable`. */
   ping(): Promise<void>
-  /** What the server, or each master of a cluster, says of itself. */
+  /** The properties of the server, or of each master of a cluster. */
   servers(): Promise<RedisServer[]>
   close(): Promise<void>
 }
@@ -40,39 +39,39 @@ export interface RedisConnection {
 export interface RedisServer {
   /** `host:port`. */
   address: string
-  /** undefined where INFO is not allowed. */
+  /** Undefined if INFO is not allowed. */
   engine: RedisEngine | undefined
-  /** Its clock, Unix milliseconds. */
+  /** Its clock, in Unix milliseconds. */
   clockMs: number
-  /** `maxmemory-policy`, or undefined where CONFIG is not allowed (managed services). */
+  /** `maxmemory-policy`; undefined if CONFIG is not allowed (managed services). */
   evictionPolicy: string | undefined
 }
 
 export interface RedisConnectionOptions {
-  /** A command without a response for this long fails and its connection is replaced. */
+  /** A command without a response for this long fails, and its connection is replaced. */
   deadlineMs?: number
   onState?: (state: 'ready' | 'lost', cause?: Error) => void
   /** For `rediss://`. */
   tls?: RedisTls
 }
 
-/** Two deadlines in a row (limits, then claim) must stay under the three seconds that a partner is promised. */
+/** Two deadlines one after another (limits, then claim) must stay below the promised response time of three seconds. */
 const DEADLINE_MS = 1_000
-/** Keys that Redis looks at in one step of a scan: a millisecond at most, so that others hardly wait. */
+/** The keys that Redis visits in one step of a scan. A step blocks other commands for at most a millisecond. */
 const SCAN_COUNT = 1_000
 
 /**
- * Connects to `redis://`, `rediss://`, a comma list of them (Redis Cluster) or `redis+sentinel://h:p,h:p/name`.
- * Returns at once and goes on trying to connect until closed. While there is no connection, commands are refused
- * at once (no offline queue); a hung one is cut at the deadline. That is all the circuit breaking there is.
+ * Connects to `redis://`, `rediss://`, several of them separated by commas (Redis Cluster), or
+ * `redis+sentinel://h:p,h:p/name`. Returns immediately and keeps trying to connect until closed. Without a connection,
+ * commands are refused immediately (no offline queue); a connection that hangs is closed at the deadline.
  *
- * @throws Error for a URL that cannot be understood.
+ * @throws Error for an invalid URL.
  * @example const redis = connectRedis('redis://127.0.0.1:6379')
  */
 export function connectRedis(url: string, options: RedisConnectionOptions = {}): RedisConnection {
   const deadlineMs = options.deadlineMs ?? DEADLINE_MS
   const client = createClient(url, deadlineMs, options.tls)
-  const nodes = client instanceof Cluster ? new ClusterRoutes(client, deadlineMs) : theOnly(client)
+  const nodes = client instanceof Cluster ? new ClusterRoutes(client, deadlineMs) : singleNode(client)
   const grouping = client instanceof Cluster ? { ...GROUPING, ...OF_A_CLUSTER } : GROUPING
   let lastError: Error | undefined
   let announced: 'ready' | 'lost' | undefined
@@ -84,7 +83,7 @@ export function connectRedis(url: string, options: RedisConnectionOptions = {}):
   client.on('error', (error: Error) => {
     lastError = explained(error, url)
   })
-  // Of one node of a cluster.
+  // An error of one node of a cluster.
   client.on('node error', (error: Error) => {
     if (client.status !== 'ready') lastError = error
   })
@@ -113,7 +112,7 @@ export function connectRedis(url: string, options: RedisConnectionOptions = {}):
   }
 
   let commands = 0
-  /** Nothing of it was done if it rejects with REFUSED: what Redis refuses, it refuses from the first write on. */
+  /** If it rejects with an error of REFUSED, nothing was done: Redis refuses a script at its first write. */
   const runAll = async (script: RedisScript, calls: readonly ScriptCall[]): Promise<readonly unknown[]> => {
     const number = ++commands
     const { keys, args } = callAll(number, calls)
@@ -124,9 +123,9 @@ export function connectRedis(url: string, options: RedisConnectionOptions = {}):
           const reply = await withBufferReplies(node)[verb](text, keys.length, ...keys, ...args)
           const responses = responsesOf(number, reply)
           if (responses !== undefined) return responses
-          // Then every later reply on this connection is another's, too, and who acts on it charges twice.
+          // Every later reply on this connection would belong to another command too, so the connection is closed.
           node.disconnect(true)
-          throw new Error('the connection to Redis gave the reply to another command')
+          throw new Error('the connection to Redis returned the reply of another command')
         }),
       )
     return await call('evalshaBuffer', script.sha).catch((error: unknown) => {
@@ -183,38 +182,37 @@ export function connectRedis(url: string, options: RedisConnectionOptions = {}):
   }
 }
 
-/** Redis may reset the connection before its TLS alert has been read. */
-const CERTIFICATE =
-  'where Redis demands the certificate of a client, REDIS_TLS_CERT must name one that it takes'
+/** For a connection that is reset: Redis may reset it before its TLS alert is read. */
+const CERTIFICATE = 'if Redis requires a client certificate, REDIS_TLS_CERT must name one that it accepts'
 
-/** What the driver leaves out of an error. */
+/** Adds information that the error of ioredis does not have. */
 function explained(error: Error, url: string): Error {
   if ('lastNodeError' in error && error.lastNodeError instanceof Error)
     return new Error(
-      `no node tells of the cluster (${error.lastNodeError.message}): oncekey doctor asks each of them`,
+      `no node returns the slots of the cluster (${error.lastNodeError.message}): oncekey doctor checks each node`,
     )
   const isReset = 'code' in error && (error.code === 'ECONNRESET' || error.code === 'EPIPE')
   return isReset && url.startsWith('rediss') ? new Error(`${error.message}: ${CERTIFICATE}`) : error
 }
 
-const NO_NODES = 'the cluster names no node that can be reached'
+const NO_NODES = 'no node of the cluster can be reached'
 
 const GROUPING = {
   inFlight: 2,
   bytesOf: ({ args }: ScriptCall) =>
     args.reduce((sum: number, arg) => (arg instanceof Buffer ? sum + arg.length : sum), 0),
-  // A key that holds what is not ours: the script ends there, and what it did before it does again, once.
+  // Such as a key with a value of another program, at which the script fails. The calls before it have run by then, and run once more.
   isItemFault: (error: unknown) =>
     error instanceof SplitSlotError || (error instanceof Error && error.name === 'ReplyError'),
 }
-/** The keys of one command lie in one slot. Slots wait for each other only where nodes are many times slower than usual. */
+/** All keys of a command are in one slot. With so many commands in flight, slots rarely wait for each other. */
 const OF_A_CLUSTER = { inFlight: 256, groupOf: ({ keys: [first = ''] }: ScriptCall) => keySlot(first) }
 
-function theOnly(client: Redis): Pick<ClusterRoutes, 'run' | 'masters'> {
+function singleNode(client: Redis): Pick<ClusterRoutes, 'run' | 'masters'> {
   return { run: (_, _calls, command) => command(client), masters: async () => [client] }
 }
 
-/** Whom the connection is to: with sentinels its options do not tell. */
+/** The address of the peer; with sentinels the options of the connection do not have it. */
 function addressOf({ stream }: Redis): string {
   return `${stream.remoteAddress}:${stream.remotePort}`
 }
@@ -241,7 +239,7 @@ type SendScript = (
   ...keysAndArgs: (string | number | Buffer)[]
 ) => Promise<unknown>
 
-/** ioredis has these at run time, its types name them only without the suffix. (`callBuffer` breaks under auto-pipelining.) */
+/** ioredis has these methods at run time, but not in its types. (`callBuffer` does not work with auto-pipelining.) */
 interface BufferScripts {
   evalshaBuffer: SendScript
   evalBuffer: SendScript
@@ -261,14 +259,14 @@ function isReply(error: unknown, code: string): boolean {
   return error instanceof Error && error.message.startsWith(code)
 }
 
-/** Replies that say that Redis did not run the command. */
+/** Errors that mean that Redis did not run the command. */
 const REFUSED = [
   'OOM',
   'READONLY',
   'LOADING',
   'MASTERDOWN',
   'CLUSTERDOWN',
-  // The nodes of a cluster do not agree yet where a slot is.
+  // The nodes of a cluster do not yet agree on the node of a slot.
   'MOVED',
   'ASK',
   'TRYAGAIN',
@@ -285,11 +283,11 @@ function asStoreError(error: unknown): unknown {
     return error
   if (error instanceof NoNodeError) return storeUnavailable(error, 'none')
   if (error.name === 'ReplyError') error.message = refusalText(error.message)
-  // Of a command inside a script, which may have done a part before.
+  // An error of a command inside a script, which may have written before.
   const isInside =
     isReply(error, 'ERR') && (LACKS_RIGHT.test(error.message) || LACKS_COMMAND.test(error.message))
   if (isInside) return storeUnavailable(error, 'unknown')
-  // A script that Redis itself could not compile or run is a defect of ours, not an outage.
+  // Any other error of a script is a defect and not an outage.
   if (error.name === 'ReplyError' && !REFUSED.some((code) => isReply(error, code))) return error
   return storeUnavailable(error, error.name === 'ReplyError' ? 'none' : 'unknown')
 }

@@ -1,12 +1,12 @@
--- rehearse: what the scripts of an order and of its limits do, on a name of its own: for readiness and "oncekey doctor".
--- It takes everything back.
--- KEYS[1]  a name that nothing else uses
--- returns  'ready'
+-- Runs the commands of the scripts of an order and its limits on a separate key, and deletes it. For readiness and
+-- "oncekey doctor".
+-- KEYS[1]  a key that nothing else uses
+-- Returns  'ready'
 return function(KEYS, ARGV)
   local key, now = KEYS[1], now_ms()
-  -- Left by one that was refused in the middle.
+  -- A rehearsal that failed in the middle has left the key.
   if redis.call('TYPE', key).ok ~= 'none' then redis.call('DEL', key) end
-  -- The first write: after another one Redis no longer refuses it for want of memory.
+  -- HSET first: Redis refuses only the first write of a script when it is out of memory.
   redis.call('HSET', key, 'now', now)
   redis.call('HSETNX', key, 'since', now)
   redis.call('HMGET', key, 'now', 'since')

@@ -3,12 +3,12 @@ import type { RedisConnection } from './redis.ts'
 import { loadScript } from './redis-script.ts'
 
 const REHEARSE = loadScript(new URL('./rehearse.lua', import.meta.url))
-/** One in each eighth of the slots of a cluster, of which one node alone serves a part. */
+/** One hash tag in each eighth of the slots, because each node of a cluster serves only a part of them. */
 const TAGS = ['rd', 'r1', 'ra', 'r0', 'rb', 'r3', 'rc', 'r2']
 
 /**
- * Writes what an order writes (`orders`), or only what a key writes, and takes it back; resolves if that would have been
- * committed. Rejects as `run` does. It is an INSERT, since poolers tell by the first word whether a statement writes.
+ * Checks that the database accepts the writes of an order (`orders`), or only those of a key: it writes them and rolls
+ * them back. Rejects like `run`. It is an INSERT, because poolers detect writes by the first word of a statement.
  */
 export async function rehearseDatabase(database: Database, what: 'orders' | 'keys'): Promise<void> {
   await database.run(
@@ -19,7 +19,7 @@ export async function rehearseDatabase(database: Database, what: 'orders' | 'key
   )
 }
 
-/** Does what the scripts of an order do, under names of its own, in every part of a cluster. Rejects as `run` does. */
+/** Runs the commands of the scripts of an order, with separate keys, on the nodes of a cluster. Rejects like `run`. */
 export async function rehearseRedis(redis: RedisConnection, prefix: string): Promise<void> {
   await Promise.all(TAGS.map((tag) => redis.run(REHEARSE, [`${prefix}:ready:{${tag}}`], [])))
 }

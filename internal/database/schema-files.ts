@@ -2,13 +2,13 @@ import { createHash } from 'node:crypto'
 import { existsSync, readdirSync, readFileSync } from 'node:fs'
 import { join } from 'node:path'
 
-/** The name under which `schema_migrations` has the functions. */
+/** The name of the functions in `schema_migrations`. */
 export const FUNCTIONS = 'functions'
 
-/** The row of `schema_migrations` for distributed tables. Programs that do not know it refuse such a database. */
+/** The row of `schema_migrations` for distributed tables. Older programs refuse a database with it. */
 export const DISTRIBUTED = 'distributed_breaking.sql'
 
-/** Brings a database with the migrations of version 0.1 to the state of the files 001 to 006. */
+/** Migrates a database of version 0.1 to the state of the files 001 to 006. */
 export const UPGRADE = '012_from_0_1_breaking.sql'
 
 export interface Functions {
@@ -20,11 +20,11 @@ export interface SchemaFiles {
   /** Names of the numbered files, in order. Each is applied once. */
   numbered: readonly string[]
   text(name: string): string
-  /** Functions and views of `functions/`, and the comments of the numbered files: applied again when one has changed. */
+  /** The functions and views of `functions/` and the comments of the numbered files; applied again when one has changed. */
   functions: Functions
-  /** The same for a database that is distributed: those of `distributed/` take the place of others. */
+  /** The same for a distributed database: the files of `distributed/` replace others. */
   distributedFunctions: Functions
-  /** Of the package whose folder `sql` this is. A program of an older version does not put its functions back. */
+  /** The version of the package of this `sql` folder. An older program does not replace functions of a newer one. */
   version: string
 }
 

@@ -4,7 +4,7 @@ import { Duplex } from 'node:stream'
 import { type ConnectionOptions, connect as connectTls, type SecureVersion } from 'node:tls'
 import { type DatabaseServer, type TlsOptions, whereIs } from './database-url.ts'
 
-/** Length and code of the message that asks for TLS. */
+/** The SSLRequest message: length and code. */
 const SSL_REQUEST = Buffer.from([0, 0, 0, 8, 4, 210, 22, 47])
 const OFFERED = 'S'.charCodeAt(0)
 const READY_FOR_QUERY = 'Z'.charCodeAt(0)
@@ -12,10 +12,10 @@ const IDLE = 'I'.charCodeAt(0)
 const KEEP_ALIVE_MS = 60_000
 
 /**
- * The wire to a server, in place of the driver's own. It encrypts as the URL says, and it watches what the driver does
- * not: every statement of ours is a transaction of its own, so that the server must not be in one when it says that it is
- * ready for the next. A pooler that has opened one (Pgpool-II does, in some of its modes) has committed nothing of what
- * the statement seemed to have done. Then the connection is cut before the driver learns of the statement's success.
+ * The socket to a server, instead of the driver's own. It encrypts as the URL requires, and it checks the transaction
+ * status: each statement is an autocommit statement, so the server must be idle when it is ready for the next query. If a
+ * pooler has opened a transaction (Pgpool-II, in some modes), the statement is not committed. Then the connection is
+ * closed before the driver gets the success of the statement.
  */
 export class ServerSocket extends Duplex {
   readonly #raw: Socket
@@ -23,10 +23,10 @@ export class ServerSocket extends Duplex {
   #wire: Socket | undefined
   #begun: (() => void) | undefined
   #written = false
-  /** The server has said something. */
-  #heard = false
+  /** Whether the server has sent something. */
+  #hasReceived = false
   #failure: { error: Error | undefined } | undefined
-  /** For the messages of the driver. */
+  /** Used in error messages of the driver. */
   readonly host: string
   readonly port: number
 
@@ -47,17 +47,17 @@ export class ServerSocket extends Duplex {
     })
   }
 
-  /** As net.Socket says it: the driver asks before it ends the connection. */
+  /** As in net.Socket; the driver reads it before it ends the connection. */
   get readyState(): 'opening' | 'open' | 'closed' {
     return this.destroyed ? 'closed' : this.#wire === undefined ? 'opening' : 'open'
   }
 
   #negotiate(tls: TlsOptions): void {
     this.#raw.once('data', (response: Buffer) => {
-      // More than the one byte was not encrypted, and may come from a machine in between.
+      // More than one byte means that unencrypted data follows, which may come from an attacker.
       if (response.length === 1 && response[0] === OFFERED) this.#encrypt(tls)
       else if (response.length === 1 && tls.use === 'if offered') this.#begin(this.#raw)
-      else this.#fail(failure('ERR_TLS_NOT_OFFERED', 'the server offers no TLS, which sslmode demands'))
+      else this.#fail(failure('ERR_TLS_NOT_OFFERED', 'the server does not offer TLS, which sslmode requires'))
     })
     this.#raw.write(SSL_REQUEST)
   }
@@ -74,17 +74,17 @@ export class ServerSocket extends Duplex {
   }
 
   /**
-   * postgres.js 3.4.9 reopens a connection that closes before the first byte of the server at once and without end.
-   * HAProxy, a port of Docker or a service of Kubernetes without a server behind it closes like that.
+   * postgres.js 3.4.9 reopens a connection that closes before the first byte of the server immediately and without end.
+   * HAProxy, a Docker port or a Kubernetes service without a server close connections like that.
    */
   #close(): void {
-    this.#fail(this.#heard ? undefined : failure('ECONNREFUSED', UNHEARD))
+    this.#fail(this.#hasReceived ? undefined : failure('ECONNREFUSED', CLOSED_EARLY))
   }
 
   /**
-   * The driver (postgres.js 3.4.9) writes in an immediate. If the stream closes before that, it cancels the immediate and
-   * never makes another one: the connection, and each one that follows in its place, then sends nothing any more. So a
-   * failure before the first write waits for that write, and `_destroy` lets the immediates of this turn run.
+   * postgres.js 3.4.9 writes in a setImmediate callback. If the stream closes before, it cancels the callback and never
+   * schedules another: this connection and its replacements then never send anything. So a failure before the first write
+   * waits for that write, and `_destroy` lets the callbacks of this turn run.
    */
   #fail(error?: Error): void {
     if (this.#written) this.destroy(error)
@@ -94,11 +94,11 @@ export class ServerSocket extends Duplex {
   #begin(wire: Socket): void {
     this.#wire = wire
     wire.on('data', (chunk: Buffer) => {
-      this.#heard = true
+      this.#hasReceived = true
       if (this.#isOpen(chunk)) this.destroy(failure('OPEN_TRANSACTION', OPEN))
       else if (!this.push(chunk)) wire.pause()
     })
-    wire.once('end', () => (this.#heard ? this.push(null) : this.#close()))
+    wire.once('end', () => (this.#hasReceived ? this.push(null) : this.#close()))
     this.#begun?.()
   }
 
@@ -129,9 +129,9 @@ export class ServerSocket extends Duplex {
 
 const OPEN =
   'the connection is in a transaction that a pooler has opened: nothing is committed. ' +
-  'Use a pooler and a mode that docs/engines.md names, or none'
+  'Use no pooler, or a pooler and mode that docs/engines.md lists'
 
-const UNHEARD = 'the connection was closed before the server said anything'
+const CLOSED_EARLY = 'the connection was closed before the server sent anything'
 
 function failure(code: string, message: string): Error {
   return Object.assign(new Error(message), { code })
@@ -153,10 +153,13 @@ function tlsOptions(host: string, { use, verify, ca, cert, key, passphrase, minV
   return options
 }
 
-/** Type and length of a message. */
+/** The bytes of type and length of a message. */
 const HEADER = 5
 
-/** For the chunks of one connection, in their order: whether the server was ready for the next query inside a transaction. */
+/**
+ * Returns a function that gets the chunks of one connection in order, and returns whether the server was ready for the next
+ * query inside a transaction.
+ */
 export function transactionWatch(): (chunk: Buffer) => boolean {
   let skip = 0
   let rest = Buffer.alloc(0)
@@ -166,7 +169,7 @@ export function transactionWatch(): (chunk: Buffer) => boolean {
     let at = skip
     while (bytes.length - at >= HEADER) {
       if (bytes[at] === READY_FOR_QUERY) {
-        // Its status may come in the next chunk.
+        // The status byte comes in the next chunk.
         if (bytes.length - at === HEADER) break
         if (bytes[at + HEADER] !== IDLE) isOpen = true
       }

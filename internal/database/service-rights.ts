@@ -1,8 +1,8 @@
 import type { Database } from './database.ts'
 
 /**
- * The rights that the service and the commands need on each table and view. docs/engines.md has them as GRANTs, and a
- * test compares both with what is needed. SELECT ... FOR UPDATE needs UPDATE.
+ * The rights that the service and the commands need on each table and view. docs/engines.md has them as GRANTs; a test
+ * compares both with the rights that are really needed. SELECT ... FOR UPDATE needs UPDATE.
  */
 export const SERVICE_RIGHTS: readonly { rights: readonly string[]; relations: readonly string[] }[] = [
   { rights: ['SELECT', 'INSERT'], relations: ['orders', 'audit_log', 'events'] },
@@ -22,7 +22,7 @@ export const SERVICE_RIGHTS: readonly { rights: readonly string[]; relations: re
   { rights: ['SELECT'], relations: ['deployment', 'events_shift', 'oncekey_keys', 'schema_migrations'] },
 ]
 
-/** The statements that give the role of this connection what it lacks; none: it lacks nothing. Rejects as `run` does. */
+/** The statements that give the role of this connection its missing rights; empty if none is missing. Rejects like `run`. */
 export async function missingRights(database: Database): Promise<string[]> {
   return [...(await missingGrants(database)), ...(await hiddenRows(database))]
 }
@@ -42,7 +42,7 @@ async function missingGrants(database: Database): Promise<string[]> {
   return rows.map((row) => String(row.statement))
 }
 
-/** Row level security silently hides rows from other roles than the owner, unless a policy lets everything through. */
+/** Row level security silently hides rows from roles other than the owner, unless a policy allows all rows. */
 async function hiddenRows(database: Database): Promise<string[]> {
   const relations = SERVICE_RIGHTS.flatMap((one) => one.relations)
   const rows = await database.run(

@@ -1,21 +1,21 @@
 import { LRUCache } from 'lru-cache'
 import type { Database } from './database.ts'
 
-/** Where the rows of clients are in a database that is distributed by client (Citus). */
+/** The shards of the clients in a database that is distributed by client (Citus). */
 export interface Shards {
   /**
-   * What the rows of one statement have in common, so that one server does all of it: their shard, or their client as long
-   * as its shard is not known. A shard that was split since makes such a statement slower, and not wrong.
+   * The group of a client: rows of one group are on one server, so one statement for them is fast. It is the shard, or the
+   * client while its shard is unknown. If the shard was split since, the statement is slower but still correct.
    */
   groupOf(client: string): unknown
 }
 
-/** Statements at once for each kind of group: those of different shards do not wait for each other. */
+/** The statements in flight of each group commit, so that those of different shards do not wait for each other. */
 const IN_FLIGHT = 3
-/** Clients whose shard is remembered: some 10 MB. */
+/** The clients in the cache: about 10 MB. */
 const MAX_CLIENTS = 100_000
 
-/** Options of groupCommit for items of a client each. Of a database that is not distributed all items are one group. */
+/** The options of groupCommit for items that belong to a client. In a database that is not distributed there is one group. */
 export function groupedByShard<Item>(database: Database, clientOf: (item: Item) => string) {
   const groupOf = (item: Item) => database.shards?.groupOf(clientOf(item))
   return { groupOf, inFlight: database.shards === undefined ? 1 : IN_FLIGHT }
@@ -39,7 +39,7 @@ export function openShards(database: Database): Shards {
       const shard = shards.get(client)
       if (shard !== undefined) return shard
       unknown.add(client)
-      // One that fails is asked for again with the next item.
+      // After a failure the shard is requested again with the next item.
       if (unknown.size === 1) setImmediate(() => void lookUp().catch(() => {}))
       return client
     },

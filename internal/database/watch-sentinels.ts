@@ -3,13 +3,13 @@ import { Redis } from 'ioredis'
 import { parseSentinelUrl } from './redis-client.ts'
 
 const CHANNEL = '+switch-master'
-/** A sentinel that is away: the others tell, too. */
+/** The wait before a lost connection to a sentinel is opened again. */
 const RECONNECT_MS = 1_000
 
 /**
- * Calls `onSwitch` with the `host:port` of the new primary, once for each sentinel. In a planned failover the old primary
- * takes writes, which are lost, for some ten seconds. (The `failoverDetector` of the driver ends the connection for good
- * if it is notified while it looks for the primary.)
+ * Calls `onSwitch` with the `host:port` of the new primary, once for each sentinel. Needed because in a planned failover
+ * the old primary still accepts writes, which are lost, for about ten seconds. (The `failoverDetector` of ioredis is not
+ * used: it ends the connection for good if it is notified while it searches the primary.)
  */
 export function watchSentinels(
   url: string,

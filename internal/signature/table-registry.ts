@@ -1,5 +1,5 @@
+import { coalesce } from '../database/coalesce.ts'
 import type { Database } from '../database/database.ts'
-import { shareNext } from '../database/share-next.ts'
 import { type ClientChange, changesBetween, type StoredClient } from './client-changes.ts'
 import type { ClientRegistry, Secret } from './client-registry.ts'
 import { readClients, type SealedSecret } from './client-table.ts'
@@ -88,7 +88,7 @@ export async function openTableRegistry(options: TableRegistryOptions): Promise<
     if (changes.length > 0) options.onChange?.(changes)
   }
 
-  const refresh = shareNext(async () => {
+  const refresh = coalesce(async () => {
     const read = await readClients(database, version)
     clockOffsetMs = read.databaseMs - now()
     if (read.secrets !== undefined) applyRows(read.secrets)

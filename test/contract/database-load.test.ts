@@ -5,7 +5,7 @@ import { createDatabase } from '../support/servers.ts'
 
 const CONNECTIONS = 2
 
-test('the load counts statements in flight, those that wait for a connection among them', async (t) => {
+test('load() counts statements in flight, including those that wait for a connection', async (t) => {
   const { url, drop } = await createDatabase()
   const database = openDatabase(url, { maxConnections: CONNECTIONS, deadlineMs: 30_000 })
   t.after(async () => {
@@ -36,6 +36,6 @@ test('the clock of the database is in milliseconds', async (t) => {
   })
   const sentMs = Date.now()
   const clockMs = await database.clockMs()
-  // On one machine: the same clock, read in between. It gives fractions, ours does not.
+  // Both use the clock of this machine. The database returns fractions, Date.now() does not.
   assert.ok(clockMs >= sentMs - 1 && clockMs <= Date.now() + 1, `${clockMs} - ${sentMs}`)
 })

@@ -40,16 +40,16 @@ test('a statement that fails after its first rows does not shift the rows of the
   assert.equal(none.length, 0)
 })
 
-test('a server that only reads is an outage in which nothing happened, and is left for one that writes', async () => {
+test('a read-only server is an outage with effect none, and the connection is replaced', async () => {
   await database.run((sql) => sql`CREATE TABLE written (n int)`)
   const write = () => database.run((sql) => sql`INSERT INTO written VALUES (1)`)
-  // As on a connection to what was the primary before a failover.
+  // Like a connection to the former primary after a failover.
   await database.run((sql) => sql`SET default_transaction_read_only = on`)
   await assert.rejects(write(), { code: 'store_unavailable', effect: 'none' })
   await write()
 })
 
-test('a statement that a limit, a timeout or missing rights of the database ended is an outage in which nothing happened', async () => {
+test('a statement that a limit, a timeout or missing rights ended is an outage with effect none', async () => {
   for (const code of ['55P03', '25P04', '54000', '42501', '42P01', '42883', '40001']) {
     const failed = database.run((sql) =>
       sql.unsafe(`DO $$ BEGIN RAISE EXCEPTION 'no' USING ERRCODE = '${code}'; END $$`),
@@ -70,7 +70,7 @@ test('a statement that a limit, a timeout or missing rights of the database ende
   }
 })
 
-test('a database that was away answers on every connection as soon as it is back', async (t) => {
+test('a database that was unreachable responds on every connection as soon as it is back', async (t) => {
   const port = await freePort()
   const url = new URL(created.url)
   const { hostname, port: serverPort } = url
@@ -78,7 +78,7 @@ test('a database that was away answers on every connection as soon as it is back
   const away = openDatabase(url.href, { deadlineMs: 10_000, maxConnections: 4 })
   t.after(() => away.close())
   const ask = async () => {
-    // The driver writes to each connection in the turn in which it is refused.
+    // The driver writes to each connection in the turn in which the connection is refused.
     const asked = Array.from({ length: 4 }, () => away.run((sql) => sql`SELECT 1`))
     return await Promise.allSettled(asked)
   }
@@ -93,11 +93,11 @@ test('a database that was away answers on every connection as soon as it is back
   await once(front.listen(port, '127.0.0.1'), 'listening')
   const startedMs = performance.now()
   for (const { status } of await ask()) assert.equal(status, 'fulfilled')
-  // Without the deadline that an unsent statement would have run into.
+  // Less than the deadline, which a statement that was never sent would reach.
   assert.ok(performance.now() - startedMs < 9_000)
 })
 
-test('a proxy that closes each connection, since its server is away, is not asked hundreds of times a second', async (t) => {
+test('a proxy that closes each connection, because its server is down, does not get hundreds of connections a second', async (t) => {
   const { hostname, port } = new URL(created.url)
   for (const close of ['end', 'destroy', 'resetAndDestroy'] as const) {
     let connections = 0
@@ -117,10 +117,10 @@ test('a proxy that closes each connection, since its server is away, is not aske
     t.after(() => away.close())
     const select = () => away.run((sql) => sql`SELECT 1`)
     for (let n = 0; n < 3; n++) await assert.rejects(select(), { code: 'store_unavailable' }, close)
-    // It rejects long before its deadline, and says why.
+    // It rejects long before its deadline, with the reason.
     if (close === 'end') {
       await assert.rejects(select(), (error: ServiceError) => {
-        assert.match(String(error.cause), /before the server said anything/)
+        assert.match(String(error.cause), /before the server sent anything/)
         return error.effect === 'none'
       })
     }

@@ -121,7 +121,7 @@ describe('a list of a client with many rows reads its page and not the rest', ()
     test(what, async (t) => {
       const { watched, executed, close } = await explained(url, database)
       t.after(close)
-      // More often than PostgreSQL plans a statement anew for its values: its general plan must do as well.
+      // More often than PostgreSQL makes a custom plan: the generic plan must use one partition too.
       for (let n = 0; n < 8; n++) assert.equal(await read(watched), found)
       // A call of a function counts what was read to plan its statements, which are counted by themselves.
       const most = Math.max(...executed.map(({ touched, blocks }) => (touched.length > 0 ? blocks : 0)))

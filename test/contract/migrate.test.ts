@@ -21,7 +21,7 @@ function temporaryDirectory(t: TestContext): string {
   return directory
 }
 
-test('many processes that migrate at once apply every file once', async (t) => {
+test('concurrent migrations apply every file once', async (t) => {
   const { url, drop } = await createDatabase()
   const databases = Array.from({ length: 8 }, () => openDatabase(url))
   t.after(async () => {
@@ -36,7 +36,7 @@ test('many processes that migrate at once apply every file once', async (t) => {
   assert.deepEqual(await pendingMigrations(database, SQL_DIRECTORY), [])
 })
 
-test('beside a table of another program it says what to do, and a schema of its own does it', async (t) => {
+test('a table of another program is an error that says what to do, and a separate schema works', async (t) => {
   const { url, drop } = await createDatabase()
   const shared = openDatabase(url)
   const own = openDatabase(`${url}?search_path=oncekey`)
@@ -47,7 +47,7 @@ test('beside a table of another program it says what to do, and a schema of its 
   await shared.run((sql) => sql.unsafe('CREATE TABLE orders (id int); CREATE SCHEMA oncekey'))
   await assert.rejects(
     migrate(shared, SQL_DIRECTORY),
-    /^Error: migration 002_orders.sql failed: relation "orders" already exists: another program has a table of this name there: give .* search_path=oncekey in DATABASE_URL$/,
+    /^Error: migration 002_orders.sql failed: relation "orders" already exists: another program has a table with this name: use .* search_path=oncekey in DATABASE_URL$/,
   )
   assert.deepEqual((await migrate(own, SQL_DIRECTORY)).sort(), FILES)
   const columns = await shared.run(
@@ -59,7 +59,7 @@ test('beside a table of another program it says what to do, and a schema of its 
   )
 })
 
-test('a file that fails is not applied in part, and the files before it stay', async (t) => {
+test('a failed file is rolled back, and the files before it stay applied', async (t) => {
   const { database } = await emptyDatabase(t)
   const directory = temporaryDirectory(t)
   writeFileSync(join(directory, '001_good.sql'), 'CREATE TABLE good (n int);')
@@ -72,7 +72,7 @@ test('a file that fails is not applied in part, and the files before it stay', a
   assert.deepEqual(await pendingMigrations(database, directory), ['002_bad.sql'])
 })
 
-test('a database that a newer version has migrated is fine, unless a migration breaks this version', async (t) => {
+test('a database that a newer version has migrated is accepted, unless a migration breaks this version', async (t) => {
   const { database } = await emptyDatabase(t)
   const directory = temporaryDirectory(t)
   const [newer, breaking] = ['002_more.sql', '003_less_breaking.sql']
@@ -93,7 +93,7 @@ test('a database that a newer version has migrated is fine, unless a migration b
   assert.deepEqual(await migrate(database, directory), ['004_own.sql'], 'the version that knows it goes on')
 })
 
-/** A package of its own: `version`, one table, and a function that returns `result`. */
+/** A package with `version`, one table, and a function that returns `result`. */
 function writePackage(root: string, version: string, result: number, comment: string): string {
   const directory = join(root, 'sql')
   mkdirSync(join(directory, 'functions'), { recursive: true })
@@ -139,7 +139,7 @@ test('functions and comments are applied again when their text changes, but not 
   assert.deepEqual(await state(), [2, 'two'])
 })
 
-test('a server without Citus is refused by migrate --distribute in one sentence, and nothing has changed', async (t) => {
+test('migrate --distribute refuses a server without Citus and changes nothing', async (t) => {
   const { database } = await migratedDatabase(t)
   await assert.rejects(
     distributeByClient(database, SQL_DIRECTORY),
@@ -149,7 +149,7 @@ test('a server without Citus is refused by migrate --distribute in one sentence,
   assert.equal(database.shards, undefined)
 })
 
-/** Columns whose name says all. */
+/** Columns that need no comment. */
 const OBVIOUS =
   /\.(client|id|one|version|created_at|item|user_id|description|key|body|status|response_(status|body)|checksum)$|_at$/
 

@@ -30,7 +30,7 @@ const FINGERPRINT = 'a'.repeat(64)
 const { database, url, close } = await openMigrated('server')
 after(close)
 
-test('every unique key has the client first', async () => {
+test('every unique key starts with the client', async () => {
   const rows = await database.run(
     (sql) => sql`
       SELECT indexrelid::regclass::text AS name, attname FROM pg_index
@@ -41,7 +41,7 @@ test('every unique key has the client first', async () => {
   for (const { name, attname } of rows) assert.equal(attname, 'client', `${name}`)
 })
 
-test('migrate --partition splits the tables, and what was in them is the same as before', async () => {
+test('migrate --partition splits the tables and keeps their rows', async () => {
   const clients = Array.from({ length: 12 }, (_, n) => `client-${n}`)
   for (const client of clients) await use(database, client)
   const before = await contents()
@@ -61,16 +61,16 @@ test('migrate --partition splits the tables, and what was in them is the same as
   const wrong = await oncekey(['migrate', '--partition', '1'], { DATABASE_URL: url })
   assert.equal(wrong.code, 1)
   assert.match(wrong.stderr, /--partition must be a whole number from 2 to 1024/)
-  // The chains go on where they were, and hold.
+  // The audit chains continue and are valid.
   for (const client of clients) await use(database, client)
   const audit = await oncekey(['audit', 'verify'], { DATABASE_URL: url })
   assert.equal(audit.code, 0, audit.stdout + audit.stderr)
 })
 
-test('whatever a request does touches one partition of each table', async (t) => {
+test('every statement of a request uses one partition of each table', async (t) => {
   const { watched, executed, close } = await explained(url, database)
   t.after(close)
-  // More often than PostgreSQL plans a statement anew for its values: its general plan must do as well.
+  // More often than PostgreSQL makes a custom plan: the generic plan must use one partition too.
   for (let ref = 0; ref < 8; ref++) await use(watched, 'acme')
   const parts = executed.map((one) => ({ ...one, touched: partitionsOf(one) }))
   for (const { query, touched } of parts) {
@@ -131,7 +131,7 @@ async function contents(): Promise<unknown[]> {
   )
 }
 
-/** Constraints, indexes, triggers, privileges, functions and views, as the catalogue words them. */
+/** Constraints, indexes, triggers, privileges, functions and views, from the catalogue. */
 async function definitions(): Promise<string[]> {
   const rows = await database.run(
     (sql) => sql`
@@ -154,7 +154,7 @@ function partitionsOf({ touched }: Executed): string[] {
   return touched.filter((name) => /_p\d+$/.test(name))
 }
 
-/** What requests do, for one client: every verb of the stores, each way it can go. */
+/** The statements of requests of one client: every verb of the stores, with every outcome. */
 async function use(on: Database, client: string): Promise<void> {
   const keys = postgresStore(on, { ttlMs: DAY_MS })
   const id = { client, scope: 'POST /orders', key: randomUUID() }

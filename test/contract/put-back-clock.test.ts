@@ -18,7 +18,7 @@ const LEASE_MS = 1_000
 const HOUR_MS = 3_600_000
 const token = () => randomBytes(16).toString('hex')
 
-/** The holder is gone: what is said of the time comes from a clock that was an hour ahead of the one of now. */
+/** The holder has ended. Its times are from a clock that was an hour ahead of the current one. */
 async function isFreeAfterItsLease(store: IdempotencyStore, putBack: (id: KeyId) => Promise<unknown>) {
   const id = { client: 'acme', scope: 'POST /orders', key: randomUUID() }
   const mine = token()
@@ -42,7 +42,7 @@ async function isFreeAfterItsLease(store: IdempotencyStore, putBack: (id: KeyId)
   assert.equal((await store.claim(other, FINGERPRINT, token(), LEASE_MS)).outcome, 'in_progress')
 }
 
-test('Redis: a lease of a clock that was put back ends after its length', async (t) => {
+test('Redis: after the clock is set back, a lease still ends after its length', async (t) => {
   const redis = await connected(connectRedis(redisUrl))
   t.after(() => redis.close())
   const prefix = `put-back-${randomUUID()}`
@@ -51,7 +51,7 @@ test('Redis: a lease of a clock that was put back ends after its length', async 
   )
 })
 
-test('PostgreSQL: a lease of a clock that was put back ends after its length', async (t) => {
+test('PostgreSQL: after the clock is set back, a lease still ends after its length', async (t) => {
   const { database } = await migratedDatabase(t)
   await isFreeAfterItsLease(postgresStore(database, { ttlMs: 60_000 }), ({ key }) =>
     database.run(

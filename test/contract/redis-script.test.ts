@@ -22,14 +22,14 @@ function scriptOf(lua: string) {
   return loadScript(pathToFileURL(file))
 }
 
-/** How many scripts have been asked for. */
+/** The number of script commands so far. */
 async function commands(): Promise<number> {
   return Number(/cmdstat_evalsha:calls=(\d+)/.exec(await raw.info('commandstats'))?.[1])
 }
 
 const key = () => `oncekey-test:${randomBytes(6).toString('hex')}`
 
-test('calls at the same time share a command, each with its own keys, arguments and response', async () => {
+test('concurrent calls share a command, each with its own keys, arguments and response', async () => {
   const script = scriptOf(`return {#KEYS, #ARGV, KEYS[1] or '', bytes(ARGV[#ARGV] or '')}`)
   const binary = Buffer.from([0, 255, 10, 13])
   await redis.run(script, [], [])
@@ -49,7 +49,7 @@ test('calls at the same time share a command, each with its own keys, arguments 
   ])
 })
 
-test('a call whose key holds something else fails alone', async () => {
+test('a call whose key holds a value of another type fails alone', async () => {
   const push = scriptOf(`return redis.call('RPUSH', KEYS[1], ARGV[1])`)
   const set = scriptOf(`redis.call('SET', KEYS[1], 'text', 'EX', 60) return 'ok'`)
   const [wrong, right] = [key(), key()]
@@ -63,7 +63,7 @@ test('a call whose key holds something else fails alone', async () => {
   assert.deepEqual(pushed, { status: 'fulfilled', value: 1 })
 })
 
-test('a reply to another command is not taken for its own: refused, and the connection is replaced', async (t) => {
+test('the reply of another command is refused, and the connection is replaced', async (t) => {
   const wire = await new FaultProxy({
     target: { host: '127.0.0.1', port: Number(new URL(server.url).port) },
   }).start()

@@ -28,7 +28,7 @@ before(() => {
 })
 after(() => rmSync(root, { recursive: true, force: true }))
 
-test('what was committed is there when the database is opened again', async () => {
+test('committed rows exist after the database is opened again', async () => {
   const directory = join(root, 'a path with spaces', 'ünd umlauts')
   const progress: string[] = []
   const first = await openEmbedded(directory, { onProgress: (text) => void progress.push(text) })
@@ -45,14 +45,14 @@ test('what was committed is there when the database is opened again', async () =
   assert.deepEqual(readdirSync(directory), ['postgres'], 'only the database is left, no lock')
 })
 
-/** A data directory with a database in it. Copied: creating one takes seconds. */
+/** A data directory with a database. Copied, because creating one takes seconds. */
 function created(name: string): string {
   const directory = join(root, name)
   cpSync(join(root, 'a path with spaces', 'ünd umlauts'), directory, { recursive: true })
   return directory
 }
 
-test('a second opening of a directory in use is refused, naming its owner', async () => {
+test('opening a directory in use is refused with the name of its owner', async () => {
   const directory = created('in use')
   const database = await openEmbedded(directory)
   await assert.rejects(
@@ -75,26 +75,26 @@ test('a damaged directory gives an error that says what to do, and is not replac
   assert.deepEqual(readdirSync(directory), ['postgres'], 'no lock is left')
 })
 
-test('a directory of another version, or of something else, is refused', async () => {
+test('a directory of another version, or without a database, is refused', async () => {
   const directory = join(root, 'other')
   mkdirSync(join(directory, 'postgres'), { recursive: true })
   await assert.rejects(openEmbedded(directory), /it has no PG_VERSION/)
   writeFileSync(join(directory, 'postgres', 'PG_VERSION'), '15\n')
-  await assert.rejects(openEmbedded(directory), /it is of PostgreSQL 15, this is 18/)
+  await assert.rejects(openEmbedded(directory), /it is of PostgreSQL 15, but this version needs 18/)
 })
 
-test('a database that could not be created in time says so, and the next start makes it', async () => {
+test('a database that could not be created in time is an error, and the next start creates it', async () => {
   const directory = join(root, 'not in time')
   await assert.rejects(
     openEmbedded(directory, { createDeadlineMs: 1 }),
-    /cannot be created: it did not open within 0\.001 s\. Nothing is lost, it was empty: start again when/,
+    /cannot be created: it did not open within 0\.001 s\. No data is lost: start again when/,
   )
   const database = await openEmbedded(directory)
   await database.ping()
   await database.close()
 })
 
-test('the write-ahead log is kept small while the database is open', async () => {
+test('the write-ahead log stays small while the database is open', async () => {
   const database = await openEmbedded(created('log'), {
     upkeep: { everyMs: 10, maxWalBytes: 1_048_576, maxDeadRows: 1_000_000 },
   })
@@ -110,7 +110,7 @@ test('the write-ahead log is kept small while the database is open', async () =>
   await database.close()
 })
 
-test('space of rows that are gone is used again, and statistics are made, as by autovacuum', async () => {
+test('the space of deleted rows is reused and statistics are collected, as by autovacuum', async () => {
   const upkeep = { everyMs: 10, maxWalBytes: 1_073_741_824, maxDeadRows: 1_000 }
   const database = await openEmbedded(created('vacuum'), { upkeep })
   await database.run((sql) => sql`CREATE TABLE "Odd name" (n integer, text text)`)
@@ -141,7 +141,7 @@ test('space of rows that are gone is used again, and statistics are made, as by 
   await database.close()
 })
 
-test('a new database takes no initdb, and only its owner can read it, whatever the umask', async (t) => {
+test('a new database needs no initdb, and only its owner can read it, with any umask', async (t) => {
   const umask = process.umask(0)
   t.after(() => process.umask(umask))
   const directory = join(root, 'new')
@@ -155,13 +155,13 @@ test('a new database takes no initdb, and only its owner can read it, whatever t
   }
 })
 
-test('a creation that was cut off by kill -9 is begun again', async (t) => {
+test('a creation that was ended by kill -9 is started again', async (t) => {
   const directory = join(root, 'cut off')
   const module = new URL('../../internal/database/embedded.ts', import.meta.url).href
   const script = `import(${JSON.stringify(module)}).then((m) => m.openEmbedded(${JSON.stringify(directory)}))`
   const child = spawn(process.execPath, ['--import', 'tsx', '-e', script], { stdio: 'inherit' })
   t.after(() => child.kill('SIGKILL'))
-  // As soon as the first directories are there, before their files are.
+  // As soon as the first directories exist, before their files.
   while (!readdirIfThere(directory).includes('base')) await sleep(5)
   child.kill('SIGKILL')
   await once(child, 'exit')
@@ -170,7 +170,7 @@ test('a creation that was cut off by kill -9 is begun again', async (t) => {
   await database.close()
 })
 
-/** The names two levels down, of a directory that is just coming to be. */
+/** The names two levels down, in a directory that is being created. */
 function readdirIfThere(directory: string): string[] {
   try {
     return readdirSync(directory).flatMap((name) =>
@@ -181,7 +181,7 @@ function readdirIfThere(directory: string): string[] {
   }
 }
 
-test('the lock of a process that died is taken over at once', async () => {
+test('the lock of a dead process is taken over at once', async () => {
   const directory = join(root, 'dead owner')
   const child = spawn(process.execPath, ['-e', 'setTimeout(() => {}, 60_000)'])
   await once(child, 'spawn')
@@ -195,7 +195,7 @@ test('the lock of a process that died is taken over at once', async () => {
   lockDirectory(directory).release()
 })
 
-test('a process that got the number of the dead owner is not taken for it', () => {
+test('a process with the reused pid of the dead owner does not count as the owner', () => {
   const directory = join(root, 'number reused')
   mkdirSync(directory)
   writeFileSync(join(directory, 'lock'), JSON.stringify({ pid: process.pid, host: hostname(), started: '1' }))
@@ -209,17 +209,17 @@ test('a lock from another host holds while it is refreshed', () => {
   assert.throws(() => lockDirectory(directory), /in use by process 1 on elsewhere/)
 })
 
-test('a lock file that is not ours is not removed', () => {
+test('a lock file of another program is not removed', () => {
   const directory = join(root, 'foreign lock')
   mkdirSync(directory)
   for (const text of ['{}', 'none of your business']) {
     writeFileSync(join(directory, 'lock'), text)
-    assert.throws(() => lockDirectory(directory), /is not a lock of ours/)
+    assert.throws(() => lockDirectory(directory), /is not a lock of oncekey/)
     assert.ok(existsSync(join(directory, 'lock')))
   }
 })
 
-test('a data directory that cannot be made is named, with its setting', () => {
+test('the error of a data directory that cannot be created has its path and setting', () => {
   const file = join(root, 'a file')
   writeFileSync(file, '')
   for (const directory of [file, join(file, 'data'), '/proc/oncekey/data']) {
@@ -228,7 +228,7 @@ test('a data directory that cannot be made is named, with its setting', () => {
   }
 })
 
-test('a lock that a power cut has left without content is taken over after a while', () => {
+test('an empty lock, as after a power failure, is taken over after a while', () => {
   const directory = join(root, 'empty lock')
   mkdirSync(directory)
   const lock = join(directory, 'lock')
@@ -240,7 +240,7 @@ test('a lock that a power cut has left without content is taken over after a whi
   }
 })
 
-test('a statement of some seconds is waited for: the database is in this process and not away', async () => {
+test('a statement of some seconds does not miss the deadline of the embedded database', async () => {
   const database = await openEmbedded(created('slow'))
   const [row] = await database.run((sql) => sql`SELECT 1 AS n FROM pg_sleep(3)`)
   assert.equal(row?.n, 1)

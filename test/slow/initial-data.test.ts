@@ -10,7 +10,7 @@ import { ROOT } from '../support/installed-package.ts'
 
 const FAST = { params: { [constants.BROTLI_PARAM_QUALITY]: 1 } }
 
-test('the files of another PGlite that this one does not open are replaced by new ones', async (t) => {
+test('initial files that this version of PGlite cannot open are created again', async (t) => {
   const root = mkdtempSync(join(tmpdir(), 'oncekey-initial-data-'))
   t.after(() => rmSync(root, { recursive: true }))
   cpSync(join(ROOT, 'dist'), join(root, 'dist'), { recursive: true })

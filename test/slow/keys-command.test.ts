@@ -248,7 +248,7 @@ test('the embedded database is read while no service runs on it, and says why no
   assert.equal(locked.code, 1)
   assert.match(
     locked.stderr,
-    /^oncekey keys: the data directory .* is in use by process \d+.*: stop that one/,
+    /^oncekey keys: the data directory .* is in use by process \d+.*: stop that process/,
   )
   assert.doesNotMatch(locked.stderr, /CLIENTS_FILE/)
   await service.stop()

@@ -32,7 +32,7 @@ const OPERATOR = forWhat(/oncekey keys/)
 const SIDECAR_CONSOLE = forWhat(/console of the sidecar/)
 const CLUSTER = forWhat(/Cluster/)
 
-/** The user of the document with these rules besides. */
+/** The user of the document with further rules. */
 async function setUser({ url }: { url: string }, ...more: string[]): Promise<void> {
   await onRedis(url, 'ACL', 'SETUSER', user, 'reset', 'on', `>${PASSWORD}`, ...rules, ...more)
 }
@@ -41,7 +41,7 @@ function as(url: string): string {
   return url.replaceAll('redis://', `redis://${user}:${PASSWORD}@`)
 }
 
-/** What Redis has refused the user, as ACL LOG has it. */
+/** The entries of the user in ACL LOG. */
 async function refused({ url }: ThrowawayServer): Promise<string[]> {
   const log = await onRedis(url, 'ACL', 'LOG')
   return Array.isArray(log) ? log.map((one: unknown) => JSON.stringify(one)) : []
@@ -96,7 +96,7 @@ test('the console of the sidecar has the rights that it needs', async (t) => {
   }
 })
 
-test('with sentinels the user needs no more', async (t) => {
+test('with sentinels the user needs no further rights', async (t) => {
   const sentinels = await startSentinels()
   t.after(() => sentinels.stop())
   for (const server of [sentinels.primary, sentinels.replica]) await setUser(server)
@@ -107,10 +107,10 @@ test('with sentinels the user needs no more', async (t) => {
   assert.deepEqual(await refused(sentinels.primary), [])
 })
 
-/** PING and INFO are for the start: without them the version is not checked, and the service waits a second. */
+/** Only the start needs PING and INFO: without them the version is not checked, and the service waits a second. */
 const COMMANDS = rules.flatMap((rule) => (/^\+(?!ping|info)/.test(rule) ? [rule.slice(1)] : []))
 
-test('without any one of these commands an order could not be placed, which is an outage and never a defect', async (t) => {
+test('without any one of these commands the rehearsal fails with an outage, not with a defect', async (t) => {
   const server = await startRedis()
   t.after(() => server.stop())
   await setUser(server)
@@ -119,12 +119,12 @@ test('without any one of these commands an order could not be placed, which is a
   await rehearseRedis(connection, 'oncekey:test')
   assert.ok(COMMANDS.length > 15)
   for (const command of COMMANDS) {
-    // EVALSHA is followed by EVAL only where Redis does not have the script.
+    // EVAL follows EVALSHA only if Redis does not have the script.
     if (command === 'eval') await onRedis(server.url, 'SCRIPT', 'FLUSH')
     await setUser(server, `-${command}`)
     await assert.rejects(rehearseRedis(connection, 'oncekey:test'), isOutage, `${command} is not needed`)
     await setUser(server)
-    // What a refused one left behind does not keep the next from being ready.
+    // The key that a failed rehearsal left does not make the next one fail.
     await rehearseRedis(connection, 'oncekey:test')
   }
   await setUser(server, 'resetkeys', '~other:*')
@@ -135,7 +135,7 @@ function isOutage(error: unknown): boolean {
   return error instanceof ServiceError && error.code === 'store_unavailable'
 }
 
-test('a service with this user places orders; with a right less they get 503, and none gets 500', async (t) => {
+test('a service with this user places orders; with one right less they get 503, and never 500', async (t) => {
   const server = await startRedis()
   const database = await createDatabase()
   await setUser(server, '+config|get')

@@ -49,7 +49,7 @@ const server = await startPostgres(['fsync = on'])
 after(() => server.stop())
 const documented = documentedRights()
 
-/** Runs statements as they stand in the document. */
+/** Runs the statements of the document. */
 function psql(url: string, statements: string): void {
   const file = join(temporaryDirectory(), 'statements.sql')
   writeFileSync(file, statements)
@@ -81,7 +81,7 @@ paymentStoreContract('payments with the rights of docs/engines.md', async () => 
   return paymentsIn(database, () => database.close())
 })
 
-test('the document grants what the service says that it needs, and no more', () => {
+test('the document grants exactly SERVICE_RIGHTS', () => {
   const granted = [...documented.owner.matchAll(/^GRANT (.*) ON (.*) TO oncekey_service;$/gm)]
   assert.deepEqual(
     granted.map(([, rights = '', relations = '']) => ({
@@ -102,7 +102,7 @@ const SEALING = webhookSealing({
 })
 const FINGERPRINT = 'a'.repeat(64)
 
-/** Everything that the service and its commands do with the database, each by itself. */
+/** Every action of the service and its commands on the database, each as one step. */
 function everything(database: Database): Record<string, () => Promise<unknown>> {
   const orders = orderStore(database, { recordsOf: 'POST /orders' })
   const payments = paymentStore(database, { settleMs: SETTLE_MS })
@@ -170,7 +170,7 @@ function everything(database: Database): Record<string, () => Promise<unknown>> 
   }
 }
 
-/** The names of what was refused for want of a right; rejects where something else went wrong. */
+/** The names of the steps that fail because of a missing right; rejects for any other error. */
 async function refused(database: Database): Promise<string[]> {
   const names: string[] = []
   for (const [name, run] of Object.entries(everything(database))) {
@@ -178,7 +178,7 @@ async function refused(database: Database): Promise<string[]> {
       await run()
     } catch (error) {
       const isRefused = error instanceof ServiceError && codeOf(error.cause) === '42501'
-      // What comes after a step that was refused may miss it.
+      // Steps after a refused step may need its result.
       if (!isRefused && names.length === 0) throw error
       if (isRefused) names.push(name)
     }
@@ -186,7 +186,7 @@ async function refused(database: Database): Promise<string[]> {
   return names
 }
 
-test('without any one of these rights something is refused, and the missing GRANT is named', async (t) => {
+test('without any one of these rights a step is refused, and the missing GRANT is named', async (t) => {
   const owner = openDatabase(as('oncekey_owner'))
   const database = openDatabase(url)
   t.after(() => Promise.all([owner.close(), database.close()]))
@@ -205,7 +205,7 @@ test('without any one of these rights something is refused, and the missing GRAN
   }
 })
 
-test('doctor names the GRANTs that are missing, and the service warns of them', async (t) => {
+test('doctor names the missing GRANTs, and the service warns of them', async (t) => {
   const owner = openDatabase(as('oncekey_owner'))
   await owner.run((sql) => sql.unsafe('REVOKE ALL ON payments, nodes FROM oncekey_service'))
   const settings = { DATABASE_URL: url, SECRETS_KEY: KEY.text }
@@ -261,7 +261,7 @@ test('doctor names the tables whose rows row level security hides, and the servi
     assert.deepEqual(await missingRights(database), missing)
     await run(missing.join(';'))
   }
-  // Of partners without their rows the service would know none.
+  // Without their rows the service would know no clients.
   await run('ALTER TABLE clients ENABLE ROW LEVEL SECURITY')
   const statements = ['ALTER TABLE clients DISABLE ROW LEVEL SECURITY']
   const settings = { DATABASE_URL: url, SECRETS_KEY: KEY.text }
@@ -278,7 +278,7 @@ test('doctor names the tables whose rows row level security hides, and the servi
   )
 })
 
-test('a database that is split into partitions keeps the rights', async (t) => {
+test('a partitioned database keeps the rights', async (t) => {
   const owner = openDatabase(as('oncekey_owner'))
   const database = openDatabase(url)
   t.after(() => Promise.all([owner.close(), database.close()]))

@@ -7,13 +7,13 @@ import { createDatabase } from '../support/servers.ts'
 import { startService } from '../support/service.ts'
 import { until } from '../support/until.ts'
 
-/** Those that waited when the first deadline was missed, and those of the pool that took their place. */
+/** The connections that waited at the first missed deadline, plus those of the pool that replaced them. */
 const MOST_CONNECTIONS = 13
-/** Of orders, each from a caller of its own: enough for many missed deadlines, if each were waited for. */
+/** Orders of as many clients: enough for many missed deadlines, if each waited for its own. */
 const REFUSED = 60
 const RESPONSE_MS = 6_000
 
-test('while a table is locked orders are refused soon, and the service does not use up the connections of the server', async (t) => {
+test('while a table is locked orders are refused soon, and the service does not occupy all connections of the server', async (t) => {
   const database = await createDatabase()
   const service = await startService({ DATABASE_URL: database.url, RATE_LIMITS: 'none' })
   const control = postgres(database.url, { max: 1, onnotice: () => {} })

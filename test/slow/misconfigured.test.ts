@@ -37,7 +37,7 @@ async function migrated(): Promise<TestDatabase & { name: string }> {
   return { url, drop, name: new URL(url).pathname.slice(1) }
 }
 
-/** A database with `setting`, as ALTER DATABASE leaves it. */
+/** A database with `setting`, set by ALTER DATABASE. */
 async function altered(setting: string): Promise<Settings> {
   const { url, name } = await migrated()
   await query(url, (sql) => sql.unsafe(`ALTER DATABASE ${name} SET ${setting}`))
@@ -65,7 +65,7 @@ async function ownRedis(t: TestContext, ...settings: string[]): Promise<Settings
   return { REDIS_URL: server.url }
 }
 
-/** What is planted, and what doctor has to say: the cause and what to do. */
+/** Each misconfiguration, and the expected finding of doctor: the cause and what to do. */
 const PLANTED: readonly (readonly [string, (t: TestContext) => Promise<Settings>, RegExp])[] = [
   [
     'a role that may not write orders',
@@ -84,7 +84,7 @@ const PLANTED: readonly (readonly [string, (t: TestContext) => Promise<Settings>
       t.after(() => server.stop())
       return { DATABASE_URL: server.url }
     },
-    /database: it has fsync = off: a crash loses orders that were acknowledged; run ALTER SYSTEM RESET fsync and/,
+    /database: it has fsync = off: a crash can lose acknowledged orders; run ALTER SYSTEM RESET fsync and/,
   ],
   [
     'an isolation that hides commits',
@@ -92,14 +92,14 @@ const PLANTED: readonly (readonly [string, (t: TestContext) => Promise<Settings>
     /default_transaction_isolation = serializable, .*RESET default_transaction_isolation/,
   ],
   [
-    'a database that only reads',
+    'a read-only database',
     () => altered('default_transaction_read_only = on'),
-    /it has default_transaction_read_only = on, so that it takes no writes: run ALTER DATABASE/,
+    /it has default_transaction_read_only = on, so it accepts no writes: run ALTER DATABASE/,
   ],
   [
     'triggers that do not fire',
     () => altered("session_replication_role = 'replica'"),
-    /session_replication_role = replica, under which triggers do not fire/,
+    /session_replication_role = replica, in which triggers do not fire/,
   ],
   [
     'a standby',
@@ -108,7 +108,7 @@ const PLANTED: readonly (readonly [string, (t: TestContext) => Promise<Settings>
       t.after(() => standby.stop())
       return { DATABASE_URL: standby.url }
     },
-    /database: it is a standby, which takes no writes: name the primary/,
+    /database: it is a standby, which accepts no writes: name the primary/,
   ],
   [
     'an encoding that lacks characters',
@@ -123,7 +123,7 @@ const PLANTED: readonly (readonly [string, (t: TestContext) => Promise<Settings>
   [
     'a PostgreSQL that is too old',
     async (t) => ({ DATABASE_URL: await asPostgres13(t, (await migrated()).url) }),
-    /it is PostgreSQL 13\..*: 14 or newer is needed/,
+    /it is PostgreSQL 13\..*: 14 or newer is required/,
   ],
   [
     'a pooler that does not commit',
@@ -136,7 +136,7 @@ const PLANTED: readonly (readonly [string, (t: TestContext) => Promise<Settings>
     /orders: cannot be placed: the connection is in a transaction that a pooler has opened.*docs\/engines\.md/,
   ],
   [
-    'migrations that are missing',
+    'missing migrations',
     async () => ({ DATABASE_URL: (await createDatabase(postgres.url)).url }),
     /migrations: 001_deployment\.sql, .*not applied: run oncekey migrate/,
   ],
@@ -153,7 +153,7 @@ const PLANTED: readonly (readonly [string, (t: TestContext) => Promise<Settings>
   [
     'TLS that is not there',
     async () => ({ DATABASE_URL: `${(await migrated()).url}?sslmode=verify-full` }),
-    /the server offers no TLS, which sslmode demands: switch ssl on/,
+    /the server does not offer TLS, which sslmode requires: enable ssl/,
   ],
   [
     'a Redis that evicts',
@@ -172,7 +172,7 @@ const PLANTED: readonly (readonly [string, (t: TestContext) => Promise<Settings>
       replica.disconnect()
       return settings
     },
-    /redis scripts: .*READONLY.*: it is a replica, which takes no writes: name the primary/,
+    /redis scripts: .*READONLY.*: it is a replica, which accepts no writes: name the primary/,
   ],
   [
     'one node of a cluster',
@@ -194,14 +194,14 @@ const PLANTED: readonly (readonly [string, (t: TestContext) => Promise<Settings>
     /redis scripts: .*it may not use the command eval, the command evalsha/,
   ],
   [
-    'a Redis user of other names',
+    'a Redis user for other keys',
     () => withUser(['~other:*', '+@all']),
     /redis scripts: .*it may not use the names oncekey:\*/,
   ],
   [
     'a Redis that is too old',
     async (t) => ({ REDIS_URL: await asRedis60(t, redis.url) }),
-    /redis: \w+ 6\.0\.\S+, Redis 6\.2 or newer is needed/,
+    /redis: \w+ 6\.0\.\S+, Redis 6\.2 or newer is required/,
   ],
   [
     'a Redis with no memory left',
@@ -210,7 +210,7 @@ const PLANTED: readonly (readonly [string, (t: TestContext) => Promise<Settings>
   ],
 ]
 
-test(`the doctor finds each of ${PLANTED.length} misconfigurations, and says what to do`, async (t) => {
+test(`the doctor finds each of ${PLANTED.length} misconfigurations and says what to do`, async (t) => {
   for (const [name, buildMutant, expected] of PLANTED) {
     await t.test(name, async (one) => {
       const { code, stdout } = await oncekey(['doctor'], await buildMutant(one))
@@ -234,7 +234,7 @@ test('a service is not ready while its database or its Redis would refuse an ord
   await until('it is ready', async () => (await readiness()) === 'ready\n')
   await control.replicaof('127.0.0.1', 1)
   await until('the replica is seen', async () =>
-    (await readiness()).includes('Not ready: redis takes no writes: it is a replica.'),
+    (await readiness()).includes('Not ready: redis accepts no writes: it is a replica.'),
   )
   await control.replicaof('NO', 'ONE')
   await until('it is ready again', async () => (await readiness()) === 'ready\n')
@@ -248,9 +248,9 @@ test('a service is not ready while its database or its Redis would refuse an ord
   await query(url, (sql) => sql.unsafe(`ALTER DATABASE ${name} SET default_transaction_read_only = on`))
   await query(url, (sql) => sql.unsafe(end))
   await until('the read-only database is seen', async () =>
-    (await readiness()).includes('Not ready: database takes no writes.'),
+    (await readiness()).includes('Not ready: database accepts no writes.'),
   )
-  // Over another database: this one only reads.
+  // With another database, because this one is read-only.
   await query(postgres.url, (sql) => sql.unsafe(`ALTER DATABASE ${name} RESET default_transaction_read_only`))
   await query(url, (sql) => sql.unsafe(end))
   await until('it is ready at last', async () => (await readiness()) === 'ready\n')
@@ -267,6 +267,6 @@ test('serve refuses a Redis that doctor calls too old', async (t) => {
   assert.equal(code, 1)
   assert.match(
     stderr,
-    /^oncekey serve: the Redis of REDIS_URL is \w+ 6\.0\.\S+: Redis 6\.2 or newer is needed$/m,
+    /^oncekey serve: the Redis of REDIS_URL is \w+ 6\.0\.\S+: Redis 6\.2 or newer is required$/m,
   )
 })

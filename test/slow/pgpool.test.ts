@@ -10,7 +10,7 @@ import { orderStoreContract, placement } from '../contract/order-store.ts'
 import { startPgpool } from '../support/pgpool.ts'
 import { createDatabase, databaseUrl, query } from '../support/servers.ts'
 
-test('what a pooler does not commit is never acknowledged: Pgpool-II in raw mode', async (t) => {
+test('an order that a pooler does not commit is never acknowledged: Pgpool-II in raw mode', async (t) => {
   const [pool, created] = await Promise.all([startPgpool(databaseUrl, 'raw'), createDatabase()])
   const direct = openDatabase(created.url)
   const database = openDatabase(pool.through(created.url))
@@ -23,7 +23,7 @@ test('what a pooler does not commit is never acknowledged: Pgpool-II in raw mode
   await migrate(direct, SQL_DIRECTORY)
   const orders = orderStore(database)
   const rows = () => query(created.url, async (sql) => (await sql`SELECT FROM orders`).length)
-  // Pgpool opens a transaction for a statement that begins with INSERT, and never commits it.
+  // Pgpool opens a transaction for a statement that starts with INSERT, and never commits it.
   for (let n = 0; n < 3; n++) {
     await assert.rejects(
       database.run(
@@ -36,7 +36,7 @@ test('what a pooler does not commit is never acknowledged: Pgpool-II in raw mode
     )
   }
   assert.equal(await rows(), 0)
-  // The statement of orders begins with WITH, for which it opens none: what is acknowledged is there.
+  // The statement of orders starts with WITH, for which it opens no transaction: acknowledged orders exist.
   const placed = await orders.place(placement()).then(
     () => 1,
     () => 0,

@@ -11,19 +11,19 @@ import { PLACES_OF_KEYS, serviceAt } from '../support/service-at.ts'
 import { until } from '../support/until.ts'
 
 const DATABASE = 'postgres'
-/** What a failover manager needs to believe that the primary is gone. */
+/** The time after which a failover manager takes the primary for dead. */
 const NOTICE_MS = 1_000
-/** From the promotion on, on a busy machine. */
+/** After the promotion, on a busy machine. */
 const RECOVERY_MS = 5_000
-/** Waits for the standby that are cut short; on a busy machine that takes a while. */
+/** The time to cancel waits for the standby, on a busy machine. */
 const ENOUGH = 20
 const CUTTING_MS = 30_000
-/** A few are in flight when the first misses its deadline, and some more get through before the next one does. */
+/** Some statements are in flight when the first misses its deadline, and some more are sent before the next one does. */
 const MOST_WAITING = 14
 
 for (const [where, settings] of Object.entries(PLACES_OF_KEYS)) {
   describe(`with a synchronous standby and the ${where}`, () => {
-    test('the primary is killed and the standby promoted: nothing acknowledged is lost, nothing done twice', async (t) => {
+    test('the primary is killed and the standby promoted: no acknowledged order is lost, none is placed twice', async (t) => {
       const pair = await startPair(t)
       const service = await serviceAt(t, pair.urlOf(DATABASE), settings)
       const load = startLoad({ urls: [service.url] })
@@ -43,7 +43,7 @@ for (const [where, settings] of Object.entries(PLACES_OF_KEYS)) {
       await load.more(200)
       assert.equal(met(load.history, '503 store_unavailable'), refused, 'refused after the outage')
 
-      // The old one takes writes too, and has an older timeline: neither this service nor a new one goes there.
+      // The old primary accepts writes too, but has an older timeline: no service connects to it.
       await pair.primary.restart()
       await load.more(50)
       const another = await serviceAt(t, pair.urlOf(DATABASE), settings)
@@ -61,19 +61,19 @@ for (const [where, settings] of Object.entries(PLACES_OF_KEYS)) {
           `an order ${Math.round(placedMs - promotedMs)} ms after the promotion`,
       )
 
-      // A client of the old one alone gets no acknowledgement: it has no standby that agrees.
+      // A service with only the old primary gets no acknowledgement, because it has no standby.
       const stranded = await serviceAt(t, pair.on(pair.primary, DATABASE), settings)
       const refusal = await postOrder(stranded.url, newKey(), orderBody())
       assert.equal(`${refusal.status} ${refusal.code}`, '503 store_unavailable')
     })
 
-    test('a commit whose wait for the standby is cut short is not acknowledged', async (t) => {
+    test('a commit whose wait for the standby is cancelled is not acknowledged', async (t) => {
       const pair = await startPair(t)
       const service = await serviceAt(t, pair.urlOf(DATABASE), settings)
       const load = startLoad({ urls: [service.url] })
       await load.more(100)
       await pair.standby.kill()
-      // Each of them commits on the primary alone, says so in a warning at most, and can be read there from then on.
+      // Each of them commits only on the primary, with at most a warning, and can be read there afterwards.
       let cut = 0
       for (
         const endMs = performance.now() + CUTTING_MS;
@@ -104,7 +104,7 @@ for (const [where, settings] of Object.entries(PLACES_OF_KEYS)) {
   })
 }
 
-test('while the synchronous standby is away few connections wait for it, and orders are placed when it is back', async (t) => {
+test('without the synchronous standby few connections wait for it, and orders are placed when it is back', async (t) => {
   const pair = await startPair(t)
   const service = await serviceAt(t, pair.urlOf(DATABASE), {})
   const load = startLoad({ urls: [service.url] })
@@ -138,7 +138,7 @@ async function startPair(t: TestContext): Promise<PostgresPair> {
   return pair
 }
 
-/** As a partner does it: the same key again while it is refused. */
+/** Like a partner: repeats the request with the same key while it is refused. */
 async function untilOrdersArePlaced(service: Service, patienceMs: number): Promise<void> {
   const key = newKey()
   const endMs = performance.now() + patienceMs

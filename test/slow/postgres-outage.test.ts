@@ -10,12 +10,12 @@ import { PLACES_OF_KEYS, serviceAt } from '../support/service-at.ts'
 import { until } from '../support/until.ts'
 import { untilPlaced, wordOf } from '../support/until-placed.ts'
 
-/** A statement and the one that finds out what became of it, 2.5 s each, and some time to say so. */
+/** A statement and the one that reads its outcome, 2.5 s each, and some time for the response. */
 const RESPONSE_MS = 6_000
 /** After the outage, without a restart; far below the lease of 30 s. */
 const RECOVERY_MS = 5_000
 const KEYS = 20
-/** Longer together than a deadline: the first meet it, the last find it missed. */
+/** Together longer than a deadline: the first requests reach it, the last find it missed. */
 const SPREAD_MS = 150
 const TERMINATIONS = 8
 
@@ -38,7 +38,7 @@ after(() => server.stop())
 
 for (const [where, settings] of Object.entries(PLACES_OF_KEYS)) {
   describe(`with the ${where}`, () => {
-    test('connections that Postgres terminates under load cost no order and make no second one', async (t) => {
+    test('connections that PostgreSQL terminates under load lose no order and place none twice', async (t) => {
       const database = await createDatabase()
       const service = await serviceAt(t, database.url, settings)
       t.after(() => database.drop())
@@ -67,7 +67,7 @@ for (const [where, settings] of Object.entries(PLACES_OF_KEYS)) {
         const load = startLoad({ urls: [service.url] })
         await load.more(150)
         await begin(server)
-        // New keys during the outage; of some of them the statement is sent and its response never comes.
+        // New keys during the outage; for some of them the statement is sent and has no response.
         const keys = Array.from({ length: KEYS }, newKey)
         const replies = await Promise.all(
           keys.map(async (key, n) => {
@@ -90,7 +90,7 @@ for (const [where, settings] of Object.entries(PLACES_OF_KEYS)) {
           keys.map((key) => untilPlaced(service.url, key, endedMs + RECOVERY_MS)),
         )
         const recoveredMs = Date.now() - endedMs
-        // A statement from before the outage that is given up now takes the connections of those beside it with it.
+        // When a statement from before the outage misses its deadline, the connections of the others are replaced too.
         await until('it is ready again', async () => (await send(`${service.url}/readyz`)).status === 200)
         await load.more(150)
         const history = await load.finish()

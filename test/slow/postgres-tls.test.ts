@@ -39,7 +39,7 @@ await query(server.url, async (sql) => {
 
 interface Session {
   encrypted: boolean
-  /** The common name of the certificate that the client showed; '' if none. */
+  /** The common name of the client certificate; '' without one. */
   shown: string
 }
 
@@ -49,7 +49,7 @@ function urlOf(parameters: Record<string, string>, { host = 'localhost', user = 
   return url.href
 }
 
-/** How the server sees the connection; rejects with what an operator is told. */
+/** The connection as seen by the server; rejects with the text for the operator. */
 async function session(...url: Parameters<typeof urlOf>): Promise<Session> {
   const database = openDatabase(urlOf(...url), { maxConnections: 1 })
   try {
@@ -75,7 +75,7 @@ await until('the rules are in force', () =>
 const [ca, other] = [authority.ca, stranger.ca]
 const IP = { host: '127.0.0.1' }
 
-test('each sslmode encrypts and verifies what docs/engines.md says', async () => {
+test('each sslmode encrypts and verifies as docs/engines.md says', async () => {
   const ENCRYPTED = { encrypted: true, shown: '' }
   const PLAIN = { encrypted: false, shown: '' }
   assert.deepEqual(await session({}), PLAIN)
@@ -88,7 +88,7 @@ test('each sslmode encrypts and verifies what docs/engines.md says', async () =>
   assert.deepEqual(await session({ ssl: 'true', sslrootcert: ca }), ENCRYPTED)
 })
 
-test('a Unix socket is reached as libpq reaches it, without TLS, whatever sslmode says', async () => {
+test('a Unix socket is used without TLS with any sslmode, as in libpq', async () => {
   const [row] = await query(server.url, (sql) => sql`SHOW unix_socket_directories`)
   const host = encodeURIComponent(String(row?.unix_socket_directories))
   const { port } = new URL(server.url)
@@ -106,7 +106,7 @@ test('a Unix socket is reached as libpq reaches it, without TLS, whatever sslmod
 })
 
 test('a server whose certificate cannot be trusted is refused with what to do', async () => {
-  const unknown = /: name the CA that signed it: sslrootcert=FILE in DATABASE_URL/
+  const unknown = /: set the CA that signed it: sslrootcert=FILE in DATABASE_URL/
   for (const sslmode of ['require', 'verify-ca', 'verify-full'])
     await assert.rejects(session({ sslmode, sslrootcert: other }), unknown, sslmode)
   for (const parameters of [
@@ -123,7 +123,7 @@ test('a server whose certificate cannot be trusted is refused with what to do', 
   )
 })
 
-test('a server that demands the certificate of a client gets it, also with a key that has a passphrase', async () => {
+test('a server that requires a client certificate gets it, also with an encrypted key', async () => {
   const verified = { sslmode: 'verify-full', sslrootcert: ca }
   const partner = { user: 'partner' }
   await assert.rejects(
@@ -139,11 +139,11 @@ test('a server that demands the certificate of a client gets it, also with a key
   const theirs = stranger.issue('partner')
   await assert.rejects(
     session({ ...verified, sslcert: theirs.cert, sslkey: theirs.key }, partner),
-    /unknown ca: the server does not take the certificate of this client, .*sslcert/,
+    /unknown ca: the server does not accept the certificate of this client, .*sslcert/,
   )
 })
 
-test('certificates that are renewed are used by the next connection', async (t) => {
+test('the next connection uses renewed certificates', async (t) => {
   const directory = temporaryDirectory()
   const [sslcert, sslkey] = [join(directory, 'tls.crt'), join(directory, 'tls.key')]
   const renew = (name: string) => {
@@ -168,7 +168,7 @@ test('certificates that are renewed are used by the next connection', async (t) 
   await until('the renewed one is shown', async () => (await shown().catch(() => '')) === '/CN=after')
 })
 
-test('a service and its commands work over a verified connection with a certificate of their own', async (t) => {
+test('a service and its commands work over a verified connection with a client certificate', async (t) => {
   const DATABASE_URL = urlOf(
     { sslmode: 'verify-full', sslrootcert: ca, sslcert: client.cert, sslkey: client.key },
     { user: 'partner' },

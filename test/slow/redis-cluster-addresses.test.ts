@@ -30,7 +30,7 @@ async function isUsable(url: string): Promise<void> {
   }
 }
 
-test('a cluster is reached through an address that no node announces, as the endpoint of a provider is', async (t) => {
+test('a cluster is reached through an address that no node announces, such as the endpoint of a provider', async (t) => {
   const { port } = new URL(cluster.masters[0]?.url ?? '')
   const endpoint = createServer((client) => {
     const node = connect(Number(port), '127.0.0.1')
@@ -49,22 +49,22 @@ test('a cluster is reached through an address that no node announces, as the end
   await isUsable(`${url},${url}`)
 })
 
-test('a cluster whose nodes announce host names is reached by addresses and by names', async () => {
+test('a cluster whose nodes announce host names is reached by address and by name', async () => {
   await setEach('cluster-announce-hostname', 'localhost')
   await setEach('cluster-preferred-endpoint-type', 'hostname')
-  // Names spread with the messages between the nodes.
+  // Nodes learn the names with their messages.
   await until('all names are known', async () => (await announced()).split('["localhost",').length === 4)
   await isUsable(cluster.url)
   await isUsable(cluster.url.replaceAll('127.0.0.1', 'localhost'))
 })
 
-test('a cluster that names no address is not usable, which doctor explains and the connection gives as the cause', async () => {
+test('a cluster that announces no address cannot be used; doctor and the error explain it', async () => {
   await setEach('cluster-preferred-endpoint-type', 'unknown-endpoint')
   const causes: (Error | undefined)[] = []
   const redis = connectRedis(cluster.url, { onState: (_, cause) => causes.push(cause) })
   try {
     await until('it says why', () => causes.length > 0)
-    assert.match(String(causes[0]), /the cluster names no node that can be reached/)
+    assert.match(String(causes[0]), /no node of the cluster can be reached/)
   } finally {
     await redis.close()
   }

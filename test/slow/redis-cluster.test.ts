@@ -27,7 +27,7 @@ const limiter = new RedisLimiter(redis)
 const FINGERPRINT = 'a'.repeat(64)
 const TOKEN = '0'.repeat(32)
 const RESPONSE = { status: 201, headers: {}, body: Buffer.from('{}') }
-/** Enough that every master, and most of the slots, have some of them. */
+/** Enough keys that every master, and most of the slots, have some of them. */
 const CLIENTS = 2_000
 
 const settingsOf = (redisUrl: string) => ({
@@ -43,7 +43,7 @@ test('the slot of a key is the one that Redis computes', async () => {
   }
 })
 
-test('the doctor looks at every master and at the slots', async () => {
+test('the doctor checks every master and the slots', async () => {
   const findings = await checkRedis(settingsOf(cluster.url))
   assert.deepEqual(
     findings.filter(({ ok }) => !ok),
@@ -57,7 +57,7 @@ test('the doctor looks at every master and at the slots', async () => {
   assert.ok(lines.includes('redis cluster: state ok, 3 masters of 3 nodes, 16384 of 16384 slots served'))
 })
 
-test('every verb, the log of an operator and every limit of a client lie in one slot, for any client', async () => {
+test('the keys of every verb, of the log of an operator and of every limit of a client are in one slot', async () => {
   const everyScope = parseRateLimits('global=9000/60s,client=9/60s,ip=9000/60s,endpoint=9/60s')
   const perClient = parseRateLimits('client=9/60s,client=9/1s:token-bucket,endpoint=9/60s:fixed-window')
   let next = 0
@@ -88,7 +88,7 @@ test('every verb, the log of an operator and every limit of a client lie in one 
   assert.equal(resolved.size, CLIENTS)
 })
 
-/** Claims, replays and counts of one client in the slot that moves and of many others, as one node has them. */
+/** Claims, replays and rate limits of one client in the slot that moves, and of many other clients. */
 async function work(clients: readonly string[], until: () => boolean): Promise<number> {
   const limits = parseRateLimits('client=1000000/600s,client=1000000/900s')
   let done = 0
@@ -122,7 +122,7 @@ async function beginToMove(slot: string, from: ThrowawayServer, to: ThrowawaySer
 async function moveSlot(slot: string, from: ThrowawayServer, to: ThrowawayServer): Promise<void> {
   await beginToMove(slot, from, to)
   for (;;) {
-    // One at a time: half of a decision's keys are here and half are there.
+    // One at a time, so that some keys of a decision are on each node.
     const keys = await onRedis(from.url, 'CLUSTER', 'GETKEYSINSLOT', slot, '1')
     if (!Array.isArray(keys) || keys.length === 0) break
     await onRedis(from.url, 'MIGRATE', '127.0.0.1', portOf(to), '', '0', '5000', 'KEYS', ...keys.map(String))
@@ -132,7 +132,7 @@ async function moveSlot(slot: string, from: ThrowawayServer, to: ThrowawayServer
   }
 }
 
-test('while a slot moves to another master, requests go on in both and each takes effect once', async () => {
+test('while a slot moves to another master, requests continue on both, and each takes effect once', async () => {
   const clients = ['mover', ...Array.from({ length: 40 }, (_, n) => `stays-${n}`)]
   const slot = String(await slotOf(cluster.masters, '{mover}'))
   const home = await cluster.masterOf('{mover}')
@@ -151,21 +151,21 @@ test('while a slot moves to another master, requests go on in both and each take
   assert.ok((await working) > clients.length * 3)
 })
 
-/** How often the nodes have said TRYAGAIN. */
+/** The number of TRYAGAIN responses of the nodes. */
 async function tryAgains(): Promise<number> {
   const texts = await Promise.all(cluster.masters.map(({ url }) => onRedis(url, 'INFO', 'errorstats')))
   const counts = texts.map((text) => Number(/errorstat_TRYAGAIN:count=(\d+)/.exec(String(text))?.[1] ?? 0))
   return counts.reduce((sum, count) => sum + count, 0)
 }
 
-test('while a slot is on its way, new keys of its clients are claimed, and what needs several names waits for its end', async () => {
+test('while a slot moves, new keys of its clients are claimed, and a command with several keys waits for its end', async () => {
   const client = 'newcomer'
   const slot = String(await slotOf(cluster.masters, `{${client}}`))
   const home = await cluster.masterOf(`{${client}}`)
   const [other] = cluster.masters.filter((master) => master !== home)
   assert.ok(other)
   await beginToMove(slot, home, other)
-  // None of these names is at either node: they come in one command, which neither of them takes.
+  // None of these keys exists: they are in one command, which both nodes refuse.
   const claims = await Promise.all(
     Array.from({ length: 8 }, (_, n) =>
       store.claim({ client, scope: 's', key: `k-${n}` }, FINGERPRINT, TOKEN, 60_000),
@@ -182,7 +182,7 @@ test('while a slot is on its way, new keys of its clients are claimed, and what 
   assert.equal((await decision).allowed, true)
 })
 
-test('a wall clock that is set back lets no command go on after its deadline', async (t) => {
+test('after the wall clock is set back, no command continues after its deadline', async (t) => {
   const client = 'held-up'
   const slot = String(await slotOf(cluster.masters, `{${client}}`))
   const home = await cluster.masterOf(`{${client}}`)
@@ -204,7 +204,7 @@ test('a wall clock that is set back lets no command go on after its deadline', a
   await moveSlot(slot, home, other)
 })
 
-test('without full coverage a master that is gone is an outage of its own clients only, and no list of keys leaves theirs out', async () => {
+test('without full coverage a dead master is an outage only for its clients, and a list of keys is never incomplete', async () => {
   const [gone, ...others] = cluster.masters
   for (const { url } of cluster.masters)
     await onRedis(url, 'CONFIG', 'SET', 'cluster-require-full-coverage', 'no')

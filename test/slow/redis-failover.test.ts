@@ -9,18 +9,18 @@ import { type Sentinels, startSentinels } from '../support/redis-sentinel.ts'
 import { createDatabase } from '../support/servers.ts'
 import { startService } from '../support/service.ts'
 
-/** Beyond the failover: a request in flight has its deadline of 1 s, and the service looks every 200 ms. */
+/** After the failover: a request in flight has its deadline of 1 s, and the service polls every 200 ms. */
 const SLACK_MS = 1_500
 const PROMOTED_MS = 30_000
 const POLL_MS = 10
 
-/** Two services on this Redis, and partners who send orders to both all the time. */
+/** Two services with this Redis, and partners that send orders to both continuously. */
 async function underLoad(t: TestContext, redisUrl: string) {
   const database = await createDatabase()
   const settings = {
     DATABASE_URL: database.url,
     REDIS_URL: redisUrl,
-    // Counted in Redis: for a client, and for all of them together.
+    // Counted in Redis: for each client, and for all together.
     RATE_LIMITS: 'global=1000000/60s,ip=1000000/60s,client=1000000/60s',
   }
   const services = await Promise.all([startService(settings), startService(settings)])
@@ -33,7 +33,7 @@ async function underLoad(t: TestContext, redisUrl: string) {
   assert.equal(met(load.history, '503 store_unavailable'), 0, summary(load.history))
   return {
     load,
-    /** Nothing is lost, nothing appears twice, every retry got the same bytes, and trouble ended with the failover. */
+    /** No order is lost or placed twice, every retry got the same bytes, and the errors ended with the failover. */
     async checkedAfter(startedMs: number, promotedMs: number) {
       await load.more(400)
       const history = await load.finish()
@@ -51,7 +51,7 @@ async function underLoad(t: TestContext, redisUrl: string) {
   }
 }
 
-/** When a bare client could write again, by performance.now(). */
+/** When a plain Redis client could write again, by performance.now(). */
 async function writable(write: () => Promise<unknown>): Promise<number> {
   const deadline = Date.now() + PROMOTED_MS
   for (;;) {
@@ -62,7 +62,7 @@ async function writable(write: () => Promise<unknown>): Promise<number> {
   }
 }
 
-/** Asks the sentinels as any client does, and writes where they say. */
+/** Writes to the primary that the sentinels report. */
 async function writeViaSentinels({ sentinels }: Sentinels, old: string | undefined): Promise<unknown> {
   for (const { url } of sentinels) {
     const address = await onRedis(url, 'SENTINEL', 'GET-MASTER-ADDR-BY-NAME', 'orders')
@@ -94,7 +94,7 @@ describe('Redis fails over under load of two services', { timeout: 180_000 }, ()
     )
   })
 
-  test('the primary of sentinels is killed and comes back as a replica: the same', async (t) => {
+  test('the primary of sentinels is killed and comes back as a replica: no order is lost', async (t) => {
     const sentinels = await startSentinels()
     t.after(() => sentinels.stop())
     const { load, checkedAfter } = await underLoad(t, sentinels.url)
@@ -107,7 +107,7 @@ describe('Redis fails over under load of two services', { timeout: 180_000 }, ()
     assert.ok(met(load.history, '503 store_unavailable') > 0, 'the failover was noticed')
   })
 
-  test('a planned failover: the connections leave the old primary at once, while it still takes writes', async (t) => {
+  test('in a planned failover the connections leave the old primary at once, while it still accepts writes', async (t) => {
     const sentinels = await startSentinels()
     t.after(() => sentinels.stop())
     const { checkedAfter, load } = await underLoad(t, sentinels.url)

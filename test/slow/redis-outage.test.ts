@@ -8,21 +8,21 @@ import { createDatabase, startRedis, type ThrowawayServer } from '../support/ser
 import { type Service, type Settings, startService } from '../support/service.ts'
 import { untilPlaced, wordOf } from '../support/until-placed.ts'
 
-/** What a partner is promised while a store is away. */
+/** The promised response time while a store is unreachable. */
 const RESPONSE_MS = 10_000
-/** After the outage: below the lease, so that no client has to wait for one to run out. */
+/** After the outage: shorter than the lease, so that no client waits for an expired lease. */
 const RECOVERY_MS = 3_000
 const LEASE_MS = 4_000
 const COPIES = 20
 
-describe('while Redis is away', () => {
+describe('while Redis is unreachable', () => {
   const hangs = {
     begin: async (redis: ThrowawayServer) => redis.pause(),
     end: async (redis: ThrowawayServer) => redis.resume(),
   }
   const outages = {
     hangs: { ...hangs, lastsMs: 0, limits: 'client=1000/60s' },
-    // The claims are the first that get no response; it makes them all when it goes on.
+    // The claims are the first commands without a response; Redis runs them all when it continues.
     'hangs, without limits': { ...hangs, lastsMs: 0, limits: 'none' },
     'hangs for longer than a lease': { ...hangs, lastsMs: LEASE_MS + 2_500, limits: 'none' },
     'is gone': {
@@ -50,7 +50,7 @@ describe('while Redis is away', () => {
       for (const reply of refused) {
         assert.equal(`${reply.status} ${reply.code}`, '503 store_unavailable')
         assert.match(String(reply.headers['retry-after']), /^[1-9]\d*$/)
-        // The limits are counted in the process meanwhile.
+        // Meanwhile the process counts the limits itself.
         assert.equal(reply.headers['x-ratelimit-limit'], limits === 'none' ? undefined : '1000')
         assert.ok(reply.ms < RESPONSE_MS, `the response took ${reply.ms} ms`)
       }
@@ -79,7 +79,7 @@ describe('while Redis is away', () => {
     })
   }
 
-  test('again and again under load: every key ends with one order and one response', async (t) => {
+  test('with repeated outages under load every key ends with one order and one response', async (t) => {
     const { redis, service, databaseUrl } = await setUp(t, { RATE_LIMITS: 'none' })
     const load = startLoad({ urls: [service.url] })
     await load.more(200)
@@ -99,8 +99,8 @@ describe('while Redis is away', () => {
   })
 })
 
-describe('while Redis is away, with the keys in Postgres, the rate limits', () => {
-  /** One more than the quota of 3. */
+describe('while Redis is unreachable, with the keys in PostgreSQL, the rate limits', () => {
+  /** One request more than the quota of 3. */
   const expected = {
     local: ['201', '201', '201', '429 rate_limited'],
     open: ['201', '201', '201', '201'],
@@ -121,7 +121,7 @@ describe('while Redis is away, with the keys in Postgres, the rate limits', () =
         assert.equal(reply.headers['x-ratelimit-limit'], counted)
         if (reply.status !== 201) assert.match(String(reply.headers['retry-after']), /^[1-9]\d*$/)
       }
-      // Redis counts again, from its own beginning, as soon as it is back.
+      // Redis counts again, with a fresh state, as soon as it is back.
       await redis.restart()
       await untilReady(service)
       assert.deepEqual((await orders(service, 4)).map(wordOf), ['201', '201', '201', '429 rate_limited'])

@@ -12,13 +12,13 @@ import { createDatabase, startRedis } from '../support/servers.ts'
 import { startService } from '../support/service.ts'
 import { tcpServer } from '../support/tcp-server.ts'
 
-/** For one key, retries and all. */
+/** The time for one key, including retries. */
 const PATIENCE_MS = 30_000
 const RETRY_MS = 50
 const CLIENTS = 8
 const FAILOVERS = 4
 
-test('FAILOVER of a single Redis, and back: no order is lost, and 503 and 409 are all that clients see', async (t) => {
+test('FAILOVER of a single Redis, and back: no order is lost, and clients see no errors except 503 and 409', async (t) => {
   const redis = await startRedisPair(t)
   const database = await createDatabase()
   const services = await Promise.all(
@@ -46,7 +46,7 @@ test('FAILOVER of a single Redis, and back: no order is lost, and 503 and 409 ar
   t.diagnostic(summary(history))
 })
 
-test('the same with a sidecar that has its keys in Redis: the backend sees each key once', async (t) => {
+test('with a sidecar that has its keys in Redis, the backend sees each key once', async (t) => {
   const redis = await startRedisPair(t)
   const backend = await startBackend(t, (res) => setTimeout(() => res.writeHead(201).end('done'), 20))
   const sidecar = await startProxy(t, backend.url, [], { REDIS_URL: redis.url })
@@ -58,7 +58,7 @@ test('the same with a sidecar that has its keys in Redis: the backend sees each 
       const key = newKey()
       keys.push(key)
       const deadlineMs = performance.now() + PATIENCE_MS
-      // Again after its response, too: a key that a failover has lost would be forwarded a second time.
+      // Sent again after its response: a key that a failover has lost would be forwarded a second time.
       for (let responses = 0; responses < 3; await sleep(RETRY_MS)) {
         const { status, code } = await send(`${sidecar.url}/charge`, {
           method: 'POST',
@@ -88,7 +88,7 @@ test('the same with a sidecar that has its keys in Redis: the backend sees each 
   assert.ok(refused > 0, 'the failover was noticed')
 })
 
-/** A primary, a replica, and one address that leads to the primary, as a proxy with health checks keeps it. */
+/** A primary, a replica, and one address of the primary, like that of a proxy with health checks. */
 async function startRedisPair(t: TestContext) {
   const primary = await startRedis()
   t.after(() => primary.kill())
@@ -116,7 +116,7 @@ async function startRedisPair(t: TestContext) {
       await untilReply(follower.url, ['INFO', 'replication'], 'role:master')
       ;[leader, follower] = [follower, leader]
       for (const socket of open) socket.destroy()
-      // Only a replica that follows can take over.
+      // Only a replica that is in sync can be promoted.
       await untilReply(follower.url, ['INFO', 'replication'], 'master_link_status:up')
     },
   }

@@ -23,11 +23,11 @@ const database = await createDatabase()
 after(() => database.drop())
 
 const CLOSES =
-  'it returns PONG and closes the connection at INFO, as does a proxy such as twemproxy, which does not pass every command: REDIS_URL must name Redis itself, several nodes of its cluster, or its sentinels'
+  'it returns PONG and closes the connection at INFO, as does a proxy such as twemproxy, which does not forward every command: REDIS_URL must name Redis itself, several nodes of its cluster, or its sentinels'
 const REFUSES =
   /it returns PONG and refuses INFO \(ERR unknown command 'INFO'\), .*REDIS_URL must name Redis itself/
 
-test('doctor and serve name a proxy that does not pass every command', async (t) => {
+test('doctor and serve name a proxy that does not forward every command', async (t) => {
   const closing = await startRedisProxy(t)
   const { code, stdout } = await oncekey(['doctor'], { REDIS_URL: `${closing}/1` })
   assert.equal(code, 1)
@@ -43,7 +43,7 @@ test('doctor and serve name a proxy that does not pass every command', async (t)
 })
 
 for (const command of ['EVALSHA', 'HSET']) {
-  test(`a Redis whose rename-command has taken ${command} away is an outage that is named, and no defect`, async (t) => {
+  test(`a Redis whose rename-command has removed ${command} is an outage with its reason, and not a defect`, async (t) => {
     const own = await startRedis({ settings: ['--rename-command', command, ''] })
     const settings = { DATABASE_URL: database.url, REDIS_URL: own.url, RATE_LIMITS: 'client=1000/1s' }
     const service = await startService(settings)
@@ -70,7 +70,7 @@ for (const command of ['EVALSHA', 'HSET']) {
   })
 }
 
-/** What Redis 6.2 and KeyDB, Redis 7 and Valkey 8 say inside a script of a command that the user may not use, or that is not there. */
+/** The errors of Redis 6.2 and KeyDB, Redis 7 and Valkey 8 inside a script for a command that is forbidden or missing. */
 const INSIDE: readonly (readonly [string, string])[] = [
   [
     "The user executing the script can't run this command or subcommand",
@@ -89,7 +89,7 @@ const INSIDE: readonly (readonly [string, string])[] = [
   ['Unknown command called from script', 'lacks a command that an order needs'],
 ]
 
-test('in the words of every version a refusal inside a script is an outage whose effect is unknown', async (t) => {
+test('a refusal inside a script, with the text of every version, is an outage with effect unknown', async (t) => {
   const own = await startRedis()
   t.after(() => own.stop())
   const redis = await connected(connectRedis(own.url))
@@ -108,7 +108,7 @@ test('in the words of every version a refusal inside a script is an outage whose
   }
 })
 
-test('what Redis 6.2 refuses inside a script is the outage that it is with a newer one, and a replica is left', async (t) => {
+test('a refusal inside a script of Redis 6.2 is the same outage as with newer versions, and a replica is left', async (t) => {
   const own = await startRedis()
   t.after(() => own.stop())
   let losses = 0
@@ -125,7 +125,7 @@ test('what Redis 6.2 refuses inside a script is the outage that it is with a new
     return explainRefusal(error)
   }
   await onRedis(own.url, 'CONFIG', 'SET', 'min-replicas-to-write', '1')
-  assert.match(await refusal(), /^NOREPLICAS .*: it waits for its replicas/)
+  assert.match(await refusal(), /^NOREPLICAS .*: it has too few replicas/)
   await onRedis(own.url, 'CONFIG', 'SET', 'min-replicas-to-write', '0')
   await onRedis(own.url, 'CONFIG', 'SET', 'maxmemory', '1')
   assert.match(await refusal(), /^OOM .*: raise maxmemory/)
@@ -137,13 +137,13 @@ test('what Redis 6.2 refuses inside a script is the outage that it is with a new
   await until('the connection is replaced', () => losses === 1)
 })
 
-test('a connection sends nothing that Redis refuses: a user with few rights leaves no trace in the ACL LOG', async (t) => {
+test('a connection sends no command that Redis refuses: a user with few rights has no entry in the ACL LOG', async (t) => {
   const own = await startRedis()
   t.after(() => own.stop())
   const redis = await connected(connectRedis(own.url))
   t.after(() => redis.close())
   await rehearseRedis(redis, 'oncekey:test')
-  // CLIENT SETINFO, which Redis 7.0 and older do not know, would be among them.
+  // CLIENT SETINFO would be such a command; Redis 7.0 and older do not have it.
   const errors = String(await onRedis(own.url, 'INFO', 'errorstats')).match(/errorstat_\w+/g)
   assert.deepEqual(errors, ['errorstat_NOSCRIPT'])
 })

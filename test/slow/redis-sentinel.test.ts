@@ -11,14 +11,14 @@ import { startRedis } from '../support/servers.ts'
 
 const BACK_MS = 30_000
 
-test('the primary dies and a sentinel hangs: the connection finds the new primary all the same', async (t) => {
+test('the primary dies and a sentinel hangs: the connection still finds the new primary', async (t) => {
   const { url, primary, replica, sentinels, stop } = await startSentinels()
   t.after(() => stop())
   const redis = await connected(connectRedis(url))
   t.after(() => redis.close())
   const address = async () => (await redis.servers().catch(() => [])).map((server) => server.address).join()
   assert.equal(await address(), new URL(primary.url).host)
-  // The first one that is asked.
+  // The sentinel that is asked first.
   sentinels[0]?.pause()
   await primary.kill()
   const deadline = Date.now() + BACK_MS
@@ -28,7 +28,7 @@ test('the primary dies and a sentinel hangs: the connection finds the new primar
   }
 })
 
-test('the doctor asks each sentinel whether there are enough of them to fail over', async (t) => {
+test('the doctor checks with each sentinel that there are enough of them to fail over', async (t) => {
   const { url, sentinels, stop } = await startSentinels()
   t.after(() => stop())
   const sentinelLines = async () =>
@@ -38,14 +38,14 @@ test('the doctor asks each sentinel whether there are enough of them to fail ove
   assert.deepEqual(await sentinelLines(), [true, true, true])
   await Promise.all([sentinels[0]?.kill(), sentinels[1]?.kill()])
   const deadline = Date.now() + BACK_MS
-  // The third needs a moment to miss them.
+  // The third sentinel needs a moment to notice.
   while ((await sentinelLines()).includes(true)) {
     assert.ok(Date.now() < deadline, 'one sentinel of three cannot fail over')
     await sleep(100)
   }
 })
 
-test('with min-replicas-to-write a primary that lost its replica takes no claim: an outage, not a lock that may be lost', async (t) => {
+test('with min-replicas-to-write a primary without its replica refuses claims: an outage, not a lock that may be lost', async (t) => {
   const primary = await startRedis({ settings: ['--min-replicas-to-write', '1'] })
   t.after(() => primary.kill())
   const { port } = new URL(primary.url)
@@ -62,7 +62,7 @@ test('with min-replicas-to-write a primary that lost its replica takes no claim:
     await sleep(20)
   }
   await replica.kill()
-  // Until the primary has noticed it takes one more or two.
+  // Until the primary notices, it accepts one or two more claims.
   await sleep(100)
   await assert.rejects(
     claim('alone'),

@@ -42,7 +42,7 @@ const settings = {
   REDIS_TLS_KEY: client.key,
 }
 
-/** Why there is no connection, as an operator is told. */
+/** The reason for a missing connection, as shown to the operator. */
 async function refusal(address: string, tls: RedisTls): Promise<string> {
   let why = ''
   const redis = connectRedis(address, { tls, onState: (_, cause) => (why = explainRefusal(cause)) })
@@ -54,14 +54,14 @@ async function refusal(address: string, tls: RedisTls): Promise<string> {
   }
 }
 
-test('a Redis that demands the certificate of a client gets it, over a verified connection', async (t) => {
+test('a Redis that requires a client certificate gets it, over a verified connection', async (t) => {
   const redis = await connected(connectRedis(url, { tls: files }))
   t.after(() => redis.close())
   await rehearseRedis(redis, 'oncekey:test')
 })
 
-test('what keeps a connection from being made is said with what to do', async () => {
-  const unknown = /self-signed certificate in certificate chain: name the CA .*REDIS_TLS_CA/
+test('a failed connection is reported with the reason and what to do', async () => {
+  const unknown = /self-signed certificate in certificate chain: set the CA .*REDIS_TLS_CA/
   assert.match(await refusal(url, {}), unknown)
   assert.match(await refusal(url, { ca: stranger.ca, ...client }), unknown)
   assert.match(
@@ -73,7 +73,7 @@ test('what keeps a connection from being made is said with what to do', async ()
   assert.match(await refusal(url, { ca: authority.ca, ...stranger.issue('partner') }), rejected)
 })
 
-test('certificates that are renewed are used by the next connection', async (t) => {
+test('the next connection uses renewed certificates', async (t) => {
   const directory = temporaryDirectory()
   const renewed = { cert: join(directory, 'tls.crt'), key: join(directory, 'tls.key') }
   const put = (issuer: typeof authority) => {
@@ -101,7 +101,7 @@ test('certificates that are renewed are used by the next connection', async (t) 
   await until('it is connected again', () => ready === 2)
 })
 
-test('a cluster is reached over TLS by names, and doctor says of each node why it is not', async (t) => {
+test('a cluster is reached over TLS by name, and doctor reports for each node why it is not', async (t) => {
   const port = await freePort()
   const node = await startRedis({
     port: await portWithBus(),
@@ -127,7 +127,7 @@ test('a cluster is reached over TLS by names, and doctor says of each node why i
   assert.match(stdout, /^FAULT redis cluster: localhost:\d+: self-signed .*REDIS_TLS_CA/m)
 })
 
-test('sentinels and the primary that they name are reached over TLS', async (t) => {
+test('sentinels and their primary are reached over TLS', async (t) => {
   const sentinelPort = await freePort()
   const sentinel = await startRedisProgram(await freePort(), (directory, port) => {
     const file = join(directory, 'sentinel.conf')
@@ -148,7 +148,7 @@ test('sentinels and the primary that they name are reached over TLS', async (t) 
   await rehearseRedis(redis, 'oncekey:test')
 })
 
-test('a service and its commands work with certificates, and settings that do not fit are refused', async (t) => {
+test('a service and its commands work with certificates, and inconsistent settings are refused', async (t) => {
   const database = await createDatabase()
   const all = { ...settings, DATABASE_URL: database.url }
   const service = await startService(all)

@@ -19,17 +19,17 @@ test('a PostgreSQL that is too old is refused at once by serve, migrate and doct
     assert.match(
       stderr,
       new RegExp(
-        `^oncekey ${command}: the database of DATABASE_URL is PostgreSQL 13\\..*: 14 or newer is needed\\n$`,
+        `^oncekey ${command}: the database of DATABASE_URL is PostgreSQL 13\\..*: 14 or newer is required\\n$`,
       ),
     )
     assert.equal(stdout, '')
   }
   const doctor = await oncekey(['doctor'], settings)
   assert.equal(doctor.code, 1)
-  assert.match(doctor.stdout, /^FAULT database: it is PostgreSQL 13\..*: 14 or newer is needed$/m)
+  assert.match(doctor.stdout, /^FAULT database: it is PostgreSQL 13\..*: 14 or newer is required$/m)
 })
 
-/** What ALTER DATABASE can do to a database that the service cannot undo for its own sessions. */
+/** Settings of ALTER DATABASE that the service cannot override in its sessions. */
 const UNFIT = [
   ['default_transaction_isolation', 'repeatable read'],
   ['default_transaction_isolation', 'serializable'],
@@ -78,7 +78,7 @@ test('a database in another encoding than UTF8 is refused by serve, migrate and 
   }
 })
 
-test('a commit that a crash would lose is warned of at the start, and a fault for doctor', async (t) => {
+test('a setting with which a crash loses commits is a warning at the start and a fault for doctor', async (t) => {
   const database = await createDatabase()
   const name = new URL(database.url).pathname.slice(1)
   await query(database.url, (sql) => sql.unsafe(`ALTER DATABASE ${name} SET synchronous_commit = off`))
@@ -90,25 +90,28 @@ test('a commit that a crash would lose is warned of at the start, and a fault fo
   const warned = () => lines(service).map(({ level, msg }) => `${String(level)}: ${String(msg)}`)
   await until('it is warned of', () =>
     warned().some((line) =>
-      line.startsWith('warn: the database has synchronous_commit = off: a crash loses'),
+      line.startsWith('warn: the database has synchronous_commit = off: a crash can lose'),
     ),
   )
   const { code, stdout } = await oncekey(['doctor'], { DATABASE_URL: database.url })
   assert.equal(code, 1)
-  assert.match(stdout, /^FAULT database: it has synchronous_commit = off: a crash loses orders/m)
+  assert.match(
+    stdout,
+    /^FAULT database: it has synchronous_commit = off: a crash can lose acknowledged orders/m,
+  )
 })
 
-test('a database that cannot be used as it is named ends the start at once, with what to do', async (t) => {
+test('a database that cannot be used ends the start at once, with what to do', async (t) => {
   const database = await createDatabase()
   t.after(() => database.drop())
   for (const [query, reason] of [
     ['?foo=bar', /cannot be used: unrecognized configuration parameter "foo": .*leave it out$/],
-    ['?search_path=nowhere', /no schema has been selected to create in: no schema of search_path is there/],
+    ['?search_path=nowhere', /no schema has been selected to create in: no schema of search_path exists/],
     [
       '?options=-c%20default_transaction_read_only%3Don',
-      /has default_transaction_read_only = on, so that it takes no writes: run ALTER DATABASE/,
+      /has default_transaction_read_only = on, so it accepts no writes: run ALTER DATABASE/,
     ],
-    ['?sslmode=require', /cannot be used: the server offers no TLS, .*: switch ssl on in the server/],
+    ['?sslmode=require', /cannot be used: the server does not offer TLS, .*: enable ssl in the server/],
   ] as const) {
     const { code, stderr } = await oncekey(['serve'], { DATABASE_URL: `${database.url}${query}`, PORT: '0' })
     assert.equal(code, 1)
@@ -116,7 +119,7 @@ test('a database that cannot be used as it is named ends the start at once, with
   }
 })
 
-test('a newer migration is a warning, one that breaks this version is refused', async (t) => {
+test('a newer migration is a warning; a migration that breaks this version is refused', async (t) => {
   const server = await startPostgres(['fsync = on'])
   const database = await createDatabase(server.url)
   const sql = postgres(database.url, { max: 1, onnotice: () => {} })

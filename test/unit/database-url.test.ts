@@ -16,7 +16,7 @@ const one = (text: string, env?: NodeJS.ProcessEnv) => {
   return server
 }
 
-test('one server for each host, with the same credentials, database and parameters', () => {
+test('each host becomes a server with the same credentials, database and parameters', () => {
   const servers = parse('postgres://u:p%2C@a:1,b,[::1]:3/x?sslmode=require&target_session_attrs=primary')
   assert.deepEqual(servers.map(whereIs), ['a:1', 'b:5432', '::1:3'])
   for (const { user, password, database, tls, parameters } of servers) {
@@ -24,7 +24,7 @@ test('one server for each host, with the same credentials, database and paramete
   }
 })
 
-test('what the URL does not say comes from the environment, as with libpq', () => {
+test('missing parts of the URL come from the environment, as with libpq', () => {
   const env = { PGUSER: 'me', PGDATABASE: 'mine', PGHOST: 'there', PGPORT: '6432', PGSSLMODE: 'verify-full' }
   const server = one('postgres:///', env)
   assert.deepEqual([server.user, server.database, whereIs(server)], ['me', 'mine', 'there:6432'])
@@ -32,7 +32,7 @@ test('what the URL does not say comes from the environment, as with libpq', () =
   assert.equal(one('postgres://u@h').database, 'u')
 })
 
-test('the directory of a Unix socket is named as a parameter or percent-encoded', () => {
+test('the directory of a Unix socket is given as a parameter or percent-encoded as the host', () => {
   for (const url of [
     'postgres:///db?host=/run/postgresql',
     'postgres://u@/db?host=/run/postgresql&port=5432',
@@ -43,7 +43,7 @@ test('the directory of a Unix socket is named as a parameter or percent-encoded'
   }
 })
 
-test('parameters that libpq and the tools of providers print lose nothing by being left out', () => {
+test('harmless parameters of libpq and provider tools are ignored', () => {
   for (const parameter of [
     ...['channel_binding=prefer', 'channel_binding=disable', 'gssencmode=prefer', 'keepalives=1'],
     ...['keepalives_idle=30', 'connect_timeout=10', 'schema=public', 'connection_limit=5', 'pool_timeout=0'],
@@ -65,17 +65,17 @@ test('parameters that libpq and the tools of providers print lose nothing by bei
   }
 })
 
-test('what is not known is a setting of the session', () => {
+test('an unknown parameter is a setting of the session', () => {
   const { parameters } = one(
     'postgres://u@h/x?search_path=orders&options=endpoint%3Dep-1&statement_timeout=5s',
   )
   assert.deepEqual(parameters, { search_path: 'orders', options: 'endpoint=ep-1', statement_timeout: '5s' })
 })
 
-/** Any file that is there. */
+/** Any existing file. */
 const CA = import.meta.filename
 
-test('each sslmode says what is encrypted and what is verified', () => {
+test('each sslmode sets encryption and verification', () => {
   const tls = (query: string, env?: NodeJS.ProcessEnv) => {
     const { use, verify } = one(`postgres://u@h/x${query}`, env).tls
     return `${use}, ${verify}`
@@ -95,7 +95,7 @@ test('each sslmode says what is encrypted and what is verified', () => {
 
 const FORM = /^must be a URL like postgresql:\/\/user:password@host:5432\/database$/
 
-test('what cannot be kept is refused in a sentence that names it', () => {
+test('an invalid URL or unsupported parameter is refused with its name', () => {
   for (const [text, reason] of [
     ['postgres://a,b:port/x', FORM],
     ['mysql://a,b/x', FORM],
@@ -103,14 +103,14 @@ test('what cannot be kept is refused in a sentence that names it', () => {
     ['', FORM],
     [
       'postgresql+asyncpg://u@h/x',
-      /^must begin with postgresql:\/\/, without \+asyncpg, which is for another/,
+      /^must start with postgresql:\/\/, without \+asyncpg, which is for another/,
     ],
-    ['jdbc:postgresql://h/x', /^must begin with postgresql:\/\/, without jdbc:postgresql/],
+    ['jdbc:postgresql://h/x', /^must start with postgresql:\/\/, without jdbc:postgresql/],
     ['postgres://u:50%@h/x', /percent-encoded/],
     ['postgres://h/x?sslmode=yes', /^sslmode=yes: must be one of disable, allow, prefer, require/],
     ['postgres://h/x?channel_binding=require', /^channel_binding=require must be left out/],
     ['postgres://h/x?gssencmode=require', /^gssencmode=require must be left out/],
-    ['postgres://h/x?schema=orders', /^schema=orders: name it as search_path=orders/],
+    ['postgres://h/x?schema=orders', /^schema=orders: use search_path=orders/],
     ['postgres://h/x?sslcrl=/x', /^sslcrl must be left out: /],
     ['postgres://h/x?service=prod', /^service must be left out: /],
     ['postgres://h/x?sslnegotiation=direct', /^sslnegotiation=direct needs sslmode=require/],
@@ -125,5 +125,5 @@ test('what cannot be kept is refused in a sentence that names it', () => {
     assert.throws(() => parse('postgres://a/x', { PGTARGETSESSIONATTRS: wish }), expected)
   }
   assert.throws(() => parse('postgres://h/x?sslrootcert=/nowhere/ca.pem'), /^Error: sslrootcert=\/nowhere/)
-  assert.throws(() => parse(`postgres://h/x?sslcert=${CA}`), /sslkey go together/)
+  assert.throws(() => parse(`postgres://h/x?sslcert=${CA}`), /sslkey must be set together/)
 })

@@ -42,7 +42,7 @@ for (const [version, ok] of [
       isActiveReplica: false,
     })
     assert.equal(finding.ok, ok)
-    assert.equal(finding.detail.includes('6.2 or newer is needed'), !ok)
+    assert.equal(finding.detail.includes('6.2 or newer is required'), !ok)
   })
 }
 
@@ -57,7 +57,7 @@ for (const [info, ok, detail] of [
   [
     'redis_version:6.3.4\r\nrole:active-replica\r\n# KeyDB\r\nmvcc_depth:0',
     false,
-    /^KeyDB 6\.3\.4, with active-replica two servers take writes, .*: set active-replica no$/,
+    /^KeyDB 6\.3\.4, with active-replica two servers accept writes, .*: set active-replica no$/,
   ],
   ['redis_version:7.9.224\r\nrole:master', true, /^Redis 7\.9\.224$/],
 ] as const) {

@@ -7,7 +7,7 @@ import { type GroupOptions, groupCommit } from '../../internal/database/group-co
 class ItemFault extends Error {}
 const isItemFault = (error: unknown) => error instanceof ItemFault
 
-/** A database in which a batch lasts until it is told to end; each item gets its double. */
+/** A database whose batches end on command. The result of each item is its double. */
 function stalled(options: Partial<GroupOptions<number>> = {}) {
   const batches: number[][] = []
   const endings: { succeed: () => void; fail: (error: Error) => void }[] = []
@@ -27,7 +27,7 @@ function stalled(options: Partial<GroupOptions<number>> = {}) {
   return { call, batches, batchAt }
 }
 
-test('a lone call runs at the end of the current turn', async () => {
+test('a single call runs at the end of the current turn', async () => {
   const { call, batches, batchAt } = stalled()
   const response = call(21)
   assert.deepEqual(batches, [])
@@ -37,7 +37,7 @@ test('a lone call runs at the end of the current turn', async () => {
   assert.equal(await response, 42)
 })
 
-test('the size of each batch is told', async () => {
+test('onBatch gets the size of each batch', async () => {
   const sizes: number[] = []
   const { call, batchAt } = stalled({ maxItems: 2, onBatch: (items) => sizes.push(items) })
   const responses = [call(1), call(2), call(3)]
@@ -50,7 +50,7 @@ test('the size of each batch is told', async () => {
   assert.deepEqual(sizes, [2, 1])
 })
 
-test('only items of one group share a batch, and the longest waiting goes first', async () => {
+test('only items of one group share a batch, and the item that waited longest goes first', async () => {
   const { call, batches, batchAt } = stalled({ groupOf: (item) => item % 2 })
   const responses = [call(1), call(2), call(3), call(4)]
   await turn()
@@ -65,7 +65,7 @@ test('only items of one group share a batch, and the longest waiting goes first'
   assert.deepEqual(await Promise.all(responses), [2, 4, 6, 8])
 })
 
-test('a batch ends with the item that makes it large', async () => {
+test('a batch ends with the item that reaches the maximum size', async () => {
   const { call, batches, batchAt } = stalled({ bytesOf: (item) => item * 1_000 })
   const responses = [call(500), call(600), call(1), call(2)]
   await turn()
@@ -77,7 +77,7 @@ test('a batch ends with the item that makes it large', async () => {
   await Promise.all(responses)
 })
 
-test('calls of one turn share a batch, and calls that come meanwhile share the next', async () => {
+test('calls of one turn share a batch, and calls during the batch share the next', async () => {
   const { call, batches, batchAt } = stalled()
   const first = [call(1), call(2)]
   await turn()
@@ -97,7 +97,7 @@ test('calls of one turn share a batch, and calls that come meanwhile share the n
   assert.deepEqual(await Promise.all(second), [6, 8, 10])
 })
 
-test('after everything gets a response the next call starts anew', async () => {
+test('after all results the next call starts a new batch', async () => {
   const { call, batches, batchAt } = stalled()
   for (const [index, item] of [7, 8].entries()) {
     const response = call(item)
@@ -122,7 +122,7 @@ test('a batch has at most maxItems, in the order of the calls', async () => {
   assert.deepEqual(batches, [[1, 2, 3], [4, 5, 6], [7]])
 })
 
-test('with inFlight 2 a second batch goes out beside the first, and the third waits for either', async () => {
+test('with inFlight 2 two batches run concurrently, and a third waits for one of them', async () => {
   const { call, batches, batchAt } = stalled({ inFlight: 2 })
   const first = call(1)
   await turn()
@@ -140,7 +140,7 @@ test('with inFlight 2 a second batch goes out beside the first, and the third wa
   assert.deepEqual(await Promise.all([first, third]), [2, 6])
 })
 
-test('an item with bad data fails alone: its neighbours are run singly', async () => {
+test('an item with bad data fails alone: the items of its batch are run separately', async () => {
   const runs: number[][] = []
   const call = groupCommit<number, number>(
     async (items) => {
@@ -158,7 +158,7 @@ test('an item with bad data fails alone: its neighbours are run singly', async (
   assert.deepEqual(runs, [[1, 2, 3, 4], [1], [2], [3], [4]])
 })
 
-test('a lone item with bad data is not run again', async () => {
+test('a single item with bad data is not run again', async () => {
   let runs = 0
   const call = groupCommit<number, number>(
     async () => {
@@ -171,7 +171,7 @@ test('a lone item with bad data is not run again', async () => {
   assert.equal(runs, 1)
 })
 
-test('any other error goes to every item of its batch and of no other', async () => {
+test('any other error rejects every item of its batch, and no other', async () => {
   const { call, batches, batchAt } = stalled()
   const first = Promise.allSettled([call(1), call(2)])
   await turn()
@@ -188,7 +188,7 @@ test('any other error goes to every item of its batch and of no other', async ()
   assert.equal(await second, 6)
 })
 
-test('an outage while items are run singly fails the one it hits', async () => {
+test('an outage while items are run separately fails only the item in flight', async () => {
   const call = groupCommit<number, number>(
     async (items) => {
       if (items.length > 1) throw new ItemFault('one is bad')
@@ -225,7 +225,7 @@ for (const responses of [0, 1, 3]) {
   })
 }
 
-/** Some thousands of calls over many turns, some with bad data; counts what the database sees. */
+/** Thousands of calls over many turns, some with bad data; counts the calls of the database. */
 async function flood(total: number, inFlight: number, maxItems: number, badEvery: number) {
   let running = 0
   const seen = { most: 0, largest: 0, batches: 0, accepted: [] as number[] }
@@ -256,7 +256,7 @@ async function flood(total: number, inFlight: number, maxItems: number, badEvery
   return { seen, results: await Promise.all(calls) }
 }
 
-test('each of any number of items gets its own response, with never more batches in flight than allowed', async () => {
+test('each item gets its own result, with at most inFlight batches in flight', async () => {
   const sizes = fc.record({
     total: fc.integer({ min: 1, max: 400 }),
     inFlight: fc.integer({ min: 1, max: 4 }),
@@ -283,7 +283,7 @@ test('each of any number of items gets its own response, with never more batches
   await holds({ total: 10_000, inFlight: 2, maxItems: 128, badEvery: 20_000 })
 })
 
-test('what waits for a batch that has stalled is refused and was never sent, and so is what comes', async () => {
+test('items that wait for a stalled batch, and new items, are refused without being sent', async () => {
   const { call, batches, batchAt } = stalled({ stallMs: 50 })
   const first = call(1)
   await turn()
@@ -300,7 +300,7 @@ test('what waits for a batch that has stalled is refused and was never sent, and
   assert.deepEqual(batches, [[1], [4]])
 })
 
-test('while one of two slots has stalled, calls go on in the other', async () => {
+test('while one of two slots has stalled, calls use the other', async () => {
   const { call, batchAt } = stalled({ stallMs: 20, inFlight: 2 })
   const first = call(1)
   await turn()

@@ -2,7 +2,7 @@ import assert from 'node:assert/strict'
 import { test } from 'node:test'
 import { parseBytes, parseTime } from '../../internal/database/value-texts.ts'
 
-test('a time is taken in its ISO form only', () => {
+test('only ISO times are accepted', () => {
   assert.equal(parseTime('2026-03-22 12:37:20.001+00').toISOString(), '2026-03-22T12:37:20.001Z')
   assert.equal(parseTime('2026-03-22').toISOString(), '2026-03-22T00:00:00.000Z')
   assert.ok(Number.isNaN(parseTime('infinity').getTime()))
@@ -15,7 +15,7 @@ test('a time is taken in its ISO form only', () => {
   }
 })
 
-test('all bytes come back from both forms', () => {
+test('all bytes are parsed in both formats', () => {
   const all = Buffer.from(Array.from({ length: 256 }, (_, byte) => byte))
   assert.deepEqual(parseBytes(`\\x${all.toString('hex')}`), all)
   const escaped = [...all].map((byte) => {

@@ -1,10 +1,10 @@
 import { setTimeout as sleep } from 'node:timers/promises'
 
 /**
- * Calls share a run of `work` that begins after them, since one in flight may have read too early. Runs do not overlap
- * and begin at least `gapMs` after the end of the one before.
+ * Coalesces calls: each call gets the result of a run of `work` that starts after the call, because a run in flight may
+ * have read too early. Runs do not overlap, and start at least `gapMs` after the end of the previous one.
  */
-export function shareNext<T>(work: () => Promise<T>, gapMs: number): () => Promise<T> {
+export function coalesce<T>(work: () => Promise<T>, gapMs: number): () => Promise<T> {
   let last: Promise<unknown> = Promise.resolve()
   let next: Promise<T> | undefined
   return () => {

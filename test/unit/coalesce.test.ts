@@ -1,9 +1,9 @@
 import assert from 'node:assert/strict'
 import { test } from 'node:test'
 import { setTimeout as sleep } from 'node:timers/promises'
-import { shareNext } from '../../internal/database/share-next.ts'
+import { coalesce } from '../../internal/database/coalesce.ts'
 
-/** Work that ends when told, and counts. */
+/** Work that ends on command and counts its runs. */
 function work() {
   const ends: (() => void)[] = []
   const run = () =>
@@ -13,9 +13,9 @@ function work() {
   return { ends, run }
 }
 
-test('calls made while a run is in flight share the next one, which begins after it', async () => {
+test('calls during a run share the next run, which starts after it', async () => {
   const { ends, run } = work()
-  const call = shareNext(run, 0)
+  const call = coalesce(run, 0)
   const first = call()
   await sleep(5)
   assert.equal(ends.length, 1)
@@ -30,16 +30,16 @@ test('calls made while a run is in flight share the next one, which begins after
   assert.deepEqual(await Promise.all([second, third]), [2, 2])
 })
 
-test('a call after the end begins a new run', async () => {
+test('a call after the end starts a new run', async () => {
   let runs = 0
-  const call = shareNext(async () => ++runs, 0)
+  const call = coalesce(async () => ++runs, 0)
   assert.equal(await call(), 1)
   assert.equal(await call(), 2)
 })
 
-test('however many ask, runs keep the gap; the first and one after a pause do not wait', async () => {
+test('runs keep the gap for any number of calls; the first run and one after a pause do not wait', async () => {
   const startedMs: number[] = []
-  const call = shareNext(async () => startedMs.push(performance.now()), 40)
+  const call = coalesce(async () => startedMs.push(performance.now()), 40)
   const until = performance.now() + 200
   while (performance.now() < until) {
     void call()
@@ -56,9 +56,9 @@ test('however many ask, runs keep the gap; the first and one after a pause do no
   assert.ok(performance.now() - askedMs < 20)
 })
 
-test('a run that fails fails its callers and not the next ones', async () => {
+test('a failed run rejects its calls, but not those of the next run', async () => {
   let runs = 0
-  const call = shareNext(async () => {
+  const call = coalesce(async () => {
     if (++runs === 1) throw new Error('away')
     return runs
   }, 0)
