@@ -1,11 +1,11 @@
 #!/usr/bin/env bash
 # aws-cron-parser 1.1.12: a schedule for day 31 also runs on 1 May, 29 February on 1 March of each year, and prev() stands still there.
 #
-# Guess: next() gives the times at which EventBridge runs: a month without the day is left out. A list may hold L, as
-#   "1,L" for the first and the last day. prev() goes back from each time to the one before.
+# Guess: next() gives the times at which EventBridge runs: a month without the day is left out. A list may hold L, as "1,L" for the
+#   first and the last day. prev() goes back from each time to the one before.
 # What happens: a day that the month does not have overflows into the next month: day 31 is also 3 March, 1 May and 1 July, day 30 is
-#   also 2 March, and 29 February is 1 March in three years of four. "1,L" means one day before the last. prev() of a schedule for
-#   29 February gives the same 1 March for ever. "? * L" and FRI-MON, both fine for AWS, are errors.
+#   also 2 March, and 29 February is 1 March in three years of four. "1,L" means one day before the last. prev() of a schedule for 29
+#   February gives the same 1 March for ever. "? * L" and FRI-MON, both fine for AWS, are errors.
 # Why it matters: the next payout that is shown to the customer, or the check that yesterday's job ran, names a day on which AWS does
 #   nothing. A loop that looks for the last run with prev() never ends.
 # Needs Node.js 20 or newer and npm; nothing is sent. Fails when the behaviour changes.

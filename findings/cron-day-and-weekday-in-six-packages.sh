@@ -2,11 +2,11 @@
 # One crontab line with a day and a weekday: six packages make two schedules of it, each Friday or one Friday in a year.
 #
 # Guess: "0 10 13 * 5" runs as cron of Unix runs it: on the 13th of each month and on each Friday.
-# What happens: croner 11.0.1 and cron-parser 5.10.6 do that. @breejs/later 4.2.0 (under the job scheduler Bree), cron-converter 2.1.0,
-#   @sapphire/cron 1.2.1 and @cheap-glitch/mi-cron 1.0.1 run only on a Friday that is a 13th: the next one after 13 November 2026 is in
-#   August 2027. With "0 10 1,15 * 1" it is the same: 1, 15 and each Monday, or only a 1st or 15th that is a Monday.
-# Why it matters: a payout run "on the 1st, the 15th and each Monday" moves to another scheduler, or is shown with another
-#   package than the one that runs it, and stops for months without an error. Write two lines, one for the days and one for the weekday.
+# What happens: croner 11.0.1 and cron-parser 5.10.6 do that. @breejs/later 4.2.0 (under the job scheduler Bree), cron-converter
+#   2.1.0, @sapphire/cron 1.2.1 and @cheap-glitch/mi-cron 1.0.1 run only on a Friday that is a 13th: the next one after 13 November
+#   2026 is in August 2027. With "0 10 1,15 * 1" it is the same: 1, 15 and each Monday, or only a 1st or 15th that is a Monday.
+# Why it matters: a payout run "on the 1st, the 15th and each Monday" moves to another scheduler, or is shown with another package
+#   than the one that runs it, and stops for months without an error. Write two lines, one for the days and one for the weekday.
 # Needs Node.js 20 or newer and npm; nothing is sent. Fails when the behaviour changes.
 set -euo pipefail
 

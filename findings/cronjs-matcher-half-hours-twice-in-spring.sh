@@ -1,13 +1,13 @@
 #!/usr/bin/env bash
 # @datasert/cronjs-matcher 1.4.0: in the night in which the clocks go forward some times come twice, and 5-7 has no Sunday.
 #
-# Guess: getFutureMatches gives times that only grow. Where 02:00 to 03:00 does not exist, that hour is left out. 7 is
-#   Sunday, also in a range.
-# What happens: the hour that does not exist is counted as 02 and taken as 03 o'clock; then 03 o'clock comes: 03:00, 03:30, 03:00, 03:30,
-#   04:00. The times go back. In autumn the second 02:00 and 02:30 are left out, so that a job for each half hour does not run for an hour and a
-#   half. "* * 5-7" is Friday and Saturday, while "* * 7" is Sunday.
-# Why it matters: a scheduler that takes the times one after the other runs the payout of 03:00 twice in that night, or waits for a time in
-#   the past. Use UTC for what must run once.
+# Guess: getFutureMatches gives times that only grow. Where 02:00 to 03:00 does not exist, that hour is left out. 7 is Sunday, also in
+#   a range.
+# What happens: the hour that does not exist is counted as 02 and taken as 03 o'clock; then 03 o'clock comes: 03:00, 03:30, 03:00,
+#   03:30, 04:00. The times go back. In autumn the second 02:00 and 02:30 are left out, so that a job for each half hour does not run
+#   for an hour and a half. "* * 5-7" is Friday and Saturday, while "* * 7" is Sunday.
+# Why it matters: a scheduler that takes the times one after the other runs the payout of 03:00 twice in that night, or waits for a
+#   time in the past. Use UTC for what must run once.
 # Needs Node.js 20 or newer and npm; nothing is sent. Fails when the behaviour changes.
 set -euo pipefail
 

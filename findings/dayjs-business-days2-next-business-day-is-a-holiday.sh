@@ -3,9 +3,9 @@
 #
 # Guess: nextBusinessDay() is the day of businessDaysAdd(1), and isBusinessDay() of it is true. A list of holidays such as
 #   '2027-10-01' is understood. businessDiff is the other way round of businessDaysAdd.
-# What happens: nextBusinessDay() and prevBusinessDay() look at six days and return the sixth, whatever it is. In the Golden Week
-#   of China (1 to 7 October) or the Spring Festival the next business day is a day on which the banks are closed. There is no option for it
-#   (moment-business-days, which it comes from, has one). Holidays without a holidayFormat are compared with the time of day and
+# What happens: nextBusinessDay() and prevBusinessDay() look at six days and return the sixth, whatever it is. In the Golden Week of
+#   China (1 to 7 October) or the Spring Festival the next business day is a day on which the banks are closed. There is no option for
+#   it (moment-business-days, which it comes from, has one). Holidays without a holidayFormat are compared with the time of day and
 #   the offset, so that none of them is ever a holiday, without an error. From a Saturday, businessDaysAdd(1) is Monday, and the
 #   difference of the two is 0.
 # Why it matters: a settlement date of T+1 is right with one function and a holiday with the other, once or twice a year.

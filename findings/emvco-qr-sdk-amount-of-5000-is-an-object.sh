@@ -1,12 +1,12 @@
 #!/usr/bin/env bash
 # emvco-qr-sdk 1.0.0: of an EMV QR code for 5000 pesos the amount is {"50": ""}; 5001 is "5001".
 #
-# Guess: tags 26 to 51, 62, 64 and 80 to 99 are templates, whose value holds tags again; all others hold a text. The amount of tag 54 is
-#   the text in the code.
-# What happens: each value that can be read as tags is taken for a template: a length of 00 in the third and fourth place is enough. So
-#   the amounts from 1000 to 9900 that end with 00 are objects, and those of five digits with 01 there (12015, 20018). 990 of the
-#   amounts up to 100000 are. The merchant category codes 5200, 5300 and 5500, and postal codes, too. `parseQR` gives no error, and the
-#   checksum is right.
+# Guess: tags 26 to 51, 62, 64 and 80 to 99 are templates, whose value holds tags again; all others hold a text. The amount of tag 54
+#   is the text in the code.
+# What happens: each value that can be read as tags is taken for a template: a length of 00 in the third and fourth place is enough.
+#   So the amounts from 1000 to 9900 that end with 00 are objects, and those of five digits with 01 there (12015, 20018). 990 of the
+#   amounts up to 100000 are. The merchant category codes 5200, 5300 and 5500, and postal codes, too. `parseQR` gives no error, and
+#   the checksum is right.
 # Why it matters: prices in pesos have no cents and end with 00. Number({"50": ""}) is NaN, and the code is refused or paid with an
 #   amount of the app, while the test with 100.53 of the README works. Read `value` of the mode TLV for tags below 26 and above 51.
 # Needs Node.js 20 or newer and npm; nothing is sent. Fails when the behaviour changes.

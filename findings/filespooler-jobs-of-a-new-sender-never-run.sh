@@ -4,11 +4,12 @@
 # Guess: each packet has an id of its own. A packet that is delivered twice runs once. When the sender loses its file with the
 #   sequence number (a new container), its jobs are refused, or run in the order in which they came.
 # What happens: only the sequence number counts. The new sender begins with 1, the queue waits for 4: queue-process exits with 0, says
-#   nothing and runs nothing, and the jobs stay in queue-ls. From 4 on they run; 1 to 3 never do. A second copy of a packet that was run
-#   stays there in the same way. Two copies of one number stop the whole queue: no job runs, not even those in front of it, until a person
-#   deletes a file. With --order-by timestamp each copy runs.
-# Why it matters: packets travel by means that deliver at least once (rsync, mail, a retry over ssh). A payment is lost in silence, or all
-#   payments wait. Keep the sequence file of the sender, look for numbers in queue-ls below queue-get-next, and let the job check its id.
+#   nothing and runs nothing, and the jobs stay in queue-ls. From 4 on they run; 1 to 3 never do. A second copy of a packet that was
+#   run stays there in the same way. Two copies of one number stop the whole queue: no job runs, not even those in front of it, until
+#   a person deletes a file. With --order-by timestamp each copy runs.
+# Why it matters: packets travel by means that deliver at least once (rsync, mail, a retry over ssh). A payment is lost in silence, or
+#   all payments wait. Keep the sequence file of the sender, look for numbers in queue-ls below queue-get-next, and let the job check
+#   its id.
 # Needs apt-get of Debian 12 on x64; installs nothing outside a temporary folder. Fails when the behaviour changes.
 set -euo pipefail
 

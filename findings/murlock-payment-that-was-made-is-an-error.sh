@@ -3,12 +3,12 @@
 #
 # Guess: the result of the method is the result of the call; that the lock ran out is logged. @MurLock(5000, 'order.customer.id')
 #   makes one lock for each customer, like 'user.id' in the README. A second call waits "up to 5000 milliseconds".
-# What happens: when the lock has run out, its release throws, and this error takes the place of the result (and of an error of the method).
-#   Of a path only the first step is read: the key ends with "[object Object]", so all customers wait for each other; the same
-#   for a field that the object does not have. The time to wait is set elsewhere: with wait 100 and three attempts a call waits
+# What happens: when the lock has run out, its release throws, and this error takes the place of the result (and of an error of the
+#   method). Of a path only the first step is read: the key ends with "[object Object]", so all customers wait for each other; the
+#   same for a field that the object does not have. The time to wait is set elsewhere: with wait 100 and three attempts a call waits
 #   100, 200 and 300 ms, the last one after its last attempt, and gives up.
-# Why it matters: the caller takes the error for a payment that was not made, and pays again. With ignoreUnlockFail: true the
-#   result comes. A lock for all turns one slow customer into errors for each other one.
+# Why it matters: the caller takes the error for a payment that was not made, and pays again. With ignoreUnlockFail: true the result
+#   comes. A lock for all turns one slow customer into errors for each other one.
 # Needs redis-server, Node.js 20 or newer and npm. Fails when the behaviour changes.
 set -euo pipefail
 

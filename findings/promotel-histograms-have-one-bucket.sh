@@ -5,8 +5,8 @@
 #   count; a gauge as a gauge; each label value as it is.
 # What happens: the text of the registry has a line for each bucket, and each one replaces those before it. The histogram that arrives
 #   has no bounds and one bucket with all requests. A line whose label has a `}`, such as route="/orders/{id}", is skipped without an
-#   error, be it a bucket or a counter. A gauge whose name ends with _count becomes a histogram under a shorter name, with the value as
-#   the number of requests. A value that is not finite is skipped, and no point has a start time.
+#   error, be it a bucket or a counter. A gauge whose name ends with _count becomes a histogram under a shorter name, with the value
+#   as the number of requests. A value that is not finite is skipped, and no point has a start time.
 # Why it matters: the backend shows rates and averages that are right, and each percentile is unknown or the same; the routes with a
 #   parameter, which are those that take money, have no metric, so that an alert on their errors never fires.
 # Needs Node.js 20 or newer and npm; nothing is sent. Fails when the behaviour changes.

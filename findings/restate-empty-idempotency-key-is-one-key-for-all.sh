@@ -4,11 +4,11 @@
 # Guess: an Idempotency-Key without a value is refused or counts as none, so that each request is carried out. The same key with
 #   another body is refused (the draft of the IETF has 422 for it). Two lines with the header are refused.
 # What happens: all requests with an empty key to a handler are one call for a day: the second client is told that 20 were charged to
-#   customer A, and customer B is not charged. Another body under a key, be it empty or not, gets the response of the first one, with 200 and
-#   without a hint. Of two lines the first one counts. The quotes of the draft belong to the key: "k1" and k1 are two charges.
-# Why it matters: a client or a proxy that sets the header from a variable that is not set (`Idempotency-Key: ${id}`) works in the first
-#   test, and afterwards no request is carried out, all with 200. A key that is made twice is a payment that is lost. Refuse the empty
-#   key in front of the ingress, and compare the amount of the response with the one that was sent.
+#   customer A, and customer B is not charged. Another body under a key, be it empty or not, gets the response of the first one, with
+#   200 and without a hint. Of two lines the first one counts. The quotes of the draft belong to the key: "k1" and k1 are two charges.
+# Why it matters: a client or a proxy that sets the header from a variable that is not set (`Idempotency-Key: ${id}`) works in the
+#   first test, and afterwards no request is carried out, all with 200. A key that is made twice is a payment that is lost. Refuse the
+#   empty key in front of the ingress, and compare the amount of the response with the one that was sent.
 # Needs Node.js 20 or newer and npm; the server comes from npm (Linux on x64). Fails when the behaviour changes.
 set -euo pipefail
 
