@@ -5,8 +5,12 @@ import { ServiceError } from '../../internal/core/service-error.ts'
 import type { KeyFilter, KeyRecord, KeyRecords } from '../../internal/idempotency/key-records.ts'
 import type { KeyId, Resolver, StoredResponse } from '../../internal/idempotency/store.ts'
 import { describeCause } from '../runtime/underlying-cause.ts'
+import { describeRow } from './describe-row.ts'
 import { keyJson, keyLine, keyLines, logLine } from './keys-text.ts'
+import type { OpenRecords } from './open-key-records.ts'
 import type { Shown } from './run-verb.ts'
+
+type Store = Pick<OpenRecords, 'records' | 'rows'>
 
 export async function* listKeys(records: KeyRecords, filter: KeyFilter, limit: number): AsyncIterable<Shown> {
   let count = 0
@@ -21,8 +25,8 @@ export async function* listKeys(records: KeyRecords, filter: KeyFilter, limit: n
   if (count === 0) yield { text: `no ${filter.state ?? ''}${filter.state ? ' ' : ''}keys\n` }
 }
 
-export async function* showKey(records: KeyRecords, id: KeyId): AsyncIterable<Shown> {
-  const record = await existing(records, id)
+export async function* showKey(store: Store, id: KeyId): AsyncIterable<Shown> {
+  const record = await existing(store, id)
   yield { text: keyLines(record), json: keyJson(record) }
 }
 
@@ -36,17 +40,17 @@ export async function* showLog(records: KeyRecords, client: string | undefined):
 }
 
 export async function* resolveKey(
-  records: KeyRecords,
+  store: Store,
   id: KeyId,
   resolver: Resolver,
   response: { status: number; body: string | undefined; contentType: string | undefined },
 ): AsyncIterable<Shown> {
   const body = await bodyOf(response.body)
-  const record = await unknownRecord(records, id)
+  const record = await unknownRecord(store, id)
   const headers: Record<string, string> = {}
   if (response.contentType !== undefined) headers['Content-Type'] = response.contentType
   else if (body.length > 0) headers['Content-Type'] = 'application/json'
-  await change(records, record, { status: response.status, headers, body }, resolver)
+  await change(store.records, record, { status: response.status, headers, body }, resolver)
   const { status } = response
   yield {
     text: `resolved: every retry gets ${status} with ${body.length} bytes from now on\n`,
@@ -55,33 +59,40 @@ export async function* resolveKey(
 }
 
 export async function* releaseKey(
-  records: KeyRecords,
+  store: Store,
   id: KeyId,
   resolver: Resolver,
   yes: boolean,
 ): AsyncIterable<Shown> {
   if (!yes && process.stdin.isTTY !== true)
     throw new Error('the next retry with this key will run the request again: --yes says that this is meant')
-  const record = await unknownRecord(records, id)
+  const record = await unknownRecord(store, id)
   if (!yes && !(await confirmed(record))) {
     yield { warning: 'nothing was changed', code: 1 }
     return
   }
-  await change(records, record, 'not_executed', resolver)
+  await change(store.records, record, 'not_executed', resolver)
   yield {
     text: 'released: the next retry runs the request again\n',
     json: { ...id, released: { by: resolver.by } },
   }
 }
 
-async function existing(records: KeyRecords, id: KeyId): Promise<KeyRecord> {
+async function existing({ records, rows }: Store, id: KeyId): Promise<KeyRecord> {
   const record = await records.show(id)
   if (record !== undefined) return record
+  const database = await rows()
+  const row = database && (await describeRow(database, id))
+  // With keys in PostgreSQL an order has no other record.
+  if (row !== undefined)
+    throw new Error(
+      `this key has no record of its own, but the ${row} has it: every retry gets the response of that`,
+    )
   throw new Error('there is no record of this key: it was never used, is over, or was released')
 }
 
-async function unknownRecord(records: KeyRecords, id: KeyId): Promise<KeyRecord> {
-  const record = await existing(records, id)
+async function unknownRecord(store: Store, id: KeyId): Promise<KeyRecord> {
+  const record = await existing(store, id)
   if (record.state === 'unknown') return record
   throw new Error(
     record.state === 'completed'

@@ -85,9 +85,9 @@ function parse(verb: keyof typeof VERBS, operands: readonly string[], options: O
   if (verb === 'import') return importing(operands[0] ?? '', options, operatorNote(given('by'), undefined).by)
 
   const id = parseId(given)
-  if (verb === 'show') return ({ records }) => showKey(records, id)
+  if (verb === 'show') return (store) => showKey(store, id)
   const resolver = operatorNote(given('by'), given('reason'))
-  if (verb === 'release') return ({ records }) => releaseKey(records, id, resolver, options.yes === true)
+  if (verb === 'release') return (store) => releaseKey(store, id, resolver, options.yes === true)
   const status = readOption('status', given('status'), whole(200, 599))
   if (status === undefined) throw new Error('--status is missing: must be a whole number from 200 to 599')
   if (meaningOf(status, undefined, 'replay') !== 'completed') {
@@ -97,7 +97,7 @@ function parse(verb: keyof typeof VERBS, operands: readonly string[], options: O
   }
   const contentType = readOption('content-type', given('content-type'), mediaType)
   const response = { status, body: given('body'), contentType }
-  return ({ records }) => resolveKey(records, id, resolver, response)
+  return (store) => resolveKey(store, id, resolver, response)
 }
 
 function importing(file: string, options: Options, by: string): Work<OpenRecords> {

@@ -1,3 +1,5 @@
+import { duration } from './setting-values.ts'
+
 /** SIMULATED_GATEWAY, as internal/payments takes it. No import of it here: the sidecar has these settings too. */
 export interface SimulatedGatewaySettings {
   delayMs: number
@@ -14,6 +16,9 @@ export const SIMULATED_DEFAULTS: SimulatedGatewaySettings = {
   seed: 1,
 }
 
+/** A charge takes no longer than GATEWAY_TIMEOUT may be. */
+const MAX_DELAY_MS = 120_000
+
 /** Parses SIMULATED_GATEWAY: `on`, or `delay=50ms,decline=0.05,failure=0,seed=1`, each optional. Throws an Error that says the rule. */
 export function parseSimulatedGateway(text: string): SimulatedGatewaySettings {
   const settings = { ...SIMULATED_DEFAULTS }
@@ -23,7 +28,7 @@ export function parseSimulatedGateway(text: string): SimulatedGatewaySettings {
     const [, name = '', value = ''] = /^([a-z]+)=([0-9a-z.]+)$/.exec(part) ?? []
     if (seen.has(name)) throw new Error(`${name} appears twice`)
     seen.add(name)
-    if (name === 'delay') settings.delayMs = milliseconds(value)
+    if (name === 'delay') settings.delayMs = delay(value)
     else if (name === 'decline') settings.declineRate = rate(value)
     else if (name === 'failure') settings.failureRate = rate(value)
     else if (name === 'seed' && /^\d{1,9}$/.test(value)) settings.seed = Number(value)
@@ -38,10 +43,12 @@ export function simulatedGatewayText(settings: SimulatedGatewaySettings): string
   return `delay=${delayMs}ms,decline=${declineRate},failure=${failureRate},seed=${seed}`
 }
 
-function milliseconds(text: string): number {
-  const [, number] = /^(\d{1,5})ms$/.exec(text) ?? []
-  if (number === undefined) throw new Error('delay must be like 50ms, at most 99999ms')
-  return Number(number)
+function delay(text: string): number {
+  try {
+    return duration(0, MAX_DELAY_MS)(text)
+  } catch (error) {
+    throw new Error(`delay ${error instanceof Error ? error.message : String(error)}`)
+  }
 }
 
 function rate(text: string): number {

@@ -1,6 +1,6 @@
 import assert from 'node:assert/strict'
 import { spawn } from 'node:child_process'
-import { randomBytes } from 'node:crypto'
+import { createHmac, randomBytes } from 'node:crypto'
 import { once } from 'node:events'
 import { mkdtempSync, rmSync, writeFileSync } from 'node:fs'
 import { tmpdir, userInfo } from 'node:os'
@@ -231,6 +231,44 @@ test('a body comes from standard input, and a response may have none', async (t)
       response: { status: 202, headers: response, body: Buffer.from(input) },
     })
   }
+})
+
+test('a key without a record whose order or payment is there is not called unused', async () => {
+  const { url, drop } = await createDatabase()
+  const settings = { DATABASE_URL: url, SIMULATED_FAILURE_RATE: '0' }
+  const service = await startService(settings)
+  const send = async (path: string, key: string, body: object, headers: Record<string, string>) => {
+    const response = await fetch(new URL(path, service.url), {
+      method: 'POST',
+      headers: { 'Content-Type': 'application/json', 'Idempotency-Key': key, ...headers },
+      body: JSON.stringify(body),
+    })
+    assert.ok(response.ok, await response.clone().text())
+    return String(response.headers.get('Location')).split('/').at(-1)
+  }
+  const order = { user_id: 'user-1', item: 'book', amount: 500 }
+  const signature = createHmac('sha256', 'super-secret-key').update(JSON.stringify(order)).digest('hex')
+  const orderId = await send('/orders', 'key-001', order, { 'X-Signature': signature })
+  const payment = { amount: '19.90', currency: 'EUR', payment_method: 'tok_visa_4242' }
+  const paymentKey = 'payment-2026-0000'
+  await send('/api/v1/payments', paymentKey, payment, { Authorization: 'Bearer test-api-key' })
+  await service.stop()
+  const database = openDatabase(url)
+  await database.run((sql) => sql`DELETE FROM idempotency_keys`)
+  await database.close()
+  for (const verb of [['show'], ['release', '--yes'], ['resolve', '--status', '201']]) {
+    const named = ['--client', 'default', '--scope', 'POST /orders', '--key', 'key-001']
+    const { code, stderr } = await oncekey(['keys', ...verb, ...named], settings)
+    assert.equal(code, 1)
+    assert.match(
+      stderr,
+      new RegExp(`no record of its own, but the order ${orderId} of 20[^\\n]+Z has it: every retry`),
+    )
+  }
+  const named = ['--client', 'test-user', '--scope', 'POST /api/v1/payments', '--key', paymentKey]
+  const { stderr } = await oncekey(['keys', 'show', ...named], settings)
+  assert.match(stderr, /but the payment \S{36} of 20\S+Z has it/)
+  await drop()
 })
 
 test('a Redis that is away is told in one line, without its password', async () => {

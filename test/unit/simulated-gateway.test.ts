@@ -74,6 +74,8 @@ describe('SIMULATED_GATEWAY', () => {
     assert.deepEqual(all, { delayMs: 0, declineRate: 1, failureRate: 0.5, seed: 42 })
     assert.deepEqual(parseSimulatedGateway(simulatedGatewayText(all)), all)
     assert.deepEqual(parseSimulatedGateway('on'), SIMULATED_DEFAULTS)
+    assert.equal(parseSimulatedGateway('delay=3s').delayMs, 3_000)
+    assert.equal(parseSimulatedGateway('delay=2m').delayMs, 120_000)
   })
 
   for (const text of [
