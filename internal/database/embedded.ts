@@ -84,7 +84,7 @@ export async function openEmbedded(
 async function create(directory: string, opening: Opening): Promise<void> {
   const temporary = `${directory}.new`
   rmSync(temporary, { recursive: true, force: true })
-  const unpacked = unpackInitialData(temporary)
+  const unpacked = unpack(directory, temporary)
   if (unpacked === 'none') await initialise(temporary, opening)
   if (unpacked === 'older') {
     try {
@@ -95,6 +95,15 @@ async function create(directory: string, opening: Opening): Promise<void> {
     }
   }
   renameSync(temporary, directory)
+}
+
+function unpack(directory: string, temporary: string) {
+  try {
+    return unpackInitialData(temporary)
+  } catch (error) {
+    const isFull = error instanceof Error && 'code' in error && error.code === 'ENOSPC'
+    throw notCreated(directory, isFull ? DISK_FULL : error instanceof Error ? error.message : String(error))
+  }
 }
 
 function checkVersion(directory: string): void {
@@ -125,7 +134,7 @@ function notCreated(directory: string, reason: string): Error {
   return new Error(
     `the embedded database in ${directory} cannot be created: ${reason}. ` +
       (reason === DISK_FULL
-        ? 'Make room and start again'
+        ? 'Make room and start again, or set DATA_DIR to another place'
         : 'No data is lost: start again when the machine is less busy, or set DATABASE_URL to a server'),
   )
 }

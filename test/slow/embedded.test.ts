@@ -228,6 +228,15 @@ test('the error of a data directory that cannot be created has its path and sett
   }
 })
 
+test('a database whose files cannot be made names its directory, and what to do', async () => {
+  // There is room for the names of the lock, and for no longer ones.
+  const directory = join(root, ...Array(19).fill('d'.repeat(220))).slice(0, 4_070)
+  const fault =
+    /^Error: the embedded database in \/.* cannot be created: ENAMETOOLONG[^\n]*\. [^\n]*start again/
+  await assert.rejects(openEmbedded(directory), fault)
+  assert.ok(!existsSync(join(directory, 'lock')))
+})
+
 test('an empty lock, as after a power failure, is taken over after a while', () => {
   const directory = join(root, 'empty lock')
   mkdirSync(directory)
