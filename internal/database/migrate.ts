@@ -33,7 +33,7 @@ interface Applied {
  * wait on an advisory lock; the row, which is inserted first, makes the slower process fail and see that the work is done.
  *
  * A database that a newer version has migrated is accepted, because migrations only add: in a rolling upgrade nodes of
- * the previous version still restart. A program does not replace functions of a newer version. A migration that removes
+ * the previous version still restart. It keeps its functions, too. A migration that removes
  * something that the previous version uses has a name that ends in `_breaking.sql`; an older program that finds it throws
  * an Error and changes nothing.
  *
@@ -93,7 +93,7 @@ function wantsFunctions(files: SchemaFiles, applied: Applied): boolean {
   const { text, checksum } = functionsFor(files, applied)
   if (text === '') return false
   if (applied.functions === undefined) return true
-  return applied.functions.checksum !== checksum && !isNewer(applied.functions.version, files.version)
+  return applied.functions.checksum !== checksum && newerThan(files, applied).length === 0
 }
 
 function noteShards(database: Database, { names }: Applied): void {

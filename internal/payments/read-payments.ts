@@ -152,7 +152,7 @@ export async function takeUnknown(
   const [row] = await database.run(
     (sql) => sql`
       UPDATE payments SET attempt = attempt + 1,
-        lease_until = now() + make_interval(secs => ${leaseMs / 1000})
+        lease_until = now() + make_interval(secs => ${leaseMs / 1000}), lease_ms = ${leaseMs}::integer
       WHERE client = ${client} AND id = ${id} AND attempt = ${seen} AND state = 'unknown'
         AND lease_until <= now() AND sent_at <= now() - make_interval(secs => ${settleMs / 1000})
       RETURNING ${columns(sql)}, attempt`,

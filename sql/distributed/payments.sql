@@ -56,7 +56,8 @@ BEGIN
       ORDER BY p.check_at LIMIT p_limit) AS found ORDER BY found.client, found.id
   LOOP
     RETURN QUERY UPDATE payments AS p
-      SET attempt = p.attempt + 1, checks = p.checks + 1, lease_until = lease, check_at = lease
+      SET attempt = p.attempt + 1, checks = p.checks + 1, lease_until = lease, lease_ms = p_lease_ms,
+        check_at = lease
       WHERE p.client = d.client AND p.id = d.id
         AND ((p.check_at <= t AND p.lease_until <= t) OR p.check_at > put_back)
       RETURNING p.client, p.id, p.scope, p.idempotency_key, p.state, trim_scale(p.amount)::text, p.currency, p.user_id,

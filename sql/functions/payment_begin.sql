@@ -16,19 +16,21 @@ DECLARE
   p payments;
   t timestamptz;
   settle interval := p_settle_ms * interval '1 millisecond';
-  -- No lease is longer, whatever the settings of its node are: GATEWAY_TIMEOUT is at most 120 s, and 5 s come on top.
-  longest_lease CONSTANT interval := '130 seconds';
+  -- Of rows of a version before. No lease is longer: GATEWAY_TIMEOUT is at most 120 s, and 5 s come on top.
+  longest_lease_ms CONSTANT integer := 130000;
+  lease interval;
 BEGIN
   SELECT * INTO p FROM payments WHERE client = p_client AND scope = p_scope AND idempotency_key = p_key;
+  lease := coalesce(p.lease_ms, longest_lease_ms) * interval '1 millisecond';
   -- A request that only reads takes no lock of the audit trail: copies of a request do not wait for each other.
   IF NOT FOUND OR (p.check_at IS NOT NULL AND p.fingerprint = p_fingerprint
       AND (p.id = p_id OR p.lease_until <= clock_timestamp() OR p.sent_at > clock_timestamp()
-        OR p.lease_until > clock_timestamp() + longest_lease)) THEN
+        OR p.lease_until > clock_timestamp() + lease)) THEN
     PERFORM oncekey_audit_lock(p_client);
     t := clock_timestamp();
-    INSERT INTO payments (client, id, scope, idempotency_key, fingerprint, state, attempt, lease_until, sent_at,
-        check_at, amount, currency, user_id, description, payment_method, metadata, gateway_key, created_at)
-      VALUES (p_client, p_id, p_scope, p_key, p_fingerprint, 'processing', 1, t + settle, t, t + settle, p_amount,
+    INSERT INTO payments (client, id, scope, idempotency_key, fingerprint, state, attempt, lease_until, lease_ms,
+        sent_at, check_at, amount, currency, user_id, description, payment_method, metadata, gateway_key, created_at)
+      VALUES (p_client, p_id, p_scope, p_key, p_fingerprint, 'processing', 1, t + settle, p_settle_ms, t, t + settle, p_amount,
         p_currency, p_user_id, p_description, p_payment_method, p_metadata, p_gateway_key, p_created_at)
       ON CONFLICT (client, scope, idempotency_key) DO NOTHING RETURNING * INTO p;
     IF FOUND THEN
@@ -40,15 +42,11 @@ BEGIN
     SELECT * INTO p FROM payments
       WHERE client = p_client AND scope = p_scope AND idempotency_key = p_key FOR UPDATE;
     t := clock_timestamp();
-    -- The clock was put back since: a charge has left by now, and the lease keeps its length.
-    IF p.check_at IS NOT NULL AND p.sent_at > t THEN
-      UPDATE payments SET sent_at = t, lease_until = p.lease_until - (p.sent_at - t),
-          check_at = p.check_at - (p.sent_at - t)
-        WHERE client = p_client AND id = p.id RETURNING * INTO p;
-    END IF;
-    -- The same, of an attempt that took over a charge from long before.
-    IF p.check_at IS NOT NULL AND p.lease_until > t + longest_lease THEN
-      UPDATE payments SET lease_until = t + settle, check_at = t + settle
+    lease := coalesce(p.lease_ms, longest_lease_ms) * interval '1 millisecond';
+    -- The clock was put back since: a charge has left by now, and what remains of the lease is not more than all of it.
+    IF p.check_at IS NOT NULL AND (p.sent_at > t OR p.lease_until > t + lease) THEN
+      UPDATE payments SET sent_at = least(sent_at, t), lease_until = least(lease_until, t + lease),
+          check_at = check_at - (lease_until - least(lease_until, t + lease))
         WHERE client = p_client AND id = p.id RETURNING * INTO p;
     END IF;
   END IF;
@@ -65,7 +63,7 @@ BEGIN
   ELSIF p.lease_until > t THEN
     outcome := 'in_progress'; wait_ms := ceil(extract(epoch FROM p.lease_until - t) * 1000);
   ELSE
-    UPDATE payments SET attempt = p.attempt + 1, lease_until = t + settle, check_at = t + settle
+    UPDATE payments SET attempt = p.attempt + 1, lease_until = t + settle, lease_ms = p_settle_ms, check_at = t + settle
       WHERE client = p_client AND id = p.id RETURNING * INTO p;
     PERFORM oncekey_payment_audit(p, 'payment.attempted', p_request_id, '{"reason":"taken over"}');
     outcome := 'taken_over'; attempt_no := p.attempt;

@@ -28,7 +28,7 @@ DECLARE
 BEGIN
   PERFORM oncekey_audit_lock(p_client);
   t := clock_timestamp();
-  UPDATE payments SET sent_at = t, lease_until = t + settle, check_at = t + settle
+  UPDATE payments SET sent_at = t, lease_until = t + settle, lease_ms = p_settle_ms, check_at = t + settle
     WHERE client = p_client AND id = p_id AND attempt = p_attempt AND state IN ('processing', 'unknown')
     RETURNING * INTO p;
   RETURN oncekey_payment_audit(p, 'payment.attempted', p_request_id, '{"reason":"sent again"}');
@@ -76,7 +76,7 @@ BEGIN
   END IF;
   SELECT state INTO was FROM payments WHERE client = p_client AND id = p_id FOR UPDATE;
   UPDATE payments
-    SET state = p_state, lease_until = t, check_at = t + p_check_ms * interval '1 millisecond'
+    SET state = p_state, lease_until = t, lease_ms = 0, check_at = t + p_check_ms * interval '1 millisecond'
     WHERE client = p_client AND id = p_id AND attempt = p_attempt AND state IN ('processing', 'unknown')
     RETURNING * INTO p;
   IF p.state = 'unknown' AND was <> 'unknown' THEN

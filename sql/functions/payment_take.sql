@@ -13,7 +13,7 @@ LANGUAGE sql AS $$
     ORDER BY check_at LIMIT p_limit FOR UPDATE SKIP LOCKED)
   UPDATE payments AS p
   SET attempt = p.attempt + 1, checks = p.checks + 1,
-    lease_until = clock_timestamp() + p_lease_ms * interval '1 millisecond',
+    lease_until = clock_timestamp() + p_lease_ms * interval '1 millisecond', lease_ms = p_lease_ms,
     check_at = clock_timestamp() + p_lease_ms * interval '1 millisecond'
   FROM due WHERE p.client = due.client AND p.id = due.id
   RETURNING p.client, p.id, p.scope, p.idempotency_key, p.state, trim_scale(p.amount)::text, p.currency, p.user_id,

@@ -133,6 +133,13 @@ test('functions and comments are applied again when their text changes, but not 
   assert.deepEqual(await migrate(database, directory), [])
   assert.deepEqual(await state(), [2, 'two'])
 
+  // A build between two releases has the version of the one before.
+  writePackage(root, '1.10.0', 1, 'one')
+  await database.run((sql) => sql`INSERT INTO schema_migrations (name) VALUES ('002_later.sql')`)
+  assert.deepEqual(await migrate(database, directory), [])
+  assert.deepEqual(await state(), [2, 'two'])
+  await database.run((sql) => sql`DELETE FROM schema_migrations WHERE name = '002_later.sql'`)
+
   writePackage(root, '1.11.0', 0, 'one')
   writeFileSync(join(directory, 'functions', 'wrong.sql'), 'SELECT 1 / 0;')
   await assert.rejects(migrate(database, directory), /migration functions failed: .*division by zero/)

@@ -18,6 +18,7 @@ const UPGRADED = [
   '009_webhook_times.sql',
   '010_disabled_endpoint.sql',
   '011_lists.sql',
+  '012_payment_lease.sql',
   'functions',
 ]
 const NEW_FILES = readSchemaFiles(SQL_DIRECTORY).numbered
