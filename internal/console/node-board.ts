@@ -1,3 +1,4 @@
+import { parseJson } from '../core/parse-json.ts'
 import type { Database } from '../database/database.ts'
 import { PLAIN_PREFIX } from '../database/deployment.ts'
 import type { RedisConnection } from '../database/redis.ts'
@@ -83,13 +84,5 @@ export function redisBoard(redis: RedisConnection, prefix = PLAIN_PREFIX): NodeB
 }
 
 function seen(id: string, silentMs: number, text: string): SeenNode {
-  return { id, silentMs: Math.round(silentMs), report: nodeReport.safeParse(parsed(text)).data }
-}
-
-function parsed(text: string): unknown {
-  try {
-    return JSON.parse(text)
-  } catch {
-    return undefined
-  }
+  return { id, silentMs: Math.round(silentMs), report: nodeReport.safeParse(parseJson(text)).data }
 }

@@ -1,7 +1,9 @@
 import { linkSync, readFileSync, renameSync, rmSync, statSync, utimesSync, writeFileSync } from 'node:fs'
 import { hostname } from 'node:os'
 import { join } from 'node:path'
+import { errorMessage } from '../core/error-message.ts'
 import { makeDirectory } from '../core/make-directory.ts'
+import { parseJson } from '../core/parse-json.ts'
 import { codeOf } from './outage.ts'
 
 interface Owner {
@@ -28,7 +30,7 @@ export function lockDirectory(directory: string): { release(): void } {
     makeDirectory(directory, 0o700)
     writeFileSync(mine, JSON.stringify(me), { mode: 0o600 })
   } catch (error) {
-    const reason = error instanceof Error ? error.message : String(error)
+    const reason = errorMessage(error)
     throw new Error(
       `the data directory ${directory} cannot be used: ${reason}; set DATA_DIR to another directory`,
     )
@@ -98,15 +100,6 @@ function read(path: string): Owner | undefined {
   throw new Error(
     `${path} is not a lock of oncekey; if no other process uses the directory, remove that file`,
   )
-}
-
-/** undefined: it is none. */
-function parseJson(text: string): unknown {
-  try {
-    return JSON.parse(text)
-  } catch {
-    return undefined
-  }
 }
 
 function isAlive(owner: Owner, path: string): boolean {

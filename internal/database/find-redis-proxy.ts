@@ -1,4 +1,5 @@
 import { Redis } from 'ioredis'
+import { errorMessage } from '../core/error-message.ts'
 import { encryption, hasSentinels, isCluster, type RedisTls } from './redis-client.ts'
 import { LACKS_COMMAND } from './redis-refusals.ts'
 
@@ -42,7 +43,7 @@ async function askInfo(url: string, tls: RedisTls): Promise<string | undefined> 
     await client.info()
     return undefined
   } catch (error) {
-    const text = error instanceof Error ? error.message : String(error)
+    const text = errorMessage(error)
     if (LACKS_COMMAND.test(text))
       return `refuses INFO (${text.trim()}), as Redis does with rename-command, and a proxy`
     return text === CLOSED ? 'closes the connection at INFO, as does a proxy such as twemproxy' : undefined

@@ -2,6 +2,7 @@ import { readFileSync } from 'node:fs'
 import { connect, isIP, type Socket } from 'node:net'
 import { Duplex } from 'node:stream'
 import { type ConnectionOptions, connect as connectTls, type SecureVersion } from 'node:tls'
+import { toError } from '../core/to-error.ts'
 import { type DatabaseServer, type TlsOptions, whereIs } from './database-url.ts'
 
 /** The SSLRequest message: length and code. */
@@ -69,7 +70,7 @@ export class ServerSocket extends Duplex {
       wire.once('close', () => this.#close())
       wire.once('secureConnect', () => this.#begin(wire))
     } catch (error) {
-      this.#fail(error instanceof Error ? error : new Error(String(error)))
+      this.#fail(toError(error))
     }
   }
 

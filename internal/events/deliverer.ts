@@ -1,5 +1,6 @@
 import { setMaxListeners } from 'node:events'
 import { setTimeout as sleep } from 'node:timers/promises'
+import { errorMessage } from '../core/error-message.ts'
 import type { Database } from '../database/database.ts'
 import {
   type AttemptResult,
@@ -124,7 +125,7 @@ export function startDeliverer(options: DelivererOptions): Deliverer {
       response = await post({ url: endpoint.url, headers, body, timeoutMs: TIMEOUT_MS, signal })
     } catch (error) {
       if (signal.aborted) return undefined
-      return failed(error instanceof Error ? error.message : String(error))
+      return failed(errorMessage(error))
     }
     const { status, text } = response
     if (status < 200 || status > 299) return failed(`status ${status}`, response)

@@ -2,6 +2,7 @@ import { Agent as HttpAgent } from 'node:http'
 import { Agent as HttpsAgent } from 'node:https'
 import { z } from 'zod'
 import { type HttpResponse, httpExchange } from '../core/http-exchange.ts'
+import { parseJson } from '../core/parse-json.ts'
 import type { Charge, Charged, PaymentGateway, Unanswered } from './gateway.ts'
 import { textMember } from './payment.ts'
 
@@ -111,23 +112,15 @@ function charged({ status, body }: HttpResponse): Charged | Unanswered {
 }
 
 function chargeIn(body: Buffer): Charged | undefined {
-  try {
-    const { id, status: outcome } = chargeResponse.parse(JSON.parse(body.toString()))
-    return { outcome, chargeId: id }
-  } catch {
-    return undefined
-  }
+  const { data } = chargeResponse.safeParse(parseJson(body.toString()))
+  return data && { outcome: data.status, chargeId: data.id }
 }
 
 function whatIsWrong(body: Buffer): string {
   const text = body.toString()
   if (text.startsWith('\ufeff')) return 'a byte order mark in front of its JSON'
-  let json: unknown
-  try {
-    json = JSON.parse(text)
-  } catch {
-    return 'something else than JSON'
-  }
+  const json = parseJson(text)
+  if (json === undefined) return 'something else than JSON'
   const { error } = chargeResponse.safeParse(json)
   const names = new Set(error?.issues.map(({ path }) => path[0]).filter((name) => name !== undefined))
   return names.size === 0

@@ -1,4 +1,5 @@
 import { headerValues } from '../core/header-values.ts'
+import { parseJson } from '../core/parse-json.ts'
 
 /** Names the caller of a request without signatures. */
 export type CallerSource =
@@ -64,10 +65,6 @@ function claimOf(rawHeaders: readonly string[], claim: string): string {
 }
 
 function parseObject(json: string): Map<string, unknown> | undefined {
-  try {
-    const value: unknown = JSON.parse(json)
-    return typeof value === 'object' && value !== null ? new Map(Object.entries(value)) : undefined
-  } catch {
-    return undefined
-  }
+  const value = parseJson(json)
+  return typeof value === 'object' && value !== null ? new Map(Object.entries(value)) : undefined
 }

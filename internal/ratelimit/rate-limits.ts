@@ -1,3 +1,5 @@
+import { errorMessage } from '../core/error-message.ts'
+
 /** What a limit counts: everything, a client, an address, or a client on one route (`endpoint`). */
 export const SCOPES = ['global', 'client', 'ip', 'endpoint'] as const
 export type Scope = (typeof SCOPES)[number]
@@ -53,7 +55,7 @@ export function parseRateLimits(text: string): readonly Limit[] {
     try {
       items.push(parseItem(part.trim()))
     } catch (error) {
-      faults.push(error instanceof Error ? error.message : String(error))
+      faults.push(errorMessage(error))
     }
   }
   items.forEach((item, index) => {

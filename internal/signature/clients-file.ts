@@ -1,6 +1,7 @@
 import { createHash } from 'node:crypto'
 import { readFileSync } from 'node:fs'
 import { readFile } from 'node:fs/promises'
+import { toError } from '../core/to-error.ts'
 import {
   type Client,
   type ClientRegistry,
@@ -68,7 +69,7 @@ export function openClientsFile(options: ClientsFileOptions): ClientsFile {
         if (content instanceof Error) throw content
         load(content)
       } catch (error) {
-        onReload?.(error instanceof Error ? error : new Error(String(error)))
+        onReload?.(toError(error))
         return
       }
       onReload?.({ clients: clients.size })
@@ -117,10 +118,6 @@ function watchContent(
     stopped = true
     clearInterval(timer)
   }
-}
-
-function toError(thrown: unknown): Error {
-  return thrown instanceof Error ? thrown : new Error(String(thrown))
 }
 
 /** Kept instead of the content, which holds secrets. */

@@ -1,5 +1,7 @@
 import { isUtf8 } from 'node:buffer'
 import { z } from 'zod'
+import { errorMessage } from '../core/error-message.ts'
+import { parseJson } from '../core/parse-json.ts'
 import {
   CLIENT_ID,
   type Client,
@@ -41,7 +43,7 @@ const entry = z.strictObject(
 
 /** Parses `{client: {secrets, min_scheme, limits}}`. Throws one Error that lists every fault and contains no secret. */
 export function parseClients(bytes: Buffer, file: string, rules: ClientRules): Map<string, Client> {
-  const json = parseJson(bytes, file)
+  const json = parseFile(bytes, file)
   if (typeof json !== 'object' || json === null || Array.isArray(json))
     throw new Error(`${file}: the whole file must be one JSON object {client: {secrets, min_scheme, limits}}`)
   const clients = new Map<string, Client>()
@@ -77,23 +79,19 @@ function faultOf(limits: string, check: ClientRules['checkLimits']): string | un
     check?.(limits)
     return undefined
   } catch (error) {
-    return `cannot be read: ${error instanceof Error ? error.message : String(error)}`
+    return `cannot be read: ${errorMessage(error)}`
   }
 }
 
-function parseJson(bytes: Buffer, file: string): unknown {
+function parseFile(bytes: Buffer, file: string): unknown {
   if (!isUtf8(bytes))
     throw new Error(`${file}: the file must be UTF-8${hasUtf16Mark(bytes) ? ', and is UTF-16' : ''}`)
   const text = bytes.toString('utf8')
   if (text.startsWith(BYTE_ORDER_MARK))
     throw new Error(`${file}: the file begins with a byte order mark (BOM): save it as UTF-8 without one`)
-  let value: unknown
-  try {
-    value = JSON.parse(text)
-  } catch {
-    // The message of JSON.parse quotes a part of the text, which may be a secret.
-    throw new Error(`${file}: the file must be valid JSON`)
-  }
+  const value = parseJson(text)
+  // Without the message of JSON.parse: it quotes a part of the text, which may be a secret.
+  if (value === undefined) throw new Error(`${file}: the file must be valid JSON`)
   const repeated = repeatedMember(text)
   if (repeated !== undefined) throw new Error(`${file}: ${repeated} appears twice`)
   return value

@@ -1,3 +1,4 @@
+import { toError } from '../core/to-error.ts'
 import { coalesce } from '../database/coalesce.ts'
 import type { Database } from '../database/database.ts'
 import { type ClientChange, changesBetween, type StoredClient } from './client-changes.ts'
@@ -45,8 +46,7 @@ interface OpenSecret {
  */
 export async function openTableRegistry(options: TableRegistryOptions): Promise<TableRegistry> {
   const { database, keyring, now, pollMs = POLL_MS, gapMs = GAP_MS } = options
-  const report = (error: unknown) =>
-    options.onTrouble?.(error instanceof Error ? error : new Error(String(error)))
+  const report = (error: unknown) => options.onTrouble?.(toError(error))
   let clients: ReadonlyMap<string, StoredClient> = new Map()
   let opened: ReadonlyMap<string, OpenSecret> = new Map()
   let version = ''

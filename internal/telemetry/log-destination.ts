@@ -1,4 +1,5 @@
 import { closeSync, write, writeSync } from 'node:fs'
+import { errorMessage } from '../core/error-message.ts'
 
 export interface LogDestinationOptions {
   fd: number
@@ -144,7 +145,7 @@ export class LogDestination {
   #failed(error: unknown): void {
     if (this.#failing) return
     this.#failing = true
-    this.#options.onTrouble(error instanceof Error ? error.message : String(error))
+    this.#options.onTrouble(errorMessage(error))
   }
 }
 

@@ -1,6 +1,7 @@
 import { openSync } from 'node:fs'
 import { dirname } from 'node:path'
 import { type Logger as PinoLogger, pino } from 'pino'
+import { errorMessage } from '../core/error-message.ts'
 import { makeDirectory } from '../core/make-directory.ts'
 import { quoted } from '../core/quoted.ts'
 import { isoTime } from '../core/time.ts'
@@ -58,7 +59,7 @@ export function createLogger({ level, file, worker }: LoggerOptions): Logger {
       try {
         stream.moveTo(openFile(file))
       } catch (error) {
-        complain(error instanceof Error ? error.message : String(error))
+        complain(errorMessage(error))
       }
     },
   })
@@ -71,9 +72,7 @@ function openFile(file: string | undefined): number {
     makeDirectory(dirname(file))
     return openSync(file, 'a')
   } catch (error) {
-    throw new Error(
-      `the log file cannot be written: ${error instanceof Error ? error.message : String(error)}`,
-    )
+    throw new Error(`the log file cannot be written: ${errorMessage(error)}`)
   }
 }
 

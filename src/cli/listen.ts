@@ -1,5 +1,6 @@
 import { setTimeout as sleep } from 'node:timers/promises'
 import { parseArgs } from 'node:util'
+import { errorMessage } from '../../internal/core/error-message.ts'
 import { endpointUrlFault } from '../../internal/events/endpoint-url.ts'
 import { postWebhook } from '../../internal/events/post-webhook.ts'
 import { isWebhookSecret, newWebhookSecret, webhookHeaders } from '../../internal/events/webhook-secret.ts'
@@ -98,7 +99,7 @@ async function send(event: Event, url: string, secret: string): Promise<string> 
   try {
     return String((await postWebhook(webhook)).status)
   } catch (error) {
-    return `failed: ${error instanceof Error ? error.message : String(error)}`
+    return `failed: ${errorMessage(error)}`
   }
 }
 
@@ -125,6 +126,6 @@ function createKeyClient(baseUrl: string, apiKey: string, name: string): Client 
   try {
     return createClient({ baseUrl, apiKey, retry: RETRY })
   } catch (error) {
-    throw new Error(`${name}: ${error instanceof Error ? error.message : String(error)}`)
+    throw new Error(`${name}: ${errorMessage(error)}`)
   }
 }

@@ -1,6 +1,7 @@
 import { randomBytes } from 'node:crypto'
 import { writeFileSync } from 'node:fs'
 import { parseArgs } from 'node:util'
+import { errorMessage } from '../../internal/core/error-message.ts'
 import { describeCause } from '../runtime/underlying-cause.ts'
 import { check } from '../tools/simulator/check.ts'
 import { showProgress } from '../tools/simulator/progress.ts'
@@ -87,7 +88,7 @@ function writePlot(file: string, text: string): void {
   try {
     writeFileSync(file, text)
   } catch (error) {
-    throw new Error(`--plot ${file}: ${error instanceof Error ? error.message : String(error)}`)
+    throw new Error(`--plot ${file}: ${errorMessage(error)}`)
   }
 }
 

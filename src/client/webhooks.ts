@@ -1,4 +1,5 @@
 import { type Event, isEvent } from './events.ts'
+import { parseJson } from './read-response.ts'
 
 /** The headers of a request: a Headers object, or an object as in Node.js. */
 export type WebhookHeaders = Headers | Readonly<Record<string, string | readonly string[] | undefined>>
@@ -101,12 +102,7 @@ function concat(first: Uint8Array, second: Uint8Array): Uint8Array<ArrayBuffer> 
 }
 
 function eventOf(bytes: Uint8Array, id: string): Event {
-  let value: unknown
-  try {
-    value = JSON.parse(new TextDecoder('utf-8', { fatal: true }).decode(bytes))
-  } catch {
-    value = undefined
-  }
+  const value = parseJson(bytes)
   if (isEvent(value) && value.id === id) return value
   throw new WebhookError('body', 'the body is signed, but it is not an event')
 }

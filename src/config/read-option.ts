@@ -1,3 +1,5 @@
+import { errorMessage } from '../../internal/core/error-message.ts'
+
 /** Options as parseArgs() gives them. */
 export type Given = Readonly<Record<string, string | boolean | undefined>>
 
@@ -9,6 +11,6 @@ export function readOption<T>(name: string, text: Given[string], parse: (text: s
   try {
     return parse(text)
   } catch (error) {
-    throw new Error(`--${name} ${text}: ${error instanceof Error ? error.message : String(error)}`)
+    throw new Error(`--${name} ${text}: ${errorMessage(error)}`)
   }
 }

@@ -1,3 +1,5 @@
+import { errorMessage } from '../../internal/core/error-message.ts'
+
 /** Commands with settings; `proxy --verify` has those of `proxy` and those for signatures. */
 export type Command = 'serve' | 'proxy' | 'proxy --verify' | 'clients' | 'keys' | 'audit' | 'migrate'
 
@@ -139,7 +141,7 @@ function readOne<T>(one: Setting<T>, given: Given, faults: string[]): T {
   try {
     return one.parse(text)
   } catch (error) {
-    const reason = error instanceof Error ? error.message : String(error)
+    const reason = errorMessage(error)
     const joint = one.name.startsWith('--') ? ' ' : '='
     faults.push(one.secret ? `${one.name} ${reason}` : `${one.name}${joint}${text}: ${reason}`)
     return one.fallback(given)

@@ -1,4 +1,5 @@
 import { parseArgs } from 'node:util'
+import { errorMessage } from '../../internal/core/error-message.ts'
 import { type CallerSource, headerName, parseCallerSource } from '../../internal/proxy/caller-source.ts'
 import { isForgeable } from '../../internal/proxy/forwarded-headers.ts'
 import { lookupAddress } from '../../internal/proxy/lookup-address.ts'
@@ -74,7 +75,7 @@ export function readProxyConfig(args: string[], outer?: NodeJS.ProcessEnv): Prox
     try {
       return parse(text)
     } catch (error) {
-      faults.push(`--${name} ${text}: ${error instanceof Error ? error.message : String(error)}`)
+      faults.push(`--${name} ${text}: ${errorMessage(error)}`)
       return fallback
     }
   }

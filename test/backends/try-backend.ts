@@ -1,3 +1,4 @@
+import { errorMessage } from '../../internal/core/error-message.ts'
 import { startService } from '../support/service.ts'
 import { versionOf } from './availability.ts'
 import type { BackendKind } from './backend-kind.ts'
@@ -30,7 +31,7 @@ export async function tryBackend(kind: BackendKind, redisUrl: string): Promise<T
       await work()
     } catch (error) {
       verdicts.set(what, 'FAULT')
-      faults.push(`${kind.name}, ${what}: ${error instanceof Error ? error.message : String(error)}`)
+      faults.push(`${kind.name}, ${what}: ${errorMessage(error)}`)
     }
   }
   try {

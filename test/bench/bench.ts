@@ -4,6 +4,7 @@
  */
 import { mkdirSync, writeFileSync } from 'node:fs'
 import { join } from 'node:path'
+import { errorMessage } from '../../internal/core/error-message.ts'
 import { type BenchServers, openBenchServers } from './bench-servers.ts'
 import { chartSvg } from './chart.ts'
 import { circumstances } from './circumstances.ts'
@@ -27,7 +28,7 @@ async function main(): Promise<number> {
     const options = readOptions(process.argv.slice(2))
     return options === undefined ? 0 : await bench(options)
   } catch (error) {
-    process.stderr.write(`bench: ${error instanceof Error ? error.message : String(error)}\n`)
+    process.stderr.write(`bench: ${errorMessage(error)}\n`)
     return 1
   }
 }

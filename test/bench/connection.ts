@@ -1,5 +1,6 @@
 import { once } from 'node:events'
 import { connect, type Socket } from 'node:net'
+import { toError } from '../../internal/core/to-error.ts'
 import { ResponseReader } from './response-reader.ts'
 
 /** Room for what the kernel hands over at once. */
@@ -27,7 +28,7 @@ export class Connection {
           try {
             reader.take(buffer.subarray(0, length))
           } catch (error) {
-            this.#socket.destroy(error instanceof Error ? error : new Error(String(error)))
+            this.#socket.destroy(toError(error))
           }
           return true
         },

@@ -2,6 +2,8 @@
  * npm run chaos: the promise, held to what partners saw while everything was broken on a schedule. See docs/faults.md and
  * npm run chaos -- --help.
  */
+
+import { errorMessage } from '../../internal/core/error-message.ts'
 import { FAULT_KINDS } from './fault-kinds.ts'
 import { longRuns } from './long-runs.ts'
 import { notPossible } from './means.ts'
@@ -15,7 +17,7 @@ async function main(): Promise<number> {
   try {
     options = readOptions(process.argv.slice(2))
   } catch (error) {
-    console.error(error instanceof Error ? error.message : String(error))
+    console.error(errorMessage(error))
     return 2
   }
   if (options.help) {

@@ -1,4 +1,5 @@
 import { connect, type Socket } from 'node:net'
+import { toError } from '../../internal/core/to-error.ts'
 
 export interface WireRequest {
   port: number
@@ -86,7 +87,7 @@ class Connection {
     try {
       response = readResponse(this.#bytes)
     } catch (error) {
-      this.#fail(error instanceof Error ? error : new Error(String(error)))
+      this.#fail(toError(error))
       this.#socket.destroy()
       return
     }

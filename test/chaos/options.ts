@@ -3,6 +3,7 @@ import { existsSync } from 'node:fs'
 import { availableParallelism } from 'node:os'
 import { join, resolve } from 'node:path'
 import { parseArgs } from 'node:util'
+import { errorMessage } from '../../internal/core/error-message.ts'
 import { oneOf, parseDuration, whole } from '../../src/config/setting-values.ts'
 import {
   FAULT_KINDS,
@@ -107,7 +108,7 @@ export function readOptions(args: string[]): ChaosOptions {
     try {
       return parse(text)
     } catch (error) {
-      throw new Error(`--${name} ${text}: ${error instanceof Error ? error.message : String(error)}`)
+      throw new Error(`--${name} ${text}: ${errorMessage(error)}`)
     }
   }
   const isLong = values.total !== undefined

@@ -2,6 +2,7 @@ import { execFileSync } from 'node:child_process'
 import { mkdirSync, writeFileSync } from 'node:fs'
 import { join } from 'node:path'
 import { setTimeout as sleep } from 'node:timers/promises'
+import { errorMessage } from '../../internal/core/error-message.ts'
 import { ServerDownError } from '../support/servers.ts'
 import { EventTraffic } from './event-traffic.ts'
 import type { FaultContext, Hit } from './fault-context.ts'
@@ -177,7 +178,7 @@ function notMade(error: unknown): Hit {
   if (error instanceof VoidRun) throw error
   return {
     hit: false,
-    detail: `could not be made: ${error instanceof Error ? error.message : String(error)}`,
+    detail: `could not be made: ${errorMessage(error)}`,
   }
 }
 

@@ -5,6 +5,7 @@ import { join } from 'node:path'
 import { createInterface } from 'node:readline'
 import { fileURLToPath } from 'node:url'
 import { z } from 'zod'
+import { errorMessage } from '../../internal/core/error-message.ts'
 import { buildMutant } from './build-mutant.ts'
 import { check, type Verdict } from './check.ts'
 import { type Evidence, readEvidence } from './evidence.ts'
@@ -175,9 +176,7 @@ export async function matrix(options: ChaosOptions): Promise<number> {
       const { evidence, verdict } = await judge(directory)
       console.log(runRow(evidence, verdict))
     } catch (error) {
-      console.log(
-        `${directory}: no result (exit code ${code}): ${error instanceof Error ? error.message : String(error)}`,
-      )
+      console.log(`${directory}: no result (exit code ${code}): ${errorMessage(error)}`)
     }
   }
   const codes = ended.map(({ code }) => code)

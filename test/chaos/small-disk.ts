@@ -3,6 +3,7 @@ import { mkdirSync, mkdtempSync, rmdirSync, rmSync, statfsSync } from 'node:fs'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import { promisify } from 'node:util'
+import { errorMessage } from '../../internal/core/error-message.ts'
 
 const run = promisify(execFile)
 
@@ -86,6 +87,6 @@ function mount(args: readonly string[]): void {
 }
 
 function firstLine(error: unknown): string {
-  const [line = ''] = (error instanceof Error ? error.message : String(error)).split('\n').slice(-2)
+  const [line = ''] = errorMessage(error).split('\n').slice(-2)
   return line
 }

@@ -1,4 +1,5 @@
 import { connect } from 'node:net'
+import { errorMessage } from '../../internal/core/error-message.ts'
 import { parseResponses, type RawResponse } from '../support/raw-http.ts'
 import type { FuzzCase } from './fuzz-case.ts'
 
@@ -83,7 +84,7 @@ function readAs(received: Buffer, closed: boolean, head: boolean) {
     return {
       responses: [],
       rest: undefined,
-      fault: `no HTTP/1.1: ${error instanceof Error ? error.message : String(error)}`,
+      fault: `no HTTP/1.1: ${errorMessage(error)}`,
     }
   }
 }

@@ -1,4 +1,5 @@
 import { parseArgs } from 'node:util'
+import { errorMessage } from '../../internal/core/error-message.ts'
 import { parseStrikes, planOf } from './enumerate.ts'
 import { MODES } from './node.ts'
 import { kindsOf, randomScenario, type Scenario, smallScenario } from './scenario.ts'
@@ -84,6 +85,6 @@ function whole(name: 'seed' | 'seeds', otherwise: number): number {
 try {
   process.exitCode = await main()
 } catch (error) {
-  process.stderr.write(`simulate:faults: ${error instanceof Error ? error.message : String(error)}\n`)
+  process.stderr.write(`simulate:faults: ${errorMessage(error)}\n`)
   process.exitCode = 2
 }

@@ -17,6 +17,7 @@ import { connect, createServer } from 'node:net'
 import { dirname, join } from 'node:path'
 import { setTimeout as sleep } from 'node:timers/promises'
 import postgres from 'postgres'
+import { errorMessage } from '../../internal/core/error-message.ts'
 import { addNodes, distribute, dropOnWorkers } from './distributed-database.ts'
 import { inPath } from './programs.ts'
 import { endProcessesIn, type ServerCommand, ServerProcess, type User } from './server-process.ts'
@@ -264,7 +265,7 @@ async function startAgain(command: ServerCommand, clear: () => void): Promise<Se
       return await ServerProcess.start(command)
     } catch (error) {
       if (performance.now() > untilMs) {
-        throw new ServerDownError(error instanceof Error ? error.message : String(error), { cause: error })
+        throw new ServerDownError(errorMessage(error), { cause: error })
       }
       clear()
       await sleep(BETWEEN_STARTS_MS)
