@@ -1,6 +1,10 @@
 import assert from 'node:assert/strict'
 import { execFileSync } from 'node:child_process'
+import { mkdtempSync, readFileSync, rmSync } from 'node:fs'
+import { tmpdir } from 'node:os'
+import { dirname, join } from 'node:path'
 import { test } from 'node:test'
+import { fileURLToPath } from 'node:url'
 import { newKey, orderBody, postOrder, send } from '../support/order-client.ts'
 import { needProgram } from '../support/programs.ts'
 import { oncekey } from '../support/run-command.ts'
@@ -66,6 +70,40 @@ test('after a dump and a restore every retry gets the same bytes, and what came 
   const verified = await oncekey(['audit', 'verify'], { DATABASE_URL: after.url })
   assert.equal(verified.code, 0, verified.stderr + verified.stdout)
   await Promise.all([before.drop(), after.drop()])
+})
+
+/** The commands of the section, one a line. */
+function commandsOf(section: string): string[] {
+  const text = readFileSync(new URL('../../docs/operations.md', import.meta.url), 'utf8')
+  const block = new RegExp(`^## ${section}$[\\s\\S]*?^\`\`\`sh\\n([\\s\\S]*?)^\`\`\`$`, 'm').exec(text)?.[1]
+  assert.ok(block, section)
+  return block.trim().split('\n')
+}
+
+test('the heads of a backup are in its dump, however much the service writes meanwhile', async () => {
+  const directory = mkdtempSync(join(tmpdir(), 'oncekey-backup-'))
+  const [before, after] = await Promise.all([createDatabase(), createDatabase()])
+  const service = await startService({ DATABASE_URL: before.url, RATE_LIMITS: 'none' })
+  const bin = dirname(needProgram('pg_dump', 'postgresql-client'))
+  const env = {
+    PATH: `${bin}:${process.env.PATH}`,
+    HOME: directory,
+    DATABASE_URL: before.url,
+    NODE: process.execPath,
+    PROGRAM: fileURLToPath(new URL('../../src/oncekey.js', import.meta.url)),
+  }
+  for (const command of commandsOf('Backup')) {
+    assert.equal((await pay(service.url, newKey())).status, 200)
+    const line = `oncekey() { "$NODE" "$PROGRAM" "$@"; }; ${command}`
+    execFileSync('/bin/sh', ['-c', line], { cwd: directory, env, stdio: 'pipe' })
+  }
+  await service.stop()
+  restore(after.url, readFileSync(join(directory, 'oncekey.sql')))
+  const heads = ['--heads', join(directory, 'heads.txt')]
+  const verified = await oncekey(['audit', 'verify', ...heads], { DATABASE_URL: after.url })
+  assert.deepEqual([verified.code, /compared: no fault/.test(verified.stdout)], [0, true], verified.stdout)
+  await Promise.all([before.drop(), after.drop()])
+  rmSync(directory, { recursive: true })
 })
 
 test('a restored database keeps what refuses to change the audit trail', async () => {
