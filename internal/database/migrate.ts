@@ -33,7 +33,7 @@ interface Applied {
  * wait on an advisory lock; the row, which is inserted first, makes the slower process fail and see that the work is done.
  *
  * A database that a newer version has migrated is accepted, because migrations only add: in a rolling upgrade nodes of
- * the previous version still restart. It keeps its functions, too. A migration that removes
+ * the previous version still restart. They leave the newer functions alone. A migration that removes
  * something that the previous version uses has a name that ends in `_breaking.sql`; an older program that finds it throws
  * an Error and changes nothing.
  *

@@ -1,6 +1,6 @@
 import { randomHex } from '../core/ids.ts'
-import { batchJson, resultsByNumber } from '../database/batch.ts'
 import type { Database } from '../database/database.ts'
+import { batchJson, resultsByNumber } from '../database/group-commit.ts'
 import {
   type ImportedKey,
   type ImportOptions,

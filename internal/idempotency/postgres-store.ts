@@ -1,6 +1,5 @@
-import { batchJson, type Row, resultsByNumber } from '../database/batch.ts'
 import { type Database, isRowFault } from '../database/database.ts'
-import { groupCommit } from '../database/group-commit.ts'
+import { batchJson, groupCommit, type Row, resultsByNumber } from '../database/group-commit.ts'
 import { groupedByShard } from '../database/shards.ts'
 import { resolutionEntry } from './key-records.ts'
 import { parseHeaders } from './response-headers.ts'

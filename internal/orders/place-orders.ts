@@ -1,7 +1,7 @@
 import { quoted } from '../core/quoted.ts'
 import { isoTime } from '../core/time.ts'
-import { batchJson } from '../database/batch.ts'
 import type { Database, Sql } from '../database/database.ts'
+import { batchJson } from '../database/group-commit.ts'
 import type { OrderKey, Placed, Placement, Standing } from './order.ts'
 
 export const CREATED: Placed = { outcome: 'created' }

@@ -1,7 +1,6 @@
 import { retryOnceIfUnknown } from '../core/retry-once-if-unknown.ts'
-import { batchJson, type Row, resultsByNumber } from '../database/batch.ts'
 import { type Database, isRowFault, type Sql } from '../database/database.ts'
-import { groupCommit } from '../database/group-commit.ts'
+import { batchJson, groupCommit, type Row, resultsByNumber } from '../database/group-commit.ts'
 import { groupedByShard } from '../database/shards.ts'
 import type { Payment } from './payment.ts'
 

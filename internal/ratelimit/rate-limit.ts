@@ -2,11 +2,9 @@ import { clientAddress } from '../core/client-address.ts'
 import { middleware, type StepMiddleware } from '../core/compose.ts'
 import { type MiddlewareContext, required } from '../core/request-state.ts'
 import { ServiceError } from '../core/service-error.ts'
-import { limitsByClient, type OwnLimits } from './client-limits.ts'
-import type { Decision, Limiter } from './limiter.ts'
+import type { Decision, Limiter, LimitStatus } from './limiter.ts'
 import { memoryLimiter } from './memory-limiter.ts'
-import { rateLimitHeaders } from './rate-limit-headers.ts'
-import { type Limit, parseRateLimits, type Scope } from './rate-limits.ts'
+import { type Limit, limitsByClient, type OwnLimits, parseRateLimits, type Scope } from './rate-limits.ts'
 
 export interface AppliedLimits {
   limiter: Limiter
@@ -79,4 +77,35 @@ export function rateLimit(options: RateLimitOptions): StepMiddleware {
       })
     }
   }
+}
+
+/** Sets `X-RateLimit-*` for the tightest limit, and `RateLimit` and `RateLimit-Policy` (draft-ietf-httpapi-ratelimit-headers) for all limits. */
+export function rateLimitHeaders(limits: readonly Limit[]) {
+  const policies = limits.map(policy).join(', ')
+  return function setRateLimitHeaders(
+    ctx: MiddlewareContext,
+    decision: Decision,
+    tightest: LimitStatus,
+  ): void {
+    const { res } = ctx
+    res.setHeader('X-RateLimit-Limit', String(tightest.limit))
+    res.setHeader('X-RateLimit-Remaining', String(tightest.remaining))
+    res.setHeader('X-RateLimit-Reset', String(seconds(tightest.resetAtMs)))
+    res.setHeader('RateLimit-Policy', policies)
+    let states = ''
+    for (const { name, remaining, resetAfterMs } of decision.statuses) {
+      states += `${states === '' ? '' : ', '}"${name}";r=${remaining};t=${seconds(resetAfterMs)}`
+    }
+    res.setHeader('RateLimit', states)
+  }
+}
+
+/** The draft has only whole seconds, so windows are rounded up. */
+function policy(limit: Limit): string {
+  const burst = limit.burst === limit.quota ? '' : `;burst=${limit.burst}`
+  return `"${limit.name}";q=${limit.quota};w=${seconds(limit.windowMs)}${burst}`
+}
+
+function seconds(ms: number): number {
+  return Math.ceil(ms / 1_000)
 }

@@ -1,11 +1,9 @@
 import { clientAddress } from '../core/client-address.ts'
 import { respondJson } from '../core/json-content.ts'
 import { type Middleware, required } from '../core/request-state.ts'
-import { limitsByClient } from './client-limits.ts'
 import type { LimitStatus } from './limiter.ts'
-import type { AppliedLimits } from './rate-limit.ts'
-import { rateLimitHeaders } from './rate-limit-headers.ts'
-import type { Limit } from './rate-limits.ts'
+import { type AppliedLimits, rateLimitHeaders } from './rate-limit.ts'
+import { type Limit, limitsByClient } from './rate-limits.ts'
 
 /**
  * `GET /api/v1/rate-limits`: the state of these limits for the caller and `route`, without using them. The list is empty

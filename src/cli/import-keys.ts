@@ -1,8 +1,8 @@
 import { isUtf8 } from 'node:buffer'
 import { hash } from 'node:crypto'
 import { createReadStream } from 'node:fs'
-import { batchJson } from '../../internal/database/batch.ts'
 import type { Database } from '../../internal/database/database.ts'
+import { batchJson } from '../../internal/database/group-commit.ts'
 import type {
   ImportedKey,
   ImportOptions,

@@ -1,6 +1,6 @@
 import type { ClientStanding } from '../../internal/console/shown.ts'
-import { limitsByClient, type OwnLimits } from '../../internal/ratelimit/client-limits.ts'
 import type { Limiter } from '../../internal/ratelimit/limiter.ts'
+import { limitsByClient, type OwnLimits } from '../../internal/ratelimit/rate-limits.ts'
 import type { CountedLimits } from './limits.ts'
 
 export interface StandingsOptions {

@@ -1,12 +1,16 @@
 import type { StepMiddleware } from '../../internal/core/compose.ts'
 import type { Middleware } from '../../internal/core/request-state.ts'
 import { PLAIN_PREFIX } from '../../internal/database/deployment.ts'
-import type { OwnLimits } from '../../internal/ratelimit/client-limits.ts'
 import type { Limiter } from '../../internal/ratelimit/limiter.ts'
 import { MemoryLimiter } from '../../internal/ratelimit/memory-limiter.ts'
 import { OutageLimiter } from '../../internal/ratelimit/outage-limiter.ts'
 import { rateLimit } from '../../internal/ratelimit/rate-limit.ts'
-import { type Limit, parseClientLimits, parseRateLimits } from '../../internal/ratelimit/rate-limits.ts'
+import {
+  type Limit,
+  type OwnLimits,
+  parseClientLimits,
+  parseRateLimits,
+} from '../../internal/ratelimit/rate-limits.ts'
 import { RedisLimiter } from '../../internal/ratelimit/redis-limiter.ts'
 import { showRateLimits } from '../../internal/ratelimit/show-rate-limits.ts'
 import type { ClientRegistry } from '../../internal/signature/client-registry.ts'

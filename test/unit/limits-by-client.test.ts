@@ -1,7 +1,11 @@
 import assert from 'node:assert/strict'
 import { test } from 'node:test'
-import { limitsByClient } from '../../internal/ratelimit/client-limits.ts'
-import { type Limit, parseClientLimits, parseRateLimits } from '../../internal/ratelimit/rate-limits.ts'
+import {
+  type Limit,
+  limitsByClient,
+  parseClientLimits,
+  parseRateLimits,
+} from '../../internal/ratelimit/rate-limits.ts'
 import type { Client } from '../../internal/signature/client-registry.ts'
 import { clientLimits } from '../../src/runtime/limits.ts'
 
