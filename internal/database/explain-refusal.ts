@@ -45,6 +45,14 @@ const TLS_ADVICE: readonly (readonly [RegExp, string])[] = [
   [/^ERR_OSSL_/, 'the key of this client cannot be opened: sslpassword=PASSPHRASE in DATABASE_URL'],
 ]
 
+/** Advice for errors of PgBouncer, by the start of their text: all of them have the SQLSTATE 08P01. */
+const POOLER_ADVICE: readonly (readonly [RegExp, string])[] = [
+  [
+    /^PQexec disallowed/,
+    'disable_pqexec of PgBouncer accepts no migrations: run oncekey migrate with the server itself in DATABASE_URL, and serve with it in DATABASE_DIRECT_URL',
+  ],
+]
+
 /** Advice for errors of Redis, by the start of their text. */
 const REDIS_ADVICE: readonly (readonly [RegExp, string])[] = [
   [/^READONLY/, 'it is a replica, which accepts no writes: name the primary, or the sentinels'],
@@ -66,6 +74,7 @@ export function explainRefusal(error: unknown): string {
   const text = textOf(cause)
   const code = codeOf(cause)
   const advice =
+    POOLER_ADVICE.find(([pattern]) => pattern.test(text))?.[1] ??
     ADVICE[code] ??
     TLS_ADVICE.find(([pattern]) => pattern.test(code))?.[1] ??
     REDIS_ADVICE.find(([pattern]) => pattern.test(text))?.[1]

@@ -69,3 +69,36 @@ test('through PgBouncer a change of clients comes late, and the log says which s
   await until('the change is known', () => lines(direct).some(({ msg }) => msg === 'client added'))
   assert.ok(performance.now() - fromMs < AT_ONCE_MS)
 })
+
+test('with disable_pqexec migrate says what to do, and a migrated database is served', async (t) => {
+  const [bouncer, database] = await Promise.all([
+    startPgBouncer(databaseUrl, ['disable_pqexec = 1', 'client_idle_timeout = 2', 'server_lifetime = 1']),
+    createDatabase(),
+  ])
+  t.after(async () => {
+    await bouncer.stop()
+    await database.drop()
+  })
+  const through = { DATABASE_URL: bouncer.through(database.url) }
+  const refused = await oncekey(['migrate'], through)
+  assert.equal(refused.code, 1)
+  assert.match(
+    refused.stderr,
+    /PQexec disallowed: disable_pqexec of PgBouncer accepts no migrations: run oncekey migrate/,
+  )
+
+  const migrated = await oncekey(['migrate'], { DATABASE_URL: database.url })
+  assert.equal(migrated.code, 0, migrated.stderr)
+  const service = await startService({
+    ...through,
+    DATABASE_DIRECT_URL: database.url,
+    RATE_LIMITS: 'none',
+    LOG_LEVEL: 'warn',
+  })
+  t.after(() => service.kill())
+  const load = startLoad({ urls: [service.url] })
+  await load.more(200)
+  const history = await load.finish()
+  checkOrders(await readOrdersAt(database.url), history.sent)
+  assert.doesNotMatch(service.log(), /PQexec/)
+})

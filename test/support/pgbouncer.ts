@@ -45,7 +45,8 @@ export async function startPgBouncer(url: string, settings: string[] = []): Prom
     // It does not run as root.
     user: unprivileged(),
     stopSignal: 'SIGTERM',
-    probe: async () => void (await query(through(url), (sql) => sql.unsafe('SELECT 1'))),
+    // With a parameter: disable_pqexec takes no simple query.
+    probe: async () => void (await query(through(url), (sql) => sql`SELECT ${1}::int`)),
   })
   return {
     through,
