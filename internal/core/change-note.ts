@@ -1,4 +1,4 @@
-/** Which operator changes what belongs to a client, and why: for the entry in the audit trail, which is written with the change. */
+/** The operator and the reason of a change, for the entry in the audit trail that is written with the change. */
 export interface ChangeNote {
   /** Random. A change that is sent again, because its response was lost, has the same one; another change has another. */
   id: string

@@ -11,7 +11,7 @@ export function uuidV7(ms: number): string {
   return `${time.slice(0, 8)}-${time.slice(8)}-7${random.slice(0, 3)}-${variant}${random.slice(4, 7)}-${random.slice(7, 19)}`
 }
 
-/** No id that `uuidV7` makes at this time or later is lower, and no earlier one is as high. Milliseconds of before 1970 count as 0. */
+/** The lowest id that `uuidV7` can make at this time; all earlier ids are lower. Times before 1970 count as 0. */
 export function lowestUuidV7(ms: number): string {
   const time = Math.max(0, ms).toString(16).padStart(12, '0')
   return `${time.slice(0, 8)}-${time.slice(8)}-0000-0000-000000000000`

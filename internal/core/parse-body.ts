@@ -2,7 +2,10 @@ import type { z } from 'zod'
 import type { JsonBody } from './request-state.ts'
 import { type FieldFault, ServiceError } from './service-error.ts'
 
-/** More would not help the client, and a body of unknown members would get, and leave in the store, a response many times its size. */
+/**
+ * The most faults that a response lists. Without a limit, a body with many unknown members would get, and store, a
+ * response many times its size.
+ */
 const MAX_FAULTS = 20
 
 /** What the schema makes of the body. `what` is named in the detail, e.g. `order`. Throws `validation_failed`. */

@@ -11,7 +11,7 @@ export interface ProblemText {
   example: { detail: string; retryAfterMs?: number; errors?: FieldFault[] }
 }
 
-/** Of each code in PROBLEMS. Not beside them in that table, since no request needs it: it is loaded when a page or the API description needs it. */
+/** The texts of each code in PROBLEMS. Separate, because requests do not need them: pages and the API description load them. */
 export const PROBLEM_TEXTS: Record<ProblemCode, ProblemText> = {
   invalid_json: {
     retry: 'corrected',

@@ -6,7 +6,10 @@ export interface TlsOptions {
   /** `if offered` continues without TLS if the server does not offer it; `direct` starts with TLS (PostgreSQL 17). */
   use: 'never' | 'if offered' | 'always' | 'direct'
   verify: 'nothing' | 'chain' | 'chain and name'
-  /** Paths of PEM files, read at each connection, so that renewed certificates are used. Default for `ca`: the CAs that Node.js trusts. */
+  /**
+   * Paths of PEM files, read at each connection, so that renewed certificates are used. Default for `ca`: the CAs that
+   * Node.js trusts.
+   */
   ca: string | undefined
   cert: string | undefined
   key: string | undefined

@@ -131,7 +131,10 @@ async function applyFile(database: Database, files: SchemaFiles, name: string): 
   )
 }
 
-/** For each ALTER TABLE Citus sends the text of the whole query to the shards; in a DO block each statement is sent separately. */
+/**
+ * For each ALTER TABLE Citus sends the text of the whole query to the shards; in a DO block each statement is sent
+ * separately.
+ */
 const oneByOne = (text: string) => `DO $oncekey_migration$ BEGIN ${text} END $oncekey_migration$`
 
 /** True: applied; false: these functions, or those of a newer version, were already applied. */

@@ -6,7 +6,10 @@ import { ADVISORY_LOCK } from './migrate.ts'
 /** Each row is copied, and every index is rebuilt. */
 const DEADLINE_MS = 86_400_000
 
-/** Partitions the growing tables by a hash of the client; see `partitioning/by_client.sql` in `directory`. Cannot be undone. */
+/**
+ * Partitions the growing tables by a hash of the client; see `partitioning/by_client.sql` in `directory`. Cannot be
+ * undone.
+ */
 export async function partitionByClient(
   database: Database,
   directory: string,

@@ -14,7 +14,10 @@ export interface RedisTls {
   key?: string | undefined
 }
 
-/** Creates a client for `redis://`, `rediss://`, several of them separated by commas (Redis Cluster), or `redis+sentinel://h:p,h:p/name` (`rediss+sentinel://`). */
+/**
+ * Creates a client for `redis://`, `rediss://`, several of them separated by commas (Redis Cluster), or
+ * `redis+sentinel://h:p,h:p/name` (`rediss+sentinel://`).
+ */
 export function createClient(url: string, deadlineMs: number, files: RedisTls = {}): Redis | Cluster {
   const { tls } = encryption(url, files)
   const common = {

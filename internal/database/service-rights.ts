@@ -22,7 +22,10 @@ export const SERVICE_RIGHTS: readonly { rights: readonly string[]; relations: re
   { rights: ['SELECT'], relations: ['deployment', 'events_shift', 'oncekey_keys', 'schema_migrations'] },
 ]
 
-/** The statements that give the role of this connection its missing rights; empty if none is missing. Rejects like `run`. */
+/**
+ * The statements that give the role of this connection its missing rights; empty if none is missing. Rejects like
+ * `run`.
+ */
 export async function missingRights(database: Database): Promise<string[]> {
   return [...(await missingGrants(database)), ...(await hiddenRows(database))]
 }

@@ -15,7 +15,10 @@ const IN_FLIGHT = 3
 /** The clients in the cache: about 10 MB. */
 const MAX_CLIENTS = 100_000
 
-/** The options of groupCommit for items that belong to a client. In a database that is not distributed there is one group. */
+/**
+ * The options of groupCommit for items that belong to a client. In a database that is not distributed there is one
+ * group.
+ */
 export function groupedByShard<Item>(database: Database, clientOf: (item: Item) => string) {
   const groupOf = (item: Item) => database.shards?.groupOf(clientOf(item))
   return { groupOf, inFlight: database.shards === undefined ? 1 : IN_FLIGHT }

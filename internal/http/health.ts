@@ -43,7 +43,10 @@ export function readyz(options: HealthOptions): Middleware {
   }
 }
 
-/** `GET /health`: `{"status","version","uptime_s","services":{name:{"status","latency_ms","reason"?}}}`; 503 if a dependency is down or the process is stopping. */
+/**
+ * `GET /health`: `{"status","version","uptime_s","services":{name:{"status","latency_ms","reason"?}}}`; 503 if a
+ * dependency is down or the process is stopping.
+ */
 export function health(options: HealthOptions): Middleware {
   return async function health(ctx) {
     const services = await probeAll(options)

@@ -6,7 +6,10 @@ import { ServiceError } from '../core/service-error.ts'
 const MAX_DEPTH = 64
 const BOM = Buffer.from([0xef, 0xbb, 0xbf])
 
-/** Parses JSON (RFC 8259), stricter than JSON.parse: valid UTF-8, no repeated member, at most 64 levels. Throws `invalid_json`. */
+/**
+ * Parses JSON (RFC 8259), stricter than JSON.parse: valid UTF-8, no repeated member, at most 64 levels. Throws
+ * `invalid_json`.
+ */
 export function parseJsonText(bytes: Buffer): JsonBody {
   if (!isUtf8(bytes)) throw invalid('it is not valid UTF-8')
   const text = bytes.toString('utf8')

@@ -6,7 +6,10 @@ import { ServiceError } from '../core/service-error.ts'
 const MAX_NAMES = 5
 const MAX_NAME = 64
 
-/** Refuses unknown query parameters with `invalid_request`: a mistyped filter would otherwise be ignored and match everything. */
+/**
+ * Refuses unknown query parameters with `invalid_request`: a mistyped filter would otherwise be ignored and match
+ * everything.
+ */
 export function knownQuery(known: readonly string[]): Middleware {
   const names = new Set(known)
   return middleware(function knownQuery({ req: { url = '' } }) {

@@ -173,7 +173,10 @@ class Reading {
   }
 }
 
-/** Reads and discards the rest for up to `LINGER_MS`: closing with unread bytes would reset the connection and could lose the response. */
+/**
+ * Reads and discards the rest for up to `LINGER_MS`: closing with unread bytes would reset the connection and could
+ * lose the response.
+ */
 function discardRest(req: IncomingMessage): void {
   if (req.complete || req.destroyed || isBodyWithheld(req)) return
   req.resume()

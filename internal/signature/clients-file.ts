@@ -26,7 +26,10 @@ export interface ClientsFileOptions {
   /** Throws an Error with the reason if the rate limits of a client cannot be parsed. */
   checkLimits?: (text: string) => void
   pollMs?: number
-  /** Called after each change of the file: the number of clients in force, or the Error because of which the old ones stay. */
+  /**
+   * Called after each change of the file: the number of clients in force, or the Error because of which the old ones
+   * stay.
+   */
   onReload?: (result: { clients: number } | Error) => void
 }
 

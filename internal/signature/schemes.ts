@@ -29,7 +29,10 @@ export interface SignedFields {
 /** The start of every v1 string to sign. No JSON body starts with it. */
 export const V1_PREFIX = Buffer.from('v1\n')
 
-/** The v1 string to sign: seven lines joined by LF, without LF at the end. Throws RangeError if a field has a line break. */
+/**
+ * The v1 string to sign: seven lines joined by LF, without LF at the end. Throws RangeError if a field has a line
+ * break.
+ */
 export function stringToSign(fields: SignedFields): string {
   const { method, target, client, key } = fields
   if (![method, target, client, key].every(isOneLine))

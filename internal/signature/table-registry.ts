@@ -11,7 +11,10 @@ export interface TableRegistryOptions {
   keyring: Keyring
   /** Milliseconds of a monotonic clock, such as performance.now(). */
   now: () => number
-  /** Calls `wake` when the table has changed or a notification may have been lost. Without it, changes are found by polling. */
+  /**
+   * Calls `wake` when the table has changed or a notification may have been lost. Without it, changes are found by
+   * polling.
+   */
   listen?: ((wake: () => void) => { close(): Promise<void> }) | undefined
   pollMs?: number
   /** The minimum time between two refreshes, for any number of signatures that match no secret. */

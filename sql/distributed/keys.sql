@@ -1,8 +1,7 @@
 -- The verbs of the key store for many keys of one shard.
--- fingerprint: NULL; the version before gave that of a mismatch here, which is in held now.
 CREATE OR REPLACE FUNCTION oncekey_claim_all(p_client text, p_rows text, p_ttl_ms bigint)
 RETURNS TABLE (n integer, outcome text, attempt integer, wait_ms integer, status smallint, headers text, body bytea,
-  reason text, since_ms bigint, held bytea, fingerprint text) LANGUAGE plpgsql AS $$
+  reason text, since_ms bigint, held bytea) LANGUAGE plpgsql AS $$
 #variable_conflict use_column
 DECLARE
   r record;

@@ -32,7 +32,10 @@ export interface PaymentInput {
 
 export interface Payment {
   transaction_id: string
-  /** `processing` and `unknown` mean that it is not yet known whether the payment was charged. `create` never returns them. */
+  /**
+   * `processing` and `unknown` mean that it is not yet known whether the payment was charged. `create` never returns
+   * them.
+   */
   status: (typeof STATUSES)[number]
   /** At most 15 significant digits, which a JavaScript number shows exactly. Sums of such numbers may be inexact. */
   amount: number

@@ -11,7 +11,10 @@ import { type Effort, type Transport, tryOnce } from './transport.ts'
 export interface RetryConfig {
   /** Including the first. */
   max_attempts: number
-  /** The ceiling of the wait before the first retry. Each further ceiling is `multiplier` times as high, up to `max_delay_ms`. */
+  /**
+   * The ceiling of the wait before the first retry. Each further ceiling is `multiplier` times as high, up to
+   * `max_delay_ms`.
+   */
   base_delay_ms: number
   max_delay_ms: number
   multiplier: number

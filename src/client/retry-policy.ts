@@ -102,7 +102,10 @@ export function isRetryable({ code, status, retryable }: Problem, on: RetryOn = 
 /** The growth of the ceiling from one retry to the next. */
 export const MULTIPLIER = 2
 
-/** The wait in milliseconds before retry `retry` (from 0): the wait that the service requests, plus full jitter up to `delayCeiling`. */
+/**
+ * The wait in milliseconds before retry `retry` (from 0): the wait that the service requests, plus full jitter up to
+ * `delayCeiling`.
+ */
 export function retryDelay(
   policy: Pick<RetryPolicy, 'baseMs' | 'capMs'>,
   retry: number,

@@ -1,7 +1,10 @@
 /** The listeners of each signal. */
 const listeners = new WeakMap<AbortSignal, Set<() => void>>()
 
-/** Calls `listener` on abort, until the returned function is called. Adds one event listener for each signal: Node.js warns at the eleventh. */
+/**
+ * Calls `listener` on abort, until the returned function is called. Adds one event listener for each signal: Node.js
+ * warns at the eleventh.
+ */
 function onAbort(signal: AbortSignal | undefined, listener: () => void): () => void {
   if (signal === undefined) return () => {}
   if (isAborted(signal)) {

@@ -45,7 +45,10 @@ export interface Outgoing {
 
 export interface Effort {
   signal?: AbortSignal | undefined
-  /** The deadline of this request, instead of that of the policy: at most 2,147,483,647, or RangeError. With 0 or less nothing is sent. */
+  /**
+   * The deadline of this request, instead of that of the policy: at most 2,147,483,647, or RangeError. With 0 or less
+   * nothing is sent.
+   */
   deadlineMs?: number | undefined
 }
 

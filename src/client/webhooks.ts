@@ -7,7 +7,10 @@ export type WebhookHeaders = Headers | Readonly<Record<string, string | readonly
 export interface VerifyOptions {
   /** The secret of the endpoint, `whsec_…`; several while it is rotated. */
   secret: string | readonly string[]
-  /** By how much `webhook-timestamp` may differ from now, in either direction. Default: 300,000, as in Standard Webhooks. */
+  /**
+   * By how much `webhook-timestamp` may differ from now, in either direction. Default: 300,000, as in Standard
+   * Webhooks.
+   */
   toleranceMs?: number
   /** Milliseconds since 1970. */
   now?: () => number

@@ -18,7 +18,7 @@ after(async () => {
   rmSync(directory, { recursive: true })
 })
 
-/** `client key` of each order that was to be placed: at the end nothing else may be in the table. */
+/** `client key` of the expected orders: at the end the table must have no others. */
 const placed: string[] = []
 
 async function send(order: Partial<RawOrder>): Promise<RawResponse> {

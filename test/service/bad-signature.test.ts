@@ -11,14 +11,14 @@ import { startServiceOnDatabase } from '../support/service-on-database.ts'
 
 const HMAC_SECRET = 'the-secret-of-default'
 const ROTATING = ['the-first-of-three', 'the-second-of-three', 'the-third-of-three'] as const
-/** Each test that is accepted takes one that has its whole quota. */
+/** Clients with their full quota, one for each accepted request. */
 const FRESH = Array.from({ length: 30 }, (_, n) => `fresh-${n}`)
 const secretOf = (client: string) => `the-secret-of-${client}`
 const clients: Record<string, { secrets: readonly string[]; min_scheme?: string }> = {
   rotating: { secrets: ROTATING },
   strict: { secrets: [secretOf('strict')], min_scheme: 'v1' },
   acme: { secrets: [secretOf('acme')] },
-  // The same secret: only what was signed tells them apart.
+  // The same secret, so that only the signed content differs.
   acmex: { secrets: [secretOf('acme')] },
   revoked: { secrets: [secretOf('revoked')] },
   ...Object.fromEntries(FRESH.map((client) => [client, { secrets: [secretOf(client)] }])),
@@ -42,7 +42,7 @@ after(async () => {
   rmSync(directory, { recursive: true })
 })
 
-/** `client key` of each order that was to be placed: at the end nothing else may be in the table. */
+/** `client key` of the expected orders: at the end the table must have no others. */
 const placed: string[] = []
 const ACME = { client: 'acme', secret: secretOf('acme') }
 const NOW = Math.floor(Date.now() / 1000)
@@ -69,7 +69,7 @@ async function place(order: Partial<RawOrder>): Promise<RawResponse> {
 
 type Case = [name: string, order: Partial<RawOrder>, code?: string]
 
-/** Signed as it says, sent as an order of acme. */
+/** A request with this signature, sent as an order of acme. */
 const signedAs = (change: Partial<RawOrder>, edit = (signature: string) => signature): Partial<RawOrder> => {
   const order = { ...ACME, key: 'key-signed', timestamp: NOW }
   return { ...order, signature: edit(v1({ ...order, ...change })) }
@@ -173,7 +173,7 @@ describe('a signature that does not match gets 401', () => {
   }
 })
 
-describe('a scheme that is too weak gets 403 scheme_not_allowed, with a right signature only', () => {
+describe('a scheme that is too weak gets 403 scheme_not_allowed, only with a valid signature', () => {
   for (const [name, order] of [
     ['v0 where the client asks for v1', { client: 'strict', signature: v0(secretOf('strict')) }],
     ['v0 without a body', { ...ACME, method: 'GET', body: '', signature: v0(ACME.secret, '') }],
@@ -187,7 +187,7 @@ describe('a scheme that is too weak gets 403 scheme_not_allowed, with a right si
 })
 
 describe('a signature that matches is accepted', () => {
-  test('the order that the cases above change in one thing', async () => {
+  test('the unchanged order of the cases above', async () => {
     assert.equal((await send(signedAs({}))).status, 201)
     placed.push('acme key-signed')
   })
@@ -197,7 +197,7 @@ describe('a signature that matches is accepted', () => {
     for (const timestamp of [now - 290, now + 295]) await place({ ...freshClient(), timestamp })
   })
 
-  test('v0, with a word that it is deprecated', async () => {
+  test('v0, with the header Deprecation', async () => {
     const { client, secret } = freshClient()
     const response = await place({ client, signature: v0(secret) })
     assert.match(response.header('deprecation'), /^@\d+$/)
@@ -218,7 +218,7 @@ describe('a signature that matches is accepted', () => {
     placed.push(`${client} ${key}`)
   })
 
-  test('client default without X-Client-Id, and by its name', async () => {
+  test('client default without X-Client-Id, and with it', async () => {
     await place({ secret: HMAC_SECRET })
     const named = await one(port, signedGet('/orders', { client: 'default', secret: HMAC_SECRET }))
     assert.equal(JSON.parse(named.body).orders.length, 1)
@@ -248,7 +248,7 @@ describe('a refused request', () => {
     assert.ok(first?.body.includes('"request_id":"compare-me"'))
   })
 
-  test('uses no quota and touches no key', async () => {
+  test('uses no quota and does not change a key', async () => {
     const own = freshClient()
     const key = newKey()
     for (const [, order] of REFUSED.slice(0, 40)) {
@@ -274,7 +274,7 @@ describe('a refused request', () => {
   })
 })
 
-test('a stolen request, sent again as it is, places no second order', async () => {
+test('a stolen request that is sent again unchanged places no second order', async () => {
   const own = freshClient()
   const key = newKey()
   const bytes = signedOrder({ ...own, key })
@@ -285,7 +285,7 @@ test('a stolen request, sent again as it is, places no second order', async () =
   placed.push(`${own.client} ${key}`)
 })
 
-test('a secret that is revoked in CLIENTS_FILE is refused within two seconds, and its successor accepted', async () => {
+test('a secret that is revoked in CLIENTS_FILE is refused within two seconds, and the new secret accepted', async () => {
   const old = { client: 'revoked', secret: secretOf('revoked') }
   await place(old)
   clients.revoked = { secrets: ['the-successor'] }
@@ -295,7 +295,7 @@ test('a secret that is revoked in CLIENTS_FILE is refused within two seconds, an
   await place({ client: 'revoked', secret: 'the-successor' })
 })
 
-test('after all of it no order is there but those that were right', async () => {
+test('afterwards only the valid orders exist', async () => {
   const found = (await world.orders()).map((row) => `${row.client} ${row.idempotency_key}`)
   assert.deepEqual(found.sort(), placed.sort())
 })

@@ -6,10 +6,10 @@ import { createDatabase } from '../support/servers.ts'
 import { type Settings, startService } from '../support/service.ts'
 import { tcpServer } from '../support/tcp-server.ts'
 
-/** What the statements are about that a start sends once the database has responded, from the first to the last. */
+/** A text of each statement that a start sends after the first response of the database, in order. */
 const STATEMENTS = ['schema_migrations', 'CREATE TABLE', 'clients_version', 'clock_timestamp()) * 1000 AS ms']
 
-/** A URL that leads to the same database. The first connection that sends one of these texts is cut, once for each. */
+/** A URL of the same database. The first connection that sends one of these texts is closed, once for each text. */
 async function cutBy(
   t: TestContext,
   url: string,
@@ -42,7 +42,7 @@ async function cutBy(
 }
 
 for (const args of [['serve'], ['proxy', '--target', 'http://127.0.0.1:9', '--verify']]) {
-  test(`${args[0]} waits for a database that goes away while it starts, and does not end`, async (t) => {
+  test(`${args[0]} waits for a database that becomes unreachable during the start, and does not exit`, async (t) => {
     const { url, drop } = await createDatabase()
     t.after(drop)
     const path = await cutBy(t, url, args[0] === 'serve' ? STATEMENTS : STATEMENTS.slice(0, 3))

@@ -9,7 +9,7 @@ import { oncekey } from '../support/run-command.ts'
 import { createDatabase, startRedis } from '../support/servers.ts'
 import { startService } from '../support/service.ts'
 
-/** Each name in Redis, without the client and what follows. */
+/** The keys in Redis, without the client and the rest after it. */
 async function kindsIn(url: string): Promise<string[]> {
   const redis = new Redis(url)
   const names = await redis.keys('*')
@@ -17,7 +17,7 @@ async function kindsIn(url: string): Promise<string[]> {
   return [...new Set(names.map((name) => name.replace(/:\{.*/s, '')))].sort()
 }
 
-test('two services with two databases and one Redis place the same order under the same key each', async (t) => {
+test('two services with separate databases and one Redis each place an order with the same key', async (t) => {
   const [redis, one, two] = await Promise.all([startRedis(), createDatabase(), createDatabase()])
   const limits = { REDIS_URL: redis.url, RATE_LIMITS: 'client=1/1h' }
   const first = await startService({ ...limits, DATABASE_URL: one.url })
@@ -32,7 +32,7 @@ test('two services with two databases and one Redis place the same order under t
     [second, two],
   ] as const) {
     const reply = await postOrder(url, key, body)
-    // The limit of one an hour is a limit of each.
+    // Each service has its own limit of one an hour.
     assert.equal(reply.status, 201, reply.body.toString())
     assert.equal(reply.headers['idempotent-replayed'], undefined)
     assert.equal((await readOrdersAt(database.url)).length, 1)
@@ -42,14 +42,14 @@ test('two services with two databases and one Redis place the same order under t
   assert.equal(kinds.length, 4, kinds.join())
   for (const kind of kinds) assert.match(kind, /^oncekey:[0-9a-f]{12}:(key|limit)$/)
 
-  // An operator is told which keys are looked at, and sees those of one deployment only.
+  // The operator sees only the keys of one deployment, and which one it is.
   const seen = await oncekey(['keys', 'list'], { REDIS_URL: redis.url, DATABASE_URL: one.url })
   assert.equal(seen.code, 0)
   assert.match(seen.stderr, /^oncekey: the keys in Redis at 127\.0\.0\.1:\d+, under oncekey:[0-9a-f]{12}:\n$/)
   assert.equal(seen.stdout.trimEnd().split('\n').length, 1)
 })
 
-test('a service and a sidecar on one Redis never meet', async (t) => {
+test('a service and a sidecar on one Redis use different keys', async (t) => {
   const [redis, database] = await Promise.all([startRedis(), createDatabase()])
   const backend = await startBackend(t, (res) => void res.writeHead(201).end('of the backend'))
   const service = await startService({ REDIS_URL: redis.url, DATABASE_URL: database.url })
@@ -69,7 +69,7 @@ test('a service and a sidecar on one Redis never meet', async (t) => {
   assert.equal(backend.runs(key), 1)
 })
 
-test('REDIS_PREFIX keeps the names of a version before, for a sidecar that would forget its keys without', async (t) => {
+test('REDIS_PREFIX keeps the keys of an older version, which a sidecar would otherwise lose', async (t) => {
   const [redis, database] = await Promise.all([startRedis(), createDatabase()])
   t.after(() => Promise.all([redis.stop(), database.drop()]))
   const backend = await startBackend(t, (res) => void res.writeHead(201).end('once'))

@@ -67,7 +67,7 @@ function oncekey(
   return run(process.execPath, [PROGRAM, ...args], input, env)
 }
 
-/** The response to a command that `sign --curl` printed, run by bash. */
+/** Runs a command of `sign --curl` in bash and returns the response. */
 async function curl(args: string[], input: string | Buffer = ''): Promise<string> {
   const signed = await oncekey(['sign', '--curl', '--client', 'acme', ...args], input)
   assert.equal(signed.code, 0, signed.err)
@@ -77,7 +77,7 @@ async function curl(args: string[], input: string | Buffer = ''): Promise<string
 }
 
 for (const scheme of ['v0', 'v1', 'rfc9421']) {
-  test(`${scheme}: the curl command places an order, and again replays it`, async () => {
+  test(`${scheme}: the curl command places an order, and run again gets the replay`, async () => {
     const signed = await oncekey([
       'sign',
       '--curl',
@@ -101,7 +101,7 @@ for (const scheme of ['v0', 'v1', 'rfc9421']) {
     assert.match((await run('bash', ['-c', signed.out])).out, /Idempotent-Replayed: true/i)
   })
 
-  test(`${scheme}: the printed headers make the request for any client`, async () => {
+  test(`${scheme}: the printed headers work with any HTTP client`, async () => {
     const send = async (target: string) => {
       const signed = await oncekey(['sign', '--client', 'acme', '--scheme', scheme, '-d', BODY, target])
       assert.match(signed.out, /^Idempotency-Key: [0-9a-f]{8}-[0-9a-f]{4}-4/m)
@@ -117,14 +117,14 @@ for (const scheme of ['v0', 'v1', 'rfc9421']) {
     }
     const response = await send('/orders')
     assert.equal(response.status, 201, await response.text())
-    // The signature covers the query: only behind it is the query refused, which the route does not know.
+    // The signature covers the query. The unknown query parameter is refused only after the signature was accepted.
     const refused = await send('/orders?a=1&b=%20c')
     assert.equal(refused.status, 400)
     assert.match(await refused.text(), /does not support the query parameter/)
   })
 }
 
-test('curl commands survive what shells and curl would change', async () => {
+test('curl commands work with characters that are special in shells and curl', async () => {
   const item = '@it\'s "q" $HOME `id` !! \\ é本 #~*?'
   const nasty = JSON.stringify({ user_id: "u'1", item, amount: 1 }).replaceAll(',', ',\n\t')
   const each = async (scheme: string) => {
@@ -141,7 +141,7 @@ test('curl commands survive what shells and curl would change', async () => {
     writeFileSync(file, `${nasty}\n\n`)
     assert.match(await curl(['--scheme', scheme, '--data-file', file, `${url}/orders`]), /^HTTP\/1.1 201 /)
     writeFileSync(file, Buffer.from([0, 255, 10, 13, 64]))
-    // Signed right, so that it is the body that is refused.
+    // The signature is valid, so the body is refused.
     assert.match(
       await curl(['--scheme', scheme, '--data-file', file, `${url}/orders`]),
       /"code":"invalid_json"/,
@@ -154,7 +154,7 @@ test('curl commands survive what shells and curl would change', async () => {
   await Promise.all(['v0', 'v1', 'rfc9421'].map(each))
 })
 
-test('curl commands keep the method and the target as they are', async () => {
+test('curl commands keep the method and the target unchanged', async () => {
   for (const scheme of ['v1', 'rfc9421']) {
     assert.match(await curl(['--scheme', scheme, `${url}/orders?limit=1`]), /^HTTP\/1.1 200 /)
     assert.match(await curl(['--scheme', scheme, `${url}/orders?limit=1#top`]), /^HTTP\/1.1 200 /)
@@ -170,7 +170,7 @@ test('curl commands keep the method and the target as they are', async () => {
   }
 })
 
-test('the published vectors are what sign prints', async () => {
+test('sign prints the signatures of the published vectors', async () => {
   for (const { client, secret, timestamp, method, target, key, body, v0, v1 } of vectors.cases) {
     const common = [
       'sign',
@@ -271,7 +271,7 @@ test('verify accepts what sign makes, in each scheme', async () => {
   }
 })
 
-test('a mistake on the command line is one line without a stack, and --help is there', async () => {
+test('a wrong option is reported in one line without a stack trace, and --help works', async () => {
   for (const args of [['sign', '--scheme', 'v2', '/'], ['verify', '--nope'], ['sign']]) {
     const result = await oncekey(args)
     assert.equal(result.code, 1)
@@ -285,7 +285,7 @@ test('a mistake on the command line is one line without a stack, and --help is t
   }
 })
 
-test('rfc9421 is counted under its name, and is enough for a client that asks for it', async () => {
+test('rfc9421 has its own metric, and is accepted for a client that requires it', async () => {
   const key = randomBytes(4).toString('hex')
   const args = ['sign', '--curl', '--client', 'modern', '--key', key, '-d', BODY, `${url}/orders`]
   const v1 = await oncekey(args)
@@ -308,7 +308,7 @@ test('rfc9421 is counted under its name, and is enough for a client that asks fo
   }
 })
 
-test('with SIGNATURE_HINTS=1 a partner is told its mistake, and the start says that this is for tests', async () => {
+test('with SIGNATURE_HINTS=1 the response names the mistake, and the start warns that this is for tests', async () => {
   const signed = await oncekey(['sign', '--client', 'acme', '-d', `${BODY}\n`, '/orders'])
   const headers = signed.out
     .trim()

@@ -34,7 +34,7 @@ async function json(...args: string[]) {
   return JSON.parse(stdout)
 }
 
-test('a secret is shown when it is made, to people and to programs, and never again', async () => {
+test('a secret is shown when it is created, as text and as JSON, and never again', async () => {
   const added = await clients('add', 'shown', '--min-scheme', 'v1')
   assert.equal(added.code, 0, added.stderr)
   const [, first = ''] = /^secret +(oks_[A-Za-z0-9_-]{43})$/m.exec(added.stdout) ?? []
@@ -57,7 +57,7 @@ test('a secret is shown when it is made, to people and to programs, and never ag
   )
 })
 
-test('the overlap is 72 h unless it is said; list shows a line for each secret', async () => {
+test('the default overlap is 72 h; list shows a line for each secret', async () => {
   const first = await json('add', 'lined')
   const { secret_id, retiring } = await json('rotate', 'lined')
   const leftMs = Date.parse(retiring[0].expires_at) - Date.now()
@@ -71,7 +71,7 @@ test('the overlap is 72 h unless it is said; list shows a line for each secret',
   )
 })
 
-test('one secret is revoked by its id, and what is left is told', async () => {
+test('one secret is revoked by its id, and the remaining secrets are shown', async () => {
   const first = await json('add', 'partly')
   const second = await json('rotate', 'partly')
   assert.deepEqual(await json('revoke', 'partly', '--secret', first.secret_id), {
@@ -84,7 +84,7 @@ test('one secret is revoked by its id, and what is left is told', async () => {
   assert.match((await json('rotate', 'partly')).secret, /^oks_/)
 })
 
-test('what is wrong is told in one line on standard error', async () => {
+test('an error is one line on standard error', async () => {
   await json('add', 'there')
   for (const [args, message] of [
     [['add', 'there'], /there is a client there already; "oncekey clients rotate there"/],
@@ -99,7 +99,7 @@ test('what is wrong is told in one line on standard error', async () => {
   }
 })
 
-test('a database that is away, refuses or lacks migrations is told in one line', async () => {
+test('an unreachable database, a refusal, or missing migrations are reported in one line', async () => {
   const empty = await createDatabase()
   const gone = `postgres://u:hunter2@127.0.0.1:${await freePort()}/x`
   for (const [url, message] of [
@@ -138,7 +138,7 @@ test('every help names the verbs and the settings', async () => {
     assert.ok(stdout.includes(word), word)
 })
 
-test('the embedded database takes clients while no service runs on it, and says why not while one does', async () => {
+test('clients can be added to the embedded database only while no service uses it', async () => {
   const directory = mkdtempSync(join(tmpdir(), 'oncekey-clients-'))
   const env = { DATA_DIR: directory, SECRETS_KEY: KEY.text }
   const added = await oncekey(['clients', 'add', 'embedded', '--json'], env)

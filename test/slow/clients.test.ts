@@ -19,7 +19,7 @@ import { until } from '../support/until.ts'
 const HOUR_MS = 3_600_000
 const KEY = newKey()
 let created: TestDatabase
-/** Production, and SECRETS_KEY is all there is: no one can sign but the clients of the table. */
+/** Production with only SECRETS_KEY: only the clients of the table can sign. */
 let settings: Settings
 let nodes: Service[]
 
@@ -72,7 +72,7 @@ function order(
   })
 }
 
-/** A `clients` command; its JSON. */
+/** Runs a `clients` command and returns its JSON. */
 async function clients(...args: string[]) {
   const { code, stdout, stderr } = await oncekey(['clients', ...args, '--json'], settings)
   assert.equal(code, 0, stderr)
@@ -90,11 +90,11 @@ test('a client added by the command can sign at once on every node, and again af
   assert.equal((await order(second, 'added', `${secret}x`)).status, 401)
 })
 
-test('a row of the name that callers without credentials have is nobody', async (t) => {
+test('a row with the name of callers without credentials is ignored', async (t) => {
   const database = openDatabase(created.url)
   t.after(() => database.close())
   const { secret } = await add(database, 'anonymous', KEY.key)
-  // The table is known to be read again once another row of it is in force.
+  // When another row is in force, the table was read again.
   const later = await add(database, 'after-anonymous', KEY.key)
   const [node] = nodes
   assert.equal((await order(node, 'after-anonymous', later.secret)).status, 201)
@@ -102,7 +102,7 @@ test('a row of the name that callers without credentials have is nobody', async 
   assert.equal(`${reply.status} ${reply.code}`, '401 signature_invalid')
 })
 
-test('rotations under load lose no request: the new secret works as soon as it exists, the old until its end', async (t) => {
+test('rotations under load fail no request: the new secret works as soon as it exists, the old one until its end', async (t) => {
   const database = openDatabase(created.url)
   t.after(() => database.close())
   let current = await add(database, 'busy', KEY.key)
@@ -110,9 +110,9 @@ test('rotations under load lose no request: the new secret works as soon as it e
   let over = false
   let sent = 0
   const refused: string[] = []
-  /** Requests in flight by the secret that signed them. */
+  /** The number of requests in flight for each secret. */
   const inFlight = new Map<string, number>()
-  // Half of the senders take up each new secret at once, the others go on with the one before it.
+  // Half of the senders use each new secret at once, the others continue with the previous one.
   const senders = Array.from({ length: 16 }, async (_, i) => {
     while (!over) {
       const { secret } = i % 2 === 0 ? current : previous
@@ -127,7 +127,7 @@ test('rotations under load lose no request: the new secret works as soon as it e
     await sleep(150)
     const retired = previous
     const made = await rotate(database, 'busy', KEY.key, HOUR_MS)
-    // In the turn of the event loop in which the response of the database arrives: no node has been told yet.
+    // In the same turn of the event loop as the response of the database: no node has the notification yet.
     ;[previous, current] = [current, made]
     if (retired === previous) continue
     while ((inFlight.get(retired.secret) ?? 0) > 0) await sleep(1)
@@ -140,7 +140,7 @@ test('rotations under load lose no request: the new secret works as soon as it e
   t.diagnostic(`${sent} requests over 12 rotations, none refused`)
 })
 
-test('responses to a retiring secret say when it ends; then it is refused', async () => {
+test('responses to a retiring secret have its end; afterwards it is refused', async () => {
   const old = await clients('add', 'retiring')
   const { secret, retiring } = await clients('rotate', 'retiring', '--overlap', '4s')
   const endMs = Date.parse(retiring[0].expires_at)
@@ -173,7 +173,7 @@ test('a revocation is in force on every node within a second', async (t) => {
   t.diagnostic(`${Math.round(performance.now() - fromMs)} ms after the command`)
 })
 
-test('each node logs what changed, with ids of secrets and without secrets', async () => {
+test('each node logs changes with ids of secrets and without secrets', async () => {
   const first = await clients('add', 'logged')
   const second = await clients('rotate', 'logged')
   await clients('revoke', 'logged', '--secret', first.secret_id)
@@ -198,7 +198,7 @@ test('each node logs what changed, with ids of secrets and without secrets', asy
   }
 })
 
-test('a min_scheme of its own holds for the client', async () => {
+test('the min_scheme of a client applies to it', async () => {
   const { secret } = await clients('add', 'strict', '--min-scheme', 'rfc9421')
   for (const node of nodes) {
     const reply = await order(node, 'strict', secret)
@@ -206,7 +206,7 @@ test('a min_scheme of its own holds for the client', async () => {
   }
 })
 
-test('without the right SECRETS_KEY a service does not start, and says what is missing', async () => {
+test('without the right SECRETS_KEY a service does not start, and names the missing key', async () => {
   const other = newKey()
   const without = { ...settings, SECRETS_KEY: '', HMAC_SECRET: 'some secret of ours' }
   await assert.rejects(
@@ -219,7 +219,7 @@ test('without the right SECRETS_KEY a service does not start, and says what is m
   )
 })
 
-test('SECRETS_KEY is changed without a pause: new and old, reseal, new alone', async (t) => {
+test('SECRETS_KEY is changed without downtime: new and old, reseal, only new', async (t) => {
   const own = await createDatabase()
   const database = openDatabase(own.url)
   t.after(async () => {
@@ -241,7 +241,7 @@ test('SECRETS_KEY is changed without a pause: new and old, reseal, new alone', a
   await Promise.all([node.stop(), fresh.stop()])
 })
 
-test('a client of the settings stays in force over one of the table, and it is reported', async (t) => {
+test('a client of the settings overrides one of the table, which is reported', async (t) => {
   const own = await createDatabase()
   const database = openDatabase(own.url)
   const directory = mkdtempSync(join(tmpdir(), 'oncekey-clients-'))
@@ -264,7 +264,7 @@ test('a client of the settings stays in force over one of the table, and it is r
   assert.match(node.log(), /"clients":\["twice"\],"msg":"clients of the settings are in the table too/)
 })
 
-test('limits of one client are in force on every node within seconds, are shown, and go again', async () => {
+test('limits of one client are in force on every node within seconds, are shown, and can be removed', async () => {
   const { secret } = await clients('add', 'limited')
   const statuses = async (node: Service, times: number) => {
     const found: number[] = []
@@ -273,7 +273,7 @@ test('limits of one client are in force on every node within seconds, are shown,
   }
   assert.equal((await clients('limit', 'limited', 'client=2/1h')).limits, 'client=2/1h')
   for (const node of nodes) {
-    // The first requests may come before the node has read the table again.
+    // The first requests may be handled before the node has read the table again.
     await until('the limits of the client', async () => (await order(node, 'limited', secret)).status === 429)
     const refused = await order(node, 'limited', secret)
     assert.equal(refused.headers['ratelimit-policy'], '"client";q=2;w=3600')
@@ -312,7 +312,7 @@ test('limits of one client are in force on every node within seconds, are shown,
   }
 })
 
-test('limits that cannot be read, or of a client that is not in the database, are refused by the command', async () => {
+test('the command refuses invalid limits, and limits of a client that is not in the database', async () => {
   for (const [args, says] of [
     [['limited', 'client=many/1h'], /quota is a whole number/],
     [['limited', 'ip=1/1s'], /have the scopes client and endpoint/],

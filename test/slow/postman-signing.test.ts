@@ -18,11 +18,11 @@ interface Seen {
   key: string
   body: string
   signature: string
-  /** Whether the signature is the one of the bytes that arrived. */
+  /** Whether the signature matches the received bytes. */
   genuine: boolean
 }
 
-/** Verifies what arrives as it arrives. */
+/** A server that verifies the received bytes. */
 const seen = new Map<string, Seen>()
 const server = createServer(async (request, response) => {
   const chunks: Buffer[] = []
@@ -55,7 +55,7 @@ interface Item {
   scheme?: string
 }
 
-/** These requests, sent with the script of the collection and nothing else of it. */
+/** Sends these requests with only the script of the collection. */
 async function send(items: Record<string, Item>): Promise<string[]> {
   const { event } = z
     .object({ event: z.array(z.looseObject({ listen: z.string() })) })
@@ -122,7 +122,7 @@ const URLS: [url: unknown, target: RegExp][] = [
   ],
 ]
 
-test('whatever the URL, what is signed is what arrives', async () => {
+test('for any URL the signature matches the received request', async () => {
   const failures = await send(Object.fromEntries(URLS.map(([url], index) => [`url-${index}`, { url }])))
   assert.deepEqual(failures, [])
   for (const [index, [url, target]] of URLS.entries()) {
@@ -132,7 +132,7 @@ test('whatever the URL, what is signed is what arrives', async () => {
   }
 })
 
-test('whatever the method, key and body, what is signed is what arrives', async () => {
+test('for any method, key and body the signature matches the received request', async () => {
   const to = { url: '{{base_url}}/orders' }
   const failures = await send({
     dynamic: {
@@ -163,7 +163,7 @@ test('whatever the method, key and body, what is signed is what arrives', async 
   }
 })
 
-test('a variable without a value is named', async () => {
+test('the error of a variable without a value names it', async () => {
   const failures = await send({ first: { url: '{{base_url}}/orders/{{order_id}}' } })
   assert.match(failures.join('\n'), /\{\{order_id\}\} has no value/)
 })

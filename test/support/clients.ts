@@ -3,7 +3,7 @@ import type { Database } from '../../internal/database/database.ts'
 import { addClient, type NewSecret, rotateClient } from '../../internal/signature/client-table.ts'
 import { parseSealKey, type SealKey, seal } from '../../internal/signature/seal.ts'
 
-/** A change of clients, as an operator makes it. */
+/** The note of a change by an operator. */
 export const changeNote = () => ({ id: randomUUID(), by: 'jane', reason: 'a test' })
 
 export function newKey(): { text: string; key: SealKey } {
@@ -11,7 +11,7 @@ export function newKey(): { text: string; key: SealKey } {
   return { text, key: parseSealKey(text) }
 }
 
-/** A secret with an id of its own, sealed for its place. */
+/** A sealed secret with a new id. */
 export function newSecret(client: string, key: SealKey, secret = `secret ${randomBytes(8).toString('hex')}`) {
   const secretId = randomBytes(6).toString('hex')
   const stored: NewSecret = {

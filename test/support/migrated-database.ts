@@ -9,7 +9,7 @@ import { SQL_DIRECTORY } from '../../src/package-root.ts'
 import { createDatabase } from './servers.ts'
 
 type Kind = 'server' | 'embedded'
-/** Where the contracts of the tables are tried. */
+/** The databases on which the contracts of the tables run. */
 export const KINDS: readonly Kind[] =
   process.env.TEST_ON_SERVER_ONLY === undefined ? ['server', 'embedded'] : ['server']
 
@@ -22,7 +22,7 @@ export interface OpenedOnServer extends OpenedDatabase {
   url: string
 }
 
-/** A database without tables, on the shared server, until the test ends. */
+/** A database without tables on the shared server, dropped after the test. */
 export async function emptyDatabase(t: TestContext): Promise<OpenedOnServer> {
   const opened = await openOnServer()
   t.after(() => opened.close())

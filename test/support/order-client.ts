@@ -18,9 +18,9 @@ export interface Reply {
   status: number
   headers: IncomingHttpHeaders
   body: Buffer
-  /** Of a problem document, '' otherwise. */
+  /** The code of a problem document, '' otherwise. */
   code: string
-  /** From the first byte sent to the last one read. */
+  /** The time from the first byte sent to the last byte read. */
   ms: number
 }
 
@@ -30,7 +30,7 @@ export interface SendOptions {
   body?: string | Buffer
   /** Without a response for this long the request fails with code ETIMEDOUT. */
   timeoutMs?: number
-  /** In place of the one of all tests, which has 200 connections to a service at most. */
+  /** Default: the shared agent, which has at most 200 connections to a service. */
   agent?: Agent
 }
 
@@ -72,7 +72,7 @@ function problemCode(headers: IncomingHttpHeaders, bytes: Buffer): string {
   return problem.parse(JSON.parse(bytes.toString())).code
 }
 
-/** The headers of a signed order, signed now. */
+/** The headers of an order that is signed now. */
 export function orderHeaders(key: string, body: string): Record<string, string> {
   const timestamp = Math.floor(Date.now() / 1000)
   const signature = sign({

@@ -11,7 +11,7 @@ export function newPaymentKey(): string {
   return `key-${randomBytes(12).toString('hex')}`
 }
 
-/** What the gateway knows the payment of this key by. */
+/** The key of this payment at the gateway. */
 export function gatewayKey(key: string): string {
   return gatewayKeyOf('default', `POST ${PATH}`, key)
 }
@@ -55,7 +55,7 @@ export function getPayment(url: string, id: string): Promise<Reply> {
   return send(`${url}${target}`, { headers: headers('GET', target, '', '') })
 }
 
-/** Sends it until it has a final response, as a partner should; with the responses on the way. */
+/** Repeats the request until there is a final response, like a partner; returns all responses. */
 export async function payPatiently(
   urls: readonly string[],
   key: string,

@@ -2,12 +2,12 @@ import assert from 'node:assert/strict'
 import { connect, type Socket } from 'node:net'
 import { z } from 'zod'
 
-/** A response as it came: nothing is tidied up. */
+/** A response as received, not normalised. */
 export interface RawResponse {
   status: number
   /** Every line, in order. */
   headers: [name: string, value: string][]
-  /** The values of a header joined as HTTP has it, '' without one; `name` in any case. */
+  /** The values of a header, joined by commas; '' without one. `name` in any case. */
   header(name: string): string
   body: string
 }
@@ -22,17 +22,17 @@ export interface Exchange {
 }
 
 export interface ExchangeOptions {
-  /** Fails after this long without what was waited for. */
+  /** The timeout. */
   timeoutMs?: number
   /** How many responses to wait for; 'close': until the server ends the connection. */
   until?: number | 'close'
-  /** The request is a HEAD: its response has no body, whatever it declares. */
+  /** The request is a HEAD: its response has no body, with any Content-Length. */
   head?: boolean
-  /** Does the writing, where it takes more than one write. */
+  /** Writes the request, if it takes more than one write. */
   write?: (socket: Socket) => void
 }
 
-/** Sends bytes (a string: one byte a character) over a connection of their own and reads whole responses. */
+/** Sends bytes (in a string, each character is one byte) over a new connection and reads complete responses. */
 export function exchange(
   port: number,
   bytes: string | Buffer,
@@ -64,7 +64,7 @@ export function exchange(
       const { responses, rest } = parseResponses(received, false, head)
       if (responses.length >= until && rest === 0) end(false, false)
     })
-    // Refused while still sending: what got a response before the reset counts.
+    // The request was refused while it was sent: a response before the reset counts.
     socket.on('error', () => {})
     socket.on('close', () => end(true, false))
     socket.write(typeof bytes === 'string' ? Buffer.from(bytes, 'latin1') : bytes)
@@ -85,7 +85,7 @@ export async function one(
   return response
 }
 
-/** What came so far: the whole responses, and how many bytes are left over. Throws for what is no HTTP/1.1. */
+/** The complete responses so far, and the number of remaining bytes. Throws if it is not HTTP/1.1. */
 export function parseResponses(bytes: Buffer, closed: boolean, head: boolean) {
   const responses: RawResponse[] = []
   const interim: number[] = []
@@ -116,7 +116,7 @@ export function parseResponses(bytes: Buffer, closed: boolean, head: boolean) {
   }
 }
 
-/** undefined: not all of it is there. */
+/** Undefined if it is incomplete. */
 function parseBody(text: string, header: (name: string) => string, closed: boolean) {
   if (header('transfer-encoding') === 'chunked') return unchunk(text)
   const declared = header('content-length')
@@ -126,7 +126,7 @@ function parseBody(text: string, header: (name: string) => string, closed: boole
   return text.length < length ? undefined : { text: text.slice(0, length), length }
 }
 
-/** undefined: not all of it is there. */
+/** Undefined if it is incomplete. */
 function unchunk(text: string): { text: string; length: number } | undefined {
   const pieces: string[] = []
   for (let at = 0; ; ) {
@@ -157,7 +157,7 @@ export const problem = z.strictObject({
 })
 export type Problem = z.infer<typeof problem>
 
-/** Holds a response to all that the contract says of a problem document. A replayed one keeps its first request id. */
+/** Asserts everything that the contract requires of a problem document. A replayed one keeps its first request id. */
 export function assertProblem(response: RawResponse, status: number, code: string): Problem {
   assert.equal(response.status, status, response.body.slice(0, 300))
   assert.equal(response.header('content-type'), 'application/problem+json')

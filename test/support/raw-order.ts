@@ -7,19 +7,19 @@ const DEMO_CLIENT = 'default'
 export const DEMO_SECRET = 'super-secret-key'
 export const GOOD_BODY = '{"user_id":"user-1","item":"book","amount":500}'
 
-/** A request that is right in every way; a test changes the one thing that it is about. */
+/** A valid request, of which a test changes one part. */
 export interface RawOrder {
   method: string
   target: string
-  /** The value of X-Client-Id; undefined: no such header, which is client `default`. */
+  /** The value of X-Client-Id; undefined: no such header, so client `default`. */
   client: string | undefined
   secret: string
-  /** The value of Idempotency-Key as sent, one byte a character; undefined: no such header. */
+  /** The value of Idempotency-Key as sent, each character one byte; undefined: no such header. */
   key: string | undefined
   body: string | Buffer
   /** undefined: no such header. */
   contentType: string | undefined
-  /** Seconds since the epoch. */
+  /** Unix seconds. */
   timestamp: number
   /** The value of X-Signature instead of the right one; undefined: no such header. */
   signature: string | undefined
@@ -29,7 +29,7 @@ export interface RawOrder {
   framing: 'length' | 'chunked'
 }
 
-/** The bytes on the wire of a request signed with v1. */
+/** The bytes of a request signed with v1. */
 export function signedOrder(change: Partial<RawOrder> = {}): Buffer {
   const order: RawOrder = { ...rightOrder(), ...change }
   const body = Buffer.from(order.body)
@@ -56,12 +56,12 @@ export function signedGet(target: string, change: Partial<RawOrder> = {}): Buffe
   return signedOrder({ method: 'GET', target, key: undefined, body: '', contentType: undefined, ...change })
 }
 
-/** The value of X-Signature for it: over bytes, since keys and targets that are no UTF-8 are signed here too. */
+/** The value of X-Signature, computed over bytes, because tests also sign keys and targets that are not UTF-8. */
 export function v1(change: Partial<RawOrder> = {}): string {
   const order: RawOrder = { ...rightOrder(), ...change }
   const bodySha256 = createHash('sha256').update(order.body).digest('hex')
   const { client = DEMO_CLIENT } = order
-  // White space around a value is no part of it.
+  // Surrounding white space does not belong to the value.
   const key = (order.key ?? '').replace(/^[\t ]+|[\t ]+$/g, '')
   const text = stringToSign({ ...order, client, key, bodySha256 })
   const mac = hmac(toSecret(order.secret), Buffer.from(text, 'latin1'))

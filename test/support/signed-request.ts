@@ -10,7 +10,7 @@ import type { SignedRequest } from '../../internal/signature/verify.ts'
 /** 2026-01-01T00:00:00Z, the moment at which the vectors were signed, in Unix seconds. */
 export const SIGNED_AT = 1767225600
 
-/** What a client means to send; `client` undefined: no X-Client-Id; `key` '': no Idempotency-Key. */
+/** A request before it is signed. `client` undefined: no X-Client-Id; `key` '': no Idempotency-Key. */
 export interface Intent {
   method: string
   target: string
@@ -33,7 +33,7 @@ export function signV1(secret: string, intent: Intent): string {
   return sign({ ...intent, client: intent.client ?? 'default', scheme: 'v1', secret })
 }
 
-/** The request as Node would show it: header strings hold one character a byte. */
+/** The request as Node.js provides it: each character of a header is one byte (latin1). */
 export function toRequest(intent: Intent, ...signatures: string[]): SignedRequest {
   const rawHeaders = ['Host', 'localhost', 'Content-Type', 'application/json']
   if (intent.client !== undefined) rawHeaders.push('X-Client-Id', intent.client)
