@@ -1,6 +1,6 @@
 /** The operator and the reason of a change, for the entry in the audit trail that is written with the change. */
 export interface ChangeNote {
-  /** Random. A change that is sent again, because its response was lost, has the same one; another change has another. */
+  /** A random id, the same for a change that is sent again because its response was lost. */
   id: string
   /** The name of an operator. */
   by: string

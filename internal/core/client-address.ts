@@ -2,9 +2,8 @@ import { isIP } from 'node:net'
 import type { MiddlewareContext } from './request-state.ts'
 
 /**
- * The address that limits of scope `ip` count, in one spelling: an IPv4 address, or the /64 of an IPv6 address, since one
- * subscriber has all of it. It is the one that the last trusted proxy names (TRUST_PROXY), and that of the peer where
- * the proxy names none.
+ * The address that limits of scope `ip` count, normalised: an IPv4 address, or the /64 of an IPv6 address, which belongs to
+ * one subscriber. It is the address that the last trusted proxy reports (TRUST_PROXY), or that of the peer.
  */
 export function clientAddress(ctx: MiddlewareContext): string {
   return parseAddress(ctx.ip) ?? parseAddress(ctx.req.socket.remoteAddress ?? '') ?? ''
@@ -15,7 +14,7 @@ const IPV4_PORT = /^([\d.]+):\d{1,5}$/
 
 /**
  * `203.0.113.7`, `203.0.113.7:50001` (Azure's gateway), `[2001:db8::1]:443`, `2001:DB8::1`, `::ffff:203.0.113.7` and
- * `fe80::1%eth0` in one spelling: `203.0.113.7`, `2001:db8:0:0::/64`. undefined: the text is no address.
+ * `fe80::1%eth0`, normalised: `203.0.113.7`, `2001:db8:0:0::/64`. Undefined if the text is not an address.
  */
 export function parseAddress(text: string): string | undefined {
   const bare = BRACKETED.exec(text)?.[1] ?? IPV4_PORT.exec(text)?.[1] ?? text
@@ -30,7 +29,7 @@ export function parseAddress(text: string): string | undefined {
   return `${[a, b, c, d].map((group) => group.toString(16)).join(':')}::/64`
 }
 
-/** The eight numbers of an IPv6 address that is well formed. */
+/** The eight numbers of a valid IPv6 address. */
 function groupsOf(address: string): number[] {
   const dotted = /(\d+)\.(\d+)\.(\d+)\.(\d+)$/.exec(address)
   const [, w = '0', x = '0', y = '0', z = '0'] = dotted ?? []

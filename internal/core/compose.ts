@@ -1,19 +1,18 @@
 import type { Middleware, MiddlewareContext } from './request-state.ts'
 
-/** What a request passes on its way in. It returns a promise only when it has to wait for something. */
+/** Runs before the following middleware. Returns a promise only if it has to wait. */
 export type Step = (ctx: MiddlewareContext) => Promise<void> | undefined
 
 /**
- * What a request passes on its way back, once its step has let it in, whatever becomes of it behind that. It gets what was
- * thrown there, undefined if nothing was, and returns what is thrown from here on. It returns a promise only when it has to
- * wait for something.
+ * Runs after the following middleware, if its step did not throw, also after an error. It gets the error of the following
+ * middleware, or undefined, and returns the error to throw, or undefined. Returns a promise only if it has to wait.
  */
 export type Back = (ctx: MiddlewareContext, thrown: unknown) => unknown
 
-/** A step as middleware of Koa, so that it can be mounted alone. `compose` runs its `step` and `back` without a promise. */
+/** A step as Koa middleware, which can be mounted alone. `compose` runs its `step` and `back` without a promise. */
 export type StepMiddleware = Middleware & { readonly step: Step; readonly back?: Back | undefined }
 
-/** Makes middleware of a step, and of what there is to do after the middleware that follows. */
+/** Creates middleware from a step and an optional `back`. */
 export function middleware(step: Step, back?: Back): StepMiddleware {
   const middleware: Middleware = async (ctx, next) => {
     await step(ctx)
@@ -27,7 +26,7 @@ export function middleware(step: Step, back?: Back): StepMiddleware {
     const left = await back(ctx, thrown)
     if (left !== undefined) throw left
   }
-  // Koa prints this name when it debugs.
+  // Koa prints this name in debug output.
   Object.defineProperty(middleware, 'name', { value: step.name })
   return Object.assign(middleware, { step, back })
 }
@@ -36,19 +35,19 @@ function isStep(middleware: Middleware): middleware is StepMiddleware {
   return 'step' in middleware
 }
 
-/** `undefined` stands for nothing that was thrown. */
+/** Replaces a thrown null or undefined by an Error, because undefined means that nothing was thrown. */
 function something(thrown: unknown): unknown {
   return thrown ?? new Error(`${thrown} was thrown`)
 }
 
-/** Middleware that runs one of several composed ones, or what follows. `compose` goes on with it without a promise. */
+/** Middleware that runs one of several composed middlewares, or the next one. `compose` runs it without a promise. */
 type ForkMiddleware = Middleware & { readonly find: Find }
 type Find = (ctx: MiddlewareContext) => Composed | undefined
 
-/** What `compose` makes. */
+/** The result of `compose`. */
 export type Composed = Middleware & { readonly way: Way }
 
-/** Runs what `find` returns, or what follows. */
+/** Runs the middleware that `find` returns, or the next one. */
 export function fork(find: Find): Middleware {
   const fork: Middleware = (ctx, next) => {
     const found = find(ctx)
@@ -62,14 +61,14 @@ function isFork(middleware: Middleware): middleware is ForkMiddleware {
 }
 
 /**
- * One middleware that does the same as these one by one. Steps that follow each other, also those of a fork, run in one
- * function: each would otherwise have functions, promises and a frame of its own that live as long as the request, and the
- * garbage collector copies what lives long. Middleware that surrounds what follows it is called as Koa calls it.
+ * Composes middlewares into one with the same behaviour. Consecutive steps, also those of a fork, run in one function:
+ * otherwise each has functions, promises and a frame that live as long as the request, which costs garbage collection.
+ * Other middleware is called as Koa calls it.
  */
 export function compose(middlewares: readonly Middleware[]): Composed {
   const way = wayOf(middlewares)
   const { steps, backs, onward } = way
-  // With nothing to wait for it needs no promise of its own.
+  // Without steps no further promise is needed.
   if (steps.length === 0) return Object.assign(onward, { way })
   if (way.find !== undefined || backs.some((back) => back !== undefined)) {
     const compose: Middleware = (ctx, next) =>
@@ -96,19 +95,19 @@ export function compose(middlewares: readonly Middleware[]): Composed {
 
 interface Way {
   steps: readonly Step[]
-  /** At the places of their steps. */
+  /** The `back` of each step, by the index of the step. */
   backs: readonly (Back | undefined)[]
-  /** The branch behind the steps, or what follows. */
+  /** Finds the branch after the steps, if they end with a fork. */
   find: Find | undefined
-  /** The ways of the branches that were found, each from the first of these steps. */
+  /** The cached ways of branches, each including these steps. */
   branches: Map<Composed, Way>
-  /** What follows the steps. */
+  /** Runs the middleware after the steps. */
   onward: Onward
-  /** Where a branch goes on that goes on. */
+  /** The middleware after the fork, for a branch that calls next(). */
   behind: Onward | undefined
 }
 
-/** Never throws: middleware may rely on the promise of `next()`, as of Koa's. */
+/** Never throws but rejects, like `next()` of Koa. */
 type Onward = (ctx: MiddlewareContext, next: () => Promise<unknown>) => Promise<unknown>
 
 function wayOf(middlewares: readonly Middleware[]): Way {
@@ -125,7 +124,7 @@ function wayOf(middlewares: readonly Middleware[]): Way {
     onward(ctx, next) {
       if (around === undefined) return next()
       try {
-        // The last one may return nothing.
+        // The last middleware may return undefined.
         return Promise.resolve(around(ctx, behind === undefined ? next : () => behind(ctx, next)))
       } catch (error) {
         return Promise.reject(error)
@@ -135,7 +134,7 @@ function wayOf(middlewares: readonly Middleware[]): Way {
   }
 }
 
-/** The way of a branch, from the first step of the way that leads to it; undefined: there is none. */
+/** The way of the branch for this request, including the steps before the fork; undefined without a branch. */
 function branchOf(way: Way, ctx: MiddlewareContext): Way | undefined {
   const found = way.find?.(ctx)
   if (found === undefined) return undefined
@@ -158,16 +157,16 @@ function followedBy(first: Onward, second: Onward | undefined): Onward {
   return second === undefined ? first : (ctx, next) => first(ctx, () => second(ctx, next))
 }
 
-/** A request on its way in and back. One object and one promise for all steps, whatever they wait for. */
+/** Runs the steps and backs of one request, with one object and one promise for all of them. */
 class Passage {
   #way: Way
   readonly #ctx: MiddlewareContext
   readonly #next: () => Promise<unknown>
   readonly #resolve: (value: undefined) => void
   readonly #reject: (error: unknown) => void
-  /** So many steps have let it in and are not passed on the way back. */
+  /** The number of completed steps whose `back` has not run yet. */
   #inside = 0
-  // Made once: it waits several times.
+  // Created once for each request, and used for each wait.
   readonly #letIn = () => {
     this.#inside++
     this.go()
@@ -233,7 +232,7 @@ class Passage {
   }
 }
 
-/** How many of the first middlewares are nothing but their step, and their way back. */
+/** The number of StepMiddlewares at the start of the list. */
 function countOfSteps(middlewares: readonly Middleware[]): number {
   const first = middlewares.findIndex((middleware) => !isStep(middleware))
   return first < 0 ? middlewares.length : first

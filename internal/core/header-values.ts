@@ -1,13 +1,13 @@
 import type { IncomingMessage } from 'node:http'
 
-/** The value of each line of a header, in order; `name` in lower case. Elsewhere Node joins repeated lines. */
+/** The value of each line of a header, in order; `name` in lower case. (`req.headers` of Node.js joins repeated lines.) */
 export function headerValues(rawHeaders: readonly string[], name: string): readonly string[] {
   let values: string[] | undefined
   for (let i = 0; i + 1 < rawHeaders.length; i += 2) {
     const candidate = rawHeaders[i]
     if (candidate?.length !== name.length || candidate.toLowerCase() !== name) continue
     const value = rawHeaders[i + 1] ?? ''
-    // Nearly always there is one value, or none; a list that has grown has room for many more.
+    // Usually there is one value or none; an array that grows by push() reserves room for many.
     if (values === undefined) values = [value]
     else values.push(value)
   }
@@ -17,20 +17,20 @@ export function headerValues(rawHeaders: readonly string[], name: string): reado
 const NONE: readonly string[] = Object.freeze([])
 
 /**
- * The header lines as they came, name and value by turns. A request without a connection, as serverless-http makes it of an
- * event of a cloud, has none: they are put together from its headers.
+ * The header lines as received: name, value, name, value, ... A request without a connection, such as one of
+ * serverless-http, has no `rawHeaders`; then they are built from its headers.
  */
 export function headerLines({ rawHeaders, headers }: IncomingMessage): readonly string[] {
   if (rawHeaders.length > 0) return rawHeaders
   return Object.entries(headers).flatMap(([name, value = []]) => [value].flat().flatMap((one) => [name, one]))
 }
 
-/** Spellings that are remembered: what peers think up beyond these is looked at each time. */
+/** The most spellings in the cache; others are computed each time. */
 const MAX_SPELLINGS = 500
 
 /**
- * What a header is, asked by its name as it was spelled: a few names come with every message, and `kindOf`, which gets
- * them in lower case, is called once for each.
+ * Caches `kindOf` by the header name as it was spelled, because most messages have the same few names. `kindOf` gets the
+ * name in lower case.
  */
 export function bySpelling<Kind>(kindOf: (name: string) => Kind): (spelled: string) => Kind {
   const kinds = new Map<string, Kind>()
@@ -47,8 +47,8 @@ export function bySpelling<Kind>(kindOf: (name: string) => Kind): (spelled: stri
 export const KEY_HEADERS = ['idempotency-key', 'x-idempotency-key'] as const
 
 /**
- * The lines that name the idempotency key: those of the first of these headers that was sent. The v1 signature covers
- * them. Whatever reads keys from the second header must refuse another key in it than in the first.
+ * The lines of the first of KEY_HEADERS that was sent. The v1 signature covers them. Code that reads keys from the second
+ * header must refuse a request whose two headers have different keys.
  */
 export function keyLines(rawHeaders: readonly string[]): readonly string[] {
   const [first, second] = KEY_HEADERS
@@ -56,7 +56,7 @@ export function keyLines(rawHeaders: readonly string[]): readonly string[] {
   return values.length > 0 ? values : headerValues(rawHeaders, second)
 }
 
-/** Without the spaces and tabs around it. In linear time: the obvious regular expression needs quadratic time. */
+/** Removes surrounding spaces and tabs in linear time; a simple regular expression needs quadratic time. */
 export function trimOws(value: string): string {
   let from = 0
   let to = value.length

@@ -1,16 +1,16 @@
 import { STATUS_CODES } from 'node:http'
 
-/** What `ctx.throw()` and `ctx.assert()` of Koa throw, and http-errors makes: the response is meant, it is no defect. */
+/** An error of `ctx.throw()` or `ctx.assert()` of Koa, or of http-errors: an intended response and not a defect. */
 export interface HttpError extends Error {
   status: number
-  /** Whether its text is for the client. */
+  /** Whether its message may be shown to the client. */
   expose: boolean
   headers?: Record<string, string | string[]>
 }
 
 /**
- * Errors of HTTP clients have a `status`, too, that of another response: they have no `expose`. 500 is what any defect
- * gets.
+ * Whether it is an HttpError. Errors of HTTP clients also have a `status`, of another response, but no `expose`. A status
+ * of 500 counts as a defect.
  */
 export function isHttpError(error: unknown): error is HttpError {
   return (

@@ -6,23 +6,23 @@ import { TLSSocket } from 'node:tls'
 export interface HttpRequest {
   method: 'GET' | 'POST'
   url: URL
-  /** False: a connection for this request alone. */
+  /** False: a new connection for this request. */
   agent: Agent | false
   headers: Readonly<Record<string, string>>
   body?: string
   connectTimeoutMs?: number
-  /** From the start, with the look-up of the name, to the last byte of the response. */
+  /** From the start, including the DNS lookup, to the last byte of the response. */
   timeoutMs: number
-  /** Of the body of the response. */
+  /** The most bytes of the response body. */
   maxBytes: number
-  /** Cuts it off. */
+  /** Aborts the request. */
   signal?: AbortSignal | undefined
   lookup?: LookupFunction
-  /** Certificates instead of those of the system. */
+  /** PEM certificates of the CAs, instead of those of the system. */
   ca?: string | undefined
-  /** Asked once a new connection is there, before TLS: with an Error it is closed, and nothing is sent. */
+  /** Called for a new connection, before TLS. If it returns an Error, nothing is sent. */
   peerFault?: (address: string) => Error | undefined
-  /** Asked just before the first byte leaves. */
+  /** Called just before the first byte is sent; false: the request is not sent. */
   mayLeave?: () => boolean
 }
 
@@ -33,23 +33,23 @@ export interface HttpResponse {
 }
 
 /**
- * What a request came to. 'unsent' is certain; after 'timeout' and 'error' it may have arrived. With what had come of
- * the response by then.
+ * The result of a request. 'unsent': nothing was sent. After 'timeout' and 'error' the request may have arrived; `response`
+ * is the part of the response that was received.
  */
 export type HttpResult =
   | { outcome: 'answered'; response: HttpResponse; cause?: undefined }
   | { outcome: 'unsent' | 'timeout' | 'error'; cause: Error; response: HttpResponse | undefined }
 
 /**
- * Connections that have been made: they say so only once. A request that waited in the agent for a free one gets it
- * without being told that it was used before (`reusedSocket`).
+ * Sockets that are connected. Needed because `reusedSocket` is not set for a request that waited in the agent for a free
+ * socket.
  */
 const connected = new WeakSet<Socket>()
 
 /**
- * One request, never repeated, no redirect followed. Never rejects. Not fetch: this one holds every byte back until
- * the connection is there, so that it is known for certain whether anything was sent. 101 Switching Protocols is a
- * response without a body, and ends the connection.
+ * Sends one request, without retries and redirects. Never rejects. Unlike fetch, it sends nothing before the connection is
+ * established, so that it is known whether anything was sent. 101 Switching Protocols counts as a response without a
+ * body and ends the connection.
  */
 export function httpExchange(request: HttpRequest): Promise<HttpResult> {
   const { url, method, agent, headers, body, signal, lookup, ca, connectTimeoutMs, timeoutMs, maxBytes } =
@@ -75,7 +75,7 @@ export function httpExchange(request: HttpRequest): Promise<HttpResult> {
     }
     const abort = () => {
       const { socket } = outgoing
-      // A reset takes back what still waits here to be sent; after an end it would go on being sent.
+      // A reset discards unsent data; after an ordinary end it would still be sent.
       if (sent && socket !== null && !(socket instanceof TLSSocket)) socket.resetAndDestroy()
       outgoing.destroy()
     }
@@ -89,11 +89,11 @@ export function httpExchange(request: HttpRequest): Promise<HttpResult> {
     )
     const send = () => {
       clearTimeout(connectTimer)
-      if (request.mayLeave?.() === false) return fail(new Error('the time in which it may leave is over'))
+      if (request.mayLeave?.() === false) return fail(new Error('the time in which it may be sent is over'))
       sent = true
       outgoing.end(body)
     }
-    // Also of what follows a response, such as a body that is longer than its length, or one of a 204.
+    // Also for data after a response, such as a body that is longer than its Content-Length, or the body of a 204.
     outgoing.on('error', (error) => fail(error))
     outgoing.once('socket', (socket) => {
       if (connected.has(socket)) return send()
@@ -106,7 +106,7 @@ export function httpExchange(request: HttpRequest): Promise<HttpResult> {
         if (!settled) send()
       })
     })
-    // Without this listener Node.js closes the connection of a 101, and no event comes any more.
+    // Without this listener Node.js closes the connection of a 101 without a further event.
     outgoing.once('upgrade', (response, socket) => {
       socket.destroy()
       settle({ outcome: 'answered', response: responseOf(response, []) })
@@ -124,7 +124,7 @@ export function httpExchange(request: HttpRequest): Promise<HttpResult> {
       response.once('error', (error) => fail(error))
       response.once('end', () => {
         if (response.complete) settle({ outcome: 'answered', response: come() })
-        else fail(new Error('the response was cut off'))
+        else fail(new Error('the response is incomplete'))
       })
     })
   })

@@ -1,6 +1,6 @@
 import { type MiddlewareContext, required } from './request-state.ts'
 
-/** The body of the request as `jsonBody` has parsed it. */
+/** The request body, parsed by `jsonBody`. */
 export function requestJson(ctx: MiddlewareContext): unknown {
   return required(ctx, 'json', 'jsonBody').value
 }

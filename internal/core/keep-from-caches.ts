@@ -1,8 +1,8 @@
 import type { MiddlewareContext } from './request-state.ts'
 
 /**
- * For responses that belong to a caller: no cache in between may give them to another one. A cache knows nothing of
- * signatures, and without this it keeps the responses to GET. A backend behind the sidecar may say otherwise.
+ * Forbids caching of a response that belongs to a caller. A cache does not know signatures and could otherwise give a
+ * response of GET to another caller. A backend of the sidecar may override it.
  */
 export function keepFromCaches(ctx: MiddlewareContext): void {
   ctx.res.setHeader('Cache-Control', 'no-store')

@@ -1,12 +1,12 @@
 export interface KeptLook<T> {
   look(): Promise<T>
-  /** The next look is a new one. */
+  /** Drops the kept result. */
   forget(): void
 }
 
 /**
- * Looks at most once at a time, and keeps what was found for `keepTimes` as long as that took, and for `minKeepMs` at least,
- * so that looking is a small part of what a store does. A look that fails is not kept.
+ * Caches the result of `look` for `keepTimes` times its duration, and for at least `minKeepMs`, so that it is a small part
+ * of the load of a store. At most one call is in flight. A failure is not cached.
  */
 export function keptLook<T>(look: () => Promise<T>, keepTimes: number, minKeepMs: number): KeptLook<T> {
   let current: { found: Promise<T>; untilMs: number } | undefined

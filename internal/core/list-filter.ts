@@ -4,28 +4,28 @@ import { parseLimit } from './page-limit.ts'
 import { ServiceError } from './service-error.ts'
 import { parseTime, TIME_RULE } from './time.ts'
 
-/** Below and above every id. */
+/** Bounds of all ids. */
 const LOWEST = '00000000-0000-0000-0000-000000000000'
 const HIGHEST = 'ffffffff-ffff-ffff-ffff-ffffffffffff'
 
 type Parameter = string | string[] | undefined
 
-/** Which rows of a list are asked for; undefined members do not filter. Newest first. */
+/** The filter of a list, which is newest first. Undefined members do not filter. */
 export interface ListFilter {
   limit: number
-  /** The id of the last row of the page before. */
+  /** The id of the last row of the previous page. */
   before?: string | undefined
-  /** The rows of this idempotency key. */
+  /** Only rows of this idempotency key. */
   key?: string | undefined
-  /** At this time or later. */
+  /** Only rows of this time or later. */
   createdAfter?: Date | undefined
-  /** Before this time. */
+  /** Only rows before this time. */
   createdBefore?: Date | undefined
 }
 
 /**
- * The ids of the rows that are asked for: from `from` on, below `below`. An id is made of the millisecond in `created_at`, and the
- * index of a list has the ids in order: by `created_at` the rows of all other times would be read, too.
+ * The range of ids of the filter: from `from`, below `below`. An id starts with the millisecond of `created_at`, so a range
+ * of ids uses the index of the list; a condition on `created_at` would read the rows of all other times.
  */
 export function idRange({ before = HIGHEST, createdAfter, createdBefore }: ListFilter): {
   from: string
@@ -38,8 +38,8 @@ export function idRange({ before = HIGHEST, createdAfter, createdBefore }: ListF
 }
 
 /**
- * `limit` (1 to 100, default 20), `cursor` (the `next_cursor` of the page before), `idempotency_key`, `created_after` and
- * `created_before` (RFC 3339). Throws `invalid_request`, which names the parameter.
+ * Parses `limit` (1 to 100, default 20), `cursor` (the `next_cursor` of the previous page), `idempotency_key`,
+ * `created_after` and `created_before` (RFC 3339). Throws `invalid_request`, which names the parameter.
  */
 export function parseListFilter(query: Record<string, Parameter>): ListFilter {
   return {
@@ -51,13 +51,13 @@ export function parseListFilter(query: Record<string, Parameter>): ListFilter {
   }
 }
 
-/** The place in a list where a page begins: the id of the last row before it. Throws `invalid_request`. */
+/** Parses a cursor, which is the id of the last row before the page. Throws `invalid_request`. */
 export function parseCursor(value: Parameter): string | undefined {
   if (value === undefined || (typeof value === 'string' && validate(value))) return value
   throw new ServiceError('invalid_request', 'cursor must be the next_cursor of an earlier page.')
 }
 
-/** What a key may have, whether it came in a header or in a body. */
+/** A valid idempotency key of a header or a body. */
 const KEY = /^[ -~]{1,255}$/
 
 function parseKey(value: Parameter): string | undefined {

@@ -2,9 +2,8 @@ import { existsSync, mkdirSync } from 'node:fs'
 import { dirname, resolve } from 'node:path'
 
 /**
- * Makes a directory and those above it that are missing. Throws where one of them cannot be made. `mkdirSync` of Node.js 20 with
- * `recursive` never returns where the system has no room for one (ENOENT): in `/proc`, or below a working directory that was
- * deleted.
+ * Creates a directory and its missing parents. Throws if one of them cannot be created. Not `mkdirSync` with `recursive`: in
+ * Node.js 20 it never returns if the system reports ENOENT, as in `/proc` or below a deleted working directory.
  */
 export function makeDirectory(path: string, mode?: number): void {
   const missing: string[] = []
@@ -13,7 +12,7 @@ export function makeDirectory(path: string, mode?: number): void {
     try {
       mkdirSync(one, mode)
     } catch (error) {
-      // Another process has made it meanwhile.
+      // Another process has created it.
       if (!(error instanceof Error && 'code' in error && error.code === 'EEXIST')) throw error
     }
   }

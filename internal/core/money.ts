@@ -1,18 +1,17 @@
 import { z } from 'zod'
 
-/** As many as a binary floating-point number keeps, so that every JSON reader gets an amount exactly. */
+/** The digits that a binary floating-point number keeps, so that every JSON parser gets the exact amount. */
 export const MAX_DIGITS = 15
 const TOO_MANY_DIGITS = `must have at most ${MAX_DIGITS} significant digits: round the result of a calculation (in binary floating point 19.99 * 3 is 59.970000000000006), or send the amount as a string like "59.97"`
 
-/** What is wrong with an amount, in words for the partner. */
+/** What is wrong with an amount, as text for the client. */
 export class AmountFault extends Error {}
 
 const JSON_NUMBER = /^(-?)(0|[1-9]\d*)(?:\.(\d+))?(?:[eE]([+-]?\d{1,3}))?$/
 
 /**
- * An amount of money from its text (the JSON number as it was written) as a plain decimal without trailing zeros:
- * '500.00' → '500', '5e2' → '500', '19.90' → '19.9'. Text in, text out: it never becomes a binary floating-point
- * number. At most 15 significant digits and `maxDecimals` decimals as written. Throws AmountFault.
+ * Parses an amount (the text of the JSON number) to a plain decimal without trailing zeros:
+ * '500.00' → '500', '5e2' → '500', '19.90' → '19.9'. It is never converted to a binary floating-point number. At most 15 significant digits and `maxDecimals` decimals as written. Throws AmountFault.
  */
 export function parseAmount(text: string, maxDecimals: number): string {
   const match = JSON_NUMBER.exec(text)
@@ -36,8 +35,8 @@ function tooManyDecimals(max: number): string {
 }
 
 /**
- * An amount in a body: a number, or the same in a string. Of a number, too, the text is what it takes: whoever
- * validates puts in the number as it was written (`JsonBody.numbers`). The result is the exact decimal text.
+ * The schema of an amount in a body: a number, or a string with one. The caller must replace a number by its text
+ * (`JsonBody.numbers`) before validation. The result is the exact decimal text.
  */
 export function amountOf(maxDecimals: number, number: z.ZodNumber, string: z.ZodString) {
   return z

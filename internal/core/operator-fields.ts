@@ -1,6 +1,6 @@
 import { z } from 'zod'
 
-/* Who changes something on the console, and why: both are printable, as everywhere in the audit trail. */
+/* Schemas of operator, reason and client of a change on the console; printable, as everywhere in the audit trail. */
 
 export const operatorName = z
   .string()

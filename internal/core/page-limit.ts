@@ -12,7 +12,7 @@ export function parseLimit(value: string | string[] | undefined): number {
 }
 
 /**
- * The JSON of a page, newest first: `{"<name>":[…],"next_cursor":string|null}`. `found` has one row more than `limit` where
+ * The JSON of a page, newest first: `{"<name>":[…],"next_cursor":string|null}`. `found` has one row more than `limit` if
  * there is another page.
  */
 export function pageJson<T>(

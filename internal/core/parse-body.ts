@@ -8,14 +8,14 @@ import { type FieldFault, ServiceError } from './service-error.ts'
  */
 const MAX_FAULTS = 20
 
-/** What the schema makes of the body. `what` is named in the detail, e.g. `order`. Throws `validation_failed`. */
+/** Validates a body. `what` is named in the detail, e.g. `order`. Throws `validation_failed`. */
 export function parseBody<T extends z.ZodType>(schema: T, value: unknown, what: string): z.infer<T> {
   const parsed = schema.safeParse(value)
   if (parsed.success) return parsed.data
   throw validationFailed(parsed.error.issues.flatMap(faults), what)
 }
 
-/** `validation_failed` with what is wrong with each member; no value is quoted. */
+/** A `validation_failed` error with the fault of each member; it quotes no value. */
 export function validationFailed(all: readonly FieldFault[], what: string): ServiceError {
   const errors = all.slice(0, MAX_FAULTS)
   return new ServiceError(
@@ -27,7 +27,7 @@ export function validationFailed(all: readonly FieldFault[], what: string): Serv
   )
 }
 
-/** The body with the member as it was written, not as the binary number that JSON.parse made of it. */
+/** The body with a number replaced by its text, because JSON.parse makes it a binary floating-point number. */
 export function withWritten(json: JsonBody, member: string): unknown {
   const written = json.numbers.get(`/${member}`)
   const { value } = json
@@ -46,7 +46,7 @@ function faults(issue: z.core.$ZodIssue): FieldFault[] {
   return [{ pointer, detail: issue.message }]
 }
 
-/** RFC 6901; cut, since an unknown member may be named with a megabyte. */
+/** Escapes a name for a JSON Pointer (RFC 6901). Shortened, because the name of an unknown member may have a megabyte. */
 function pointerPart(part: string): string {
   return part.slice(0, 64).replaceAll('~', '~0').replaceAll('/', '~1')
 }

@@ -6,7 +6,7 @@ export const PROBLEM_TYPE = 'application/problem+json'
 export function problemJson(error: ServiceError, requestId: string): string {
   const entry: { title: string; retryable?: boolean } = PROBLEMS[error.code]
   const retryable = error.retryable ?? entry.retryable
-  // JSON leaves out what is undefined.
+  // JSON.stringify leaves out undefined members.
   return JSON.stringify({
     type: `/problems/${error.code}`,
     title: entry.title,

@@ -11,7 +11,10 @@ export interface ProblemText {
   example: { detail: string; retryAfterMs?: number; errors?: FieldFault[] }
 }
 
-/** The texts of each code in PROBLEMS. Separate, because requests do not need them: pages and the API description load them. */
+/**
+ * The texts of each code in PROBLEMS. Separate, because requests do not need them: pages and the API description load
+ * them.
+ */
 export const PROBLEM_TEXTS: Record<ProblemCode, ProblemText> = {
   invalid_json: {
     retry: 'corrected',

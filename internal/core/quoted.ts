@@ -1,7 +1,7 @@
-/** Printable ASCII without quotes and backslashes: as it is in JSON. */
+/** Printable ASCII without quotes and backslashes, which needs no escapes in JSON. */
 const PLAIN = /^[ !#-[\]-~]*$/
 
-/** A text as a string of JSON: what JSON.stringify makes of it, and for usual texts in a fraction of its time. */
+/** A JSON string, like JSON.stringify, but much faster for usual texts. */
 export function quoted(text: string): string {
   return PLAIN.test(text) ? `"${text}"` : JSON.stringify(text)
 }

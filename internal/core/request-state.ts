@@ -3,7 +3,7 @@ import type Koa from 'koa'
 import type { RequestOutcome } from './request-outcome.ts'
 import type { ServiceError } from './service-error.ts'
 
-/** The body as it came over the wire: what is signed and what is fingerprinted. */
+/** The received bytes of a body, which are what is signed and fingerprinted. */
 export class WireBody {
   readonly bytes: Buffer
   #sha256: string | undefined
@@ -22,64 +22,64 @@ export class WireBody {
 /** Who sent the request. */
 export interface Caller {
   client: string
-  /** How the caller proved it: the scheme of the signature (e.g. `v1`), `bearer`, or `open` where no proof is needed. */
+  /** How the caller authenticated: the scheme of the signature (e.g. `v1`), `bearer`, or `open` without credentials. */
   scheme: string
 }
 
-/** What the idempotency middleware tells the handler behind it. */
+/** What the idempotency middleware passes to the handler. */
 export interface Attempt {
   key: string
   /** Lowercase hex SHA-256 over method, request target and body. */
   fingerprint: string
   /**
-   * 1 the first time; more after a takeover: then look first for what the earlier attempt left behind. 0: the key is not
-   * claimed, a row of the handler's own is its record.
+   * 1 for the first attempt; more after a takeover: then the handler must first look for the result of the earlier
+   * attempt. 0: the key is not claimed, because the row of the handler is its record.
    */
   number: number
   /** Aborted when the lock is lost or its maximum age is reached. */
   readonly signal: AbortSignal
-  /** The handler found the response of an earlier attempt instead of making one: it is marked as a replay. */
+  /** Set by a handler that found the response of an earlier attempt; the response is marked as a replay. */
   replayed: boolean
-  /** The handler's own row under the key, where that is the record of the key; undefined: there is none. */
+  /** The result of the handler's row, if that row is the record of the key. */
   row?: RowOutcome | undefined
   /**
-   * For handlers that pass the request on to a server that cannot be asked: records, before anything is sent, that
-   * from now on no attempt may run it again without knowing the outcome. When it rejects, nothing may be sent.
+   * For handlers that forward the request to a server whose outcome cannot be read back. Call it before anything is sent:
+   * it records that from now on no attempt may send the request again. If it rejects, nothing may be sent.
    */
   dispatched(): Promise<void>
-  /** Set by a handler where neither its status nor what it throws tells its outcome. */
+  /** Set by a handler if neither its status nor its error shows the outcome. */
   outcome?: RequestOutcome
 }
 
-/** 'stands': the response is in the row. `mismatch`: the fingerprint of another request, which has the row. */
+/** 'stands': the response is in the row. `mismatch`: the fingerprint of another request, to which the row belongs. */
 export type RowOutcome = 'stands' | { mismatch: string }
 
 /** A JSON body. */
 export interface JsonBody {
   /** The value of JSON.parse; no object has a repeated member. */
   value: unknown
-  /** Every number as it was written, by its JSON Pointer (RFC 6901): binary floating point must not touch money. */
+  /** The text of every number by its JSON Pointer (RFC 6901), because amounts must not become binary floating point. */
   numbers: Pick<ReadonlyMap<string, string>, 'get'>
 }
 
-/** The trace that the request belongs to (W3C Trace Context), and its own place in it. */
+/** The trace of the request (W3C Trace Context) and the span of the request in it. */
 export interface Trace {
   /** 32 hex digits. */
   traceId: string
-  /** 16 hex digits: of this request. */
+  /** The span of this request: 16 hex digits. */
   spanId: string
-  /** The span of the caller, if it named one. */
+  /** The span of the caller, if it sent one. */
   parentSpanId?: string
-  /** The caller records the trace, or we do. */
+  /** Whether the caller or this service records the trace. */
   sampled: boolean
   tracestate?: string
-  /** A span with `spanId` is exported. */
+  /** Whether a span with `spanId` is exported. */
   recorded: boolean
 }
 
-/** `ctx.state`: what each middleware leaves for the later ones. */
+/** `ctx.state`: values that middleware sets for later middleware. */
 export interface RequestState {
-  /** When it came, on the clock of `performance.now()`. */
+  /** The start of the request, by `performance.now()`. */
   startedMs?: number
   requestId?: string
   trace?: Trace
@@ -89,16 +89,16 @@ export interface RequestState {
   caller?: Caller
   attempt?: Attempt
   json?: JsonBody
-  /** Turns an error into a problem document on `ctx`, as `problems` does it. */
+  /** Writes the problem document of an error to `ctx`; set by `problems`. */
   renderError?: (ctx: MiddlewareContext, error: unknown) => void
-  /** What the problem document says that was put on `ctx`; a middleware may have replaced it by another response since. */
+  /** The error of the problem document that was written to `ctx`; a later middleware may have replaced the response. */
   problem?: ServiceError | undefined
 }
 
 export type Middleware = Koa.Middleware<RequestState>
 export type MiddlewareContext = Koa.ParameterizedContext<RequestState>
 
-/** What an earlier middleware left. Throws a plain Error, a mistake in the wiring, if that middleware is missing. */
+/** A value that an earlier middleware has set. Throws an Error if that middleware is missing. */
 export function required<K extends keyof RequestState>(
   ctx: MiddlewareContext,
   name: K,

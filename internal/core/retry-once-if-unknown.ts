@@ -1,17 +1,16 @@
 import { ServiceError } from './service-error.ts'
 
-/** A second deadline of the same length would make a client wait twice as long. */
+/** The longest deadline of the second call, shorter than the first so that the client does not wait twice as long. */
 export const SECOND_MS = 1_000
-/** For both calls: so long does a client wait for its 503 while a server hangs. */
+/** The time for both calls: how long a client waits for its 503 while a server hangs. */
 const BOTH_MS = 2_800
-/** After a first call that has taken all of it. */
+/** The shortest deadline of the second call. */
 const LEAST_MS = 300
 
 /**
- * Calls a second time where the first call may have been done though its result was lost. Only for calls that do their
- * work once however often they are made. When the second call fails, too, the outcome of the first is still unknown.
- * The second call gets a deadline, in milliseconds, which is shorter where the first has missed its own; the first has the
- * usual one.
+ * Calls again if the effect of the first call is unknown. Only for calls that take effect once when they are repeated. If the
+ * second call fails too, the error of the first is thrown. The first call has the usual deadline; the second gets one in
+ * milliseconds, which is shorter if the first has missed its own.
  */
 export async function retryOnceIfUnknown<T>(
   call: (deadlineMs?: number) => Promise<T>,

@@ -1,7 +1,6 @@
 /**
- * The one error type of the service and the one table of its codes. Rooms throw it, the edge
- * (`internal/http/problems.ts`) turns it into an RFC 9457 problem document. Whatever else is thrown
- * is a defect and becomes `internal_error`.
+ * All error codes of the service. Rooms throw a ServiceError; `internal/http/problems.ts` turns it into an RFC 9457 problem
+ * document. Any other error is a defect and becomes `internal_error`.
  */
 export const PROBLEMS = {
   invalid_json: { status: 400, title: 'The body is not valid JSON' },
@@ -43,29 +42,28 @@ export const PROBLEMS = {
 
 export type ProblemCode = keyof typeof PROBLEMS
 
-/** One member of a body that is not valid: `pointer` is a JSON Pointer (RFC 6901), '' is the whole body. */
+/** An invalid member of a body. `pointer` is a JSON Pointer (RFC 6901); '' is the whole body. */
 export interface FieldFault {
   pointer: string
   detail: string
 }
 
 interface Extras {
-  /** When a retry makes sense, in milliseconds; becomes `Retry-After` and `retry_after_ms`. */
+  /** The wait before a retry, in milliseconds; becomes `Retry-After` and `retry_after_ms`. */
   retryAfterMs?: number
   errors?: FieldFault[]
-  /** Headers the response must carry, such as `Allow`; a list is sent as a line for each. */
+  /** Headers of the response, such as `Allow`; a list is sent as one line for each value. */
   headers?: Record<string, string | string[]>
-  /** What went wrong underneath: logged, never shown. */
+  /** The cause: logged, never shown. */
   cause?: unknown
-  /** Where the code alone does not say it. */
+  /** Overrides the value of the code. */
   retryable?: boolean
-  /** 'unknown': the request may have taken effect, so that it must not be reported as failed. */
+  /** 'unknown': the request may have taken effect, so it must not be reported as failed. Default: 'none'. */
   effect?: 'none' | 'unknown'
 }
 
 /**
- * A refusal or an outage, as a handler throws it; `problems` and `idempotency` make a problem document
- * (RFC 9457) of it.
+ * A refusal or an outage. `problems` and `idempotency` turn it into a problem document (RFC 9457).
  *
  * @example throw new ServiceError('validation_failed', 'The room is taken.')
  */
@@ -78,10 +76,10 @@ export class ServiceError extends Error {
   readonly retryable: boolean | undefined
   readonly effect: 'none' | 'unknown'
 
-  /** `detail` is shown to the partner: plain words, no internals, no secrets. */
+  /** `detail` is shown to the client: plain words, no internals, no secrets. */
   constructor(code: ProblemCode, detail: string, extras: Extras = {}) {
     const { stackTraceLimit } = Error
-    // A refusal is a response and no defect: where it was thrown is of no use, and finding that out costs more than it.
+    // A refusal is not a defect and needs no stack trace, which would cost more than the refusal.
     if (PROBLEMS[code].status < 500) Error.stackTraceLimit = 0
     super(detail, { cause: extras.cause })
     Error.stackTraceLimit = stackTraceLimit
@@ -96,7 +94,7 @@ export class ServiceError extends Error {
   }
 }
 
-/** The one wording for a key that stands for another request, in whichever room that is found out. */
+/** The error for a key of another request; all rooms use the same text. */
 export function keyReused(): ServiceError {
   return new ServiceError(
     'idempotency_key_reused',

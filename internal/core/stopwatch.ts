@@ -1,7 +1,7 @@
 /**
- * Starts to measure, and returns how many milliseconds have passed since then, by the clock that went further: the
- * monotonic one stands still while a machine sleeps, the wall clock may be set back. For what must not happen after its
- * time. What must not end early either, as a wait, goes by `performance.now()` alone: the wall clock may be set forward.
+ * Returns a function that gives the milliseconds since this call, by the clock that advanced more: the monotonic clock stops
+ * while a machine sleeps, and the wall clock may be set back. Use it for actions that must not happen too late. For a
+ * wait that must not end early, use only `performance.now()`, because the wall clock may be set forward.
  */
 export function stopwatch(monotonic: () => number = () => performance.now()): () => number {
   const [startMs, wallMs] = [monotonic(), Date.now()]

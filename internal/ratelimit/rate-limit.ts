@@ -79,7 +79,10 @@ export function rateLimit(options: RateLimitOptions): StepMiddleware {
   }
 }
 
-/** Sets `X-RateLimit-*` for the tightest limit, and `RateLimit` and `RateLimit-Policy` (draft-ietf-httpapi-ratelimit-headers) for all limits. */
+/**
+ * Sets `X-RateLimit-*` for the tightest limit, and `RateLimit` and `RateLimit-Policy`
+ * (draft-ietf-httpapi-ratelimit-headers) for all limits.
+ */
 export function rateLimitHeaders(limits: readonly Limit[]) {
   const policies = limits.map(policy).join(', ')
   return function setRateLimitHeaders(
