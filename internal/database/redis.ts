@@ -1,4 +1,5 @@
 import { Cluster, Redis } from 'ioredis'
+import { checkNumber, checkText, MAX_TIMER_MS } from '../core/check-option.ts'
 import { ClusterRoutes, NoNodeError, SplitSlotError } from './cluster-routes.ts'
 import { storeUnavailable, withDeadline } from './deadline.ts'
 import { groupCalls } from './group-commit.ts'
@@ -69,7 +70,13 @@ const SCAN_COUNT = 1_000
  * @example const redis = connectRedis('redis://127.0.0.1:6379')
  */
 export function connectRedis(url: string, options: RedisConnectionOptions = {}): RedisConnection {
+  checkText('url', url)
+  if (!/^\s*rediss?(\+sentinel)?:\/\//.test(url))
+    throw new RangeError(
+      'url must be redis://, rediss://, a comma list of them, or redis+sentinel://host:port/name',
+    )
   const deadlineMs = options.deadlineMs ?? DEADLINE_MS
+  checkNumber('deadlineMs', deadlineMs, 1, MAX_TIMER_MS)
   const client = createClient(url, deadlineMs, options.tls)
   const nodes = client instanceof Cluster ? new ClusterRoutes(client, deadlineMs) : singleNode(client)
   const grouping = client instanceof Cluster ? { ...GROUPING, ...OF_A_CLUSTER } : GROUPING

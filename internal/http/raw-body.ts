@@ -1,4 +1,5 @@
 import type { IncomingMessage } from 'node:http'
+import { checkNumber, MAX_TIMER_MS } from '../core/check-option.ts'
 import { middleware } from '../core/compose.ts'
 import { type Middleware, type RequestState, WireBody } from '../core/request-state.ts'
 import { ServiceError } from '../core/service-error.ts'
@@ -38,6 +39,8 @@ export function withDefaults({
   timeoutMs = TIMEOUT_MS,
   anyEncoding = false,
 }: BodyLimits): Limits {
+  checkNumber('maxBodyBytes', maxBodyBytes, 0, Number.POSITIVE_INFINITY)
+  checkNumber('timeoutMs', timeoutMs, 1, MAX_TIMER_MS)
   return { maxBodyBytes, timeoutMs, anyEncoding }
 }
 

@@ -12,6 +12,8 @@
  *   unknown      possibly sent, and its effect is not known; until it is resolved it is not run again
  *   resolve      an operator, or a lookup, says what became of it
  */
+
+import { checkMethod, checkNumber, checkOneOf, MAX_TIMER_MS } from '../core/check-option.ts'
 import { randomHex } from '../core/ids.ts'
 import type { RequestOutcome } from '../core/request-outcome.ts'
 import type { RowOutcome } from '../core/request-state.ts'
@@ -114,6 +116,10 @@ export class IdempotencyEngine implements KeyEngine {
     const now = options.now ?? (() => performance.now())
     this.#now = now
     const { leaseMs, maxAgeMs } = this.#options
+    checkMethod('store', options.store, 'claim')
+    checkOneOf('onUnknown', options.onUnknown, ['takeover', 'hold'])
+    checkNumber('leaseMs', leaseMs, 1, MAX_TIMER_MS)
+    checkNumber('maxAgeMs', maxAgeMs, 1, MAX_TIMER_MS)
     this.#times = { leaseMs, maxAgeMs, now }
     this.#late = new LateVerbs({ leaseMs, now })
     const { lookup, store, onTrouble } = options

@@ -1,3 +1,4 @@
+import { checkText } from '../core/check-option.ts'
 import { headerLines, headerValues } from '../core/header-values.ts'
 import { validationFailed } from '../core/parse-body.ts'
 import { type MiddlewareContext, required } from '../core/request-state.ts'
@@ -70,7 +71,7 @@ function faultOf(value: string): string {
 }
 
 /**
- * Reads the key from the headers of these names, in lower case; two of them may be used at once for one key.
+ * Reads the key from the headers of these names; two of them may be used at once for one key.
  *
  * @throws ServiceError `idempotency_key_missing` or `idempotency_key_invalid`, for each request.
  * @example idempotency({ store, scope: 'POST /bookings', onUnknown: 'hold', keyOf: keyInHeader(['x-request-key']) })
@@ -79,10 +80,11 @@ export function keyInHeader(
   names: readonly string[],
   grammar?: KeyGrammar,
 ): (ctx: MiddlewareContext) => string {
+  const lowerCase = names.map((name) => name.toLowerCase())
   return function keyInHeader({ req }) {
     const rawHeaders = headerLines(req)
     let key: string | undefined
-    for (const name of names) {
+    for (const name of lowerCase) {
       const values = headerValues(rawHeaders, name)
       if (values.length === 0) continue
       const one = parseIdempotencyKey(values, grammar)
@@ -103,6 +105,7 @@ const PRINTABLE = /^[ -~]{1,255}$/
  * @example idempotency({ store, scope: 'POST /pay', onUnknown: 'hold', keyOf: keyInBody('idempotency_key') })
  */
 export function keyInBody(member: string): (ctx: MiddlewareContext) => string {
+  checkText('member', member)
   return function keyInBody(ctx) {
     const { value } = required(ctx, 'json', 'parsedJson')
     if (typeof value !== 'object' || value === null || Array.isArray(value)) {

@@ -1,6 +1,7 @@
 import { isAscii } from 'node:buffer'
 import { Readable } from 'node:stream'
 import { buffer } from 'node:stream/consumers'
+import { checkText } from '../core/check-option.ts'
 import { bySpelling } from '../core/header-values.ts'
 import { type HttpError, isHttpError } from '../core/http-error.ts'
 import type { RequestOutcome } from '../core/request-outcome.ts'
@@ -60,6 +61,7 @@ export const REPLAYED_HEADERS = ['Content-Type', 'Content-Encoding', 'Location']
  * @example app.use(idempotency({ store, scope: 'POST /bookings', onUnknown: 'hold' }))
  */
 export function idempotency(options: IdempotencyOptions): Middleware {
+  if (typeof options.scope !== 'function') checkText('scope', options.scope)
   const engine = 'engine' in options ? options.engine : idempotencyEngine(options)
   const { keyOf = keyInHeader(['idempotency-key']), alsoFingerprinted } = options
   const { isRecorded, credentialsOf } = options

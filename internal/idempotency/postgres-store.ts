@@ -1,3 +1,4 @@
+import { checkMethod, checkNumber } from '../core/check-option.ts'
 import { type Database, isRowFault } from '../database/database.ts'
 import { batchJson, groupCommit, type Row, resultsByNumber } from '../database/group-commit.ts'
 import { groupedByShard } from '../database/shards.ts'
@@ -9,6 +10,7 @@ import {
   DEFAULT_TTL_MS,
   type IdempotencyStore,
   type KeyId,
+  MAX_TTL_MS,
   parseReason,
   type StoredResponse,
 } from './store.ts'
@@ -47,6 +49,8 @@ interface CompleteItem {
  */
 export function postgresStore(database: Database, options: PostgresStoreOptions = {}): IdempotencyStore {
   const { ttlMs = DEFAULT_TTL_MS, onBatch } = options
+  checkNumber('ttlMs', ttlMs, 1, MAX_TTL_MS)
+  checkMethod('database', database, 'run')
   const { groupOf, inFlight } = groupedByShard(database, ({ id }: { id: KeyId }) => id.client)
   const claim = groupCommit(
     async (items: readonly ClaimItem[]): Promise<Claim[]> => {

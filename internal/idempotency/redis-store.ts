@@ -1,3 +1,4 @@
+import { checkMethod, checkNumber } from '../core/check-option.ts'
 import type { RedisConnection } from '../database/redis.ts'
 import { loadScript } from '../database/redis-script.ts'
 import { resolutionEntry } from './key-records.ts'
@@ -7,6 +8,7 @@ import {
   type Claim,
   DEFAULT_TTL_MS,
   type IdempotencyStore,
+  MAX_TTL_MS,
   parseReason,
   type StoredResponse,
 } from './store.ts'
@@ -33,6 +35,8 @@ export interface RedisStoreOptions {
  */
 export function redisStore(redis: RedisConnection, options: RedisStoreOptions = {}): IdempotencyStore {
   const { ttlMs = DEFAULT_TTL_MS, prefix } = options
+  checkNumber('ttlMs', ttlMs, 1, MAX_TTL_MS)
+  checkMethod('redis', redis, 'ask')
   const names = redisNames(prefix)
 
   return {

@@ -3,6 +3,8 @@ import type { RequestOutcome } from '../core/request-outcome.ts'
 
 /** How long a response is replayed unless a setting says otherwise. */
 export const DEFAULT_TTL_MS = 24 * 3_600_000
+/** A hundred years: Redis and PostgreSQL can add it to the time of now. */
+export const MAX_TTL_MS = 100 * 365 * 86_400_000
 
 /** Whose key, on which method and route: two clients, or two routes, never see each other's keys. */
 export interface KeyId {

@@ -1,3 +1,4 @@
+import { checkNumber } from '../core/check-option.ts'
 import { decide, expiresAt, freshState, type LimitState, type Standing, settle, take } from './algorithms.ts'
 import { type Decision, decision, type Limiter, type LimitStatus, type Subject, stateKey } from './limiter.ts'
 import type { Limit } from './rate-limits.ts'
@@ -34,6 +35,7 @@ export class MemoryLimiter implements Limiter {
   constructor(options: MemoryLimiterOptions = {}) {
     this.#now = options.now ?? Date.now
     this.#maxEntries = options.maxEntries ?? MAX_ENTRIES
+    checkNumber('maxEntries', this.#maxEntries, 1, Number.POSITIVE_INFINITY)
   }
 
   /** The number of entries. */

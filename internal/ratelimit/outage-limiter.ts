@@ -1,3 +1,4 @@
+import { checkMethod, checkOneOf } from '../core/check-option.ts'
 import { ServiceError } from '../core/service-error.ts'
 import { type Decision, decision, type Limiter, type Subject } from './limiter.ts'
 import type { Limit } from './rate-limits.ts'
@@ -24,6 +25,9 @@ export class OutageLimiter implements Limiter {
   #isUnreachable = false
 
   constructor(options: OutageLimiterOptions) {
+    checkMethod('limiter', options.limiter, 'decide')
+    checkMethod('local', options.local, 'decide')
+    checkOneOf('onOutage', options.onOutage, ['local', 'open', 'closed'])
     this.#options = options
   }
 

@@ -1,3 +1,4 @@
+import { checkMethod, checkText } from '../core/check-option.ts'
 import { clientAddress } from '../core/client-address.ts'
 import { middleware, type StepMiddleware } from '../core/compose.ts'
 import { type MiddlewareContext, required } from '../core/request-state.ts'
@@ -41,6 +42,10 @@ export interface RateLimitOptions {
  */
 export function rateLimit(options: RateLimitOptions): StepMiddleware {
   const { limiter = memoryLimiter(), route, group = route, onDecision } = options
+  checkMethod('limiter', limiter, 'decide')
+  checkText('route', route)
+  if (typeof options.limits !== 'string' && !Array.isArray(options.limits))
+    throw new TypeError('limits must be text as client=10/60s, or what parseRateLimits returned')
   const limits = typeof options.limits === 'string' ? parseRateLimits(options.limits) : options.limits
   const applied = limitsByClient(limits, options.ownLimits, (applying) => ({
     limits: applying,

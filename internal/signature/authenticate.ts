@@ -1,3 +1,4 @@
+import { checkMethod } from '../core/check-option.ts'
 import { headerLines, headerValues } from '../core/header-values.ts'
 import { keepFromCaches } from '../core/keep-from-caches.ts'
 import type { Middleware } from '../core/request-state.ts'
@@ -37,6 +38,8 @@ const INVALID = 'The API key is not valid. Send exactly one Authorization: Beare
  */
 export function authenticate(options: AuthenticateOptions): Middleware {
   const { verifySignature, apiKeys, open = false, onAuthenticated } = options
+  if (typeof verifySignature !== 'function') throw new TypeError('verifySignature must be a middleware')
+  checkMethod('apiKeys', apiKeys, 'find')
   return async function authenticate(ctx, next) {
     keepFromCaches(ctx)
     const rawHeaders = headerLines(ctx.req)

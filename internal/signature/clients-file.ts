@@ -1,6 +1,7 @@
 import { createHash } from 'node:crypto'
 import { readFileSync } from 'node:fs'
 import { readFile } from 'node:fs/promises'
+import { checkNumber, checkText, MAX_TIMER_MS } from '../core/check-option.ts'
 import { toError } from '../core/to-error.ts'
 import {
   type Client,
@@ -52,6 +53,8 @@ export function openClientsFile(options: ClientsFileOptions): ClientsFile {
   const { file, defaultSecret, refusedSecrets = [], minSecretBytes = 1, pollMs = POLL_MS } = options
   const { checkLimits, onReload } = options
   const fixed = new Map<string, Client>()
+  if (defaultSecret !== undefined) checkText('defaultSecret', defaultSecret)
+  checkNumber('pollMs', pollMs, 1, MAX_TIMER_MS)
   if (defaultSecret !== undefined)
     fixed.set(DEFAULT_CLIENT, {
       id: DEFAULT_CLIENT,

@@ -1,9 +1,10 @@
+import { checkMethod, checkNumber, checkOneOf } from '../core/check-option.ts'
 import { middleware } from '../core/compose.ts'
 import { headerLines } from '../core/header-values.ts'
 import { keepFromCaches } from '../core/keep-from-caches.ts'
 import { type Middleware, type MiddlewareContext, required } from '../core/request-state.ts'
 import { ServiceError } from '../core/service-error.ts'
-import type { ClientRegistry, Scheme } from './client-registry.ts'
+import { type ClientRegistry, SCHEMES, type Scheme } from './client-registry.ts'
 import { hintFor } from './explain.ts'
 import { DEFAULT_TOLERANCE_MS } from './schemes.ts'
 import {
@@ -50,6 +51,9 @@ export interface VerifySignatureOptions extends Partial<VerifySettings> {
 export function verifySignature(options: VerifySignatureOptions): Middleware {
   const { registry, now = Date.now, onVerified, hints = false } = options
   const { minScheme = 'v1', toleranceMs = DEFAULT_TOLERANCE_MS, strippedPrefix = '' } = options
+  checkMethod('registry', registry, 'find')
+  checkOneOf('minScheme', minScheme, SCHEMES)
+  checkNumber('toleranceMs', toleranceMs, 0, Number.POSITIVE_INFINITY)
   const settings: VerifySettings = { minScheme, toleranceMs }
   const check = (request: SignedRequest) => verify(request, registry, settings, now())
   return middleware(function verifySignature(ctx) {
