@@ -7,6 +7,7 @@ import {
   keyInBody,
   memoryLimiter,
   openClientsFile,
+  openPostgresStore,
   outageLimiter,
   parsedBody,
   postgresStore,
@@ -16,6 +17,7 @@ import {
   verifySignature,
 } from '../../src/index.ts'
 import { ModelKeys } from '../simulation/model-keys.ts'
+import { freePort } from '../support/servers.ts'
 
 const registry = openClientsFile({ defaultSecret: 'a-secret-of-your-own' })
 const store = new ModelKeys(Date.now).store(60_000)
@@ -77,6 +79,18 @@ for (const [name, make, options, error] of REFUSED) {
     assert.throws(() => Reflect.apply(make, undefined, [options]), error)
   })
 }
+
+test('a database that an app cannot use at its start is named with the cause, and without its password', async () => {
+  const url = `postgres://user:hunter2@127.0.0.1:${await freePort()}/bookings`
+  await assert.rejects(openPostgresStore(url), (error: Error) => {
+    assert.match(
+      error.message,
+      /^the database bookings at 127\.0\.0\.1:\d+ cannot be used: connect ECONNREFUSED/,
+    )
+    return !error.message.includes('hunter2')
+  })
+  await assert.rejects(Reflect.apply(openPostgresStore, undefined, []), /^TypeError: url must be a string/)
+})
 
 test('the time to live of a store is a number of milliseconds', () => {
   const some = { run: () => {}, ask: () => {} }
