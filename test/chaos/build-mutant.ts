@@ -1,7 +1,7 @@
 import { execFileSync } from 'node:child_process'
 import { cpSync, mkdirSync, mkdtempSync, readFileSync, rmSync, symlinkSync, writeFileSync } from 'node:fs'
 import { tmpdir } from 'node:os'
-import { dirname, join } from 'node:path'
+import { dirname, join, resolve } from 'node:path'
 import { fileURLToPath } from 'node:url'
 import type { Patch } from './sabotage.ts'
 
@@ -16,10 +16,10 @@ if (process.env.NODE_ENV === 'production') {
 `
 
 /** The files that the patches change, as they are then. Throws when a patch does not fit exactly once. */
-export function patchedFiles(patches: readonly Patch[]): { file: string; text: string }[] {
+export function patchedFiles(patches: readonly Patch[], root = ROOT): { file: string; text: string }[] {
   const texts = new Map<string, string>()
   for (const { file, find, replace } of patches) {
-    const text = texts.get(file) ?? readFileSync(join(ROOT, file), 'utf8')
+    const text = texts.get(file) ?? readFileSync(join(root, file), 'utf8')
     const count = text.split(find).length - 1
     if (count !== 1) throw new Error(`${file} has this ${count} times instead of once: ${find}`)
     texts.set(
@@ -33,20 +33,20 @@ export function patchedFiles(patches: readonly Patch[]): { file: string; text: s
 /**
  * A copy of the built product with the patches made, in a directory that goes with this process; returns its
  * program. The product itself has no such switch. Without patches it is the product as it is now, whatever is edited
- * while the run goes on.
+ * while the run goes on. `root`: the clone of another version, which is built.
  */
-export function buildMutant(patches: readonly Patch[] = []): string {
+export function buildMutant(patches: readonly Patch[] = [], root = ROOT): string {
   const directory = mkdtempSync(join(tmpdir(), 'oncekey-planted-'))
   process.once('exit', () => rmSync(directory, { recursive: true, force: true }))
   for (const name of ['dist', 'sql', 'package.json']) {
-    cpSync(join(ROOT, name), join(directory, name), { recursive: true })
+    cpSync(join(root, name), join(directory, name), { recursive: true })
   }
-  symlinkSync(join(ROOT, 'node_modules'), join(directory, 'node_modules'))
+  symlinkSync(resolve(root, 'node_modules'), join(directory, 'node_modules'))
   const program = join(directory, 'src/oncekey.js')
   mkdirSync(dirname(program))
-  const [first, ...rest] = readFileSync(join(ROOT, 'src/oncekey.js'), 'utf8').split('\n')
+  const [first, ...rest] = readFileSync(join(root, 'src/oncekey.js'), 'utf8').split('\n')
   writeFileSync(program, [first, ...(patches.length > 0 ? [GUARD] : []), ...rest].join('\n'))
-  for (const { file, text } of patchedFiles(patches)) {
+  for (const { file, text } of patchedFiles(patches, root)) {
     if (file.endsWith('.ts')) compile(directory, file, text)
     else writeFileSync(join(directory, file.startsWith('sql/') ? file : `dist/${file}`), text)
   }

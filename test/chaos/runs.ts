@@ -76,7 +76,7 @@ export async function run(
   })
   const planned = schedule({ seed, mode, store, durationMs, everyMs, faults, nodes: NODES })
   rmSync(directory, { recursive: true, force: true })
-  const otherProgram = otherVersion === undefined ? undefined : join(otherVersion, 'src/oncekey.js')
+  const otherProgram = otherVersion === undefined ? undefined : buildMutant(quickPauses(mode), otherVersion)
   await runChaos({ plan, faults: planned, directory, program, otherProgram, onProgress })
   return await judge(directory)
 }
