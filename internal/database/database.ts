@@ -1,5 +1,6 @@
 import type { Duplex } from 'node:stream'
 import { setTimeout as sleep } from 'node:timers/promises'
+import { checkNumber, MAX_TIMER_MS } from '../core/check-option.ts'
 import { ServiceError } from '../core/service-error.ts'
 import { parseDatabaseUrl } from './database-url.ts'
 import { storeUnavailable, withDeadline } from './deadline.ts'
@@ -72,6 +73,8 @@ const RECONNECT_MS = 1_000
 export function openDatabase(url: string | undefined, options: DatabaseOptions = {}): Database {
   const usualDeadlineMs = options.deadlineMs ?? DEADLINE_MS
   const maxConnections = options.socket === undefined ? (options.maxConnections ?? MAX_CONNECTIONS) : 1
+  checkNumber('deadlineMs', usualDeadlineMs, 1, MAX_TIMER_MS)
+  checkNumber('maxConnections', maxConnections, 1, Number.POSITIVE_INFINITY)
   const servers = url === undefined ? [] : parseDatabaseUrl(url)
   let current = servers[0]
   let prepare = true

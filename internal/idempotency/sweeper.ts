@@ -1,7 +1,10 @@
+import { checkNumber, MAX_TIMER_MS } from '../core/check-option.ts'
 import type { Database } from '../database/database.ts'
 
 /** Rows in one statement: some ten milliseconds, also for the one connection of the embedded database. */
 const BATCH = 1_000
+/** A statement of more rows would miss its deadline. */
+const MAX_BATCH = 100_000
 /** Between two batches: requests come first. 10,000 rows a second are more than a service can make. */
 const PAUSE_MS = 100
 /** A record that is over counts as absent at once; this is only about space. */
@@ -31,6 +34,9 @@ export class Sweeper {
   constructor(database: Database, options: SweeperOptions = {}) {
     this.#database = database
     this.#options = options
+    checkNumber('everyMs', options.everyMs ?? EVERY_MS, 1, MAX_TIMER_MS)
+    checkNumber('pauseMs', options.pauseMs ?? PAUSE_MS, 0, MAX_TIMER_MS)
+    checkNumber('batch', options.batch ?? BATCH, 1, MAX_BATCH)
     this.#after(options.everyMs ?? EVERY_MS)
   }
 

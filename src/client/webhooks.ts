@@ -47,11 +47,14 @@ const MIN_SECRET_BYTES = 24
 /**
  * Verifies webhooks. It needs no client.
  *
- * @throws WebhookError, from `verify`.
+ * @throws WebhookError, from `verify`; RangeError for a `toleranceMs` that is no number.
  * @example const event = await webhooks.verify(body, request.headers, { secret: 'whsec_…' })
  */
 export const webhooks: Webhooks = {
   async verify(body, headers, { secret, toleranceMs = TOLERANCE_MS, now = Date.now }) {
+    // With NaN every comparison is false: webhooks of any age would be accepted.
+    if (typeof toleranceMs !== 'number' || !(toleranceMs >= 0))
+      throw new RangeError(`toleranceMs must be a number from 0, not ${String(toleranceMs)}`)
     const id = headerOf(headers, 'webhook-id')
     const seconds = headerOf(headers, 'webhook-timestamp')
     const signature = headerOf(headers, 'webhook-signature')

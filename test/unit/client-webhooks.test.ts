@@ -81,3 +81,10 @@ test('other bytes, secrets, ids and times are refused with their fault', async (
     assert.equal(error.fault, fault)
   }
 })
+
+test('a tolerance that is no number is refused: webhooks of any age would be within it', async () => {
+  for (const toleranceMs of [Number.NaN, -1, JSON.parse('"300s"')]) {
+    const call = webhooks.verify('{}', {}, { secret: 'whsec_c2VjcmV0', toleranceMs })
+    await assert.rejects(call, /^RangeError: toleranceMs must be a number from 0, not /)
+  }
+})

@@ -7,6 +7,7 @@ import {
   keyInBody,
   memoryLimiter,
   openClientsFile,
+  openDatabase,
   openPostgresStore,
   outageLimiter,
   parsedBody,
@@ -14,6 +15,7 @@ import {
   rateLimit,
   rawBody,
   redisStore,
+  sweeper,
   verifySignature,
 } from '../../src/index.ts'
 import { ModelKeys } from '../simulation/model-keys.ts'
@@ -90,6 +92,22 @@ test('a database that an app cannot use at its start is named with the cause, an
     return !error.message.includes('hunter2')
   })
   await assert.rejects(Reflect.apply(openPostgresStore, undefined, []), /^TypeError: url must be a string/)
+})
+
+test('the options of a database and of a sweeper are numbers of their ranges', () => {
+  const [url, some] = ['postgres://127.0.0.1/x', { run: () => {} }]
+  for (const [open, first, options] of [
+    [openDatabase, url, { deadlineMs: '1s' }],
+    [openDatabase, url, { maxConnections: 0 }],
+    // A timer of NaN milliseconds fires at once, and again and again.
+    [sweeper, some, { everyMs: Number.NaN }],
+    [sweeper, some, { batch: 0 }],
+  ] as const) {
+    assert.throws(
+      () => Reflect.apply(open, undefined, [first, options]),
+      /^RangeError: \w+ must be a number from/,
+    )
+  }
 })
 
 test('the time to live of a store is a number of milliseconds', () => {
