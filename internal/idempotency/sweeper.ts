@@ -34,7 +34,7 @@ export class Sweeper {
   constructor(database: Database, options: SweeperOptions = {}) {
     this.#database = database
     this.#options = options
-    checkNumber('everyMs', options.everyMs ?? EVERY_MS, 1, MAX_TIMER_MS)
+    checkNumber('everyMs', options.everyMs ?? EVERY_MS, 0, MAX_TIMER_MS)
     checkNumber('pauseMs', options.pauseMs ?? PAUSE_MS, 0, MAX_TIMER_MS)
     checkNumber('batch', options.batch ?? BATCH, 1, MAX_BATCH)
     this.#after(options.everyMs ?? EVERY_MS)
