@@ -3,6 +3,7 @@ import { cpSync, mkdirSync, mkdtempSync, readFileSync, rmSync, symlinkSync, writ
 import { tmpdir } from 'node:os'
 import { dirname, join, resolve } from 'node:path'
 import { fileURLToPath } from 'node:url'
+import { atProcessEnd } from '../support/process-end.ts'
 import type { Patch } from './sabotage.ts'
 
 const ROOT = fileURLToPath(new URL('../..', import.meta.url))
@@ -14,6 +15,11 @@ if (process.env.NODE_ENV === 'production') {
   process.exit(1)
 }
 `
+
+const directories: string[] = []
+atProcessEnd(() => {
+  for (const directory of directories) rmSync(directory, { recursive: true, force: true })
+})
 
 /** The files that the patches change, as they are then. Throws when a patch does not fit exactly once. */
 export function patchedFiles(patches: readonly Patch[], root = ROOT): { file: string; text: string }[] {
@@ -37,7 +43,7 @@ export function patchedFiles(patches: readonly Patch[], root = ROOT): { file: st
  */
 export function buildMutant(patches: readonly Patch[] = [], root = ROOT): string {
   const directory = mkdtempSync(join(tmpdir(), 'oncekey-planted-'))
-  process.once('exit', () => rmSync(directory, { recursive: true, force: true }))
+  directories.push(directory)
   for (const name of ['dist', 'sql', 'package.json']) {
     cpSync(join(root, name), join(directory, name), { recursive: true })
   }
