@@ -1,5 +1,6 @@
 import cluster from 'node:cluster'
 import type { Registry } from 'prom-client'
+import { storeUnavailable } from '../../internal/database/deadline.ts'
 import { snapshotSchema } from '../../internal/telemetry/aggregate.ts'
 import { parseToWorker, type ToPrimary } from './cluster-messages.ts'
 import type { Scrape } from './metrics-app.ts'
@@ -72,7 +73,8 @@ function sharedMetrics() {
     let timer: NodeJS.Timeout | undefined
     try {
       return await new Promise<string>((resolve, reject) => {
-        timer = setTimeout(() => reject(new Error('the primary does not respond')), SCRAPE_MS)
+        const silent = new Error(`no response from the primary within ${SCRAPE_MS} ms`)
+        timer = setTimeout(() => reject(storeUnavailable(silent, 'none')), SCRAPE_MS)
         waiting.set(id, resolve)
         void tell({ type: 'scrape', id })
       })

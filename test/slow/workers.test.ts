@@ -21,6 +21,22 @@ import { until } from '../support/until.ts'
 import { alive, lines, metric, startWorkers, workerPids } from '../support/workers.ts'
 
 describe('WORKERS=2', () => {
+  test('while the primary hangs, open connections go on and /metrics is 503', async (t) => {
+    const { service } = await startWorkers(t)
+    assert.equal((await postOrder(service.url, newKey(), orderBody())).status, 201)
+    service.pause()
+    try {
+      assert.equal((await postOrder(service.url, newKey(), orderBody())).status, 201)
+      const metrics = await send(`${service.url}/metrics`)
+      assert.equal(metrics.status, 503)
+      assert.equal(metrics.code, 'store_unavailable')
+      assert.equal(metrics.headers['retry-after'], '1')
+    } finally {
+      service.resume()
+    }
+    await until('it tells the sum again', async () => (await send(`${service.url}/metrics`)).status === 200)
+  })
+
   test('both serve the one port, /metrics of either tells the sum, and both end with their primary', async (t) => {
     const { service, databaseUrl } = await startWorkers(t)
     const load = startLoad({ urls: [service.url] })
