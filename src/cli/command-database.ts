@@ -57,7 +57,7 @@ async function openOwn(dataDir: string, instead: string): Promise<Database> {
     const [inUse] = /^the data directory .* is in use by process [^;]*/.exec(describeCause(error)) ?? []
     if (inUse === undefined) throw error
     throw new Error(
-      `${inUse}; the embedded database is for one process: stop that one for as long as this command takes, ` +
+      `${inUse}; the embedded database is for one process: stop that process for as long as this command takes, ` +
         `or use ${instead}a PostgreSQL server with DATABASE_URL`,
     )
   }
