@@ -4,6 +4,7 @@ import { join, resolve } from 'node:path'
 import { Duplex } from 'node:stream'
 import { setFlagsFromString } from 'node:v8'
 import { Worker } from 'node:worker_threads'
+import { errorMessage } from '../core/error-message.ts'
 import { lockDirectory } from './data-lock.ts'
 import { type Database, openDatabase } from './database.ts'
 import { embeddedUpkeep, type UpkeepOptions } from './embedded-upkeep.ts'
@@ -102,7 +103,7 @@ function unpack(directory: string, temporary: string) {
     return unpackInitialData(temporary)
   } catch (error) {
     const isFull = error instanceof Error && 'code' in error && error.code === 'ENOSPC'
-    throw notCreated(directory, isFull ? DISK_FULL : error instanceof Error ? error.message : String(error))
+    throw notCreated(directory, isFull ? DISK_FULL : errorMessage(error))
   }
 }
 

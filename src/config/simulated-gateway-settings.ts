@@ -1,3 +1,4 @@
+import { errorMessage } from '../../internal/core/error-message.ts'
 import { duration } from './setting-values.ts'
 
 /** SIMULATED_GATEWAY, as internal/payments takes it. No import of it here: the sidecar has these settings too. */
@@ -47,7 +48,7 @@ function delay(text: string): number {
   try {
     return duration(0, MAX_DELAY_MS)(text)
   } catch (error) {
-    throw new Error(`delay ${error instanceof Error ? error.message : String(error)}`)
+    throw new Error(`delay ${errorMessage(error)}`)
   }
 }
 

@@ -120,7 +120,7 @@ function isPage({ header }: RawResponse): boolean {
   return /html|javascript|css|svg/.test(header('content-type'))
 }
 
-/** So that each error is told from the others. */
+/** The code of a problem document, so that each error is a difference of its own; '' for any other body. */
 function codeOf(body: string): string {
   return /"code":"(\w+)"/.exec(body)?.[1] ?? ''
 }
